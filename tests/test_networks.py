@@ -1,0 +1,175 @@
+"""The networks carry trained weights whose accuracy is the one they state."""
+
+from __future__ import annotations
+
+import json
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from qubopress.problems import data, networks, training
+from qubopress.problems.errors import InputError, MissingDataError
+from torch import nn
+
+NAMES = networks.network_names()
+
+
+def dataset_of(name: str) -> data.Dataset:
+    try:
+        return data.load_dataset(networks.network(name).dataset)
+    except MissingDataError as missing:
+        pytest.skip(str(missing))
+
+
+def first_weight(module: nn.Module) -> nn.Parameter:
+    return next(module.parameters())
+
+
+@pytest.fixture(autouse=True)
+def _offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QUBOPRESS_OFFLINE", "1")
+
+
+def test_the_networks_have_the_published_shapes() -> None:
+    assert NAMES == ["digits-cnn", "digits-mlp", "fashion-mlp"]
+    shapes = {
+        name: {key: tuple(value.shape) for key, value in networks.load_network(name).state_dict().items()}
+        for name in NAMES
+    }
+    weights = {name: [s for key, s in shapes[name].items() if key.endswith("weight")] for name in NAMES}
+    assert weights["digits-mlp"] == [(32, 64), (10, 32)]
+    assert weights["digits-cnn"] == [(8, 1, 3, 3), (16, 8, 3, 3), (10, 256)]
+    assert weights["fashion-mlp"] == [(128, 784), (64, 128), (10, 64)]
+
+
+def test_layers_have_readable_names() -> None:
+    children = [name for name, _ in networks.load_network("fashion-mlp").named_children()]
+    assert children == ["flatten", "fc1", "relu1", "fc2", "relu2", "fc3"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_stored_accuracy_is_the_accuracy(name: str) -> None:
+    dataset = dataset_of(name)
+    measured = networks.accuracy(networks.load_network(name), dataset.test_inputs, dataset.test_targets)
+    # Another BLAS may flip a tie or two among the 10,000 clothes; 500 digits leave no room for that.
+    assert measured == pytest.approx(networks.float_accuracy(name), abs=2e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "least"), [("digits-mlp", 0.95), ("digits-cnn", 0.97), ("fashion-mlp", 0.87)]
+)
+def test_the_networks_are_worth_compressing(name: str, least: float) -> None:
+    assert networks.float_accuracy(name) >= least
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_weights_were_trained_on_the_data_set_we_load(name: str) -> None:
+    assert networks.weights_metadata(name)["dataset_checksum"] == dataset_of(name).checksum
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_metadata_says_where_the_weights_come_from(name: str) -> None:
+    metadata = networks.weights_metadata(name)
+    spec = networks.network(name)
+    assert (metadata["network"], metadata["dataset"]) == (name, spec.dataset)
+    assert (metadata["seed"], metadata["epochs"]) == ("0", str(spec.epochs))
+    assert metadata["torch"].startswith("2.")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_weights_file_is_small_and_plain_safetensors(name: str) -> None:
+    content = (networks.WEIGHTS / f"{name}.safetensors").read_bytes()
+    assert len(content) < 1_000_000
+    (length,) = struct.unpack("<Q", content[:8])
+    header = json.loads(content[8 : 8 + length])  # JSON, then bare numbers: nothing that could run
+    header.pop("__metadata__")
+    assert {entry["dtype"] for entry in header.values()} == {"F32"}
+    assert max(entry["data_offsets"][1] for entry in header.values()) == len(content) - 8 - length
+
+
+def test_a_loaded_network_is_frozen_and_in_eval_mode() -> None:
+    module = networks.load_network("digits-cnn")
+    assert not any(part.training for part in module.modules())
+    assert not any(parameter.requires_grad for parameter in module.parameters())
+
+
+def test_loading_leaves_the_global_generator_alone() -> None:
+    before = torch.random.get_rng_state()
+    networks.load_network("digits-mlp")
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_two_loads_share_nothing() -> None:
+    module = networks.load_network("digits-mlp")
+    first_weight(module).zero_()
+    assert first_weight(networks.load_network("digits-mlp")).abs().sum() > 0
+
+
+def test_an_unknown_network_gets_the_closest_name() -> None:
+    with pytest.raises(InputError, match="no network named 'digits-mpl'; did you mean 'digits-mlp'"):
+        networks.network("digits-mpl")
+    with pytest.raises(InputError, match="no network named 'fashion-cnn'; did you mean"):
+        networks.load_network("fashion-cnn")
+
+
+def test_missing_weights_say_how_to_train_them(tmp_path: Path) -> None:
+    with pytest.raises(MissingDataError, match="run: qubopress train digits-mlp"):
+        networks.load_network("digits-mlp", weights=tmp_path / "absent.safetensors")
+
+
+def test_another_networks_weights_are_refused() -> None:
+    with pytest.raises(InputError, match="must hold the weights of digits-mlp, got another network's"):
+        networks.load_network("digits-mlp", weights=networks.WEIGHTS / "digits-cnn.safetensors")
+
+
+def test_weights_that_do_not_fit_are_refused_in_one_line(tmp_path: Path) -> None:
+    path = training._write(nn.Linear(2, 2), {"network": "digits-mlp"}, tmp_path / "wrong.safetensors")
+    with pytest.raises(InputError, match="must fit the layers of digits-mlp") as error:
+        networks.load_network("digits-mlp", weights=path)
+    assert "\n" not in str(error.value)
+
+
+def test_damaged_weights_are_refused(tmp_path: Path) -> None:
+    whole = (networks.WEIGHTS / "digits-mlp.safetensors").read_bytes()
+    (tmp_path / "half.safetensors").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputError, match="must be a safetensors file, got damaged content"):
+        networks.load_network("digits-mlp", weights=tmp_path / "half.safetensors")
+
+
+def test_the_checksum_is_that_of_the_weights() -> None:
+    module = networks.load_network("digits-mlp")
+    original = networks.weights_checksum(module)
+    assert networks.weights_checksum(networks.load_network("digits-mlp")) == original
+    first_weight(module)[0, 0] += 1e-3
+    assert networks.weights_checksum(module) != original
+
+
+def test_the_checksum_tells_names_and_shapes_apart() -> None:
+    one, other = nn.Linear(2, 3, bias=False), nn.Linear(3, 2, bias=False)
+    with torch.no_grad():
+        other.weight.copy_(one.weight.reshape(2, 3))
+    sums = {networks.weights_checksum(module) for module in (one, other, nn.Sequential(one))}
+    assert len(sums) == 3
+
+
+def test_accuracy_counts_what_is_right() -> None:
+    outputs = np.eye(4, dtype=np.float32)
+    targets = np.array([0, 1, 2, 0])
+    assert networks.accuracy(nn.Identity(), outputs, targets) == 0.75
+    assert networks.accuracy(nn.Identity(), torch.tensor(outputs), torch.tensor(targets), batch=3) == 0.75
+
+
+def test_accuracy_judges_in_eval_mode_and_restores_every_mode() -> None:
+    module = nn.Sequential(nn.Dropout(1.0), nn.BatchNorm1d(4).eval())
+    outputs = np.eye(4, dtype=np.float32)
+    assert networks.accuracy(module, outputs, np.arange(4)) == 1.0
+    assert [part.training for part in module.modules()] == [True, True, False]
+
+
+def test_accuracy_refuses_unequal_or_no_samples() -> None:
+    with pytest.raises(InputError, match="got 3 and 2; pass one target a sample"):
+        networks.accuracy(nn.Identity(), np.eye(3), np.arange(2))
+    with pytest.raises(InputError, match="got 0 and 0"):
+        networks.accuracy(nn.Identity(), np.empty((0, 3)), np.arange(0))
