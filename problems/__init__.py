@@ -1,0 +1,31 @@
+"""Networks become instances: shapes of problem, formulations, data and trained networks."""
+
+# Importing a family's file registers its problems.
+from . import adaround, pruning  # noqa: F401
+from .blackbox import BlackBox
+from .capacity import Capacity
+from .errors import InputError, MissingDataError
+from .instance import Instance, load_instance
+from .qubo import Qubo
+from .registry import Problem, drive, get, names, problem
+from .rounding import Rounding
+from .task import Task, classification_task, own_task
+
+__all__ = [
+    "BlackBox",
+    "Capacity",
+    "InputError",
+    "Instance",
+    "MissingDataError",
+    "Problem",
+    "Qubo",
+    "Rounding",
+    "Task",
+    "classification_task",
+    "drive",
+    "get",
+    "load_instance",
+    "names",
+    "own_task",
+    "problem",
+]

@@ -1,0 +1,194 @@
+"""adaround: for each weight of a trained network, round down or up (Muñiz Subiñas et al. 2025)."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import torch
+from torch import nn
+
+from .arrays import Bits, Floats, count
+from .errors import InputError
+from .grids import Grid, grid_for
+from .layers import gram_of_inputs, running_order
+from .registry import problem
+from .rounding import Rounding
+from .task import Task
+
+__all__ = ["Layer", "adaround", "layer_rounding"]
+
+INPUT_STEPS = 255
+"""Steps of the 8-bit activations whose step times the weights' is the step of an int32 bias."""
+
+BIAS_LOW, BIAS_HIGH = -(2**31), 2**31 - 1
+
+Weighted: TypeAlias = nn.Linear | nn.Conv2d
+
+
+@problem("adaround", family="rounding")
+def adaround(
+    task: Task,
+    *,
+    bits: int = 4,
+    grid: str = "minmax",
+    per: str = "tensor",
+    clip_aware: bool = True,
+    sequential: bool = False,
+    block: int = 0,
+) -> Generator[Rounding, Bits, nn.Module]:
+    """Decide for every weight and bias whether it rounds down or up, layer by layer.
+
+    Layer l costs Σ_neurons s² (h − Δ)ᵀ G (h − Δ), the mean squared error of its pre-activations on the
+    calibration data, exactly; G is the Gram matrix of its inputs and a column for the bias. Neurons never
+    couple, so a layer is one `Rounding` and needs no penalty.
+
+    Parameters:
+        task: the network, and the samples that calibrate it.
+        bits: width of the weights in [1, 8]. The bias is an int32 of step s_x·s_w with its own rounding bit.
+        grid: "code", "minmax" or "mse"; see `grids`.
+        per: one step for the "tensor" or one for each output "channel".
+        clip_aware: a weight whose floor is the grid's top has no "up". False ignores that, as published: what
+            rounds past an end of the grid saturates in the network, which the loss does not see.
+        sequential: calibrate a layer on the activations of the layers already quantized, not the float ones.
+        block: where positive, only this many inputs of each layer, those of the largest mean square, are
+            free; the rest and the bias round to nearest.
+
+    Raises:
+        InputError: a parameter outside its range, a layer that is not supported, or weights with NaN.
+
+    References:
+        Muñiz Subiñas et al. 2025, arXiv:2510.16075; Nagel et al. 2020, arXiv:2004.10568.
+    """
+    free = count(block, name="block", low=0)
+    compressed = task.copy()
+    source = compressed if sequential else task.copy()
+    for name in _weighted(compressed, task):
+        part = _part(compressed, name)
+        made = grid_for(_matrix(part, name), bits=bits, grid=grid, per=per)
+        gram, low, high = gram_of_inputs(source, name, task.inputs)
+        layer = layer_rounding(part, gram, made, input_step=_input_step(low, high), clip_aware=clip_aware)
+        if free:
+            layer = layer.only(free)
+        _write(part, layer, (yield layer.instance))
+    return compressed
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """A layer's rounding problem and what its bits mean.
+
+    Attributes:
+        instance: the problem; column f is the bias where the layer has one.
+        floor: (n, columns) integers that bit 0 stands for.
+        grid: of the weights.
+        bias_step: (n,) step of the bias, None where the layer has none.
+    """
+
+    instance: Rounding
+    floor: Floats
+    grid: Grid
+    bias_step: Floats | None
+
+    @property
+    def inputs(self) -> int:
+        """Columns that are weights."""
+        return self.floor.shape[1] - (self.bias_step is not None)
+
+    def weights(self, x: Bits) -> Floats:
+        """Weights (n, f) that the bits (n, columns) stand for; beyond the grid they saturate."""
+        q = (self.floor + x)[:, : self.inputs]
+        return self.grid.value(np.clip(q, self.grid.low, self.grid.high))
+
+    def bias(self, x: Bits) -> Floats | None:
+        """Bias (n,) that the bits stand for, None where the layer has none."""
+        return None if self.bias_step is None else self.bias_step * (self.floor + x)[:, -1]
+
+    def only(self, block: int) -> Layer:
+        """The same layer with all but the `block` strongest of its inputs fixed at their nearest value."""
+        whole = self.instance
+        strongest = np.argsort(-np.diag(whole.gram)[: self.inputs], kind="stable")[:block]
+        rest = np.setdiff1d(np.arange(whole.f), strongest)
+        fixed = np.array(whole.fixed)
+        fixed[:, rest] = whole.nearest()[:, rest]
+        part = Rounding(whole.gram, whole.shift, whole.scale, whole.levels, fixed)
+        return Layer(part, self.floor, self.grid, self.bias_step)
+
+
+def layer_rounding(
+    part: Weighted, gram: Floats, grid: Grid, *, input_step: float, clip_aware: bool = True
+) -> Layer:
+    """The rounding problem of one layer.
+
+    A bias on its own step s_b = s_x·s_w is a weight of step s_w on the column s_x·1, which keeps the loss
+    exact.
+
+    Parameters:
+        part: the layer.
+        gram: (f + 1, f + 1) of its inputs and a one.
+        grid: of its weights.
+        input_step: s_x.
+        clip_aware: see `adaround`.
+    """
+    position = grid.position(_matrix(part))
+    floor, fixed = _floors(position, grid.low, grid.high, clip_aware=clip_aware)
+    if part.bias is None:
+        instance = Rounding(gram[:-1, :-1], position - floor, grid.step[:, 0], 2, fixed)
+        return Layer(instance, floor, grid, None)
+    bias_step = input_step * grid.step[:, 0]
+    place = part.bias.detach().double().numpy()[:, None] / bias_step[:, None]
+    bias_floor, bias_fixed = _floors(place, BIAS_LOW, BIAS_HIGH, clip_aware=True)
+    shift = np.hstack([position - floor, place - bias_floor])
+    column = np.append(np.ones(len(gram) - 1), input_step)
+    instance = Rounding(
+        gram * np.outer(column, column), shift, grid.step[:, 0], 2, np.hstack([fixed, bias_fixed])
+    )
+    return Layer(instance, np.hstack([floor, bias_floor]), grid, bias_step)
+
+
+def _floors(position: Floats, low: int, high: int, *, clip_aware: bool) -> tuple[Floats, Bits]:
+    """Integers that bit 0 stands for, and which bits are fixed: at the top there is no "up"."""
+    floor = np.floor(position)
+    if not clip_aware:
+        return floor, np.full(floor.shape, -1, dtype=np.int8)
+    floor = np.clip(floor, low, high)
+    return floor, np.where(floor == high, 0, -1).astype(np.int8)
+
+
+def _weighted(network: nn.Module, task: Task) -> list[str]:
+    """Names of the layers that hold weights to round, in running order."""
+    order = running_order(network, task.inputs)
+    names = [name for name in order if isinstance(network.get_submodule(name), Weighted)]
+    if not names:
+        raise InputError("the network must have a Linear or Conv2d layer to round; it has none")
+    return names
+
+
+def _part(network: nn.Module, name: str) -> Weighted:
+    part = network.get_submodule(name)
+    assert isinstance(part, Weighted)
+    return part
+
+
+def _matrix(part: Weighted, name: str = "") -> Floats:
+    """Weights as (n, f) float64."""
+    weight = part.weight.detach().double().numpy()
+    if not np.isfinite(weight).all():
+        raise InputError(f"weights of layer {name} must be finite, got NaN or infinity; train it again")
+    return np.asarray(weight.reshape(len(weight), -1))
+
+
+def _input_step(low: float, high: float) -> float:
+    """Step of asymmetric 8-bit activations over a range that is made to hold 0."""
+    return (max(high, 0.0) - min(low, 0.0)) / INPUT_STEPS or 1.0
+
+
+def _write(part: Weighted, layer: Layer, x: Bits) -> None:
+    """Put the rounded weights into a layer of the compressed network."""
+    bias = layer.bias(x)
+    with torch.no_grad():
+        part.weight.copy_(torch.from_numpy(layer.weights(x)).reshape(part.weight.shape))
+        if bias is not None and part.bias is not None:
+            part.bias.copy_(torch.from_numpy(bias))

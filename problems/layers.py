@@ -1,0 +1,147 @@
+"""Layers of a network in the order they run, and the Gram matrix of what flows into one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from .arrays import Floats
+from .errors import InputError
+
+__all__ = ["BATCH", "Call", "calls", "gram_of_inputs", "hooked", "running_order"]
+
+BATCH = 256
+"""Calibration samples in one forward pass, which bounds the memory."""
+
+ELEMENTS = 2**24
+"""Numbers of unfolded patches held at once: 128 MiB in float64."""
+
+Hook: TypeAlias = Callable[[nn.Module, Any, Any], Any]
+
+
+@contextmanager
+def hooked(hooks: Mapping[nn.Module, Hook]) -> Iterator[None]:
+    """Forward hooks for a while."""
+    with ExitStack() as stack:
+        for module, hook in hooks.items():
+            stack.callback(module.register_forward_hook(hook).remove)
+        yield
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """One run of a leaf module: its name, its first argument and what it returned.
+
+    A call follows another where its argument is the very object that the other returned.
+    """
+
+    name: str
+    argument: Any
+    output: Any
+
+
+def calls(network: nn.Module, inputs: Tensor) -> list[Call]:
+    """Every run of a leaf module of `network` (in eval mode) on the first of `inputs`, in order.
+
+    Raises:
+        InputError: there is no input, or the network does not run on it.
+    """
+    if not len(inputs):
+        raise InputError("calibration data must hold at least one sample, got none")
+    made: list[Call] = []
+
+    def note(name: str) -> Hook:
+        return lambda _, arguments, output: made.append(Call(name, (*arguments, None)[0], output))
+
+    leaves = {module: note(name) for name, module in network.named_modules() if not list(module.children())}
+    try:
+        with hooked(leaves), torch.no_grad():
+            network(inputs[:1])
+    except Exception as error:  # a foreign forward may raise anything
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        sample = f"a sample of shape {tuple(inputs[:1].shape)} and {inputs.dtype}"
+        raise InputError(f"the network must run on the calibration data, got {reason} for {sample}") from error
+    return made
+
+
+def running_order(network: nn.Module, inputs: Tensor) -> list[str]:
+    """Names of the leaf modules in the order in which they first run. Raises as `calls` does."""
+    return list(dict.fromkeys(call.name for call in calls(network, inputs)))
+
+
+def gram_of_inputs(network: nn.Module, name: str, inputs: Tensor) -> tuple[Floats, float, float]:
+    """Mean of x̃ x̃ᵀ over all rows x̃ = (x, 1) that reach a layer, and the least and greatest x.
+
+    Rows are samples of a Linear, unfolded patches of a Conv2d; they stream through in pieces, so memory is
+    O(f²). Gram is (f + 1, f + 1) float64.
+
+    Raises:
+        InputError: the layer is of another kind, or something not finite reaches it.
+    """
+    layer = network.get_submodule(name)
+    if not _supported(layer):
+        raise InputError(f"layer {name} must be Linear or Conv2d with groups=1 and zero padding, got {layer}")
+    sums = _Sums()
+
+    def add(_: nn.Module, arguments: Any, output: Tensor) -> None:
+        weight = layer.get_parameter("weight")
+        size = output.numel() // len(weight) * (weight[0].numel() + 1)
+        for piece in arguments[0].chunk(-(-size // ELEMENTS)):
+            sums.add(_rows(layer, piece))
+
+    with hooked({layer: add}), torch.no_grad():
+        for start in range(0, len(inputs), BATCH):
+            network(inputs[start : start + BATCH])
+    gram = sums.mean()
+    if not np.isfinite(gram).all():
+        raise InputError(f"inputs of layer {name} must be finite; check the network's weights for NaN")
+    return gram, sums.low, sums.high
+
+
+class _Sums:
+    """Running Σ x̃ x̃ᵀ over rows x̃ = (x, 1), how many there were, and the range of x."""
+
+    def __init__(self) -> None:
+        self.gram: Any = 0.0
+        self.rows, self.low, self.high = 0, np.inf, -np.inf
+
+    def add(self, x: Tensor) -> None:
+        rows = torch.cat([x.double(), torch.ones(len(x), 1, dtype=torch.float64)], dim=1)
+        self.gram = self.gram + rows.T @ rows
+        self.rows += len(rows)
+        self.low, self.high = min(self.low, float(x.min())), max(self.high, float(x.max()))
+
+    def mean(self) -> Floats:
+        gram = np.asarray((self.gram / self.rows).numpy(), dtype=np.float64)
+        return (gram + gram.T) / 2
+
+
+def _supported(layer: nn.Module) -> bool:
+    plain = isinstance(layer, nn.Conv2d) and layer.groups == 1 and layer.padding_mode == "zeros"
+    return plain or isinstance(layer, nn.Linear)
+
+
+def _rows(layer: nn.Module, x: Tensor) -> Tensor:
+    """What a layer multiplies with its weights: (rows, f)."""
+    if not isinstance(layer, nn.Conv2d):
+        return x.reshape(-1, x.shape[-1])
+    padded = functional.pad(x, _padding(layer))
+    patches = functional.unfold(padded, layer.kernel_size, dilation=layer.dilation, stride=layer.stride)
+    return patches.transpose(1, 2).reshape(-1, patches.shape[1])
+
+
+def _padding(layer: nn.Conv2d) -> tuple[int, int, int, int]:
+    """Zeros that a layer adds left, right, above and below; of an odd number, "same" adds more at the end."""
+    if isinstance(layer.padding, str):
+        spare = [d * (k - 1) for d, k in zip(layer.dilation, layer.kernel_size, strict=True)]
+        rows, columns = spare if layer.padding == "same" else (0, 0)
+        return columns // 2, columns - columns // 2, rows // 2, rows - rows // 2
+    rows, columns = layer.padding
+    return columns, columns, rows, rows

@@ -1,0 +1,136 @@
+"""The registry of problems: generators that yield instances, are sent solutions and end in a network."""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from torch import nn
+
+from .arrays import Bits
+from .data import unknown_name
+from .errors import InputError
+from .instance import Instance
+from .task import Task
+
+__all__ = ["Generate", "Problem", "drive", "get", "names", "problem"]
+
+Generate: TypeAlias = Callable[..., Generator[Instance, Bits, nn.Module]]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A registered formulation.
+
+    Attributes:
+        name: as suites and records spell it.
+        family: board it is ranked on: rounding, pruning, analog, or an outsider's own.
+        generate: generator function of (task, **parameters).
+        version: part of every instance's identity; raised when the same parameters give other instances.
+        defaults: its parameters and their default values.
+    """
+
+    name: str
+    family: str
+    generate: Generate
+    version: int
+    defaults: dict[str, Any]
+
+    @property
+    def summary(self) -> str:
+        """First line of the formulation's docstring."""
+        return (inspect.getdoc(self.generate) or "").split("\n")[0]
+
+    def settings(self, given: dict[str, Any]) -> dict[str, Any]:
+        """All parameters, those given over the defaults.
+
+        Raises:
+            InputError: a name that the formulation does not have.
+        """
+        for name in given:
+            if name not in self.defaults:
+                raise unknown_name(f"parameter of {self.name}", name, self.defaults)
+        return {**self.defaults, **given}
+
+
+_REGISTRY: dict[str, Problem] = {}
+
+
+def problem(name: str, *, family: str = "custom", version: int = 1) -> Callable[[Generate], Generate]:
+    """Register a generator function of (task, **parameters) as a formulation.
+
+    It yields one instance after another, is sent the solution of each, and returns the compressed network.
+
+    Raises:
+        InputError: the name is taken, or a parameter has no default.
+    """
+
+    def register(generate: Generate) -> Generate:
+        if name in _REGISTRY:
+            raise InputError(f"a problem named {name!r} is registered already; choose another name")
+        _REGISTRY[name] = Problem(name, family, generate, version, _defaults(generate))
+        return generate
+
+    return register
+
+
+def _defaults(generate: Generate) -> dict[str, Any]:
+    if not inspect.isgeneratorfunction(generate):
+        raise InputError("a problem must be a generator function: yield instances, return the network")
+    arguments = list(inspect.signature(generate).parameters.values())
+    if not arguments:
+        raise InputError("a problem must take the task first; write def mine(task, *, ...)")
+    for argument in arguments[1:]:
+        if argument.default is inspect.Parameter.empty:
+            raise InputError(f"parameter {argument.name!r} must have a default; the problem runs without it too")
+    return {argument.name: argument.default for argument in arguments[1:]}
+
+
+def names() -> list[str]:
+    """Names of all registered problems, sorted."""
+    return sorted(_REGISTRY)
+
+
+def get(name: str) -> Problem:
+    """The problem of that name.
+
+    Raises:
+        InputError: there is none; the message names the closest.
+    """
+    if name not in _REGISTRY:
+        raise unknown_name("problem", name, _REGISTRY)
+    return _REGISTRY[name]
+
+
+def drive(
+    problem: Problem, task: Task, parameters: dict[str, Any], decide: Callable[[int, Instance], Any]
+) -> nn.Module:
+    """The network that a formulation ends in when `decide` answers its instances, one stage after another.
+
+    Parameters:
+        problem: the formulation.
+        task: what it compresses.
+        parameters: those that differ from the defaults.
+        decide: solution of an instance, given the number of its stage, from 0 on, and the instance.
+
+    Raises:
+        InputError: an unknown parameter, what is no solution of its instance, or an end without a network.
+    """
+    stages = problem.generate(task, **problem.settings(parameters))
+    answer: Any = None  # what a generator that has not begun must be sent
+    for stage in itertools.count():
+        try:
+            instance = stages.send(answer)
+        except StopIteration as end:
+            return _network(problem, end.value)
+        answer = instance.bits(decide(stage, instance))
+    raise AssertionError("the loop ends by return")
+
+
+def _network(problem: Problem, end: object) -> nn.Module:
+    if not isinstance(end, nn.Module):
+        raise InputError(f"{problem.name} must return a torch module, got {type(end).__name__}")
+    return end

@@ -1,0 +1,182 @@
+"""Task: a trained network, the data that calibrates its compression, and the metric that judges it."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from .arrays import count
+from .data import calibration_draw, load_dataset
+from .errors import InputError
+from .networks import accuracy, load_network, network, weights_checksum
+
+__all__ = ["Task", "classification_task", "own_task"]
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """What a problem compresses and by what it is judged. No problem changes the network in place.
+
+    Attributes:
+        name: of the network.
+        network: trained module in eval mode.
+        inputs, targets: calibration samples (N, ...) and classes (N,), from training data only.
+        held_inputs, held_targets: more training samples, disjoint from those, for choices between masks.
+        judge: true metric of a network on data that no choice has seen; None where there is no such data.
+        metric: its name.
+        higher_is_better: its direction.
+        identity: hash of the weights, the data and the draw; two tasks with the same hash are the same.
+    """
+
+    name: str
+    network: nn.Module
+    inputs: Tensor
+    targets: Tensor
+    held_inputs: Tensor
+    held_targets: Tensor
+    judge: Callable[[nn.Module], float] | None
+    metric: str
+    higher_is_better: bool
+    identity: str
+
+    def copy(self) -> nn.Module:
+        """A copy of the network, in eval mode, that a problem may change."""
+        return copy.deepcopy(self.network).eval()
+
+
+def classification_task(name: str, *, calibration: int = 500, calibration_seed: int = 0) -> Task:
+    """A network of ours with `calibration` training samples, as many held-out ones, and its test accuracy.
+
+    Raises:
+        InputError: an unknown network, or more samples than the training split can give twice.
+        MissingDataError: the data set is not on this machine.
+    """
+    data = load_dataset(network(name).dataset)
+    half = len(data.train_targets) // 2
+    wanted = count(calibration, name="calibration", low=1, high=half)
+    seed = count(calibration_seed, name="calibration_seed", low=0)
+    inputs, targets, _ = calibration_draw(data, 2 * wanted, seed=seed)
+    module = load_network(name)
+    parts = (weights_checksum(module), data.checksum, str(wanted), str(seed))
+    return Task(
+        name=name,
+        network=module,
+        inputs=torch.tensor(inputs[:wanted]),
+        targets=torch.tensor(targets[:wanted]),
+        held_inputs=torch.tensor(inputs[wanted:]),
+        held_targets=torch.tensor(targets[wanted:]),
+        judge=lambda candidate: accuracy(candidate, data.test_inputs, data.test_targets),
+        metric="accuracy",
+        higher_is_better=True,
+        identity=hashlib.sha256("\n".join(parts).encode()).hexdigest(),
+    )
+
+
+def own_task(model: nn.Module, data: Any, *, samples: int = 1000, name: str = "own") -> Task:
+    """A copy of a caller's module, with the first samples of a loader or of a pair as calibration data.
+
+    One sample in four is held out for choices between masks; up to three samples serve as both. There is no
+    judge: the caller has the test data.
+
+    Parameters:
+        model: trained module; what becomes of it later does not change the task.
+        data: DataLoader, or another iterable, of batches (x, y), or one pair (x, y) of arrays or tensors. A
+            real x is converted to the type of the module's parameters.
+        samples: most samples to take.
+        name: of the network, for records.
+
+    Raises:
+        InputError: data of another form, none of it, or NaN in it.
+    """
+    if not isinstance(model, nn.Module):
+        raise InputError(f"model must be a torch.nn.Module, got {type(model).__name__}")
+    network = copy.deepcopy(model).eval()
+    inputs, targets = _gather(data, count(samples, name="samples", low=1))
+    inputs = inputs.to(_dtype(network)) if inputs.is_floating_point() else inputs
+    targets = targets if targets.is_floating_point() else targets.long()
+    if not torch.isfinite(inputs).all():
+        raise InputError("data must be finite, got NaN or infinity in the inputs; clean them first")
+    held = torch.arange(len(inputs)) % 4 == 3
+    spare = held if held.any() else ~held
+    return Task(
+        name=name,
+        network=network,
+        inputs=inputs[~held],
+        targets=targets[~held],
+        held_inputs=inputs[spare],
+        held_targets=targets[spare],
+        judge=None,
+        metric="",
+        higher_is_better=True,
+        identity=_identity(network, inputs, targets),
+    )
+
+
+def _dtype(network: nn.Module) -> torch.dtype:
+    return next((p.dtype for p in network.parameters() if p.is_floating_point()), torch.get_default_dtype())
+
+
+def _identity(network: nn.Module, *tensors: Tensor) -> str:
+    """Hash of an architecture, its weights and the data. The weights alone do not tell ReLU from Tanh."""
+    digest = hashlib.sha256(f"{network}\n{weights_checksum(network)}\n".encode())
+    for tensor in tensors:
+        digest.update(f"{tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _gather(data: Any, samples: int) -> tuple[Tensor, Tensor]:
+    """The first samples of a pair or of an iterable of pairs."""
+    inputs: list[Tensor] = []
+    targets: list[Tensor] = []
+    for x, y in _pairs(data):
+        if len(x) != len(y):
+            raise InputError(f"data must have as many targets as inputs, got {len(x)} and {len(y)}")
+        inputs.append(_tensor(x[:samples]))
+        targets.append(_tensor(y[:samples]))
+        samples -= len(inputs[-1])
+        if samples <= 0:
+            break
+    if not sum(len(x) for x in inputs):
+        raise InputError("data must hold at least one sample, got none; pass a non-empty loader or (x, y)")
+    try:
+        return torch.cat(inputs), torch.cat(targets)
+    except RuntimeError:
+        raise InputError("data must have samples of one shape in every batch") from None
+
+
+def _pairs(data: Any) -> Iterator[tuple[Any, Any]]:
+    """Batches (x, y) of whatever the caller passed."""
+    alone = _is_pair(data) and not all(_is_pair(item) for item in data)
+    try:
+        batches = iter([data] if alone else data)
+    except TypeError:
+        batches = iter([data])
+    for batch in batches:
+        if not _is_pair(batch):
+            kind = type(batch).__name__
+            raise InputError(f"data must be a DataLoader of (x, y) or a pair (x, y) of arrays, got a {kind}")
+        yield batch
+
+
+def _is_pair(item: Any) -> bool:
+    """Whether this is (x, y) of two sequences or arrays."""
+    pair = isinstance(item, (tuple, list)) and len(item) == 2
+    return pair and all(hasattr(part, "__len__") and getattr(part, "shape", None) != () for part in item)
+
+
+def _tensor(values: Any) -> Tensor:
+    """A tensor in main memory that shares none with the caller's array."""
+    if isinstance(values, Tensor):
+        return values.detach().cpu()
+    try:
+        return torch.tensor(np.asarray(values))
+    except (TypeError, ValueError):
+        raise InputError(f"data must be numbers in arrays, got {type(values).__name__}") from None
