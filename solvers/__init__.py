@@ -1,0 +1,38 @@
+"""Instances become solutions: the registry of solvers, the run, and solve."""
+
+# Importing a solver's file registers it.
+from . import (  # noqa: F401
+    cp_sat,
+    exhaustive,
+    neal,
+    nearest_plane,
+    one_flip,
+    random_sampling,
+    round_to_nearest,
+    swap,
+    tabu,
+    tensor_train,
+)
+from .adapters import reaches
+from .registry import Choice, Entry, Parameter, Range, get, names, solver
+from .run import OfferError, Run
+from .solution import Solution
+from .solve import solve, warm
+from .status import Status
+
+__all__ = [
+    "Choice",
+    "Entry",
+    "OfferError",
+    "Parameter",
+    "Range",
+    "Run",
+    "Solution",
+    "Status",
+    "get",
+    "names",
+    "reaches",
+    "solve",
+    "solver",
+    "warm",
+]

@@ -1,0 +1,193 @@
+"""The registry of solvers: what each accepts, its parameters and their ranges, its limits, its source."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
+
+import numpy as np
+
+from ..problems import BlackBox, Capacity, InputError, Instance, Qubo, Rounding
+
+__all__ = ["Choice", "Entry", "Parameter", "Range", "get", "names", "solver"]
+
+Search = TypeVar("Search", bound=Callable[..., None])
+
+
+@dataclass(frozen=True)
+class Range:
+    """Allowed span of a number, both ends included; `log` tells a tuner to search magnitudes."""
+
+    low: float
+    high: float
+    log: bool = False
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Allowed values."""
+
+    values: tuple[Any, ...]
+
+    def __init__(self, *values: Any) -> None:
+        object.__setattr__(self, "values", values)
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One tunable of a solver: its default, its type and what values it may take."""
+
+    name: str
+    default: Any
+    kind: type
+    allowed: Range | Choice | None
+
+    def check(self, value: Any) -> Any:
+        """`value` converted to the parameter's type and inside its range.
+
+        Raises:
+            InputError: another type or outside the range.
+        """
+        if self.kind is float and isinstance(value, int) and not isinstance(value, bool):
+            value = float(value)
+        if not isinstance(value, self.kind) or (self.kind is not bool and isinstance(value, bool)):
+            raise InputError(f"{self.name} must be of type {self.kind.__name__}, got {value!r}")
+        if isinstance(self.allowed, Range) and not self.allowed.low <= value <= self.allowed.high:
+            span = f"[{self.allowed.low:g}, {self.allowed.high:g}]"
+            raise InputError(f"{self.name} must lie in {span}, got {value!r}")
+        if isinstance(self.allowed, Choice) and value not in self.allowed.values:
+            raise InputError(f"{self.name} must be one of {self.allowed.values}, got {value!r}")
+        return value
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A registered solver.
+
+    Attributes:
+        name: as the command line and the records spell it.
+        search: function of (instance, run, **parameters).
+        accepts: shapes of instance it searches itself; others reach it through an adapter.
+        reference: the paper it follows, author and year.
+        exact: whether it can prove its result optimal.
+        anytime: whether its path does not depend on the budget, so a trace may be cut afterwards.
+        max_variables: size it declines to go beyond, None without one.
+        parameters: its tunables by name.
+    """
+
+    name: str
+    search: Callable[..., None]
+    accepts: tuple[type, ...]
+    reference: str = ""
+    exact: bool = False
+    anytime: bool = True
+    max_variables: int | None = None
+    parameters: MappingProxyType[str, Parameter] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def summary(self) -> str:
+        """First line of the solver's docstring."""
+        return (inspect.getdoc(self.search) or "").split("\n")[0]
+
+    def settings(self, given: dict[str, Any]) -> dict[str, Any]:
+        """Checked values of the parameters given.
+
+        Raises:
+            InputError: a name the solver does not have, or a value outside its range.
+        """
+        for name in given:
+            if name not in self.parameters:
+                has = ", ".join(self.parameters) or "none"
+                raise InputError(f"{self.name} has no parameter {name!r}; it has: {has}")
+        return {name: self.parameters[name].check(value) for name, value in given.items()}
+
+    def refuses(self, instance: Instance) -> str | None:
+        """Why the solver declines an instance of this size, None if it does not."""
+        size = _largest_part(instance)
+        if self.max_variables is None or size <= self.max_variables:
+            return None
+        return f"{self.name} takes at most {self.max_variables} variables, got {size}"
+
+
+def _largest_part(instance: Instance) -> int:
+    """Variables of the instance; of a Rounding, free bits of its largest neuron."""
+    if not isinstance(instance, Rounding):
+        return int(instance.n)
+    bits = np.ceil(np.log2(instance.levels)).astype(int)
+    return int(((instance.fixed < 0) @ bits).max(initial=0))
+
+
+_REGISTRY: dict[str, Entry] = {}
+
+
+def solver(
+    name: str,
+    *,
+    accepts: type | Iterable[type],
+    reference: str = "",
+    exact: bool = False,
+    anytime: bool = True,
+    max_variables: int | None = None,
+) -> Callable[[Search], Search]:
+    """Register a function of (instance, run, **parameters) as a solver.
+
+    Keyword-only arguments are its parameters; `Annotated[int, Range(1, 100)]` gives one its range.
+
+    Raises:
+        InputError: the name is taken, a shape is none of ours, or a parameter has no default.
+    """
+    shapes = (accepts,) if isinstance(accepts, type) else tuple(accepts)
+    for shape in shapes:
+        if shape not in (Qubo, Capacity, Rounding, BlackBox):
+            raise InputError(f"accepts must name Qubo, Capacity, Rounding or BlackBox, got {shape!r}")
+
+    def register(search: Search) -> Search:
+        if name in _REGISTRY:
+            raise InputError(f"a solver named {name!r} is registered already; choose another name")
+        _REGISTRY[name] = Entry(
+            name, search, shapes, reference, exact, anytime, max_variables, _parameters(search)
+        )
+        return search
+
+    return register
+
+
+def _parameters(search: Callable[..., None]) -> MappingProxyType[str, Parameter]:
+    hints = get_type_hints(search, include_extras=True)
+    found = {}
+    for name, argument in inspect.signature(search).parameters.items():
+        if argument.kind is not inspect.Parameter.KEYWORD_ONLY:
+            continue
+        if argument.default is inspect.Parameter.empty:
+            raise InputError(f"parameter {name!r} needs a default, so that the solver runs without it")
+        found[name] = _parameter(name, argument.default, hints.get(name, type(argument.default)))
+    return MappingProxyType(found)
+
+
+def _parameter(name: str, default: Any, hint: Any) -> Parameter:
+    if get_origin(hint) is Annotated:
+        kind, *notes = get_args(hint)
+        return Parameter(name, default, kind, notes[0])
+    return Parameter(name, default, hint if isinstance(hint, type) else type(default), None)
+
+
+def names() -> list[str]:
+    """Names of all registered solvers, sorted."""
+    return sorted(_REGISTRY)
+
+
+def get(name: str) -> Entry:
+    """The solver of that name.
+
+    Raises:
+        InputError: there is none; the message names the closest.
+    """
+    if name in _REGISTRY:
+        return _REGISTRY[name]
+    close = difflib.get_close_matches(str(name), _REGISTRY, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(names())}"
+    raise InputError(f"no solver named {name!r}; {hint}")

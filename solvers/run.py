@@ -1,0 +1,181 @@
+"""Run: the clock, the budget, the incumbent and the random numbers of one search."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..problems import BlackBox, InputError, Instance
+from ..problems.arrays import Bits
+
+__all__ = ["Declined", "Incumbent", "OfferError", "Run"]
+
+
+class OfferError(ValueError):
+    """A solver offered what is no solution: a wrong shape, a wrong value, or a loss that is no number."""
+
+
+class Declined(Exception):  # noqa: N818 - an answer, not an error
+    """A solver declines an instance; the text is the reason."""
+
+
+@dataclass(frozen=True)
+class Incumbent:
+    """A best point so far: when it came, its loss, and its bits where the loss is the solver's own word."""
+
+    seconds: float
+    loss: float
+    claimed: Bits | None
+
+
+class Run:
+    """What a solver is given beside the instance.
+
+    `open()` starts the next restart, `stopped()` is polled inside one (per sweep or block, never per flip),
+    `offer()` hands in a point. Solvers read no clock and no global seed of their own.
+
+    Attributes:
+        rng: random numbers, a function of the seed alone.
+        seconds: wall-clock budget of this run, None without one; a part has its own share.
+        restarts: how often the fixed work is done, None to repeat until the budget is used.
+        evaluations: how many new losses a black-box search may ask for, None without a limit.
+        target: loss at which to stop, None without one.
+        threads: how many threads the solver may use.
+        begun: seconds on the clock of the whole search when this part of it began; 0 for the whole.
+        best: lowest feasible point so far (else the least infeasible), None before the first offer.
+        loss: its loss; infinite before the first offer.
+        violation: its violation; infinite before the first offer.
+        bound: proven lower bound on the loss, None without one.
+    """
+
+    def __init__(
+        self,
+        instance: Instance,
+        *,
+        seed: int | np.random.SeedSequence = 0,
+        seconds: float | None = None,
+        restarts: int | None = None,
+        evaluations: int | None = None,
+        target: float | None = None,
+        threads: int = 1,
+        begun: float = 0.0,
+    ) -> None:
+        self.instance = instance
+        self.seeds = seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
+        self.rng = np.random.default_rng(self.seeds)
+        self.seconds, self.restarts, self.evaluations = seconds, restarts, evaluations
+        self.target, self.threads, self.begun = target, threads, begun
+        self.best: Bits | None = None
+        self.loss = self.violation = np.inf
+        self.bound: float | None = None
+        self.history: list[Incumbent] = []
+        self.opened = 0
+        self.exhausted = False
+        self.evaluated = _evaluations(instance)
+        self.started = time.monotonic()
+
+    def elapsed(self) -> float:
+        """Seconds since this run began."""
+        return time.monotonic() - self.started
+
+    def remaining(self) -> float:
+        """Seconds left; infinite without a budget."""
+        return np.inf if self.seconds is None else max(0.0, self.seconds - self.elapsed())
+
+    def stopped(self) -> bool:
+        """Whether to stop at once: the budget is used, the target reached, or the optimum proven."""
+        if self.remaining() <= 0.0 or self._evaluations_used():
+            self.exhausted = True
+        return self.exhausted or self.hit() or self.proven()
+
+    def open(self) -> bool:
+        """Whether to begin one more restart; every call counts as one."""
+        if self.stopped() or (self.restarts is not None and self.opened >= self.restarts):
+            return False
+        self.opened += 1
+        return True
+
+    def _evaluations_used(self) -> bool:
+        return self.evaluations is not None and self.evaluations_left() <= 0
+
+    def evaluations_left(self) -> int:
+        """New black-box evaluations left, no more than there are solutions; 2⁶² where nothing limits them."""
+        if self.evaluations is None:
+            return 2**62
+        known = _evaluations(self.instance)
+        return min(self.evaluations - (known - self.evaluated), _solutions(self.instance) - known)
+
+    def hit(self) -> bool:
+        """Whether a feasible incumbent reached the target."""
+        return self.target is not None and self.violation == 0 and self.loss <= self.target
+
+    def proven(self) -> bool:
+        """Whether the bound meets a feasible incumbent, up to what float64 can tell apart."""
+        if self.bound is None or self.violation != 0:
+            return False
+        # A large offset tells nothing about the size of the losses' differences.
+        size = min(abs(self.loss), abs(self.loss - getattr(self.instance, "offset", 0.0)))
+        return self.loss - self.bound <= max(2 * self.instance.resolution, 1e-9 * size)
+
+    def offer(self, x: Any, loss: float | None = None) -> bool:
+        """Hand in a point; it is copied and kept if it is the best so far, which is what comes back.
+
+        With `loss` None the run computes the loss. A solver that keeps its own may claim it to save the
+        time; every claim that made an incumbent is checked in float64 after the clock has stopped.
+
+        Raises:
+            OfferError: x is no solution of the instance, or the claim is not finite.
+        """
+        try:
+            point = self.instance.bits(x)
+        except InputError as error:
+            raise OfferError(str(error)) from None
+        claimed = loss is not None
+        value = self.instance.loss(point) if loss is None else float(loss)
+        if not np.isfinite(value):
+            raise OfferError(f"a claimed loss must be finite, got {value}")
+        violation = self.instance.violation(point)
+        if (violation, value) >= (self.violation, self.loss):
+            return False
+        self.best, self.loss, self.violation = point, value, violation
+        if violation == 0:
+            self.history.append(Incumbent(self.begun + self.elapsed(), value, point if claimed else None))
+        return True
+
+    def prove(self, bound: float) -> None:
+        """State a proven lower bound on the loss of every feasible solution; the highest one counts.
+
+        A bound that is not finite says nothing and is dropped. One above the loss of the best bits is a lie.
+        """
+        if np.isfinite(bound):
+            self.bound = float(bound) if self.bound is None else max(self.bound, float(bound))
+
+    def part(
+        self, instance: Instance, index: int, *, seconds: float = np.inf, target: float | None = None
+    ) -> Run:
+        """A run on part of the instance, from now on: its own seed, at most `seconds` of what remains."""
+        limit = min(self.remaining(), seconds)
+        return Run(
+            instance,
+            seed=np.random.SeedSequence(self.seeds.entropy, spawn_key=(*self.seeds.spawn_key, index)),
+            seconds=None if np.isinf(limit) else limit,
+            restarts=self.restarts,
+            target=target,
+            threads=self.threads,
+            begun=self.begun + self.elapsed(),
+        )
+
+
+def _evaluations(instance: Instance) -> int:
+    return instance.evaluations if isinstance(instance, BlackBox) else 0
+
+
+def _solutions(instance: Instance) -> int:
+    """How many solutions a black box can be asked for."""
+    if not isinstance(instance, BlackBox):
+        return 2**62
+    return 2**instance.n if instance.K is None else math.comb(instance.n, instance.K)

@@ -1,0 +1,104 @@
+"""Solution: what a search found, with every claim checked after the clock has stopped."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..problems import Instance
+from ..problems.arrays import Bits
+from .run import Run
+from .status import Status
+from .traces import falling
+
+__all__ = ["Solution", "conclude"]
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """The outcome of one search.
+
+    Attributes:
+        x: best bits found, of the instance's shape; None where nothing was offered.
+        loss: their loss, recomputed in float64; None without bits.
+        violation: by how much they break the constraints, 0 if feasible; None without bits.
+        energy: what the solver itself minimised at x, penalties included; the loss where it has none.
+        bound: proven lower bound on the loss, None without one.
+        status: how the search ended.
+        trace: (seconds, loss) of each new best feasible point, both strictly changing.
+        seconds: how long the search took.
+        adapter: how the solver was brought to the shape, "" where it takes the shape itself.
+        message: why it ended where the status needs a reason.
+    """
+
+    x: Bits | None
+    loss: float | None
+    violation: float | None
+    energy: float | None
+    bound: float | None
+    status: Status
+    trace: list[tuple[float, float]]
+    seconds: float
+    adapter: str = ""
+    message: str = ""
+
+
+def conclude(run: Run, *, seconds: float, adapter: str = "") -> Solution:
+    """The solution of a run that has ended after `seconds`."""
+    if run.best is None:
+        message = "the solver offered no solution within its budget"
+        return Solution(None, None, None, None, run.bound, Status.FAILED, [], seconds, adapter, message)
+    loss = run.instance.loss(run.best)
+    points, lie = _checked(run)
+    lie = lie or _mismatch(run.instance, run.loss, loss) or _false_bound(run, loss)
+    return Solution(
+        x=run.best,
+        loss=loss,
+        violation=run.violation,
+        energy=loss,
+        bound=run.bound,
+        status=Status.LIED if lie else _status(run, seconds),
+        trace=falling(points, loss) if points else [],
+        seconds=seconds,
+        adapter=adapter,
+        message=lie,
+    )
+
+
+def _status(run: Run, seconds: float) -> Status:
+    if run.violation > 0:
+        return Status.INFEASIBLE
+    if run.proven():
+        return Status.OPTIMAL
+    if run.hit():
+        return Status.TARGET
+    used = run.exhausted or (run.seconds is not None and seconds >= run.seconds)
+    return Status.BUDGET if used else Status.FINISHED
+
+
+def _checked(run: Run) -> tuple[list[tuple[float, float]], str]:
+    """(seconds, loss) of each incumbent with claims recomputed, and the first lie among them."""
+    points, lie = [], ""
+    for one in run.history:
+        loss = one.loss if one.claimed is None else run.instance.loss(one.claimed)
+        lie = lie or _mismatch(run.instance, one.loss, loss)
+        points.append((one.seconds, loss))
+    return points, lie
+
+
+def _mismatch(instance: Instance, claimed: float, loss: float) -> str:
+    """What is wrong with a claim, "" if float64 cannot tell it from the truth."""
+    if abs(claimed - loss) <= _tolerance(instance, loss):
+        return ""
+    return f"claimed loss {claimed!r}, but the bits have {loss!r}"
+
+
+def _false_bound(run: Run, loss: float) -> str:
+    """What is wrong with the bound, "" if nothing contradicts it."""
+    if run.bound is None or run.violation > 0 or run.bound <= loss + _tolerance(run.instance, loss):
+        return ""
+    return f"claimed bound {run.bound!r}, but bits of loss {loss!r} were found"
+
+
+def _tolerance(instance: Instance, loss: float) -> float:
+    size = min(abs(loss), abs(loss - getattr(instance, "offset", 0.0)))
+    return 10 * instance.resolution + 1e-6 * size

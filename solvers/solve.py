@@ -1,0 +1,148 @@
+"""solve: bring a solver to an instance, run it under a budget, check what it says."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from threadpoolctl import threadpool_limits
+
+from ..problems import BlackBox, Capacity, InputError, Instance, Qubo, Rounding
+from ..problems.arrays import count, number
+from .adapters import adapter_for, direct
+from .registry import Entry, get
+from .run import Declined, Run
+from .solution import Solution, conclude
+from .status import Status
+
+__all__ = ["solve", "warm"]
+
+SECONDS = 2.0
+"""Budget where the caller gives neither seconds nor restarts nor evaluations."""
+
+
+def solve(
+    instance: Instance,
+    solver: str,
+    *,
+    seconds: float | None = None,
+    seed: int = 0,
+    restarts: int | None = None,
+    evaluations: int | None = None,
+    target: float | None = None,
+    threads: int = 1,
+    **parameters: Any,
+) -> Solution:
+    """Search an instance with a registered solver.
+
+    Parameters:
+        instance: a Qubo, Capacity, Rounding or BlackBox.
+        solver: name in the registry.
+        seconds: wall-clock budget; 2 s where neither restarts nor evaluations bound the work.
+        seed: non-negative integer; the same seed and the same fixed work give the same bits.
+        restarts: None repeats until the budget is used; r does r runs of the solver's fixed work.
+        evaluations: most new losses that a search of a BlackBox may ask for; other shapes ignore it.
+        target: loss at which to stop.
+        threads: threads the solver may use.
+        parameters: the solver's own; see `qubopress list`.
+
+    Raises:
+        InputError: an unknown solver, shape or parameter, or a budget that is none.
+        OfferError: the solver offered what is no solution.
+    """
+    if not isinstance(instance, (Qubo, Capacity, Rounding, BlackBox)):
+        raise InputError(f"instance must be Qubo, Capacity, Rounding or BlackBox, got {type(instance).__name__}")
+    entry = get(solver)
+    values = entry.settings(parameters)
+    adapter = adapter_for(entry, instance)
+    bounded = evaluations if isinstance(instance, BlackBox) else None
+    budget = _budget(seconds, restarts, bounded) | {"threads": count(threads, name="threads", low=1)}
+    goal = None if target is None else number(target, name="target")
+    reason = entry.refuses(instance)
+    if reason:
+        return _skipped(reason)
+    with _limited(threads):
+        warm(entry.name, type(instance), sparse=bool(getattr(instance, "sparse", False)))
+        run = Run(instance, seed=count(seed, name="seed", low=0), target=goal, **budget)
+        try:
+            return _trivial(instance, run) or adapter(instance, run, entry, values)
+        except Declined as declined:
+            return _skipped(str(declined))
+
+
+def _budget(seconds: float | None, restarts: int | None, evaluations: int | None) -> dict[str, Any]:
+    if seconds is None and restarts is None and evaluations is None:
+        seconds = SECONDS
+    if seconds is not None and number(seconds, name="seconds") <= 0:
+        raise InputError(f"seconds must be positive, got {seconds}")
+    return {
+        "seconds": None if seconds is None else float(seconds),
+        "restarts": None if restarts is None else count(restarts, name="restarts", low=1),
+        "evaluations": None if evaluations is None else count(evaluations, name="evaluations", low=1),
+    }
+
+
+def _skipped(reason: str) -> Solution:
+    return Solution(None, None, None, None, None, Status.SKIPPED, [], 0.0, message=reason)
+
+
+def _trivial(instance: Instance, run: Run) -> Solution | None:
+    """The solution of an instance that leaves no choice, None for any other."""
+    if np.prod(instance.shape) and not _settled(instance):
+        return None
+    only = instance.baseline()
+    run.offer(only)
+    run.prove(run.loss)
+    return conclude(run, seconds=run.elapsed(), adapter="no free variable")
+
+
+def _settled(instance: Instance) -> bool:
+    """Whether the constraints leave one solution, which is then the baseline."""
+    if isinstance(instance, Rounding):
+        return bool((instance.fixed >= 0).all())
+    if isinstance(instance, Capacity) and not instance.exact:
+        return bool(instance.K < instance.costs.min() * (1 - 1e-9))
+    return not isinstance(instance, Qubo) and instance.K in (0, instance.n)
+
+
+@contextmanager
+def _limited(threads: int) -> Iterator[None]:
+    """At most `threads` threads in BLAS, OpenMP and torch while the search runs."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        with threadpool_limits(threads):
+            yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@functools.cache
+def warm(name: str, shape: type, *, sparse: bool = False) -> None:
+    """Compile and import what a solver needs for a shape, on a tiny instance, before any clock starts."""
+    entry, tiny = get(name), _tiny(shape, sparse)
+    # A pass that compiled has used its budget and may have stopped before the solver's next kernel.
+    for _ in range(5):
+        run = Run(tiny, restarts=1, seconds=0.05, evaluations=8)
+        # A solver that fails on two variables may be right on the real instance, where errors do count.
+        with suppress(Exception):
+            adapter_for(entry, tiny)(tiny, run, entry, {})
+        if run.elapsed() < 0.1:
+            return
+
+
+def _tiny(shape: type, sparse: bool) -> Instance:
+    """A two-variable instance of a shape."""
+    Q: Any = np.array([[1.0, -2.0], [-2.0, 1.5]])
+    if shape is Rounding:
+        return Rounding(np.eye(2), [[0.25, 0.75]])
+    if shape is BlackBox:
+        return BlackBox(lambda x: x.sum(axis=1).astype(float), 2, start=[1, 0], K=1)
+    Q = sp.csr_array(Q) if sparse else Q
+    return Capacity(Q, np.ones(2), 1) if shape is Capacity else Qubo(Q)
