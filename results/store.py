@@ -1,0 +1,401 @@
+"""Records in one SQLite file: each finished cell is on disk before the next one is counted.
+
+The table of cells stays light (a leaderboard reads nothing else); solutions and traces have tables of
+their own. SQLite serialises the commits, so readers may look on while one process writes.
+"""
+
+import json
+import math
+import sqlite3
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import fields
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from .record import InstanceInfo, Record, canonical
+
+APPLICATION_ID = 0x51554250  # "QUBP": how a store is told from any other SQLite file
+SCHEMA_VERSION = 1
+WAIT_SECONDS = 30.0  # for another process's commit
+
+_SCHEMA = f"""
+CREATE TABLE instance (
+    key TEXT PRIMARY KEY, name TEXT NOT NULL, family TEXT NOT NULL, problem TEXT NOT NULL,
+    network TEXT NOT NULL, parameters TEXT NOT NULL, variables INTEGER NOT NULL,
+    stage_variables TEXT NOT NULL, stage_losses TEXT NOT NULL, baseline_loss REAL,
+    baseline_metric REAL, float_metric REAL, metric_name TEXT NOT NULL, higher_is_better INTEGER NOT NULL
+) STRICT;
+CREATE TABLE cell (
+    id INTEGER PRIMARY KEY, cell TEXT NOT NULL UNIQUE, suite TEXT NOT NULL, family TEXT NOT NULL,
+    problem TEXT NOT NULL, network TEXT NOT NULL, instance TEXT NOT NULL, instance_key TEXT NOT NULL,
+    solver TEXT NOT NULL, parameters TEXT NOT NULL, seed INTEGER NOT NULL, budget_seconds REAL,
+    restarts INTEGER, threads INTEGER NOT NULL, status TEXT NOT NULL, message TEXT NOT NULL,
+    loss REAL, energy REAL, violation REAL, bound REAL, metric REAL, metric_name TEXT NOT NULL,
+    seconds REAL, wall_seconds REAL, finished_at TEXT NOT NULL, "commit" TEXT NOT NULL,
+    machine TEXT NOT NULL, adapter TEXT NOT NULL, peak_bytes INTEGER, versions TEXT NOT NULL
+) STRICT;
+CREATE TABLE stage (
+    cell INTEGER NOT NULL REFERENCES cell (id) ON DELETE CASCADE, position INTEGER NOT NULL,
+    variables INTEGER NOT NULL, loss REAL, violation REAL, bits BLOB, shape TEXT NOT NULL,
+    PRIMARY KEY (cell, position)
+) STRICT;
+CREATE TABLE trace (
+    cell INTEGER PRIMARY KEY REFERENCES cell (id) ON DELETE CASCADE, points BLOB NOT NULL
+) STRICT;
+PRAGMA application_id = {APPLICATION_ID};
+PRAGMA user_version = {SCHEMA_VERSION};
+"""
+
+_CELL = tuple(field.name for field in fields(Record) if field.name not in ("stages", "trace"))
+_INSTANCE = tuple(field.name for field in fields(InstanceInfo))
+_STAGE = ("variables", "loss", "violation", "bits", "shape")
+_JSON = {"parameters", "versions", "stage_variables", "stage_losses", "shape"}
+
+_LOADED = tuple(name for name in _CELL if name != "versions")
+_JOINED = {
+    "problem_parameters": "instance.parameters",
+    "variables": "instance.variables",
+    "baseline_loss": "instance.baseline_loss",
+    "baseline_metric": "instance.baseline_metric",
+    "float_metric": "instance.float_metric",
+    "higher_is_better": "instance.higher_is_better",
+}
+_WHOLE = ("seed", "restarts", "threads", "peak_bytes", "variables")
+_REAL = ("budget_seconds", "loss", "energy", "violation", "bound", "metric", "seconds", "wall_seconds")
+_REAL_OF_INSTANCE = ("baseline_loss", "baseline_metric", "float_metric")
+
+
+class StoreError(ValueError):
+    """The store cannot be read or written as asked. The message is one line and names the cure."""
+
+
+class Store:
+    """A file of records, open for reading or (`write=True`) for adding to it.
+
+    Use it as a context manager. Reading leaves no file behind, and works in a read-only folder
+    unless a writer died there with its last commits unmerged.
+
+    Raises StoreError when the file is missing, foreign, damaged or cannot be written.
+    """
+
+    def __init__(self, path: str | Path, *, write: bool = False) -> None:
+        self.path = Path(path)
+        self.write = write
+        self._db = _open_to_write(self.path) if write else _open_to_read(self.path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Merge what was written into the file and let go of it; closing twice is harmless."""
+        self._db.close()
+
+    def add_instance(self, info: InstanceInfo) -> None:
+        """Describe an instance; the latest description of a key is the one that stands."""
+        with self._commit() as db:
+            _insert(db, "instance", _INSTANCE, info, replace=True)
+
+    def add(self, record: Record, *, replace: bool = False) -> None:
+        """Commit one finished cell. Its key must be new unless `replace` is set."""
+        with self._commit() as db:
+            if replace:
+                db.execute("DELETE FROM cell WHERE cell = ?", (record.cell,))
+            elif db.execute("SELECT 1 FROM cell WHERE cell = ?", (record.cell,)).fetchone():
+                raise StoreError(
+                    f"cell {record.cell!r} must be new to {self.path}; pass replace=True to redo it"
+                )
+            row = _insert(db, "cell", _CELL, record)
+            for position, stage in enumerate(record.stages):
+                _insert(db, "stage", _STAGE, stage, cell=row, position=position)
+            if record.trace:
+                db.execute("INSERT INTO trace VALUES (?, ?)", (row, _pack_trace(record.trace)))
+
+    def statuses(self) -> dict[str, str]:
+        """How every cell ended, by its key."""
+        return dict(self._rows("SELECT cell, status FROM cell ORDER BY id"))
+
+    def finished(self, cells: Iterable[str]) -> set[str]:
+        """Those of `cells` that are in the store, however they ended."""
+        return set(cells) & self.statuses().keys()
+
+    def instances(self) -> list[InstanceInfo]:
+        """Every instance described, in the order of their keys."""
+        rows = self._rows(f"SELECT {', '.join(_INSTANCE)} FROM instance ORDER BY key")  # noqa: S608  # our names
+        return [self._build(InstanceInfo, _INSTANCE, row) for row in rows]
+
+    def records(self) -> Iterator[Record]:
+        """Every record in the order it came, bits and trace included, one at a time.
+
+        SQLite has no NaN: a loss that was NaN comes back as None.
+        """
+        names = ("id", *_CELL)
+        for row in self._rows(f"SELECT {_columns(names)} FROM cell ORDER BY id"):  # noqa: S608  # our names
+            stages = tuple(self._stages(row[0]))
+            points = self._rows("SELECT points FROM trace WHERE cell = ?", row[0])
+            trace = [point for (packed,) in points for point in _unpack_trace(packed).tolist()]
+            yield self._build(Record, _CELL, row[1:], stages=stages, trace=trace)
+
+    def traces(self) -> dict[str, NDArray[np.float64]]:
+        """The (k, 2) seconds and losses of every cell that has a trace, by cell key."""
+        query = "SELECT cell.cell, points FROM trace JOIN cell ON cell.id = trace.cell ORDER BY cell.id"
+        return {cell: _unpack_trace(points) for cell, points in self._rows(query)}
+
+    def environments(self) -> list[tuple[str, str, dict[str, str]]]:
+        """The distinct (commit, machine, versions) that the cells come from."""
+        rows = self._rows('SELECT DISTINCT "commit", machine, versions FROM cell ORDER BY 1, 2, 3')
+        return [(commit, machine, dict(json.loads(versions))) for commit, machine, versions in rows]
+
+    def frame(self) -> pd.DataFrame:
+        """One row a cell; see `load`."""
+        parts = [f'cell."{name}"' for name in _LOADED] + list(_JOINED.values())
+        query = f"SELECT {', '.join(parts)} FROM cell LEFT JOIN instance ON key = instance_key ORDER BY id"  # noqa: S608
+        frame = pd.DataFrame(list(self._rows(query)), columns=[*_LOADED, *_JOINED])
+        kinds: dict[str, str] = dict.fromkeys(_WHOLE, "Int64")
+        kinds |= dict.fromkeys((*_REAL, *_REAL_OF_INSTANCE), "float64")
+        try:
+            return frame.astype({**kinds, "higher_is_better": "boolean"})
+        except (TypeError, ValueError) as error:
+            raise StoreError(
+                f"{self.path} must hold numbers where numbers belong; it was altered: {error}"
+            ) from None
+
+    def _stages(self, row: int) -> Iterator[dict[str, Any]]:
+        query = f"SELECT {', '.join(_STAGE)} FROM stage WHERE cell = ? ORDER BY position"  # noqa: S608  # our names
+        for values in self._rows(query, row):
+            yield _values(_STAGE, values)
+
+    def _rows(self, query: str, *values: object) -> Iterator[tuple[Any, ...]]:
+        with _explained(self.path), closing(self._db.execute(query, values)) as cursor:
+            yield from cursor
+
+    def _build(self, kind: Any, names: tuple[str, ...], row: tuple[Any, ...], **more: Any) -> Any:
+        try:
+            return kind(**_values(names, row), **more)
+        except (TypeError, ValueError) as error:
+            raise StoreError(
+                f"{self.path} must hold sound records; it was damaged or altered: {error}"
+            ) from None
+
+    @contextmanager
+    def _commit(self) -> Iterator[sqlite3.Connection]:
+        """One transaction: all of it is on disk afterwards, or none of it."""
+        if not self.write:
+            raise StoreError(
+                f"{self.path} is open for reading; open it with Store(path, write=True) to add to it"
+            )
+        with _explained(self.path), _transaction(self._db):
+            yield self._db
+
+
+def load(path: str | Path) -> pd.DataFrame:
+    """Read a store as a table: one row a cell, in the order they finished.
+
+    Columns: every field of a record but its bits, trace and versions (`parameters` as canonical JSON),
+    then the instance's `problem_parameters`, `variables`, `baseline_loss`, `baseline_metric`,
+    `float_metric` and `higher_is_better`. Absent numbers are NaN.
+    """
+    with Store(path) as store:
+        return store.frame()
+
+
+def _open_to_write(path: Path) -> sqlite3.Connection:
+    if path.is_dir():
+        raise StoreError(
+            f"{path} must be a file and is a folder; name a file in it, such as {path / 'results.db'}"
+        )
+    if not path.parent.is_dir():
+        raise StoreError(f"{path} must lie in a folder that exists; create {path.parent} first")
+    with _explained(path), _closed_on_error(_connect(path, "mode=rwc")) as db:
+        db.execute("PRAGMA foreign_keys = ON")
+        if _is_blank(db):
+            _create(db)
+        _must_be_ours(db, path)
+        db.execute("PRAGMA journal_mode = WAL")
+        with _transaction(db):
+            pass  # a file that cannot be written is found out here, not after the first cell
+        return db
+
+
+def _open_to_read(path: Path) -> sqlite3.Connection:
+    """Open without changing anything.
+
+    A connection that may write is the one that tidies up SQLite's side files when it closes, so that is
+    asked for first. Where the folder forbids side files and none is left over, nothing can be pending in
+    them, and the file is read as it stands.
+    """
+    if path.is_dir():
+        raise StoreError(f"{path} must be a store and is a folder; name the file in it")
+    if not path.exists():
+        raise StoreError(f"{path} must be an existing store; run a suite with --store {path} to make it")
+    pending = Path(f"{path}-wal").exists()
+    with _explained(path):
+        try:
+            return _checked_reader(path, "mode=rw")
+        except sqlite3.OperationalError:
+            return _checked_reader(path, "mode=ro" if pending else "mode=ro&immutable=1")
+
+
+def _checked_reader(path: Path, mode: str) -> sqlite3.Connection:
+    with _closed_on_error(_connect(path, mode)) as db:
+        db.execute("PRAGMA query_only = ON")
+        _must_be_ours(db, path)
+        db.execute("SELECT 1 FROM cell LIMIT 1").fetchone()
+        return db
+
+
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    db = sqlite3.connect(
+        f"{path.absolute().as_uri()}?{mode}", uri=True, timeout=WAIT_SECONDS, isolation_level=None
+    )
+    db.execute("PRAGMA trusted_schema = OFF")  # a stranger's file may bring triggers and views
+    return db
+
+
+def _is_blank(db: sqlite3.Connection) -> bool:
+    return not db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] and _application(db) == 0
+
+
+def _create(db: sqlite3.Connection) -> None:
+    with _transaction(db):
+        if _is_blank(db):  # another process may have been quicker
+            for statement in filter(str.strip, _SCHEMA.split(";")):
+                db.execute(statement)
+
+
+def _must_be_ours(db: sqlite3.Connection, path: Path) -> None:
+    if _application(db) != APPLICATION_ID:
+        raise StoreError(f"{path} must be a store of qubopress and is another SQLite file; name another path")
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    if version != SCHEMA_VERSION:
+        raise StoreError(
+            f"{path} must have schema {SCHEMA_VERSION}, got {version}; use the qubopress it was made by"
+        )
+
+
+def _application(db: sqlite3.Connection) -> int:
+    return int(db.execute("PRAGMA application_id").fetchone()[0])
+
+
+@contextmanager
+def _transaction(db: sqlite3.Connection) -> Iterator[None]:
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+
+
+@contextmanager
+def _closed_on_error(db: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    try:
+        yield db
+    except BaseException:
+        db.close()
+        raise
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turn SQLite's errors into one line that says what to do."""
+    try:
+        yield
+    except sqlite3.ProgrammingError:
+        raise  # our own bug, such as using a closed store
+    except sqlite3.Error as error:
+        raise StoreError(
+            f"{path} must be a sound, accessible store; SQLite says: {error}; {_cure(error)}"
+        ) from None
+
+
+def _cure(error: sqlite3.Error) -> str:
+    name = getattr(error, "sqlite_errorname", "")
+    for prefix, cure in _CURES.items():
+        if name.startswith(prefix):
+            return cure
+    return "restore the file or name another path"
+
+
+_CURES = {
+    "SQLITE_NOTADB": "name a store, or another path for a new one",
+    "SQLITE_BUSY": "wait until the other process has finished writing",
+    "SQLITE_READONLY": "make the file writable or copy it elsewhere",
+    "SQLITE_CANTOPEN": "check the permissions, or copy the store and its -wal file to a folder of yours",
+    "SQLITE_FULL": "free some disk space",
+}
+
+
+def _insert(
+    db: sqlite3.Connection,
+    table: str,
+    names: tuple[str, ...],
+    source: Any,
+    *,
+    replace: bool = False,
+    **more: int,
+) -> int:
+    values = [_text_if_json(name, getattr(source, name)) for name in names]
+    verb, every = "REPLACE" if replace else "INSERT", (*names, *more)
+    marks = ", ".join("?" * len(every))
+    query = f"{verb} INTO {table} ({_columns(every)}) VALUES ({marks})"
+    return int(db.execute(query, [*values, *more.values()]).lastrowid or 0)
+
+
+def _columns(names: Iterable[str]) -> str:
+    return ", ".join(f'"{name}"' for name in names)
+
+
+def _text_if_json(name: str, value: Any) -> Any:
+    if name not in _JSON:
+        return value
+    if isinstance(value, dict):
+        return canonical(value)
+    return json.dumps([item if math.isfinite(item) else str(item) for item in value])
+
+
+def _values(names: tuple[str, ...], row: tuple[Any, ...]) -> dict[str, Any]:
+    return {name: _value(name, value) for name, value in zip(names, row, strict=True)}
+
+
+def _value(name: str, value: Any) -> Any:
+    """A column's value as its field holds it."""
+    if name in _JSON:
+        return json.loads(value)
+    if name == "higher_is_better":
+        return bool(value)
+    if name == "baseline_loss" and value is None:
+        return math.nan  # SQLite keeps a NaN as NULL
+    return value
+
+
+def _pack_trace(trace: tuple[tuple[float, float], ...]) -> bytes:
+    return zlib.compress(np.asarray(trace, dtype="<f8").tobytes())
+
+
+def _unpack_trace(points: bytes) -> NDArray[np.float64]:
+    inflater = zlib.decompressobj()
+    try:
+        raw = inflater.decompress(points, _TRACE_BYTES)
+        if not inflater.eof:
+            raise ValueError("cut off or too long")
+        return np.frombuffer(raw, dtype="<f8").reshape(-1, 2).astype(np.float64)
+    except (zlib.error, ValueError) as error:
+        message = f"a trace must be pairs of numbers; the store was damaged or altered: {error}"
+        raise StoreError(message) from None
+
+
+_TRACE_BYTES = 2**26  # four million improvements; a longer trace is a bomb

@@ -1,0 +1,195 @@
+"""Leaderboards rank solvers over instances, honestly; tables by parameter print the papers' figures."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from qubopress.results import StoreError, by_parameter, leaderboard, load
+from qubopress.results.leaderboard import COLUMNS
+from records import make_benchmark, make_store
+
+
+@pytest.fixture(scope="module")
+def benchmark(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_benchmark(tmp_path_factory.mktemp("board") / "s.db")
+
+
+def spread(solver: str, losses: list[float], **more: Any) -> list[dict[str, Any]]:
+    """Cells of one solver, an instance each."""
+    return [
+        {"solver": solver, "instance_key": f"key-{i}", "loss": loss, **more} for i, loss in enumerate(losses)
+    ]
+
+
+def board_of(tmp_path: Path, cells: list[dict[str, Any]], instances: int = 8) -> pd.DataFrame:
+    infos = [{"key": f"key-{i}", "name": f"instance {i}"} for i in range(instances)]
+    return leaderboard(make_store(tmp_path / "s.db", cells, infos))
+
+
+def test_a_board_has_one_row_a_solver_and_the_promised_columns(benchmark: Path) -> None:
+    board = leaderboard(benchmark)
+    assert tuple(board.columns[: len(COLUMNS)]) == COLUMNS
+    assert board["solver"].is_unique
+    assert len(board) == 11
+    assert board["solver"][0] == "beam"
+    assert board["excess"].is_monotonic_increasing
+    assert board["rank"].is_monotonic_increasing
+    assert (board[["excess_low", "excess"]].diff(axis=1)["excess"] >= 0).all()
+
+
+def test_a_path_and_its_table_give_the_same_board(benchmark: Path) -> None:
+    pd.testing.assert_frame_equal(leaderboard(benchmark), leaderboard(load(benchmark)))
+
+
+def test_statuses_and_imputed_cells_are_counted(tmp_path: Path) -> None:
+    cells = spread("a", [2.0, 3.0]) + spread("b", [4.0, 4.0], status="OPTIMAL")
+    cells += [{"solver": "b", "instance_key": "key-2", "loss": None, "status": "CRASHED"}]
+    board = board_of(tmp_path, cells).set_index("solver")
+    assert list(board.columns[len(COLUMNS) - 1 :]) == ["OPTIMAL", "BUDGET", "CRASHED"]
+    assert board.loc["b", ["OPTIMAL", "BUDGET", "CRASHED", "imputed", "cells", "instances"]].tolist() == [
+        2,
+        0,
+        1,
+        1,
+        3,
+        3,
+    ]
+    assert board.loc["a", ["OPTIMAL", "BUDGET", "CRASHED", "imputed"]].tolist() == [0, 2, 0, 0]
+
+
+def test_a_solver_with_several_settings_gets_a_row_for_each(tmp_path: Path) -> None:
+    cells: list[dict[str, Any]] = [
+        {"solver": "neal", "parameters": {"num_reads": 10, "num_sweeps": 1000}},
+        {"solver": "neal", "parameters": {"num_reads": 20, "num_sweeps": 1000}},
+        {"solver": "bifurcation", "parameters": {"mode": "discrete"}},
+        {"solver": "bifurcation", "parameters": {}},
+        {"solver": "beam", "parameters": {"width": 64}},
+    ]
+    names = set(leaderboard(make_store(tmp_path / "s.db", cells))["solver"])
+    assert names == {
+        "neal(num_reads=10)",
+        "neal(num_reads=20)",
+        'bifurcation(mode="discrete")',
+        "bifurcation",
+        "beam",
+    }
+
+
+def test_overlapping_intervals_share_the_leaders_rank(tmp_path: Path) -> None:
+    near, wide, far = (
+        [2.0, 2.1, 2.2, 2.3, 2.4, 2.5],
+        [2.0, 2.1, 2.2, 3.0, 4.0, 5.0],
+        [8.0, 8.1, 8.2, 8.3, 8.4, 8.5],
+    )
+    board = board_of(tmp_path, spread("near", near) + spread("wide", wide) + spread("far", far)).set_index(
+        "solver"
+    )
+    assert board["rank"].to_dict() == {"near": 1, "wide": 1, "far": 3}
+    assert board.loc["wide", "excess_low"] <= board.loc["near", "excess_high"]
+    assert board.loc["far", "excess_low"] > board.loc["near", "excess_high"]
+
+
+def test_one_cell_each_is_ranked_by_the_figure_alone(tmp_path: Path) -> None:
+    board = board_of(tmp_path, spread("good", [2.0]) + spread("bad", [3.0]) + spread("equal", [2.0]))
+    assert dict(zip(board["solver"], board["rank"], strict=True)) == {"equal": 1, "good": 1, "bad": 3}
+    assert board["excess_low"].isna().all()
+
+
+def test_a_solver_that_only_fails_scores_the_baseline(tmp_path: Path) -> None:
+    cells = spread("good", [2.0, 2.0]) + spread("broken", [0.0, 0.0], status="FAILED")
+    row = board_of(tmp_path, cells).set_index("solver").loc["broken"]
+    assert row["excess"] == 1.0
+    assert row["imputed"] == 2
+    assert row["wins"] == 0
+    assert np.isnan(row["seconds"])
+    assert np.isnan(row["metric_drop"])
+
+
+def test_instances_without_a_baseline_leave_the_excess_open(tmp_path: Path) -> None:
+    board = leaderboard(make_store(tmp_path / "s.db", spread("a", [1.0]) + spread("b", [2.0]), infos=[]))
+    assert board["excess"].isna().all()
+    assert board["wins"].tolist() == [1, 0]
+
+
+def test_the_metric_drop_is_not_averaged_over_different_metrics(benchmark: Path) -> None:
+    assert leaderboard(benchmark)["metric_drop"].isna().all()
+    drops = leaderboard(benchmark, family="rounding").set_index("solver")["metric_drop"]
+    assert 0 < drops["sa"] < drops["round-to-nearest"]
+
+
+def test_narrowing_keeps_the_references_of_the_whole_store(tmp_path: Path) -> None:
+    cells = spread("a", [2.0], suite="old") + spread("b", [6.0], suite="new")
+    path = make_store(tmp_path / "s.db", cells, [{"key": "key-0"}])
+    board = leaderboard(path, suite="new")
+    assert board["solver"].tolist() == ["b"]
+    assert board["excess"].tolist() == [0.5]
+    assert leaderboard(path, family="pruning").empty
+    assert tuple(leaderboard(path, suite="none").columns) == COLUMNS
+
+
+def test_a_solver_is_scored_over_the_instances_it_entered(tmp_path: Path) -> None:
+    board = board_of(tmp_path, spread("all", [2.0, 3.0, 4.0]) + spread("one", [2.0])).set_index("solver")
+    assert board["instances"].to_dict() == {"all": 3, "one": 1}
+
+
+def test_a_board_of_ten_thousand_cells_takes_seconds(tmp_path: Path) -> None:
+    frame = load(make_benchmark(tmp_path / "s.db", seeds=1))
+    parts = [frame.assign(seed=i, instance_key=frame["instance_key"] + str(i % 20)) for i in range(101)]
+    many = pd.concat(parts, ignore_index=True)
+    start = time.perf_counter()
+    board = leaderboard(many)
+    assert board["cells"].sum() == len(many) > 9_900
+    assert time.perf_counter() - start < 10.0
+
+
+# ---- by parameter
+
+
+def test_a_table_by_bits_gives_loss_accuracy_and_drop(tmp_path: Path) -> None:
+    infos = [{"key": f"int{bits}", "parameters": {"bits": bits}} for bits in (4, 10, 2)]
+    cells: list[dict[str, Any]] = []
+    for info in infos:
+        key = info["key"]
+        cells += [
+            {"instance_key": key, "solver": "beam", "seed": s, "loss": 1.0 + s, "metric": 0.85}
+            for s in (0, 1)
+        ]
+        cells += [{"instance_key": key, "solver": "sa", "loss": None, "status": "TIMEOUT"}]
+    table = by_parameter(make_store(tmp_path / "s.db", cells, infos), "bits")
+    assert table["bits"].tolist() == [2, 2, 4, 4, 10, 10]
+    beam = table[table["solver"] == "beam"].iloc[0]
+    assert beam[["loss", "ratio", "metric", "drop"]].tolist() == pytest.approx([1.5, 0.15, 0.85, 0.02])
+    failed = table[table["solver"] == "sa"].iloc[0]
+    assert np.isnan(failed["loss"])
+    assert failed[["cells", "imputed"]].tolist() == [1, 1]
+
+
+def test_a_ratio_to_a_negative_baseline_is_not_given(tmp_path: Path) -> None:
+    infos = [{"baseline_loss": -4.0, "parameters": {"keep": 0.5}}]
+    table = by_parameter(make_store(tmp_path / "s.db", [{"loss": -6.0}], infos), "keep")
+    assert table["loss"].tolist() == [-6.0]
+    assert table["ratio"].isna().all()
+
+
+def test_values_of_different_kinds_are_sorted_numbers_first(tmp_path: Path) -> None:
+    values: list[Any] = ["all", 500, 50.0, True]
+    infos = [{"key": str(value), "parameters": {"samples": value}} for value in values]
+    cells = [{"instance_key": str(value)} for value in values]
+    table = by_parameter(make_store(tmp_path / "s.db", cells, infos), "samples")
+    assert table["samples"].tolist() == [True, 50.0, 500, "all"]
+
+
+def test_an_unknown_parameter_is_answered_with_the_known_ones(benchmark: Path) -> None:
+    with pytest.raises(StoreError, match="must have a parameter 'bit'; theirs are bits, keep"):
+        by_parameter(benchmark, "bit")
+    with pytest.raises(StoreError, match="must not be a column of the table"):
+        by_parameter(benchmark, "loss")
+
+
+def test_a_suite_that_is_not_there_has_no_rows(benchmark: Path) -> None:
+    assert by_parameter(benchmark, "bits", suite="none").empty

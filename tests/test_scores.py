@@ -1,0 +1,215 @@
+"""The scoring policy: references, excess, imputation, times, wins, intervals, anytime curves."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from qubopress.results import RANKED, load, scores
+from qubopress.results.anytime import best_at, excess_curves, time_grid
+from qubopress.results.record import STATUSES
+from qubopress.results.statistics import median_interval
+from records import make_store
+
+LOSSES = st.floats(-1e6, 1e6)
+
+
+def table(
+    tmp_path: Path, cells: list[dict[str, Any]], infos: list[dict[str, Any]] | None = None
+) -> pd.DataFrame:
+    return load(make_store(tmp_path / "s.db", cells, infos))
+
+
+# ---- reference and excess
+
+
+def test_the_reference_is_the_lowest_feasible_honest_loss(tmp_path: Path) -> None:
+    cells: list[dict[str, Any]] = [
+        {"loss": 3.0},
+        {"loss": 2.0, "status": "LIED"},
+        {"loss": 1.0, "status": "INFEASIBLE", "violation": 1.0},
+        {"loss": 0.5, "violation": 1.0},
+        {"loss": 0.4, "violation": None},
+        {"loss": float("-inf")},
+        {"loss": 9.0, "instance_key": "other"},
+    ]
+    frame = table(tmp_path, cells)
+    assert list(scores.reference(frame)) == [3.0] * 6 + [9.0]
+    assert list(scores.ranked(frame)) == [True, False, False, False, False, False, True]
+
+
+@pytest.mark.parametrize("status", STATUSES)
+def test_only_the_ranked_statuses_are_ranked(tmp_path: Path, status: str) -> None:
+    frame = table(tmp_path, [{"status": status}])
+    assert scores.ranked(frame).tolist() == [status in RANKED]
+
+
+def test_excess_is_0_for_the_best_and_1_for_the_baseline() -> None:
+    assert scores.normalised_excess([2.0, 10.0, 6.0, 18.0], 2.0, 10.0).tolist() == [0.0, 1.0, 0.5, 2.0]
+
+
+def test_excess_does_not_mind_negative_losses() -> None:
+    assert scores.normalised_excess([-5.0, -1.0, 3.0], -5.0, -1.0).tolist() == [0.0, 1.0, 2.0]
+    assert scores.normalised_excess([-1.0, 1.0], -1.0, 0.0).tolist() == [0.0, 2.0]
+
+
+@pytest.mark.parametrize("baseline", [2.0, 1.0, 0.0, -1.0, 2.0 + 1e-12])
+def test_where_nothing_beats_the_baseline_only_its_equals_score_0(baseline: float) -> None:
+    at_baseline, at_reference, worse = scores.normalised_excess([baseline, 2.0, 7.0], 2.0, baseline)
+    assert at_baseline == 0.0
+    assert at_reference == (
+        0.0
+        if abs(baseline - 2.0) < 1e-9
+        else pytest.approx(1 + (2 - baseline) / (2 - baseline + abs(baseline)))
+    )
+    assert 1.0 < worse <= 2.0
+
+
+@given(losses=st.lists(LOSSES, min_size=2, max_size=5), baseline=LOSSES)
+def test_excess_keeps_the_order_of_losses(losses: list[float], baseline: float) -> None:
+    ordered = np.sort(losses)
+    excess = scores.normalised_excess(ordered, ordered[0], baseline)
+    assert np.all(np.isfinite(excess))
+    assert np.all(np.diff(excess) >= -1e-12)
+    assert excess[0] >= 0.0
+
+
+def test_an_unknown_number_gives_an_unknown_excess() -> None:
+    assert np.isnan(scores.normalised_excess(np.nan, 1.0, 2.0))
+    assert np.isnan(scores.normalised_excess(1.0, 1.0, np.nan))
+
+
+def test_failures_are_imputed_at_the_baseline_and_bad_losses_are_not(tmp_path: Path) -> None:
+    cells: list[dict[str, Any]] = [
+        {"loss": 2.0},
+        {"loss": 26.0},
+        {"loss": None, "status": "TIMEOUT"},
+        {"loss": None, "status": "SKIPPED"},
+        {"loss": 1.0, "status": "LIED"},
+        {"loss": 2.0, "instance_key": "without a baseline"},
+    ]
+    excess = scores.excess(table(tmp_path, cells))
+    assert excess[:5].tolist() == [0.0, 3.0, 1.0, 1.0, 1.0]
+    assert np.isnan(excess[5])
+
+
+def test_the_metrics_drop_is_positive_when_it_got_worse(tmp_path: Path) -> None:
+    infos = [{}, {"key": "fid", "higher_is_better": False, "float_metric": 14.0}]
+    cells: list[dict[str, Any]] = [{"metric": 0.8}, {"metric": 20.0, "instance_key": "fid"}, {"metric": None}]
+    drop = scores.metric_drop(table(tmp_path, cells, infos))
+    assert drop[:2].tolist() == pytest.approx([0.07, 6.0])
+    assert np.isnan(drop[2])
+
+
+# ---- times and wins
+
+
+def test_the_shifted_geometric_mean_lies_where_it_should() -> None:
+    assert scores.shifted_geometric_mean([4.0, 4.0]) == pytest.approx(4.0)
+    assert scores.shifted_geometric_mean([0.9, 9.9], shift=0.1) == pytest.approx(np.sqrt(10) - 0.1)
+    assert scores.shifted_geometric_mean([1.0, np.nan, 1.0]) == pytest.approx(1.0)
+    assert np.isnan(scores.shifted_geometric_mean([]))
+    assert scores.shifted_geometric_mean([0.0, 0.0]) == pytest.approx(0.0)
+
+
+def test_ties_all_win_and_medians_over_seeds_decide(tmp_path: Path) -> None:
+    rows = [("a", 2.0), ("a", 2.0), ("a", 9.0), ("b", 2.0 + 1e-12), ("c", 1.0), ("c", 5.0), ("c", 5.0)]
+    cells = [{"solver": solver, "loss": loss, "seed": seed} for seed, (solver, loss) in enumerate(rows)]
+    frame = table(tmp_path, cells)
+    assert scores.wins(frame, frame["solver"]).to_dict() == {"a": 1, "b": 1, "c": 0}
+
+
+def test_each_budget_is_won_apart_and_failures_win_nothing(tmp_path: Path) -> None:
+    cells: list[dict[str, Any]] = [
+        {"solver": "quick", "budget_seconds": 1.0, "loss": 3.0},
+        {"solver": "deep", "budget_seconds": 1.0, "loss": None, "status": "TIMEOUT"},
+        {"solver": "quick", "budget_seconds": None, "loss": 3.0},
+        {"solver": "deep", "budget_seconds": None, "loss": -2.0},
+        {"solver": "deep", "instance_key": "hard", "loss": None, "status": "MEMORY"},
+    ]
+    frame = table(tmp_path, cells)
+    assert scores.wins(frame, frame["solver"]).to_dict() == {"quick": 1, "deep": 1}
+
+
+# ---- intervals
+
+
+def test_an_interval_is_the_same_every_time_and_holds_the_median() -> None:
+    rng = np.random.default_rng(0)
+    values, groups = rng.normal(size=60), np.repeat(np.arange(20), 3)
+    low, high = median_interval(values, groups)
+    assert (low, high) == median_interval(values, groups)
+    assert (low, high) != median_interval(values, groups, seed=1)
+    assert low < np.median(values) < high
+
+
+def test_alike_seeds_do_not_make_an_interval_narrow() -> None:
+    rng = np.random.default_rng(1)
+    instances = rng.normal(size=12)
+    values, groups = np.repeat(instances, 50), np.repeat(np.arange(12), 50)
+    low, high = median_interval(values, groups)
+    naive_low, naive_high = median_interval(values, np.arange(600))
+    assert high - low > 1.5 * (naive_high - naive_low)
+
+
+def test_an_interval_covers_the_true_median_about_as_often_as_it_says() -> None:
+    rng = np.random.default_rng(2)
+    groups = np.repeat(np.arange(25), 2)
+    hits = 0
+    for _ in range(100):
+        values = np.repeat(rng.normal(size=25), 2) + 0.1 * rng.normal(size=50)
+        low, high = median_interval(values, groups, resamples=300)
+        hits += low <= 0.0 <= high
+    assert 85 <= hits <= 100
+
+
+def test_one_cell_says_nothing_of_an_interval() -> None:
+    assert np.isnan(median_interval([1.0], ["a"])).all()
+    assert np.isnan(median_interval([1.0, np.nan], ["a", "b"])).all()
+    assert np.isnan(median_interval([], [])).all()
+
+
+def test_instances_may_have_different_numbers_of_seeds() -> None:
+    low, high = median_interval([1.0, 1.0, 1.0, 5.0], ["a", "a", "a", "b"])
+    assert (low, high) == (1.0, 5.0)
+    assert median_interval([3.0, 3.0, 3.0], ["a", "a", "b"]) == (3.0, 3.0)
+
+
+def test_the_bootstrap_of_few_cells_is_the_enumeration_of_all_resamples() -> None:
+    values = {0: [1.0, 4.0], 1: [2.0]}
+    medians = []
+    for chosen in itertools.product([0, 1], repeat=2):  # as likely as one another, so 16 medians each
+        options = [list(itertools.product(values[i], repeat=len(values[i]))) * (1 + 3 * i) for i in chosen]
+        medians += [np.median([*a, *b]) for a, b in itertools.product(*options)]
+    expected = np.quantile(medians, [0.25, 0.75])
+    interval = median_interval([1.0, 4.0, 2.0], [0, 0, 1], level=0.5, resamples=20_000)
+    assert interval == pytest.approx(expected)
+
+
+# ---- anytime
+
+
+def test_the_best_so_far_never_rises_and_is_unknown_before_the_first() -> None:
+    trace = np.array([[0.1, 5.0], [0.2, 7.0], [0.4, 3.0]])
+    np.testing.assert_array_equal(best_at(trace, [0.05, 0.1, 0.3, 0.4, 9.0]), [np.nan, 5.0, 5.0, 3.0, 3.0])
+
+
+def test_before_its_first_solution_a_cell_counts_as_the_baseline(tmp_path: Path) -> None:
+    cells: list[dict[str, Any]] = [{"loss": 2.0, "seconds": 1.0}, {"status": "TIMEOUT", "loss": None}]
+    frame = table(tmp_path, cells).assign(ranked=[True, False])
+    traces = {"cell-0": np.array([[0.1, 6.0]])}
+    curves = excess_curves(frame, traces, np.array([0.01, 0.1, 1.0]))
+    np.testing.assert_array_equal(curves, [[1.0, 0.5, 0.0], [1.0, 1.0, 1.0]])
+
+
+def test_a_time_grid_spans_first_solution_to_last_end(tmp_path: Path) -> None:
+    frame = table(tmp_path, [{"seconds": 2.0}, {"seconds": None}])
+    grid = time_grid(frame, {"cell-0": np.array([[0.01, 6.0]])}, points=5)
+    assert grid[[0, -1]].tolist() == pytest.approx([0.01, 2.0])
+    assert len(time_grid(frame.iloc[:0], {})) > 1

@@ -1,0 +1,336 @@
+"""The store keeps what it was given, commits each cell at once, and refuses foreign files kindly."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from qubopress.results import RecordError, Store, StoreError, load, pack
+from records import make_info, make_record, make_store
+
+COLUMNS = [
+    "cell",
+    "suite",
+    "family",
+    "instance",
+    "solver",
+    "parameters",
+    "seed",
+    "budget_seconds",
+    "status",
+    "loss",
+    "energy",
+    "violation",
+    "bound",
+    "metric",
+    "seconds",
+    "finished_at",
+    "commit",
+    "machine",
+    "problem",
+    "network",
+    "instance_key",
+    "metric_name",
+    "adapter",
+    "message",
+    "restarts",
+    "threads",
+    "wall_seconds",
+    "peak_bytes",
+    "baseline_loss",
+    "baseline_metric",
+    "float_metric",
+    "higher_is_better",
+    "problem_parameters",
+]
+
+
+def refused(path: Path, *, write: bool = False) -> str:
+    """The one line in which opening this path is refused; it must name the path."""
+    with pytest.raises(StoreError, match=path.name) as error:
+        Store(path, write=write).close()
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+@contextmanager
+def as_a_guest(folder: Path) -> Iterator[None]:
+    """Read-only folder and file, for a user who may not change that."""
+    for path in folder.iterdir():
+        path.chmod(0o444)
+    folder.chmod(0o555)
+    user = os.geteuid()
+    try:
+        if user == 0:
+            os.seteuid(65534)
+        yield
+    finally:
+        os.seteuid(user)
+        folder.chmod(0o755)
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that any user may enter, which pytest's own are not."""
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+# ---- what goes in comes out
+
+
+def test_records_and_instances_come_back_as_they_were(tmp_path: Path) -> None:
+    record = make_record(parameters={"b": 2, "a": [1.5, None]}, bound=-3.5, adapter="rows", restarts=2)
+    failed = make_record(
+        cell="cell-2", status="FAILED", loss=None, stages=(), trace=(), message="a\nb \N{SNOWMAN}"
+    )
+    with Store(tmp_path / "s.db", write=True) as store:
+        store.add_instance(make_info())
+        store.add(record)
+        store.add(failed)
+    with Store(tmp_path / "s.db") as store:
+        assert list(store.records()) == [record, failed]
+        assert store.instances() == [make_info()]
+        assert store.environments() == [("0123abc", "lab-1", record.versions)]
+
+
+def test_traces_come_back_as_arrays(tmp_path: Path) -> None:
+    path = make_store(tmp_path / "s.db", [{}, {"trace": ()}])
+    with Store(path) as store:
+        traces = store.traces()
+    assert list(traces) == ["cell-0"]
+    np.testing.assert_array_equal(traces["cell-0"], [[0.01, 5.0], [0.4, 2.0]])
+
+
+def test_solutions_can_be_judged_again(tmp_path: Path) -> None:
+    path = make_store(tmp_path / "s.db", [{}])
+    with Store(path) as store:
+        (record,) = store.records()
+    assert record.stages[0].bits == pack([[1, 0, 1], [0, 0, 1]])
+    assert record.stages[0].shape == (2, 3)
+
+
+def test_an_unknown_baseline_stays_unknown(tmp_path: Path) -> None:
+    info = {"baseline_loss": float("nan"), "stage_losses": (float("inf"),)}
+    with Store(make_store(tmp_path / "s.db", [], [info])) as store:
+        (back,) = store.instances()
+    assert np.isnan(back.baseline_loss)
+    assert back.stage_losses == (float("inf"),)
+
+
+def test_a_cell_is_there_for_others_as_soon_as_it_is_added(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+    with Store(path, write=True) as store:
+        store.add(make_record())
+        with Store(path) as reader:
+            assert reader.statuses() == {"cell-1": "BUDGET"}
+
+
+def test_two_writers_take_turns(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+    with Store(path, write=True) as one, Store(path, write=True) as other:
+        one.add(make_record(cell="a"))
+        other.add(make_record(cell="b"))
+        one.add(make_record(cell="c"))
+        with pytest.raises(StoreError, match="'a' must be new"):
+            other.add(make_record(cell="a"))
+    assert list(load(path)["cell"]) == ["a", "b", "c"]
+
+
+def test_a_store_is_resumed(tmp_path: Path) -> None:
+    path = make_store(tmp_path / "s.db", [{"cell": "a"}, {"cell": "b", "status": "TIMEOUT"}])
+    with Store(path, write=True) as store:
+        assert store.finished(["a", "b", "c"]) == {"a", "b"}
+        assert store.statuses() == {"a": "BUDGET", "b": "TIMEOUT"}
+        store.add(make_record(cell="c"))
+        assert store.finished(["a", "c"]) == {"a", "c"}
+
+
+def test_the_same_cell_twice_is_an_error_unless_it_replaces(tmp_path: Path) -> None:
+    with Store(tmp_path / "s.db", write=True) as store:
+        store.add(make_record())
+        with pytest.raises(StoreError, match=r"'cell-1' must be new .*replace=True"):
+            store.add(make_record(loss=1.0))
+        store.add(make_record(loss=1.0, stages=(), trace=()), replace=True)
+        (record,) = store.records()
+    assert record.loss == 1.0
+    assert record.stages == ()
+    assert record.trace == ()
+
+
+def test_the_latest_description_of_an_instance_stands(tmp_path: Path) -> None:
+    with Store(tmp_path / "s.db", write=True) as store:
+        store.add_instance(make_info())
+        store.add_instance(make_info(float_metric=0.9))
+        assert store.instances() == [make_info(float_metric=0.9)]
+
+
+def test_a_store_open_for_reading_takes_nothing(tmp_path: Path) -> None:
+    path = make_store(tmp_path / "s.db", [])
+    with Store(path) as store, pytest.raises(StoreError, match="write=True"):
+        store.add(make_record())
+
+
+# ---- load
+
+
+def test_a_loaded_store_has_one_row_a_cell_and_the_promised_columns(tmp_path: Path) -> None:
+    path = make_store(
+        tmp_path / "s.db", [{"parameters": {"b": 1, "a": 2}}, {"loss": None, "instance_key": "gone"}]
+    )
+    frame = load(path)
+    assert set(COLUMNS) <= set(frame.columns)
+    assert list(frame["cell"]) == ["cell-0", "cell-1"]
+    assert frame["parameters"][0] == '{"a":2,"b":1}'
+    assert frame["baseline_loss"][0] == 10.0
+    assert np.isnan(frame["baseline_loss"][1])
+    assert np.isnan(frame["loss"][1])
+    assert frame["loss"].dtype == frame["bound"].dtype == np.float64
+
+
+def test_an_empty_store_loads_as_an_empty_table(tmp_path: Path) -> None:
+    frame = load(make_store(tmp_path / "s.db", []))
+    assert frame.empty
+    assert set(COLUMNS) <= set(frame.columns)
+
+
+def test_ten_thousand_cells_load_in_a_moment(tmp_path: Path) -> None:
+    path = make_store(tmp_path / "s.db", [{}])
+    with closing(sqlite3.connect(path)) as db, db:
+        names = [row[1] for row in db.execute("PRAGMA table_info(cell)") if row[1] not in ("id", "cell")]
+        columns = ", ".join(f'"{name}"' for name in names)
+        numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 9999)"
+        db.execute(
+            f"INSERT INTO cell (cell, {columns}) {numbers} SELECT 'more-' || i, {columns} FROM n, cell"
+        )
+    start = time.perf_counter()
+    frame = load(path)
+    assert len(frame) == 10_000
+    assert time.perf_counter() - start < 3.0
+
+
+# ---- files that are no store, and places that cannot be written
+
+
+def test_a_missing_store_is_refused_and_not_made(tmp_path: Path) -> None:
+    assert "must be an existing store; run a suite" in refused(tmp_path / "none.db")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_is_no_store(tmp_path: Path) -> None:
+    assert "is a folder" in refused(tmp_path)
+    assert "is a folder" in refused(tmp_path, write=True)
+
+
+@pytest.mark.parametrize("write", [False, True])
+def test_a_file_that_is_not_sqlite_is_refused_and_left_alone(tmp_path: Path, write: bool) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("not a database, " * 100)
+    assert "file is not a database" in refused(path, write=write)
+    assert path.read_text() == "not a database, " * 100
+
+
+@pytest.mark.parametrize("write", [False, True])
+def test_another_programs_database_is_refused_and_left_alone(tmp_path: Path, write: bool) -> None:
+    path = tmp_path / "other.db"
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("CREATE TABLE cell (x)")
+    before = path.read_bytes()
+    assert "another SQLite file" in refused(path, write=write)
+    assert path.read_bytes() == before
+
+
+def test_an_empty_file_becomes_a_store_when_written_but_is_none_to_read(tmp_path: Path) -> None:
+    path = tmp_path / "empty.db"
+    path.touch()
+    assert "must be a store of qubopress" in refused(path)
+    Store(path, write=True).close()
+    assert load(path).empty
+
+
+def test_a_store_of_another_schema_is_refused(tmp_path: Path) -> None:
+    path = make_store(tmp_path / "s.db", [])
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("PRAGMA user_version = 99")
+    assert "must have schema 1, got 99" in refused(path)
+
+
+def test_a_damaged_store_is_refused_in_one_line(tmp_path: Path) -> None:
+    path = make_store(tmp_path / "s.db", [{"cell": f"c{i}"} for i in range(30)])
+    content = bytearray(path.read_bytes())
+    content[4096 : len(content)] = os.urandom(len(content) - 4096)
+    path.write_bytes(content)
+    with pytest.raises(StoreError, match=r"s\.db"):
+        load(path)
+
+
+def test_altered_rows_are_refused_in_one_line(tmp_path: Path) -> None:
+    path = make_store(tmp_path / "s.db", [{}])
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("UPDATE cell SET status = 'PERFECT'")
+    with Store(path) as store, pytest.raises(StoreError, match="damaged or altered"):
+        list(store.records())
+
+
+def test_a_trace_that_is_none_is_refused(tmp_path: Path) -> None:
+    path = make_store(tmp_path / "s.db", [{}])
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("UPDATE trace SET points = x'00'")
+    with Store(path) as store, pytest.raises(StoreError, match="pairs of numbers"):
+        store.traces()
+
+
+def test_a_store_cannot_lie_in_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    assert "create" in refused(tmp_path / "no" / "s.db", write=True)
+
+
+def test_a_place_that_cannot_be_written_is_told_at_once(open_folder: Path) -> None:
+    path = make_store(open_folder / "s.db", [{}])
+    with as_a_guest(open_folder):
+        assert "make the file writable" in refused(path, write=True)
+        assert "check the permissions" in refused(open_folder / "new.db", write=True)
+
+
+def test_a_store_in_a_read_only_folder_can_be_read(open_folder: Path) -> None:
+    path = make_store(open_folder / "s.db", [{}])
+    with as_a_guest(open_folder):
+        assert len(load(path)) == 1
+    assert [file.name for file in open_folder.iterdir()] == ["s.db"]
+
+
+def test_reading_leaves_no_file_behind_and_changes_nothing(tmp_path: Path) -> None:
+    path = make_store(tmp_path / "s.db", [{}])
+    before = path.read_bytes()
+    load(path)
+    assert [file.name for file in tmp_path.iterdir()] == ["s.db"]
+    assert path.read_bytes() == before
+
+
+def test_an_odd_name_is_a_name(tmp_path: Path) -> None:
+    assert len(load(make_store(tmp_path / "a b?mode=memory#%20é.db", [{}]))) == 1
+
+
+def test_a_failed_commit_leaves_nothing_behind(tmp_path: Path) -> None:
+    record = make_record()
+    object.__setattr__(record, "trace", (("not", "numbers"),))
+    with Store(tmp_path / "s.db", write=True) as store:
+        with pytest.raises(ValueError, match="could not convert"):
+            store.add(record)
+        assert store.statuses() == {}
+        store.add(make_record())
+        assert store.statuses() == {"cell-1": "BUDGET"}
+
+
+def test_store_errors_and_record_errors_are_value_errors() -> None:
+    assert issubclass(StoreError, ValueError)
+    assert issubclass(RecordError, ValueError)
