@@ -1,0 +1,232 @@
+"""Cell: one instance × solver × parameters × seed × budget, from the search to the record."""
+
+from __future__ import annotations
+
+import hashlib
+import resource
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from .. import solvers
+from ..problems import Instance, InputError, MissingDataError
+from ..results import Record, Stage, pack
+from ..solvers import Solution, Status
+from ..solvers.traces import summed
+from .machine import Provenance
+from .spec import InstanceSpec, SolverSpec, canonical, seed_of
+from .survey import Survey, prepared, variables_of
+
+__all__ = ["Cell", "Clock", "execute", "failed"]
+
+Clock = Callable[[float | None], None]
+"""Told the seconds that the search about to begin may take, None when a search has ended."""
+
+WORST = (Status.LIED, Status.FAILED, Status.SKIPPED, Status.INFEASIBLE, Status.BUDGET, Status.FINISHED)
+"""Which stage's ending names the cell's; TARGET and OPTIMAL take all stages."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What is measured once. `seed` numbers the replicate; the random numbers come from the names."""
+
+    suite: str
+    spec: InstanceSpec
+    survey: Survey
+    solver: SolverSpec
+    seed: int
+    seconds: float
+    restarts: int | None
+    evaluations: int | None
+    threads: int
+
+    def key(self, provenance: Provenance) -> str:
+        """Content key; another version of the code or of a library that computes makes another cell."""
+        parts = [
+            self.suite,
+            self.survey.info.key,
+            self.solver.label,
+            self.seed,
+            [self.seconds, self.restarts, self.evaluations, self.threads],
+            provenance.identity,
+        ]
+        return hashlib.sha256(canonical(parts).encode()).hexdigest()[:20]
+
+    @property
+    def name(self) -> str:
+        """For people: solver, instance, replicate."""
+        return f"{self.solver.name} on {self.spec.name} (seed {self.seed})"
+
+
+class _Stopped(Exception):  # noqa: N818 - how a stage without bits ends the cell
+    """A stage has no bits, so the network cannot be built."""
+
+
+@dataclass
+class _Log:
+    """What the stages of a cell came to."""
+
+    stages: list[Stage] = field(default_factory=list)
+    judged: list[Solution] = field(default_factory=list)
+
+
+def execute(cell: Cell, provenance: Provenance, clock: Clock) -> Record:
+    """Search every stage, decode the network, measure it. Only the searches are on the solver's clock."""
+    begun = time.monotonic()
+    log, metric, message = _Log(), None, ""
+    status: Status | None = None
+    try:
+        task = cell.spec.task()
+        network = cell.spec.drive(task, lambda stage, instance: _decide(cell, clock, log, stage, instance))
+        metric = task.judge(network) if task.judge else None
+    except _Stopped:
+        pass
+    except MissingDataError as error:
+        status, message = Status.SKIPPED, str(error)
+    except MemoryError as error:
+        status, message = Status.MEMORY, f"MemoryError: {error}"
+    except Exception as error:
+        # Whatever a solver raises is the cell's result, never the harness's.
+        status, message = Status.FAILED, _one_line(error)
+    return _record(cell, provenance, log, status, message, metric, time.monotonic() - begun)
+
+
+def _decide(cell: Cell, clock: Clock, log: _Log, stage: int, instance: Instance) -> Any:
+    """The solution of one stage, noted in the log."""
+    if not cell.spec.judged(instance):
+        solution = prepared(cell.spec, stage, instance)
+    else:
+        solution = _search(cell, clock, log, stage, instance)
+        log.judged.append(solution)
+    x = solution.x
+    bits = None if x is None else pack(x)
+    log.stages.append(Stage(variables_of(instance), solution.loss, solution.violation, bits, instance.shape))
+    if x is None:
+        raise _Stopped
+    return x
+
+
+def _search(cell: Cell, clock: Clock, log: _Log, stage: int, instance: Instance) -> Solution:
+    used = sum(solution.seconds for solution in log.judged)
+    share = max(cell.seconds - used, 1e-3) * cell.survey.shares(len(log.judged))
+    solvers.warm(cell.solver.name, type(instance), sparse=bool(getattr(instance, "sparse", False)))
+    clock(share)
+    try:
+        return solvers.solve(
+            instance,
+            cell.solver.name,
+            seconds=share,
+            seed=seed_of(cell.suite, cell.survey.info.key, cell.solver.label, cell.seed, stage),
+            restarts=cell.restarts,
+            evaluations=cell.evaluations,
+            threads=cell.threads,
+            **cell.solver.parameters,
+        )
+    finally:
+        clock(None)
+
+
+def _record(
+    cell: Cell,
+    provenance: Provenance,
+    log: _Log,
+    status: Status | None,
+    message: str,
+    metric: float | None,
+    wall: float,
+) -> Record:
+    """The record of a cell whose process lived to write it."""
+    done = log.judged
+    whole = len(done) == len(cell.survey.shapes) and all(one.x is not None for one in done)
+    loss = sum(one.loss for one in done if one.loss is not None) if whole else None
+    worst = next((one for kind in WORST for one in done if one.status is kind), None)
+    messages = [message, *(one.message for one in done)]
+    fields = _fields(cell, provenance) | {
+        "status": str(status or _joint_status(done)),
+        "message": next((text for text in messages if text), "") if status or worst else "",
+        "loss": loss,
+        "energy": sum(one.energy for one in done if one.energy is not None) if whole else None,
+        "violation": sum(one.violation for one in done if one.violation is not None) if whole else None,
+        "bound": _joint_bound(done) if whole else None,
+        "metric": metric,
+        "seconds": sum(one.seconds for one in done) if done else None,
+        "wall_seconds": wall,
+        "adapter": ", ".join(dict.fromkeys(one.adapter for one in done if one.adapter)),
+        "peak_bytes": _peak_bytes(),
+        "stages": tuple(log.stages),
+        "trace": _trace(cell, done, loss) if loss is not None else (),
+    }
+    return Record(**fields)
+
+
+def failed(cell: Cell, provenance: Provenance, status: Status, message: str, *, wall: float) -> Record:
+    """The record of a cell whose process was killed or died."""
+    nothing = dict.fromkeys(("loss", "energy", "violation", "bound", "metric", "seconds", "peak_bytes"))
+    fields = _fields(cell, provenance) | nothing
+    return Record(
+        **fields, status=str(status), message=message, wall_seconds=wall, adapter="", stages=(), trace=()
+    )
+
+
+def _fields(cell: Cell, provenance: Provenance) -> dict[str, Any]:
+    """What is known of a cell before it runs."""
+    info = cell.survey.info
+    return {
+        "cell": cell.key(provenance),
+        "suite": cell.suite,
+        "family": info.family,
+        "problem": info.problem,
+        "network": info.network,
+        "instance": info.name,
+        "instance_key": info.key,
+        "solver": cell.solver.name,
+        "parameters": cell.solver.parameters,
+        "seed": cell.seed,
+        "budget_seconds": cell.seconds,
+        "restarts": cell.restarts,
+        "threads": cell.threads,
+        "metric_name": info.metric_name,
+        "finished_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "commit": provenance.commit,
+        "machine": provenance.machine,
+        "versions": provenance.versions,
+    }
+
+
+def _joint_status(done: list[Solution]) -> Status:
+    """The worst ending of the stages; TARGET and OPTIMAL only where all say so."""
+    found = {one.status for one in done}
+    for status in WORST:
+        if status in found:
+            return status
+    return Status.OPTIMAL if found == {Status.OPTIMAL} else Status.TARGET
+
+
+def _joint_bound(done: list[Solution]) -> float | None:
+    bounds = [one.bound for one in done]
+    return None if None in bounds else float(sum(bound for bound in bounds if bound is not None))
+
+
+def _trace(cell: Cell, done: list[Solution], loss: float) -> tuple[tuple[float, float], ...]:
+    """Trace of the summed loss; a stage not reached yet counts at the baseline."""
+    traces, before = [], 0.0
+    for one in done:
+        traces.append([(before + seconds, value) for seconds, value in one.trace])
+        before += one.seconds
+    if len(done) == 1:
+        return tuple(traces[0])
+    return tuple(summed(cell.survey.losses, traces, loss))
+
+
+def _peak_bytes() -> int:
+    """Greatest resident memory of this process so far."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return int(peak if sys.platform == "darwin" else peak * 1024)
+
+
+def _one_line(error: Exception) -> str:
+    kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
+    return (kind + " ".join(str(error).split()))[:500]

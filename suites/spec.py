@@ -1,0 +1,118 @@
+"""What a cell is made of, as plain data: the spec of an instance and of a solver."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from .. import problems
+from ..problems import BlackBox, InputError, Instance, Task
+from ..problems.arrays import count
+
+__all__ = ["InstanceSpec", "SolverSpec", "canonical", "seed_of"]
+
+TASK_KEYS = {"calibration": 500, "calibration_seed": 0}
+"""Parameters of the task rather than of the formulation, with their defaults."""
+
+
+def canonical(value: Any) -> str:
+    """The one JSON text of plain data."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def seed_of(*names: Any) -> int:
+    """A seed of 63 bits from names alone, so that adding a solver changes nobody else's numbers."""
+    digest = hashlib.sha256(canonical(names).encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+@dataclass(frozen=True)
+class SolverSpec:
+    """A solver and the parameters that differ from its defaults."""
+
+    name: str
+    parameters: dict[str, Any]
+
+    @property
+    def label(self) -> str:
+        """Name with parameters, the solver's part of a seed."""
+        return f"{self.name} {canonical(self.parameters)}"
+
+
+@dataclass(frozen=True)
+class InstanceSpec:
+    """A formulation of a network: enough to build the same instances again anywhere.
+
+    Attributes:
+        problem: name of the formulation.
+        network: name of the network.
+        parameters: all of the formulation's, the defaults included.
+        calibration: training samples that calibrate.
+        calibration_seed: of their draw.
+        prepare: solver of the stages before a refinement, "" to give the cell's solver every stage. Only
+            the refinement is then judged, so that all refiners start at the same point.
+    """
+
+    problem: str
+    network: str
+    parameters: dict[str, Any]
+    calibration: int = 500
+    calibration_seed: int = 0
+    prepare: str = ""
+
+    @classmethod
+    def of(cls, problem: str, *, network: str = "", prepare: str = "", **parameters: Any) -> InstanceSpec:
+        """A spec from the keys of a suite's table, checked.
+
+        Raises:
+            InputError: an unknown formulation or parameter, or no network.
+        """
+        if not network:
+            raise InputError(f"problem {problem} needs a network")
+        task = {key: parameters.pop(key, default) for key, default in TASK_KEYS.items()}
+        settings = problems.get(problem).settings(parameters)
+        count(task["calibration"], name="calibration", low=1)
+        return cls(problem, network, settings, prepare=prepare, **task)
+
+    @classmethod
+    def from_record(cls, problem: str, network: str, parameters: dict[str, Any]) -> InstanceSpec:
+        """The spec that `everything` wrote into a store."""
+        return cls.of(problem, network=network, **parameters)
+
+    @property
+    def everything(self) -> dict[str, Any]:
+        """All parameters in one flat table, as the store keeps them."""
+        task = {"calibration": self.calibration, "calibration_seed": self.calibration_seed}
+        return {**self.parameters, **task, **({"prepare": self.prepare} if self.prepare else {})}
+
+    @property
+    def name(self) -> str:
+        """Problem, network and what differs from the defaults, for people."""
+        defaults = {**problems.get(self.problem).defaults, **TASK_KEYS}
+        own = [f"{key}={value}" for key, value in self.everything.items() if defaults.get(key, "") != value]
+        return "/".join([self.problem, self.network, *([",".join(own)] if own else [])])
+
+    def task(self) -> Task:
+        """The network and its data."""
+        return problems.classification_task(
+            self.network, calibration=self.calibration, calibration_seed=self.calibration_seed
+        )
+
+    def key(self, task: Task) -> str:
+        """Content key: formulation and version, parameters, weights, data and draw."""
+        version = problems.get(self.problem).version
+        parts = [self.problem, version, self.parameters, self.prepare, task.identity]
+        return hashlib.sha256(canonical(parts).encode()).hexdigest()[:16]
+
+    def judged(self, instance: Instance) -> bool:
+        """Whether the cell's own solver answers this stage."""
+        return not self.prepare or isinstance(instance, BlackBox)
+
+    def drive(self, task: Task, decide: Callable[[int, Instance], Any]) -> nn.Module:
+        """The compressed network when `decide` answers the stages."""
+        return problems.drive(problems.get(self.problem), task, self.parameters, decide)

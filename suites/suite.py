@@ -1,0 +1,188 @@
+"""Suite: which problems × solvers × seeds under which budget, read from TOML."""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from .. import solvers
+from ..problems import InputError
+from ..problems.arrays import count, number
+from .spec import InstanceSpec, SolverSpec
+
+__all__ = ["Suite", "load", "suite_names"]
+
+BUILTIN = Path(__file__).with_name("builtin")
+
+KEYS = {"name", "description", "seconds", "restarts", "evaluations", "seeds", "threads", "by", "problem", "solver"}
+
+
+@dataclass(frozen=True)
+class Suite:
+    """Everything that a run measures.
+
+    Attributes:
+        name: first part of every seed, so that a copy under another name draws other numbers.
+        description: one line.
+        instances: problems with all their parameters.
+        solvers: solvers with theirs.
+        seconds: budget of a cell.
+        restarts: fixed work of a cell, None to use the seconds up.
+        evaluations: most black-box losses of a cell, None without a limit.
+        seeds: replicates of each cell.
+        threads: threads a solver may use.
+        by: problem parameter that the results are tabled over, "" for none.
+    """
+
+    name: str
+    description: str
+    instances: tuple[InstanceSpec, ...]
+    solvers: tuple[SolverSpec, ...]
+    seconds: float
+    restarts: int | None = None
+    evaluations: int | None = None
+    seeds: int = 1
+    threads: int = 1
+    by: str = ""
+
+    def narrowed(
+        self,
+        *,
+        solver: str | None = None,
+        problem: str | None = None,
+        seconds: float | None = None,
+        seeds: int | None = None,
+    ) -> Suite:
+        """The suite with its solvers and instances chosen by globs, and another budget.
+
+        A registered solver named exactly is added if the suite lacks it.
+
+        Raises:
+            InputError: a glob that matches nothing.
+        """
+        chosen = self.solvers if solver is None else self._matching_solvers(solver)
+        instances = self.instances if problem is None else self._matching_instances(problem)
+        narrowed = replace(self, solvers=chosen, instances=instances)
+        if seconds is not None:
+            narrowed = replace(narrowed, seconds=_positive(seconds))
+        if seeds is not None:
+            narrowed = replace(narrowed, seeds=count(seeds, name="seeds", low=1))
+        return narrowed
+
+    def _matching_solvers(self, pattern: str) -> tuple[SolverSpec, ...]:
+        found = tuple(spec for spec in self.solvers if fnmatchcase(spec.name, pattern))
+        if found:
+            return found
+        if pattern in solvers.names():
+            return (SolverSpec(pattern, {}),)
+        if any(letter in pattern for letter in "*?["):
+            raise InputError(f"no solver of suite {self.name} matches {pattern!r}; see `qubopress list`")
+        solvers.get(pattern)
+        return ()
+
+    def _matching_instances(self, pattern: str) -> tuple[InstanceSpec, ...]:
+        found = tuple(
+            spec for spec in self.instances if fnmatchcase(spec.problem, pattern) or fnmatchcase(spec.name, pattern)
+        )
+        if not found:
+            has = ", ".join(sorted({spec.problem for spec in self.instances}))
+            raise InputError(f"no problem of suite {self.name} matches {pattern!r}; it has: {has}")
+        return found
+
+
+def suite_names() -> list[str]:
+    """Names of the built-in suites, sorted."""
+    return sorted(path.stem for path in BUILTIN.glob("*.toml"))
+
+
+def load(name: str | Path) -> Suite:
+    """A built-in suite by name, or a user's by the path of its TOML file.
+
+    Raises:
+        InputError: there is no such suite, or the file is not one; the message names the place.
+    """
+    path = _find(str(name))
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read suite {path}: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{path} must be TOML: {error}") from None
+    try:
+        return _parse(content, default_name=path.stem)
+    except InputError as error:
+        raise InputError(f"suite {path.name}: {error}") from None
+
+
+def _find(name: str) -> Path:
+    if name.endswith(".toml") or "/" in name:
+        if not Path(name).is_file():
+            raise InputError(f"no suite file at {name}; see `qubopress list` for the built-in ones")
+        return Path(name)
+    if name in suite_names():
+        return BUILTIN / f"{name}.toml"
+    close = difflib.get_close_matches(name, suite_names(), n=1)
+    hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(suite_names())}"
+    raise InputError(f"no suite named {name!r}; {hint}")
+
+
+def _parse(content: dict[str, Any], *, default_name: str) -> Suite:
+    unknown = sorted(content.keys() - KEYS)
+    if unknown:
+        raise InputError(f"unknown key {unknown[0]!r}; a suite has: {', '.join(sorted(KEYS))}")
+    if "seconds" not in content:
+        raise InputError("seconds must be given: the budget of a cell")
+    return Suite(
+        name=str(content.get("name", default_name)),
+        description=str(content.get("description", "")),
+        instances=tuple(spec for table in _tables(content, "problem") for spec in _instances(table)),
+        solvers=tuple(spec for table in _tables(content, "solver") for spec in _solvers(table)),
+        seconds=_positive(content["seconds"]),
+        restarts=_optional(content, "restarts"),
+        evaluations=_optional(content, "evaluations"),
+        seeds=count(content.get("seeds", 1), name="seeds", low=1),
+        threads=count(content.get("threads", 1), name="threads", low=1),
+        by=str(content.get("by", "")),
+    )
+
+
+def _tables(content: dict[str, Any], key: str) -> list[dict[str, Any]]:
+    tables = content.get(key)
+    if not isinstance(tables, list) or not tables or not all(isinstance(one, dict) and "name" in one for one in tables):
+        raise InputError(f"a suite needs [[{key}]] tables, each with a name")
+    return tables
+
+
+def _positive(seconds: Any) -> float:
+    value = number(seconds, name="seconds")
+    if value <= 0:
+        raise InputError(f"seconds must be positive, got {seconds}")
+    return value
+
+
+def _optional(content: dict[str, Any], key: str) -> int | None:
+    return count(content[key], name=key, low=1) if key in content else None
+
+
+def _swept(table: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Every combination of a table whose lists are sweeps."""
+    choices = {key: value if isinstance(value, list) else [value] for key, value in table.items()}
+    for values in itertools.product(*choices.values()):
+        yield dict(zip(choices, values, strict=True))
+
+
+def _instances(table: dict[str, Any]) -> Iterator[InstanceSpec]:
+    for one in _swept(table):
+        yield InstanceSpec.of(one.pop("name"), **one)
+
+
+def _solvers(table: dict[str, Any]) -> Iterator[SolverSpec]:
+    for one in _swept(table):
+        name = one.pop("name")
+        yield SolverSpec(name, solvers.get(name).settings(one))

@@ -1,0 +1,104 @@
+"""Survey: drive a formulation once with its baseline, to learn its stages and what the baseline scores."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .. import problems, solvers
+from ..problems import BlackBox, Capacity, Instance, Qubo, Rounding
+from ..results import InstanceInfo
+from .spec import InstanceSpec, seed_of
+
+__all__ = ["SHAPES", "Survey", "prepared", "survey", "variables_of"]
+
+SHAPES: dict[str, type] = {shape.__name__: shape for shape in (Qubo, Capacity, Rounding, BlackBox)}
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What the harness must know of an instance before it hands it to solvers.
+
+    Attributes:
+        info: names, sizes and the baseline's score, as the store keeps them.
+        shapes: shape of each judged stage.
+        baseline: loss of the baseline at each judged stage.
+        variables: free variables of each judged stage.
+    """
+
+    info: InstanceInfo
+    shapes: tuple[str, ...]
+
+    @property
+    def losses(self) -> tuple[float, ...]:
+        """Loss of the baseline at each judged stage."""
+        return self.info.stage_losses
+
+    def shares(self, stage: int) -> float:
+        """Share of the time left that a judged stage gets: its part of the variables still to decide."""
+        sizes = np.maximum(self.info.stage_variables, 1)
+        return float(sizes[stage] / sizes[stage:].sum())
+
+    def suits(self, solver: str) -> bool:
+        """Whether a solver can be brought to every judged stage."""
+        entry = solvers.get(solver)
+        return all(solvers.reaches(entry, SHAPES[shape]) for shape in self.shapes)
+
+    def to_json(self) -> str:
+        """As text, to cross from the process that surveyed."""
+        return json.dumps({"info": self.info.to_json(), "shapes": self.shapes})
+
+    @classmethod
+    def from_json(cls, text: str) -> Survey:
+        """What `to_json` wrote."""
+        content = json.loads(text)
+        return cls(InstanceInfo.from_json(content["info"]), tuple(content["shapes"]))
+
+
+def survey(spec: InstanceSpec) -> Survey:
+    """Drive the formulation with the baseline at every judged stage and measure the network it ends in."""
+    task = spec.task()
+    stages: list[tuple[str, int, float]] = []
+
+    def decide(stage: int, instance: Instance) -> Any:
+        if not spec.judged(instance):
+            return prepared(spec, stage, instance).x
+        x = instance.baseline()
+        stages.append((type(instance).__name__, variables_of(instance), instance.loss(x)))
+        return x
+
+    network = spec.drive(task, decide)
+    shapes, variables, losses = zip(*stages, strict=True) if stages else ((), (), ())
+    info = InstanceInfo(
+        key=spec.key(task),
+        name=spec.name,
+        family=problems.get(spec.problem).family,
+        problem=spec.problem,
+        network=spec.network,
+        parameters=spec.everything,
+        variables=sum(variables),
+        stage_variables=variables,
+        stage_losses=losses,
+        baseline_loss=float(sum(losses)),
+        baseline_metric=task.judge(network) if task.judge else None,
+        float_metric=task.judge(task.network) if task.judge else None,
+        metric_name=task.metric,
+        higher_is_better=task.higher_is_better,
+    )
+    return Survey(info, shapes)
+
+
+def prepared(spec: InstanceSpec, stage: int, instance: Instance) -> solvers.Solution:
+    """The fixed solution of a stage that is not judged: one run of fixed work, seeded by the instance alone."""
+    seed = seed_of("prepare", spec.name, stage)
+    return solvers.solve(instance, spec.prepare, restarts=1, seed=seed)
+
+
+def variables_of(instance: Instance) -> int:
+    """Free variables: the fixed coordinates of a Rounding are none."""
+    if isinstance(instance, Rounding):
+        return int((instance.fixed < 0).sum())
+    return int(np.prod(instance.shape))
