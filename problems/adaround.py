@@ -67,7 +67,7 @@ def adaround(
     source = compressed if sequential else task.copy()
     for name in _weighted(compressed, task):
         part = _part(compressed, name)
-        made = grid_for(_matrix(part, name), bits=bits, grid=grid, per=per)
+        made = grid_for(_matrix(part), bits=bits, grid=grid, per=per)
         gram, low, high = gram_of_inputs(source, name, task.inputs)
         layer = layer_rounding(part, gram, made, input_step=_input_step(low, high), clip_aware=clip_aware)
         if free:
@@ -95,7 +95,7 @@ class Layer:
     @property
     def inputs(self) -> int:
         """Columns that are weights."""
-        return self.floor.shape[1] - (self.bias_step is not None)
+        return int(self.floor.shape[1]) - (self.bias_step is not None)
 
     def weights(self, x: Bits) -> Floats:
         """Weights (n, f) that the bits (n, columns) stand for; beyond the grid they saturate."""
@@ -167,17 +167,17 @@ def _weighted(network: nn.Module, task: Task) -> list[str]:
 
 
 def _part(network: nn.Module, name: str) -> Weighted:
+    """A layer, its weights and bias checked."""
     part = network.get_submodule(name)
     assert isinstance(part, Weighted)
+    if not all(torch.isfinite(tensor).all() for tensor in part.parameters()):
+        raise InputError(f"weights of layer {name} must be finite, got NaN or infinity; train it again")
     return part
 
 
-def _matrix(part: Weighted, name: str = "") -> Floats:
+def _matrix(part: Weighted) -> Floats:
     """Weights as (n, f) float64."""
-    weight = part.weight.detach().double().numpy()
-    if not np.isfinite(weight).all():
-        raise InputError(f"weights of layer {name} must be finite, got NaN or infinity; train it again")
-    return np.asarray(weight.reshape(len(weight), -1))
+    return np.asarray(part.weight.detach().double().flatten(1).numpy())
 
 
 def _input_step(low: float, high: float) -> float:

@@ -19,8 +19,9 @@ Scalar = TypeVar("Scalar", bound=np.generic)
 
 
 def frozen(array: npt.NDArray[Scalar]) -> npt.NDArray[Scalar]:
-    """The same values, contiguous, in memory that nobody can write to; a copy unless they lie there already."""
-    if array.flags.c_contiguous and isinstance(array.base, bytes):
+    """The same values, contiguous, in memory that nobody can write to; a copy if they do not lie there."""
+    base: object = array.base
+    if array.flags.c_contiguous and isinstance(base, bytes):
         return array
     # A cleared write flag can be set again by whoever owns the array; bytes cannot be written at all.
     return np.ndarray(array.shape, array.dtype, buffer=array.tobytes())
@@ -113,7 +114,9 @@ def _array(value: Any, *, name: str) -> npt.NDArray[Any]:
         return np.asarray(value)
     except (TypeError, ValueError, RuntimeError):  # ragged lists; tensors that ask for a gradient
         kind = type(value).__name__
-        raise InputError(f"{name} must be an array with rows of one length, got a {kind} that is none") from None
+        raise InputError(
+            f"{name} must be an array with rows of one length, got a {kind} that is none"
+        ) from None
 
 
 def _culprit(array: Floats) -> str:

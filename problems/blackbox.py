@@ -64,7 +64,9 @@ class BlackBox:
     def _measure(self, points: Bits) -> list[float]:
         values = np.asarray(self._evaluate(points), dtype=np.float64)
         if values.shape != (len(points),):
-            raise InputError(f"evaluate must return shape ({len(points)},), a loss a point, got {values.shape}")
+            raise InputError(
+                f"evaluate must return shape ({len(points)},), a loss a point, got {values.shape}"
+            )
         if np.isnan(values).any():
             raise InputError("evaluate must return numbers, got NaN; return infinity where there is no loss")
         self.evaluations += len(points)

@@ -70,7 +70,7 @@ def _read(path: str | Path, *, only: str | None = None) -> dict[str, Any]:
     if not Path(path).is_file():
         raise MissingDataError(f"no instance file at {path}; write one with instance.save(path)")
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as archive:
             return {name: archive[name] for name in ([only] if only else {*archive.files, "kind"})}
     except OSError as error:
         raise InputError(f"{path} must be readable, got: {error.strerror or error}") from None

@@ -67,7 +67,9 @@ def calls(network: nn.Module, inputs: Tensor) -> list[Call]:
     except Exception as error:  # a foreign forward may raise anything
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         sample = f"a sample of shape {tuple(inputs[:1].shape)} and {inputs.dtype}"
-        raise InputError(f"the network must run on the calibration data, got {reason} for {sample}") from error
+        raise InputError(
+            f"the network must run on the calibration data, got {reason} for {sample}"
+        ) from error
     return made
 
 

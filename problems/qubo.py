@@ -104,8 +104,9 @@ class Qubo:
         """The same function as a dimod model over variables 0 … n−1, or `labels`; energies equal losses."""
         upper = sp.triu(self.couplings, k=1, format="coo")
         quadratic = (upper.row, upper.col, 2 * upper.data)
+        names = range(self.n) if labels is None else labels
         return dimod.BinaryQuadraticModel.from_numpy_vectors(
-            self.linear, quadratic, self.offset, dimod.BINARY, variable_order=labels
+            self.linear, quadratic, self.offset, dimod.BINARY, variable_order=names
         )
 
     def save(self, path: str | Path) -> None:

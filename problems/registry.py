@@ -85,7 +85,9 @@ def _defaults(generate: Generate) -> dict[str, Any]:
         raise InputError("a problem must take the task first; write def mine(task, *, ...)")
     for argument in arguments[1:]:
         if argument.default is inspect.Parameter.empty:
-            raise InputError(f"parameter {argument.name!r} must have a default; the problem runs without it too")
+            raise InputError(
+                f"parameter {argument.name!r} must have a default; the problem runs without it too"
+            )
     return {argument.name: argument.default for argument in arguments[1:]}
 
 

@@ -145,13 +145,13 @@ class Rounding:
         return float(np.count_nonzero((self.fixed >= 0) & (self.bits(x) != self.fixed)))
 
     def nearest(self) -> Bits:
-        """Round to nearest: each coordinate alone, halves up, inside its levels, fixed ones at their values."""
+        """Round to nearest: each coordinate alone, halves up, inside its levels; fixed ones stay."""
         return self.settle(np.floor(self.shift + 0.5))
 
     def settle(self, x: Any) -> Bits:
         """`x` (n, f) clipped into the levels, with the fixed coordinates at their values."""
         inside = np.clip(np.asarray(x), 0, self.levels - 1)
-        return np.where(self.fixed >= 0, self.fixed, inside).astype(np.int8)
+        return np.asarray(np.where(self.fixed >= 0, self.fixed, inside), dtype=np.int8)
 
     def baseline(self) -> Bits:
         """Round to nearest."""

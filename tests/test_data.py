@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pooch
 import pytest
+
 from qubopress.problems import data
 from qubopress.problems.errors import InputError, MissingDataError
 

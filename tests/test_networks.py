@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
+
 from qubopress.problems import data, networks, training
 from qubopress.problems.errors import InputError, MissingDataError
-from torch import nn
 
 NAMES = networks.network_names()
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+
 from qubopress.problems import data, networks, training
 from qubopress.problems.errors import InputError
 

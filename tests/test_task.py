@@ -1,0 +1,247 @@
+"""A task holds a network and its data apart from the caller's, and knows when two are the same."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from tiny import cnn, mlp, one_thread
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+from qubopress.problems import InputError, MissingDataError, classification_task, networks, own_task
+from qubopress.problems.data import load_dataset
+
+pytestmark = pytest.mark.usefixtures(one_thread.__name__)
+
+RNG = np.random.default_rng(0)
+X, Y = RNG.standard_normal((20, 3)).astype(np.float32), RNG.integers(0, 2, 20)
+
+
+def model() -> nn.Sequential:
+    return mlp(3, 4, 2)
+
+
+def test_digits_come_calibrated_held_out_and_judged() -> None:
+    task = classification_task("digits-mlp", calibration=30)
+    assert (len(task.inputs), len(task.targets)) == (30, 30)
+    assert (len(task.held_inputs), len(task.held_targets)) == (30, 30)
+    assert (task.metric, task.higher_is_better) == ("accuracy", True)
+    assert task.judge is not None
+    assert task.judge(task.network) == networks.float_accuracy("digits-mlp")
+
+
+def test_calibration_and_held_out_samples_are_disjoint_training_samples() -> None:
+    task = classification_task("digits-mlp", calibration=100, calibration_seed=3)
+    data = load_dataset("digits")
+
+    def images(array) -> set[bytes]:
+        return {np.asarray(image).tobytes() for image in array}
+
+    assert not images(task.inputs) & images(task.held_inputs)
+    assert images(task.inputs) | images(task.held_inputs) <= images(data.train_inputs)
+
+
+def test_the_identity_tells_network_size_and_seed_of_the_draw() -> None:
+    settings = [
+        ("digits-mlp", 20, 0),
+        ("digits-cnn", 20, 0),
+        ("digits-mlp", 21, 0),
+        ("digits-mlp", 20, 1),
+    ]
+    tasks = [classification_task(name, calibration=k, calibration_seed=seed) for name, k, seed in settings]
+    assert len({task.identity for task in tasks}) == 4
+    again = classification_task("digits-mlp", calibration=20)
+    assert again.identity == tasks[0].identity
+    assert torch.equal(again.inputs, tasks[0].inputs)
+    assert not torch.equal(again.inputs, tasks[3].inputs)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"name": "digits-mpl"}, "no network named 'digits-mpl'; did you mean 'digits-mlp'"),
+        ({"calibration": 0}, r"calibration must be an integer in \[1, 648\], got 0"),
+        ({"calibration": 649}, r"calibration must be an integer in \[1, 648\], got 649"),
+        ({"calibration": True}, r"calibration must be an integer in \[1, 648\], got True"),
+        ({"calibration_seed": -1}, "calibration_seed must be an integer of at least 0, got -1"),
+    ],
+)
+def test_a_draw_that_cannot_be_is_refused(arguments, message) -> None:
+    given = {"name": "digits-mlp"} | arguments
+    with pytest.raises(InputError, match=message):
+        classification_task(given.pop("name"), **given)
+
+
+def test_missing_data_is_said_to_be_missing(monkeypatch) -> None:
+    def gone(_):
+        raise MissingDataError("fashion-mnist is not on this machine")
+
+    monkeypatch.setattr("qubopress.problems.task.load_dataset", gone)
+    with pytest.raises(MissingDataError, match="fashion-mnist is not on this machine"):
+        classification_task("fashion-mlp")
+
+
+class Rows(torch.utils.data.Dataset):
+    def __len__(self) -> int:
+        return len(X)
+
+    def __getitem__(self, i: int):
+        return X[i], int(Y[i])
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        (X, Y),
+        [X, Y],
+        (torch.tensor(X), torch.tensor(Y)),
+        (X.tolist(), Y.tolist()),
+        (X.astype(np.float64), Y.astype(np.int32)),
+        (X.astype(np.float64), Y.astype(np.uint8)),
+        DataLoader(TensorDataset(torch.tensor(X), torch.tensor(Y)), batch_size=7),
+        DataLoader(Rows(), batch_size=20),
+        [(X[:9], Y[:9]), (X[9:], Y[9:])],
+        [[X[:5], Y[:5]], [X[5:9], Y[5:9]], [X[9:], Y[9:]]],
+        iter([(X[:9], Y[:9]), (X[9:], Y[9:])]),
+    ],
+)
+def test_every_form_of_the_same_data_makes_the_same_task(data) -> None:
+    task, plain = own_task(model(), data), own_task(model(), (X, Y))
+    assert torch.equal(task.inputs, plain.inputs)
+    assert torch.equal(task.targets, plain.targets)
+    assert task.inputs.dtype == torch.float32
+    assert task.targets.dtype == torch.int64
+    assert task.identity == plain.identity
+
+
+def test_one_sample_in_four_is_held_out() -> None:
+    task = own_task(model(), (X, Y))
+    np.testing.assert_array_equal(task.held_inputs, X[3::4])
+    np.testing.assert_array_equal(task.held_targets, Y[3::4])
+    assert len(task.inputs) == len(task.targets) == 15
+    assert task.judge is None
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_up_to_three_samples_serve_as_both(n) -> None:
+    task = own_task(model(), (X[:n], Y[:n]))
+    np.testing.assert_array_equal(task.inputs, X[:n])
+    np.testing.assert_array_equal(task.held_inputs, X[:n])
+
+
+@pytest.mark.parametrize("data", [(X, Y), DataLoader(TensorDataset(torch.tensor(X), torch.tensor(Y)), 3)])
+def test_the_first_samples_are_taken(data) -> None:
+    task = own_task(model(), data, samples=10)
+    assert len(task.inputs) + len(task.held_inputs) == 10
+    np.testing.assert_array_equal(task.held_inputs, X[:10][3::4])
+
+
+def test_inputs_get_the_type_of_the_parameters() -> None:
+    assert own_task(model().double(), (X, Y)).inputs.dtype == torch.float64
+    assert own_task(model(), (X.astype(np.float16), Y)).inputs.dtype == torch.float32
+    assert own_task(model(), (RNG.integers(0, 5, (8, 3)), Y[:8])).inputs.dtype == torch.int64
+
+
+def test_the_callers_model_and_data_stay_theirs() -> None:
+    network, x, y = (
+        cnn().train(),
+        RNG.standard_normal((8, 1, 4, 4)).astype(np.float32),
+        np.zeros(8, dtype=int),
+    )
+    x.setflags(write=False)
+    task = own_task(network, (x, y))
+    assert network.training
+    assert not any(part.training for part in task.network.modules())
+    before, inputs = networks.weights_checksum(task.network), task.inputs.clone()
+    with torch.no_grad():
+        network[0].weight.zero_()
+    x.setflags(write=True)
+    x[:] = 0
+    assert networks.weights_checksum(task.network) == before
+    assert torch.equal(task.inputs, inputs)
+
+
+def test_a_tensor_changed_later_does_not_change_the_task() -> None:
+    x = torch.tensor(X)
+    task = own_task(model(), (x, torch.tensor(Y)))
+    x.zero_()
+    np.testing.assert_array_equal(task.held_inputs, X[3::4])
+
+
+def test_a_copy_is_in_eval_mode_and_apart() -> None:
+    task = own_task(cnn().train(), (np.ones((4, 1, 4, 4)), np.zeros(4)))
+    copied = task.copy()
+    assert not any(part.training for part in copied.modules())
+    with torch.no_grad():
+        copied[0].weight.zero_()
+    assert float(task.network[0].weight.detach().abs().sum()) > 0
+
+
+def test_the_identity_tells_whatever_makes_another_task() -> None:
+    tanh = model()
+    tanh[1] = nn.Tanh()
+    others = [
+        own_task(mlp(3, 4, 2, seed=1), (X, Y)),
+        own_task(tanh, (X, Y)),
+        own_task(model(), (X + 1, Y)),
+        own_task(model(), (X, 1 - Y)),
+        own_task(model(), (X, Y), samples=19),
+        own_task(model(), (X[:, None], Y)),
+    ]
+    plain = own_task(model(), (X, Y), name="another name")
+    assert plain.identity == own_task(model(), (X, Y)).identity
+    assert len({task.identity for task in [plain, *others]}) == 7
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (
+            (X[:0], Y[:0]),
+            r"data must hold at least one sample, got none; pass a non-empty loader or \(x, y\)",
+        ),
+        ([], "data must hold at least one sample, got none"),
+        (([], []), "data must hold at least one sample, got none"),
+        ((X, Y[:3]), "data must have as many targets as inputs, got 20 and 3"),
+        (X, r"data must be a DataLoader of \(x, y\) or a pair \(x, y\) of arrays, got a ndarray"),
+        (torch.tensor(X), r"or a pair \(x, y\) of arrays, got a Tensor"),
+        (5, r"or a pair \(x, y\) of arrays, got a int"),
+        (None, r"or a pair \(x, y\) of arrays, got a NoneType"),
+        ([{"x": X, "y": Y}], r"or a pair \(x, y\) of arrays, got a dict"),
+        ((X, 3), r"or a pair \(x, y\) of arrays, got a "),
+        ((X, Y, Y), r"or a pair \(x, y\) of arrays, got a ndarray"),
+        (([["a"], ["b"]], [0, 1]), "data must be numbers in arrays, got list"),
+        (([[1.0], [1.0, 2.0]], [0, 1]), "data must be numbers in arrays, got list"),
+        ([(X, Y), (X[:, :2], Y)], "data must have samples of one shape in every batch"),
+        ((np.where(X > 1, np.nan, X), Y), "data must be finite, got NaN or infinity in the inputs"),
+        (
+            (np.where(X > 1, 1e300, X.astype(float)), Y),
+            "data must be finite, got NaN or infinity in the inputs",
+        ),
+    ],
+)
+def test_data_of_another_form_is_refused_in_one_line(data, message) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        own_task(model(), data)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("samples", [0, -1, 2.5, True])
+def test_samples_must_be_a_positive_integer(samples) -> None:
+    with pytest.raises(InputError, match="samples must be an integer of at least 1, got"):
+        own_task(model(), (X, Y), samples=samples)
+
+
+def test_a_model_that_is_none_is_refused() -> None:
+    with pytest.raises(InputError, match=r"model must be a torch.nn.Module, got function"):
+        own_task(lambda x: x, (X, Y))
+
+
+def test_an_error_in_the_callers_own_dataset_is_not_hidden() -> None:
+    def broken():
+        yield X, Y
+        raise TypeError("the data set's own fault")
+
+    with pytest.raises(TypeError, match="the data set's own fault"):
+        own_task(model(), broken())
