@@ -2,6 +2,7 @@
 
 # Importing a solver's file registers it.
 from . import (  # noqa: F401
+    beam,
     cp_sat,
     exhaustive,
     neal,
@@ -14,6 +15,7 @@ from . import (  # noqa: F401
     tensor_train,
 )
 from .adapters import reaches
+from .dimod_bridge import from_dimod, sampler
 from .registry import Choice, Entry, Parameter, Range, get, names, solver
 from .run import OfferError, Run
 from .solution import Solution
@@ -29,9 +31,11 @@ __all__ = [
     "Run",
     "Solution",
     "Status",
+    "from_dimod",
     "get",
     "names",
     "reaches",
+    "sampler",
     "solve",
     "solver",
     "warm",

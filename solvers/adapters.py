@@ -36,7 +36,8 @@ def adapter_for(entry: Entry, instance: Instance) -> Adapter:
     adapter = _adapter_of_shape(entry, type(instance))
     if adapter is None:
         shape, takes = type(instance).__name__, ", ".join(one.__name__ for one in entry.accepts)
-        raise InputError(f"{entry.name} solves {takes}, got a {shape}; see `qubopress list` for solvers of each shape")
+        hint = "see `qubopress list` for solvers of each shape"
+        raise InputError(f"{entry.name} solves {takes}, got a {shape}; {hint}")
     return adapter
 
 
@@ -46,10 +47,11 @@ def reaches(entry: Entry, shape: type) -> bool:
 
 
 def _adapter_of_shape(entry: Entry, shape: type) -> Adapter | None:
-    if shape in entry.accepts:
+    if issubclass(shape, entry.accepts):
         return direct
     adapters: dict[type, Adapter] = {Rounding: by_rows, Capacity: field_search}
-    return adapters.get(shape) if Qubo in entry.accepts else None
+    chosen = [adapter for whole, adapter in adapters.items() if issubclass(shape, whole)]
+    return chosen[0] if chosen and Qubo in entry.accepts else None
 
 
 def direct(instance: Instance, run: Run, entry: Entry, values: dict[str, Any]) -> Solution:

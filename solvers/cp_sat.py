@@ -7,13 +7,18 @@ from typing import Annotated, Any
 import numpy as np
 
 from ..problems import Capacity, Qubo
+from ..problems.arrays import Bits
 from .registry import Range, solver
-from .run import Declined, Run
+from .run import Run
 
 __all__ = ["cp_sat"]
 
 TOTAL = 2.0**50
-"""Most that the scaled coefficients' sizes add up to; CP-SAT needs every sum to fit 63 bits with room to spare."""
+"""Most that the scaled coefficients' sizes add up to; CP-SAT needs every sum to fit well inside 63 bits."""
+
+
+ROW = 2**30
+"""Most that the costs of a capacity add up to; beyond 2³² the presolve of OR-Tools 9.15 loses optima."""
 
 
 @solver("cp-sat", accepts=(Qubo, Capacity), reference="Perron & Didier 2024", exact=True, max_variables=300)
@@ -29,16 +34,22 @@ def cp_sat(
 
     if not run.open():
         return
-    qubo = instance.qubo if isinstance(instance, Capacity) else instance
-    model, x, scale, slack = _model(cp_model, instance, qubo)
+    start = instance.baseline()
+    run.offer(start)
+    model = _Model(cp_model, instance)
+    if not model.link(run):
+        return
+    for variable, value in zip(model.x, start, strict=True):
+        model.model.add_hint(variable, bool(value))
     search = cp_model.CpSolver()
     _limits(search.parameters, run, work)
-    status = search.solve(model, _watcher(cp_model, x, run))
-    if status == cp_model.INFEASIBLE:
-        raise Declined("no solution keeps to the capacity")
-    # Without a solution CP-SAT states no bound, only the objective's start value.
-    if status in (cp_model.OPTIMAL, cp_model.FEASIBLE):
-        run.prove(search.best_objective_bound / scale + qubo.offset - slack)
+    status = search.solve(model.model, _watcher(cp_model, model.x, run))
+    if status == cp_model.MODEL_INVALID:
+        raise RuntimeError(f"cp-sat: {model.model.validate()}")
+    # Without a solution of its own the search's bound is a blank, which reads 0.
+    if status != cp_model.UNKNOWN:
+        run.prove(model.bound(search.best_objective_bound))
+    run.stopped()
 
 
 def _limits(parameters: Any, run: Run, work: float) -> None:
@@ -46,60 +57,98 @@ def _limits(parameters: Any, run: Run, work: float) -> None:
     parameters.random_seed = int(run.rng.integers(2**31))
     if run.restarts is not None:
         parameters.max_deterministic_time = work * run.restarts
+        # Several workers share what they find at fixed points, so that the outcome does not depend on time.
+        parameters.interleave_search = run.threads > 1
     if run.seconds is not None:
         parameters.max_time_in_seconds = max(run.remaining(), 1e-3)
 
 
-def _model(cp_model: Any, instance: Qubo | Capacity, qubo: Qubo) -> tuple[Any, list[Any], float, float]:
-    """The model, its variables, the coefficients' scale, and what their rounding may add up to."""
-    model = cp_model.CpModel()
-    x = [model.new_bool_var(f"x{i}") for i in range(qubo.n)]
-    terms = [(variable, float(a)) for variable, a in zip(x, qubo.linear, strict=True)]
-    terms += [(_product(model, x[i], x[j], a), a) for i, j, a in _pairs(qubo)]
-    size = sum(abs(a) for _, a in terms)
-    # A power of two keeps integers and halves exact.
-    scale = 2.0 ** np.floor(np.log2(TOTAL / size)) if size else 1.0
-    whole = [round(a * scale) for _, a in terms]
-    model.minimize(cp_model.LinearExpr.weighted_sum([v for v, _ in terms], whole))
-    if isinstance(instance, Capacity):
-        _constrain(cp_model, model, x, instance)
-    slack = sum(abs(k / scale - a) for k, (_, a) in zip(whole, terms, strict=True))
-    return model, x, float(scale), slack + instance.resolution
+class _Model:
+    """The instance with a variable for every product, and integer coefficients."""
+
+    def __init__(self, cp_model: Any, instance: Qubo | Capacity) -> None:
+        self.cp_model, self.instance, self.model = cp_model, instance, cp_model.CpModel()
+        self.qubo = instance.qubo if isinstance(instance, Capacity) else instance
+        self.x = [self.model.new_bool_var(f"x{i}") for i in range(self.qubo.n)]
+        self.scale, self.slack = 1.0, 0.0
+        if isinstance(instance, Capacity):
+            self._constrain(instance)
+
+    def link(self, run: Run) -> bool:
+        """Add products and objective; False if the budget ran out on the way."""
+        variables, coefficients = list(self.x), self.qubo.linear.tolist()
+        for count, (i, j, a) in enumerate(_pairs(self.qubo)):
+            if count % 1000 == 0 and run.stopped():
+                return False
+            variables.append(self._product(self.x[i], self.x[j], a))
+            coefficients.append(a)
+        self._minimise(variables, np.array(coefficients))
+        return True
+
+    def _minimise(self, variables: list[Any], coefficients: Any) -> None:
+        size = float(np.abs(coefficients).sum())
+        # A power of two keeps integers and halves exact.
+        self.scale = 2.0 ** np.floor(np.log2(TOTAL) - np.log2(size)) if size else 1.0
+        whole = np.round(coefficients * self.scale)
+        self.slack = float(np.abs(whole / self.scale - coefficients).sum())
+        expression = self.cp_model.LinearExpr.weighted_sum(variables, whole.astype(np.int64).tolist())
+        self.model.minimize(expression)
+
+    def bound(self, objective: float) -> float:
+        """Lower bound on the loss from one on the objective: less what rounding and float64 may hide."""
+        return objective / self.scale + self.qubo.offset - self.slack - self.instance.resolution
+
+    def _product(self, a: Any, b: Any, coefficient: float) -> Any:
+        """A variable that is a·b wherever the objective does not make it so by itself."""
+        both = self.model.new_bool_var("")
+        if coefficient > 0:
+            self.model.add_bool_or([a.negated(), b.negated(), both])
+        else:
+            self.model.add_implication(both, a)
+            self.model.add_implication(both, b)
+        return both
+
+    def _constrain(self, capacity: Capacity) -> None:
+        total = self.cp_model.LinearExpr
+        if capacity.exact:
+            self.model.add(total.sum(self.x) == int(capacity.K))
+            return
+        costs, most = _whole(capacity)
+        self.model.add(total.weighted_sum(self.x, costs) <= most)
 
 
 def _pairs(qubo: Qubo) -> list[tuple[int, int, float]]:
     """Products of the loss: (i, j, coefficient), i < j."""
-    bqm = qubo.to_bqm()
-    return [(int(min(u, v)), int(max(u, v)), float(a)) for (u, v), a in bqm.quadratic.items() if a]
+    upper = 2.0 * np.triu(qubo.couplings.toarray() if qubo.sparse else qubo.couplings)
+    rows, columns = upper.nonzero()
+    values = upper[rows, columns]
+    return list(zip(rows.tolist(), columns.tolist(), values.tolist(), strict=True))
 
 
-def _product(model: Any, a: Any, b: Any, coefficient: float) -> Any:
-    """A variable that is a·b wherever the objective does not make it so by itself."""
-    both = model.new_bool_var("")
-    if coefficient > 0:
-        model.add_bool_or([a.negated(), b.negated(), both])
-    else:
-        model.add_implication(both, a)
-        model.add_implication(both, b)
-    return both
-
-
-def _constrain(cp_model: Any, model: Any, x: list[Any], capacity: Capacity) -> None:
-    if capacity.exact:
-        model.add(cp_model.LinearExpr.sum(x) == int(capacity.K))
-        return
-    if not np.all(capacity.costs == np.floor(capacity.costs)):
-        raise Declined("cp-sat needs integer costs")
-    model.add(cp_model.LinearExpr.weighted_sum(x, [int(c) for c in capacity.costs]) <= int(capacity.K))
+def _whole(capacity: Capacity) -> tuple[list[int], int]:
+    """Costs and capacity as integers of a common unit, or rounded down, so that nothing feasible is lost."""
+    most = capacity.K + 1e-12 * max(1.0, capacity.K)  # the allowance that `Capacity.violation` makes
+    for unit in (1, 10, 100, 1000):
+        whole = np.round(capacity.costs * unit)
+        if whole.max() < 2**53 and np.allclose(whole / unit, capacity.costs, rtol=1e-15, atol=0.0):
+            common = int(np.gcd.reduce(whole.astype(np.int64)))
+            if whole.sum() <= ROW * common:
+                return [int(cost) // common for cost in whole], int(most * unit / common)
+    scale = ROW / float(capacity.costs.sum())
+    return [int(cost * scale) for cost in capacity.costs], int(most * scale)
 
 
 def _watcher(cp_model: Any, x: list[Any], run: Run) -> Any:
     """Offers every solution that the search finds, and ends it when the run says so."""
 
-    class Watcher(cp_model.CpSolverSolutionCallback):  # type: ignore[misc]
+    class Watcher(cp_model.CpSolverSolutionCallback):  # type: ignore[misc]  # ortools comes untyped here
         def on_solution_callback(self) -> None:
-            run.offer([self.boolean_value(variable) for variable in x])
+            run.offer(_values(self, x))
             if run.stopped():
                 self.stop_search()
 
     return Watcher()
+
+
+def _values(search: Any, x: list[Any]) -> Bits:
+    return np.array([search.boolean_value(variable) for variable in x], dtype=np.int8)

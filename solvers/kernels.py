@@ -19,6 +19,7 @@ from ..problems.arrays import Bits, Floats
 
 __all__ = [
     "add_row",
+    "copy",
     "descend",
     "flip",
     "loss_of",
@@ -33,7 +34,7 @@ __all__ = [
 
 # numba infers these types; annotations that held for both kinds of matrix would say nothing.
 def add_row(target, matrix, i, factor):  # type: ignore[no-untyped-def]
-    """target += factor · matrix[i], in place. Only for compiled callers."""
+    """Add factor · matrix[i] to target, in place. Only for compiled callers."""
     raise NotImplementedError
 
 
@@ -95,26 +96,34 @@ def per_look(cost: int) -> int:
     return max(1, 20_000_000 // max(1, cost))
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]  # numba ships no types
+@numba.njit(cache=True, nogil=True)
+def copy(source: Bits, target: Bits) -> None:
+    """Write source into target. numba spends seconds on `target[:] = source`, most of it on an error text."""
+    for i in range(source.size):
+        target[i] = source[i]
+
+
+@numba.njit(cache=True, nogil=True)
 def flip(matrix: Any, slope: Floats, x: Bits, i: int) -> float:
     """Flip variable i, keep the slopes, return the change of the loss. O(n), or O(degree) if sparse."""
     step = 1.0 - 2.0 * x[i]
-    change = step * slope[i]
+    change: float = step * slope[i]
     x[i] = 1 - x[i]
-    add_row(slope, matrix, i, 2.0 * step)
+    add_row(slope, matrix, i, 2.0 * step)  # type: ignore[no-untyped-call]
     return change
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]  # numba ships no types
+@numba.njit(cache=True, nogil=True)
 def descend(matrix: Any, slope: Floats, x: Bits, least: float, flips: int) -> bool:
     """Flip the variable that helps most, `flips` times or until none helps by `least`: then True."""
     for _ in range(flips):
-        best, gain = -1, -least
+        # A sentinel that is no literal spares numba a second compilation of `flip`.
+        best, gain = x.size, -least
         for i in range(x.size):
             change = (1.0 - 2.0 * x[i]) * slope[i]
             if change < gain:
                 best, gain = i, change
-        if best < 0:
+        if best == x.size:
             return True
         flip(matrix, slope, x, best)
     return False

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any
 
+import dimod
 import numpy as np
 
 from ..problems import Qubo
@@ -13,8 +15,11 @@ from .run import Run
 
 __all__ = ["default_betas", "neal"]
 
-PIECE = 1_000_000_000
-"""Couplings met between two looks at the clock, some 0.2 s: the library polls it only between reads."""
+PIECE = 250_000_000
+"""Couplings met between two looks at the clock, 0.1 to 0.4 s: the library polls it only between reads."""
+
+SWEEPS = 250
+"""Least sweeps of a piece: the library sets its model up for each, which takes as long as some 100 sweeps."""
 
 
 @solver("neal", accepts=Qubo, reference="D-Wave dwave-samplers", anytime=False)
@@ -29,27 +34,46 @@ def neal(
 
     A long read is annealed in pieces, each from where the last one ended, so that it can be cut off.
     """
-    from dwave.samplers import SimulatedAnnealingSampler
-
-    sampler, bqm = SimulatedAnnealingSampler(), qubo.to_bqm().change_vartype("SPIN", inplace=True)
-    betas = np.geomspace(*default_betas(qubo), num_sweeps) if num_sweeps > 1 else default_betas(qubo)[1:]
-    length = max(1, PIECE // (qubo.n + 2 * bqm.num_interactions))
-    while run.open():
-        states: Any = run.rng.integers(0, 2, (num_reads, qubo.n), dtype=np.int8) * np.int8(2) - np.int8(1)
-        for first in range(0, num_sweeps, length):
-            found = sampler.sample(
-                bqm,
-                num_reads=len(states),
-                initial_states=(states, range(qubo.n)),
-                beta_schedule_type="custom",
-                beta_schedule=betas[first : first + length],
-                seed=int(run.rng.integers(2**31)),
-                interrupt_function=run.stopped,
-            )
-            states = found.record.sample[:, np.argsort(np.asarray(found.variables, dtype=np.int64))]
+    if not run.open():
+        return
+    # Only now, so that a short share of the time is spent on a read and not on the model alone.
+    bqm = qubo.to_bqm().change_vartype(dimod.SPIN, inplace=True)
+    pieces = _pieces(qubo, bqm, num_sweeps)
+    going = True
+    while going:
+        states = run.rng.integers(0, 2, (num_reads, qubo.n), dtype=np.int8) * np.int8(2) - np.int8(1)
+        for betas in pieces:
+            states = _anneal(bqm, states, betas, run)
             if run.stopped():
                 break
         run.offer(_best(qubo, states))
+        going = run.open()
+
+
+def _pieces(qubo: Qubo, bqm: dimod.BinaryQuadraticModel, num_sweeps: int) -> list[Floats]:
+    """The inverse temperatures of a read, cut into pieces."""
+    hot, cold = default_betas(qubo)
+    betas = np.geomspace(hot, cold, num_sweeps) if num_sweeps > 1 else np.array([cold])
+    met = qubo.n + 2 * bqm.num_interactions
+    length = max(SWEEPS, PIECE // met)
+    return [betas[first : first + length] for first in range(0, num_sweeps, length)]
+
+
+def _anneal(bqm: dimod.BinaryQuadraticModel, states: Any, betas: Floats, run: Run) -> Any:
+    """Spins (reads, n) after one more piece; fewer reads where the budget ran out between them."""
+    from dwave.samplers import SimulatedAnnealingSampler
+
+    sampler: Any = SimulatedAnnealingSampler()  # type: ignore[no-untyped-call]
+    found = sampler.sample(
+        bqm,
+        num_reads=len(states),
+        initial_states=(states, range(states.shape[1])),
+        beta_schedule_type="custom",
+        beta_schedule=betas,
+        seed=int(run.rng.integers(2**31)),
+        interrupt_function=run.stopped,
+    )
+    return found.record.sample[:, np.argsort(np.asarray(found.variables, dtype=np.int64))]
 
 
 def _best(qubo: Qubo, states: Any) -> Bits:
@@ -57,7 +81,7 @@ def _best(qubo: Qubo, states: Any) -> Bits:
     return np.asarray(reads[np.argmin(qubo.losses(reads))])
 
 
-def default_betas(qubo: Qubo) -> Floats:
+def default_betas(qubo: Qubo) -> tuple[float, float]:
     """First and last inverse temperature of the library's default schedule.
 
     The largest field flips with probability ½ at first; at last fewer than 1 % of the smallest ones do.
@@ -67,7 +91,7 @@ def default_betas(qubo: Qubo) -> Floats:
     h = np.abs(qubo.linear + np.asarray(qubo.couplings.sum(axis=1)).ravel()) / 2.0
     high = float((h + np.asarray(J.sum(axis=1)).ravel()).max(initial=0.0))
     if not high:
-        return np.array([0.1, 1.0])
+        return 0.1, 1.0
     smallest = np.where(h > 0, h, np.inf)
     if qubo.sparse:
         np.minimum.at(smallest, J.tocoo().coords[0], J.data)
@@ -75,4 +99,4 @@ def default_betas(qubo: Qubo) -> Floats:
         smallest = np.minimum(smallest, np.where(J > 0, J, np.inf).min(axis=1))
     low = float(smallest.min())
     ties = np.count_nonzero(smallest == low)
-    return np.array([np.log(2) / (2 * high), np.log(ties / 0.01) / (2 * low)])
+    return math.log(2) / (2 * high), math.log(ties / 0.01) / (2 * low)

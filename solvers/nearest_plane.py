@@ -25,7 +25,7 @@ def nearest_plane(
     rounding: Rounding,
     run: Run,
     *,
-    damping: Annotated[float, Range(1e-8, 1.0, log=True)] = 1e-4,
+    damping: Annotated[float, Range(1e-8, 1.0, log=True)] = 0.01,
     order: Annotated[str, Choice("act", "given")] = "act",
 ) -> None:
     """One pass over the columns for all neurons at once; O(f³ + n f²).

@@ -52,10 +52,15 @@ class Parameter:
         Raises:
             InputError: another type or outside the range.
         """
+        if isinstance(value, np.generic):
+            value = value.item()
         if self.kind is float and isinstance(value, int) and not isinstance(value, bool):
             value = float(value)
         if not isinstance(value, self.kind) or (self.kind is not bool and isinstance(value, bool)):
             raise InputError(f"{self.name} must be of type {self.kind.__name__}, got {value!r}")
+        return self._inside(value)
+
+    def _inside(self, value: Any) -> Any:
         if isinstance(self.allowed, Range) and not self.allowed.low <= value <= self.allowed.high:
             span = f"[{self.allowed.low:g}, {self.allowed.high:g}]"
             raise InputError(f"{self.name} must lie in {span}, got {value!r}")

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it ships no types
 
 from ..problems import BlackBox, Capacity, InputError, Instance, Qubo, Rounding
 from ..problems.arrays import count, number
-from .adapters import adapter_for, direct
-from .registry import Entry, get
+from .adapters import adapter_for
+from .registry import get
 from .run import Declined, Run
 from .solution import Solution, conclude
 from .status import Status
@@ -55,7 +55,9 @@ def solve(
         OfferError: the solver offered what is no solution.
     """
     if not isinstance(instance, (Qubo, Capacity, Rounding, BlackBox)):
-        raise InputError(f"instance must be Qubo, Capacity, Rounding or BlackBox, got {type(instance).__name__}")
+        raise InputError(
+            f"instance must be Qubo, Capacity, Rounding or BlackBox, got {type(instance).__name__}"
+        )
     entry = get(solver)
     values = entry.settings(parameters)
     adapter = adapter_for(entry, instance)
@@ -105,7 +107,7 @@ def _settled(instance: Instance) -> bool:
     if isinstance(instance, Rounding):
         return bool((instance.fixed >= 0).all())
     if isinstance(instance, Capacity) and not instance.exact:
-        return bool(instance.K < instance.costs.min() * (1 - 1e-9))
+        return bool(instance.costs.min() * (1 - 1e-9) > instance.K)
     return not isinstance(instance, Qubo) and instance.K in (0, instance.n)
 
 
@@ -123,9 +125,13 @@ def _limited(threads: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-@functools.cache
 def warm(name: str, shape: type, *, sparse: bool = False) -> None:
     """Compile and import what a solver needs for a shape, on a tiny instance, before any clock starts."""
+    _warmed(get(name).search, name, shape, sparse)
+
+
+@functools.cache
+def _warmed(search: Callable[..., None], name: str, shape: type, sparse: bool) -> None:
     entry, tiny = get(name), _tiny(shape, sparse)
     # A pass that compiled has used its budget and may have stopped before the solver's next kernel.
     for _ in range(5):

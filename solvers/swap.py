@@ -18,6 +18,7 @@ from .run import Run
 
 __all__ = ["swap"]
 
+
 @solver("swap", accepts=Capacity, reference="Kawasaki 1966; Kirkpatrick et al. 1983")
 def swap(
     capacity: Capacity, run: Run, *, num_sweeps: Annotated[int, Range(1, 1_000_000, log=True)] = 500
@@ -29,7 +30,7 @@ def swap(
     """
     qubo, costs, exact = capacity.qubo, readonly(capacity.costs), capacity.exact
     matrix = readonly(qubo.couplings.toarray() if qubo.sparse else qubo.couplings)
-    least, block = noise(qubo), per_look(qubo.n**2)
+    least, block, moves = noise(qubo), per_look(qubo.n**2), per_look(4 * qubo.n**2)
     start = capacity.baseline()
     run.offer(start)
     while run.open():
@@ -40,7 +41,7 @@ def swap(
             room, slope = _room(capacity, x), slopes(qubo, x)
             _anneal(matrix, slope, x, costs, room, exact, heat, run.rng)
         room, slope = _room(capacity, x), slopes(qubo, x)
-        while not _settle(matrix, slope, x, costs, room, exact, least, block) and not run.stopped():
+        while not _settle(matrix, slope, x, costs, room, exact, least, moves) and not run.stopped():
             pass
         run.offer(x)
 
@@ -69,35 +70,33 @@ def _shuffled(capacity: Capacity, run: Run) -> Bits:
     return x
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]  # numba ships no types
+@numba.njit(cache=True, nogil=True)
 def _delta(matrix: Floats, slope: Floats, x: Bits, i: int, j: int) -> float:
-    """Change of the loss when i is flipped, and j with it unless j < 0."""
-    change = (1.0 - 2.0 * x[i]) * slope[i]
-    if j >= 0:
+    """Change of the loss when i is flipped, and j with it unless j = i."""
+    change: float = (1.0 - 2.0 * x[i]) * slope[i]
+    if j != i:
         change += (1.0 - 2.0 * x[j]) * slope[j] - 2.0 * matrix[i, j]
     return change
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]  # numba ships no types
+@numba.njit(cache=True, nogil=True)
 def _use(costs: Floats, x: Bits, i: int, j: int) -> float:
     """Capacity that the move takes."""
-    use = costs[i] if x[i] == 0 else -costs[i]
-    if j >= 0:
+    use: float = costs[i] if x[i] == 0 else -costs[i]
+    if j != i:
         use += costs[j] if x[j] == 0 else -costs[j]
     return use
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]  # numba ships no types
-def _apply(
-    matrix: Floats, slope: Floats, x: Bits, costs: Floats, room: Floats, i: int, j: int
-) -> None:
+@numba.njit(cache=True, nogil=True)
+def _apply(matrix: Floats, slope: Floats, x: Bits, costs: Floats, room: Floats, i: int, j: int) -> None:
     room[0] -= _use(costs, x, i, j)
     flip(matrix, slope, x, i)
-    if j >= 0:
+    if j != i:
         flip(matrix, slope, x, j)
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]  # numba ships no types
+@numba.njit(cache=True, nogil=True)
 def _anneal(
     matrix: Floats,
     slope: Floats,
@@ -116,7 +115,7 @@ def _anneal(
             if x[i] == x[j]:
                 if exact:
                     continue
-                j = -1
+                j = i
             if _use(costs, x, i, j) > room[0]:
                 continue
             change = _delta(matrix, slope, x, i, j)
@@ -124,7 +123,7 @@ def _anneal(
                 _apply(matrix, slope, x, costs, room, i, j)
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]  # numba ships no types
+@numba.njit(cache=True, nogil=True)
 def _settle(
     matrix: Floats,
     slope: Floats,
@@ -137,15 +136,15 @@ def _settle(
 ) -> bool:
     """Take the best feasible move, `moves` times or until none helps by `least`: then True."""
     for _ in range(moves):
-        best_i, best_j, gain = -1, -1, -least
+        best_i, best_j, gain = x.size, x.size, -least
         for i in range(x.size):
-            for j in range(-1, i):
-                if (j < 0 and exact) or (j >= 0 and x[i] == x[j]):
+            for j in range(i + 1):
+                if exact if j == i else x[i] == x[j]:
                     continue
                 change = _delta(matrix, slope, x, i, j)
                 if change < gain and _use(costs, x, i, j) <= room[0]:
                     best_i, best_j, gain = i, j, change
-        if best_i < 0:
+        if best_i == x.size:
             return True
         _apply(matrix, slope, x, costs, room, best_i, best_j)
     return False

@@ -13,11 +13,12 @@ import numpy as np
 
 from ..problems import Qubo
 from ..problems.arrays import Bits, Floats
-from .kernels import descend, flip, matrix_of, noise, per_look, slopes
+from .kernels import copy, descend, flip, matrix_of, noise, per_look, slopes
 from .registry import Range, solver
 from .run import Run
 
 __all__ = ["tabu"]
+
 
 @solver("tabu", accepts=Qubo, reference="Palubeckis 2004")
 def tabu(
@@ -48,7 +49,9 @@ def tabu(
             steps = min(block, flips - start)
             # Slopes and loss are computed anew for each block, so that no rounding error builds up.
             slope, now = slopes(qubo, x), qubo.loss(x)
-            top = _search(matrix, slope, x, until, now, run.loss, least, start, steps, min(tenure, qubo.n // 4))
+            top = _search(
+                matrix, slope, x, until, now, run.loss, least, start, steps, min(tenure, qubo.n // 4)
+            )
             run.offer(top)
 
 
@@ -58,7 +61,7 @@ def _begin(n: int, run: Run, reset: float) -> Bits:
     return anew if run.best is None else np.where(run.rng.random(n) < reset, anew, run.best)
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]  # numba ships no types
+@numba.njit(cache=True, nogil=True)
 def _search(
     matrix: Any,
     slope: Floats,
@@ -77,17 +80,17 @@ def _search(
     """
     top, top_loss = x.copy(), now
     for step in range(start + 1, start + steps + 1):
-        pick, lowest = -1, np.inf
+        pick, lowest = x.size, np.inf
         for i in range(x.size):
             change = (1.0 - 2.0 * x[i]) * slope[i]
             if change < lowest and (until[i] < step or now + change < aim - least):
                 pick, lowest = i, change
-        if pick < 0:
+        if pick == x.size:
             continue
         now += flip(matrix, slope, x, pick)
         until[pick] = step + tenure
         if now < top_loss - least:
             top_loss = now
-            top[:] = x
+            copy(x, top)
             aim = min(aim, now)
     return top

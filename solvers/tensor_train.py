@@ -1,7 +1,8 @@
-"""tensor-train: learn a distribution over bits as a tensor train, sample it, move it towards the best samples.
+"""tensor-train: learn a distribution over bits as a tensor train, sample it, move it towards the best draws.
 
 After PROTES (Batsheva et al. 2023, arXiv:2301.12162): positive cores, so that the train is an unnormalised
-probability, and a gradient step up the likelihood of the best draws. Instances of exactly K ones multiply it
+probability, and a gradient step up the likelihood of the best draws; unlike there the best of earlier
+iterations stay among them, which we measured to help. Instances of exactly K ones multiply the train
 by tntorch's indicator of weight K, so every draw is feasible. The product is never formed: the indicator is
 an automaton that reads bits, and messages along the train carry its state. Not to be confused with cross
 approximation, which interpolates the loss itself.
@@ -9,7 +10,7 @@ approximation, which interpolates the loss itself.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
@@ -34,28 +35,28 @@ def tensor_train(
     *,
     rank: Annotated[int, Range(1, 32)] = 4,
     samples: Annotated[int, Range(2, 10_000, log=True)] = 64,
-    elite: Annotated[int, Range(1, 1_000, log=True)] = 8,
+    elite: Annotated[int, Range(1, 1_000, log=True)] = 12,
     iterations: Annotated[int, Range(1, 10_000, log=True)] = 100,
 ) -> None:
-    """Sample, keep the elite, raise its likelihood by a gradient step. A sample costs O(n rank²).
+    """Sample, keep the best so far, raise their likelihood by a gradient step. A sample costs O(n rank²).
 
     Parameters:
         rank: rank of the train.
         samples: points drawn in an iteration.
-        elite: how many of the best draws the distribution moves towards.
+        elite: how many of the best points of a restart the distribution moves towards.
         iterations: iterations of a restart.
     """
     if isinstance(instance, BlackBox):
         run.offer(instance.start)
     while run.open():
         asked = run.evaluations_left()
-        train = Train(instance.n, rank, run.rng, ones=_ones(instance), lean=_lean(instance))
+        train = Train(instance.n, rank, run.rng, ones=_ones(instance), chances=_chances(instance))
+        best, losses = np.empty((0, instance.n), dtype=np.int8), np.empty(0)
         for _ in range(iterations):
-            draws = train.draw(min(samples, run.evaluations_left()))
-            losses = _penalised(instance, draws)
-            best = np.argsort(losses, kind="stable")[:elite]
-            run.offer(draws[best[0]])
-            train.approach(draws[best])
+            draws = _fitting(instance, train.draw(min(samples, run.evaluations_left())), run.rng)
+            best, losses = _best(np.r_[best, draws], np.r_[losses, instance.losses(draws)], elite)
+            run.offer(best[0])
+            train.approach(best)
             if run.stopped():
                 break
         if run.seconds is None and run.restarts is None and run.evaluations_left() == asked:
@@ -69,20 +70,31 @@ def _ones(instance: Qubo | Capacity | BlackBox) -> int | None:
     return None if isinstance(instance, Capacity) and not instance.exact else int(instance.K)
 
 
-def _lean(instance: Qubo | Capacity | BlackBox) -> Floats:
-    """Probability (n,) of each bit to begin with: a black box's search leans towards its starting point."""
+def _chances(instance: Qubo | Capacity | BlackBox) -> Floats:
+    """Probability (n,) of each bit to begin with, leaning towards a black box's starting point."""
     if isinstance(instance, BlackBox):
-        return 0.25 + 0.5 * instance.start
+        return 0.25 + 0.5 * instance.start.astype(np.float64)
+    if isinstance(instance, Capacity) and not instance.exact:
+        return np.full(instance.n, np.clip(instance.K / instance.costs.sum(), 0.05, 0.5))
     return np.full(instance.n, 0.5)
 
 
-def _penalised(instance: Qubo | Capacity | BlackBox, x: Bits) -> Floats:
-    """Losses (k,); points beyond a capacity Σc·x ≤ K weigh more than any other, by their excess."""
-    losses = instance.losses(x)
+def _fitting(instance: Qubo | Capacity | BlackBox, x: Bits, rng: np.random.Generator) -> Bits:
+    """The draws (k, n); under Σc·x ≤ K each keeps its variables in random order for as long as they fit."""
     if not isinstance(instance, Capacity) or instance.exact:
-        return losses
-    over = np.maximum(x @ instance.costs / max(instance.K, 1e-300) - 1.0 - 1e-12, 0.0)
-    return np.where(over > 0, losses.max() + (1.0 + over) * np.ptp(losses) + over, losses)
+        return x
+    order = rng.permuted(np.tile(np.arange(instance.n), (len(x), 1)), axis=1)
+    used = np.cumsum(np.take_along_axis(x * instance.costs, order, axis=1), axis=1)
+    fits = np.empty_like(x)
+    np.put_along_axis(fits, order, (used <= instance.K * (1 + 1e-12)).astype(np.int8), axis=1)
+    return x & fits
+
+
+def _best(points: Bits, losses: Floats, count: int) -> tuple[Bits, Floats]:
+    """The `count` best different points and their losses, best first."""
+    _, first = np.unique(points, axis=0, return_index=True)
+    chosen = first[np.argsort(losses[first], kind="stable")][:count]
+    return points[chosen], losses[chosen]
 
 
 class Train:
@@ -93,9 +105,11 @@ class Train:
 
     RATE = 0.1
 
-    def __init__(self, n: int, rank: int, rng: np.random.Generator, *, ones: int | None, lean: Floats) -> None:
+    def __init__(
+        self, n: int, rank: int, rng: np.random.Generator, *, ones: int | None, chances: Floats
+    ) -> None:
         self.n, self.rank, self.rng = n, rank, rng
-        chance = np.log(np.stack([1.0 - lean, lean], axis=1))[:, :, None, None]
+        chance = np.log(np.stack([1.0 - chances, chances], axis=1))[:, :, None, None]
         self.theta = chance + 0.1 * rng.standard_normal((n, 2, rank, rank))
         self.step, self.final = _automaton(ones)
         self.moments, self.steps = np.zeros((2, *self.theta.shape)), 0
@@ -117,13 +131,17 @@ class Train:
 
     def approach(self, elite: Bits) -> None:
         """One step of Adam up the mean log-likelihood of the elite (m, n)."""
-        cores = np.exp(self.theta)
-        gradient = self._seen(cores, elite) - self._expected(cores)
+        gradient = self.gradient(elite)
         self.steps += 1
         for moment, decay, value in zip(self.moments, (0.9, 0.999), (gradient, gradient**2), strict=True):
             moment += (1 - decay) * (value - moment)
         mean, square = self.moments[0] / (1 - 0.9**self.steps), self.moments[1] / (1 - 0.999**self.steps)
         self.theta += self.RATE * mean / (np.sqrt(square) + 1e-8)
+
+    def gradient(self, points: Bits) -> Floats:
+        """Of the mean log-likelihood of points (m, n) by θ: how they use the cores less how samples do."""
+        cores = np.exp(self.theta)
+        return self._seen(cores, points) - self._expected(cores)
 
     def _right(self, cores: Floats) -> Floats:
         """Messages (n + 1, rank, states + 1) from the right end; the last state is dead and stays 0."""

@@ -48,4 +48,3 @@ def _sums(first: Sequence[float], traces: Sequence[Trace]) -> Trace:
         now[i] = loss
         points.append((seconds, fsum(now)))
     return points
-

@@ -1,0 +1,157 @@
+"""The bridge to dimod: samplers pass dimod's own tests, and any sampler becomes a solver."""
+
+from __future__ import annotations
+
+import unittest
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Any
+
+import dimod
+import dimod.testing
+import numpy as np
+import pytest
+
+from qubopress import solvers
+from qubopress.problems import InputError, Qubo
+from qubopress.solvers import registry
+
+SAMPLERS = ["exhaustive", "neal", "one-flip", "tabu"]
+
+
+@pytest.fixture
+def _registry() -> Iterator[None]:
+    before = dict(registry._REGISTRY)
+    yield
+    registry._REGISTRY.clear()
+    registry._REGISTRY.update(before)
+
+
+def triangle(vartype: str = "SPIN") -> dimod.BinaryQuadraticModel:
+    quadratic = {("a", "b"): 1.0, ("b", 3): 1.0, ("a", 3): -2.0}
+    return dimod.BinaryQuadraticModel({"a": 0.5, 3: -0.25}, quadratic, 1.5, vartype)
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_a_sampler_has_the_api_of_dimod(name: str) -> None:
+    dimod.testing.assert_sampler_api(solvers.sampler(name))
+
+
+def _tests_of_dimod(name: str) -> type[unittest.TestCase]:
+    """dimod's own tests of a sampler: small models of every kind, whose labels and vartype must be kept."""
+
+    def make() -> dimod.Sampler:
+        return solvers.sampler(name)
+
+    make.__name__ = name.replace("-", "_")
+    case = type(make.__name__, (unittest.TestCase,), {})
+    return dimod.testing.load_sampler_bqm_tests(make)(case)  # type: ignore[no-any-return]
+
+
+TestExhaustive = _tests_of_dimod("exhaustive")
+TestNeal = _tests_of_dimod("neal")
+TestOneFlip = _tests_of_dimod("one-flip")
+TestTabu = _tests_of_dimod("tabu")
+
+
+@pytest.mark.parametrize("case", [TestExhaustive, TestNeal, TestOneFlip, TestTabu])
+def test_dimod_has_tests_for_every_sampler(case: type[unittest.TestCase]) -> None:
+    assert len(unittest.defaultTestLoader.getTestCaseNames(case)) >= 20
+
+
+@pytest.mark.parametrize("vartype", ["SPIN", "BINARY"])
+@pytest.mark.parametrize("name", ["exhaustive", "cp-sat"])
+def test_an_exact_sampler_finds_the_ground_state_in_the_models_own_labels(name: str, vartype: str) -> None:
+    bqm = triangle(vartype)
+    best = solvers.sampler(name).sample(bqm).first
+    assert best.energy == pytest.approx(dimod.ExactSolver().sample(bqm).first.energy)
+    assert set(best.sample) == {"a", "b", 3}
+    assert set(best.sample.values()) <= set(dimod.as_vartype(vartype).value)
+
+
+def test_energies_are_those_of_the_model() -> None:
+    bqm = triangle()
+    found = solvers.sampler("random").sample(bqm, seed=3, num_reads=4)
+    dimod.testing.assert_response_energies(found, bqm)
+    assert len(found) == 4
+
+
+def test_the_same_seed_gives_the_same_samples() -> None:
+    bqm = dimod.generators.gnp_random_bqm(30, 0.3, "SPIN", random_state=1)
+    first, second = (solvers.sampler("one-flip").sample(bqm, seed=7, num_reads=3) for _ in range(2))
+    np.testing.assert_array_equal(first.record.sample, second.record.sample)
+    other = solvers.sampler("one-flip").sample(bqm, seed=8, num_reads=3)
+    assert not np.array_equal(first.record.sample, other.record.sample)
+
+
+def test_a_solver_with_reads_of_its_own_is_given_them() -> None:
+    found = solvers.sampler("neal").sample(triangle(), seed=1, num_reads=5, num_sweeps=10)
+    assert len(found) == 1
+
+
+def test_the_time_limit_is_that_of_all_reads_together() -> None:
+    sampler, bqm = solvers.sampler("one-flip"), triangle()
+    found = sampler.sample(bqm, time_limit=0.1, num_reads=2)
+    assert found.info["status"] == ["BUDGET", "BUDGET"]
+    assert "time_limit" in sampler.parameters
+
+
+def test_an_unknown_parameter_is_an_error_that_names_the_known() -> None:
+    with pytest.raises(InputError, match="tabu has no parameter 'sweeps'; it has: tenure, flips, reset"):
+        solvers.sampler("tabu").sample(triangle(), sweeps=3)
+
+
+def test_a_solver_of_another_shape_is_no_sampler() -> None:
+    with pytest.raises(InputError, match="needs a solver of Qubos, but swap solves Capacity"):
+        solvers.sampler("swap")
+
+
+def test_a_model_beyond_the_solvers_size_is_an_error() -> None:
+    with pytest.raises(InputError, match="exhaustive has no solution: exhaustive takes at most 25 variables"):
+        solvers.sampler("exhaustive").sample(dimod.BinaryQuadraticModel(30, "BINARY"))
+
+
+class Spy(dimod.Sampler):
+    """Exact, and remembers what it was asked."""
+
+    parameters: Mapping[str, list[str]] = MappingProxyType({})
+    properties: Mapping[str, Any] = MappingProxyType({})
+
+    def __init__(self, *known: str) -> None:
+        self.parameters = {name: [] for name in known}
+        self.asked: list[dict[str, Any]] = []
+
+    def sample(self, bqm: dimod.BinaryQuadraticModel, **given: Any) -> dimod.SampleSet:
+        self.asked.append(given)
+        return dimod.ExactSolver().sample(bqm)
+
+
+@pytest.mark.usefixtures("_registry")
+def test_any_dimod_sampler_becomes_a_solver() -> None:
+    entry = solvers.from_dimod(Spy(), name="exact-dimod")
+    qubo = Qubo([[1.0, -3.0], [0.0, 1.0]])
+    found = solvers.solve(qubo, "exact-dimod", restarts=1)
+    assert (entry.name, entry.accepts, dict(entry.parameters)) == ("exact-dimod", (Qubo,), {})
+    assert found.loss == -1.0
+    assert found.x is not None
+    assert found.x.tolist() == [1, 1]
+
+
+@pytest.mark.usefixtures("_registry")
+def test_a_sampler_is_asked_only_for_what_it_knows() -> None:
+    plain, rich = Spy(), Spy("seed", "num_reads")
+    solvers.from_dimod(plain, name="plain")
+    solvers.from_dimod(rich, name="rich")
+    solvers.solve(Qubo(np.eye(2)), "plain", restarts=1)
+    solvers.solve(Qubo(np.eye(2)), "rich", restarts=1, num_reads=7)
+    assert plain.asked[-1] == {}
+    assert rich.asked[-1]["num_reads"] == 7
+    assert isinstance(rich.asked[-1]["seed"], int)
+    with pytest.raises(InputError, match="plain has no parameter 'num_reads'"):
+        solvers.solve(Qubo(np.eye(2)), "plain", restarts=1, num_reads=7)
+
+
+@pytest.mark.usefixtures("_registry")
+def test_a_sampler_cannot_take_the_name_of_a_solver() -> None:
+    with pytest.raises(InputError, match="'tabu' is registered already"):
+        solvers.from_dimod(Spy(), name="tabu")

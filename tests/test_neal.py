@@ -1,0 +1,50 @@
+"""neal: the library's own schedule, in pieces that can be cut off."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from dwave.samplers.sa.sampler import default_beta_range
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from instances import matrix
+
+from qubopress import solvers
+from qubopress.problems import Qubo
+from qubopress.solvers import Status, neal
+from qubopress.solvers.neal import default_betas
+
+
+@settings(max_examples=40, deadline=None)
+@given(n=st.integers(1, 9), seed=st.integers(0, 10_000), sparse=st.booleans())
+def test_the_schedule_is_the_librarys_default(n: int, seed: int, sparse: bool) -> None:
+    Q = np.random.default_rng(seed).integers(-3, 4, (n, n)).astype(float)
+    Q[0, 0] = 5.0
+    qubo = Qubo(sp.csr_array(Q) if sparse else Q)
+    np.testing.assert_allclose(default_betas(qubo), default_beta_range(qubo.to_bqm()))
+
+
+def test_a_read_in_pieces_goes_on_where_the_last_piece_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    qubo = Qubo(matrix(30))
+    whole = solvers.solve(qubo, "neal", restarts=3, num_sweeps=200)
+    monkeypatch.setattr(neal, "PIECE", 0)
+    monkeypatch.setattr(neal, "SWEEPS", 10)
+    pieces = solvers.solve(qubo, "neal", restarts=3, num_sweeps=200)
+    best = solvers.solve(qubo, "tabu", restarts=3).loss
+    assert whole.loss == pytest.approx(best)
+    assert pieces.loss == pytest.approx(best)
+
+
+def test_a_read_longer_than_the_budget_is_cut_off() -> None:
+    found = solvers.solve(Qubo(matrix(200)), "neal", seconds=0.2, num_sweeps=1_000_000)
+    assert found.status is Status.BUDGET
+    assert found.seconds < 0.2 + 0.5
+
+
+def test_more_reads_are_never_worse_together_than_their_best() -> None:
+    qubo = Qubo(matrix(40))
+    few, many = (solvers.solve(qubo, "neal", restarts=1, num_reads=k, num_sweeps=20).loss for k in (1, 50))
+    assert few is not None
+    assert many is not None
+    assert many <= few

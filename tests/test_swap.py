@@ -1,0 +1,52 @@
+"""swap finds the optimum of small slices at every capacity and never leaves them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from instances import costly, matrix, optimum, sparse_matrix
+
+from qubopress import solvers
+from qubopress.problems import Capacity
+from qubopress.solvers import Status
+
+
+@pytest.mark.parametrize("K", range(11))
+def test_small_slices_are_solved_at_every_capacity(K: int) -> None:
+    capacity = Capacity(matrix(10, seed=K), np.ones(10), K, 0.5)
+    found = solvers.solve(capacity, "swap", restarts=3)
+    assert found.violation == 0.0
+    assert found.loss == pytest.approx(optimum(capacity), abs=1e-9)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.6, 1.0])
+@pytest.mark.parametrize("unit", [1e-9, 1.0, 1e9])
+def test_costs_of_any_size_are_kept_to_and_used(share: float, unit: float) -> None:
+    small = costly(9)
+    capacity = Capacity(small.Q, small.costs * unit, share * float(small.costs.sum()) * unit)
+    found = solvers.solve(capacity, "swap", restarts=5)
+    assert found.violation == 0.0
+    assert found.loss == pytest.approx(optimum(capacity), abs=1e-9)
+
+
+def test_a_sparse_matrix_is_searched_like_the_dense_one() -> None:
+    Q = sparse_matrix(12)
+    sparse, dense = (
+        solvers.solve(Capacity(one, np.ones(12), 5), "swap", restarts=2) for one in (Q, Q.toarray())
+    )
+    np.testing.assert_array_equal(sparse.x, dense.x)
+
+
+def test_the_greedy_baseline_is_where_it_begins() -> None:
+    capacity = Capacity(matrix(30), np.ones(30), 10)
+    found = solvers.solve(capacity, "swap", restarts=1)
+    assert found.trace[0][1] == capacity.loss(capacity.baseline())
+    assert found.status is Status.FINISHED
+
+
+def test_many_sweeps_stop_at_the_budget() -> None:
+    capacity = Capacity(matrix(400), np.ones(400), 100)
+    solvers.warm("swap", Capacity)
+    found = solvers.solve(capacity, "swap", seconds=0.1, num_sweeps=1_000_000)
+    assert found.status is Status.BUDGET
+    assert found.seconds < 0.1 + 0.5
