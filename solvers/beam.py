@@ -116,7 +116,7 @@ def _prefixes(
     return np.asarray(x[:, 0])
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]  # numba ships no types
+@numba.njit(cache=True, nogil=True)
 def _extend(
     pull: Any, lower: Any, shift: Any, fixed: Any, levels: Any, costs: Any, x: Any, errors: Any, start: int
 ) -> None:
@@ -154,7 +154,7 @@ def _extend(
         _settle(row, origin, chosen, costs[row], shift, x, errors, start, size)
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]  # numba ships no types
+@numba.njit(cache=True, nogil=True)
 def _pick(candidates: Any, picked: Any) -> int:
     """Indices of the finite candidates that are cheapest, as many as `picked` holds; how many there are."""
     kept = picked.size
@@ -172,7 +172,7 @@ def _pick(candidates: Any, picked: Any) -> int:
     return count
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]  # numba ships no types
+@numba.njit(cache=True, nogil=True)
 def _inherit(old: Any, parents: Any) -> Any:
     """What each new prefix takes over from the one that it extends."""
     new = old.copy()
@@ -180,7 +180,7 @@ def _inherit(old: Any, parents: Any) -> Any:
     return new
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]  # numba ships no types
+@numba.njit(cache=True, nogil=True)
 def _settle(
     row: int, origin: Any, chosen: Any, cost: Any, shift: Any, x: Any, errors: Any, start: int, size: int
 ) -> None:
@@ -198,7 +198,7 @@ def _settle(
             errors[row, k, start + b] = chosen[source, b] - shift[row, b]
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]  # numba ships no types
+@numba.njit(cache=True, nogil=True)
 def _descend_rows(gram: Any, shift: Any, levels: Any, fixed: Any, x: Any, rows: Any) -> None:
     """Move the coordinate that helps most by one level until none helps, neuron by neuron; O(f) a move."""
     f = gram.shape[0]

@@ -73,7 +73,7 @@ def _walk(
     """Visit solutions start … stop−1, x being start−1; the lowest loss so far, `best` its bits."""
     word = 0
     for i in range(x.size):
-        word |= np.int64(x[i]) << i
+        word += (1 << i) * x[i]
     for code in range(start, stop):
         if code:
             after = _same_weight(word) if exact else code ^ (code >> 1)
