@@ -10,4 +10,4 @@ class InputError(ValueError):
 
 
 class MissingDataError(InputError):
-    """A data set or a file that the caller asked for is not on this machine. The message says how to get it."""
+    """A data set or a file is not on this machine. The message says how to get it."""

@@ -113,58 +113,63 @@ def _prefixes(
             errors,
             start,
         )
-    return np.asarray(x[:, 0])
+    return np.asarray(x[np.arange(m), np.argmin(costs, axis=1)])
 
 
 @numba.njit(cache=True, nogil=True)
-def _extend(
+def _extend(  # noqa: C901 - one pass over rows, coordinates and prefixes
     pull: Any, lower: Any, shift: Any, fixed: Any, levels: Any, costs: Any, x: Any, errors: Any, start: int
 ) -> None:
-    """Extend the prefixes of each neuron by the coordinates of a block, cheapest first at its end.
+    """Extend the prefixes of each neuron by the coordinates of a block.
 
-    `pull` (m, K, B) is what the errors before the block add to each of its coordinates.
+    `pull` (m, K, B) is what the errors before the block add to each of its coordinates. Loops stand where
+    slices would do, because numba takes ten times as long to compile those.
     """
     m, kept, size = pull.shape
-    picked = np.zeros(kept, dtype=np.int64)
-    candidates = np.zeros(kept * levels.max())
+    picked, origin = np.zeros(kept, dtype=np.int64), np.zeros(kept, dtype=np.int64)
+    chosen = np.zeros((kept, size), dtype=np.int8)
+    candidates, scratch = np.zeros(kept * levels.max()), np.zeros(kept * levels.max())
+    spare_origin, spare_cost = np.zeros(kept, dtype=np.int64), np.zeros(kept)
+    spare, spare_pull = np.zeros((kept, size), dtype=np.int8), np.zeros((kept, size))
     for row in range(m):
-        origin = np.arange(kept)
-        chosen = np.zeros((kept, size), dtype=np.int8)
+        for k in range(kept):
+            origin[k] = k
         for b in range(size):
             low, high = 0, levels[b]
             if fixed[row, b] >= 0:
                 low, high = fixed[row, b], fixed[row, b] + 1
             span = high - low
-            for k in range(kept):
-                for v in range(span):
-                    error = pull[row, k, b] + lower[b, b] * (low + v - shift[row, b])
-                    candidates[k * span + v] = costs[row, k] + error * error
-            count = _pick(candidates[: kept * span], picked)
-            costs[row] = np.inf
-            costs[row, :count] = candidates[picked[:count]]
-            parents, values = picked[:count] // span, low + picked[:count] % span
-            origin = _inherit(origin, parents)
-            chosen = _inherit(chosen, parents)
-            pull[row] = _inherit(pull[row], parents)
+            for c in range(kept * span):
+                error = pull[row, c // span, b] + lower[b, b] * (low + c % span - shift[row, b])
+                candidates[c] = costs[row, c // span] + error * error
+            count = _pick(candidates, kept * span, picked, scratch)
             for k in range(count):
-                chosen[k, b] = values[k]
-                error = values[k] - shift[row, b]
+                parent, value = picked[k] // span, low + picked[k] % span
+                spare_cost[k], spare_origin[k] = candidates[picked[k]], origin[parent]
+                for d in range(b):
+                    spare[k, d] = chosen[parent, d]
+                spare[k, b] = value
                 for d in range(b + 1, size):
-                    pull[row, k, d] += lower[d, b] * error
-        _settle(row, origin, chosen, costs[row], shift, x, errors, start, size)
+                    spare_pull[k, d] = pull[row, parent, d] + lower[d, b] * (value - shift[row, b])
+            for k in range(kept):
+                costs[row, k] = spare_cost[k] if k < count else np.inf
+                for d in range(b + 1, size):
+                    pull[row, k, d] = spare_pull[k, d]
+            origin, spare_origin = spare_origin, origin
+            chosen, spare = spare, chosen
+        _write(x[row], errors[row], origin, chosen, shift[row], start)
 
 
 @numba.njit(cache=True, nogil=True)
-def _pick(candidates: Any, picked: Any) -> int:
-    """Indices of the finite candidates that are cheapest, as many as `picked` holds; how many there are."""
-    kept = picked.size
-    limit = np.inf if candidates.size <= kept else np.partition(candidates, kept - 1)[kept - 1]
-    count = 0
-    for c in range(candidates.size):
+def _pick(candidates: Any, size: int, picked: Any, scratch: Any) -> int:
+    """Indices of the cheapest finite ones of the first `size` candidates, as many as `picked` holds."""
+    kept, count = picked.size, 0
+    limit = _smallest(candidates, size, kept - 1, scratch) if size > kept else np.inf
+    for c in range(size):
         if candidates[c] < limit:
             picked[count] = c
             count += 1
-    for c in range(candidates.size):
+    for c in range(size):
         # Ties with the last one, as far as there is room.
         if count < kept and candidates[c] == limit and limit < np.inf:
             picked[count] = c
@@ -173,29 +178,46 @@ def _pick(candidates: Any, picked: Any) -> int:
 
 
 @numba.njit(cache=True, nogil=True)
-def _inherit(old: Any, parents: Any) -> Any:
-    """What each new prefix takes over from the one that it extends."""
-    new = old.copy()
-    new[: parents.size] = old[parents]
-    return new
+def _smallest(values: Any, size: int, k: int, scratch: Any) -> float:
+    """The k-th smallest of the first `size` values, from 0 (Hoare 1961); np.partition compiles for 9 s."""
+    for i in range(size):
+        scratch[i] = values[i]
+    low, high = 0, size - 1
+    while low < high:
+        pivot = scratch[(low + high) // 2]
+        i, j = low, high
+        while i <= j:
+            while scratch[i] < pivot:
+                i += 1
+            while scratch[j] > pivot:
+                j -= 1
+            if i <= j:
+                scratch[i], scratch[j] = scratch[j], scratch[i]
+                i, j = i + 1, j - 1
+        if j < k < i:
+            break
+        low, high = (low, j) if k <= j else (i, high)
+    return scratch[k]
 
 
 @numba.njit(cache=True, nogil=True)
-def _settle(
-    row: int, origin: Any, chosen: Any, cost: Any, shift: Any, x: Any, errors: Any, start: int, size: int
-) -> None:
-    """Write a block's choices behind the prefixes that they extend, the cheapest first."""
-    order = np.argsort(cost)
-    before, before_errors = x[row, :, :start].copy(), errors[row, :, :start].copy()
-    old_cost = cost.copy()
-    for k in range(order.size):
-        source = order[k]
-        cost[k] = old_cost[source]
-        x[row, k, :start] = before[origin[source]]
-        errors[row, k, :start] = before_errors[origin[source]]
-        for b in range(size):
-            x[row, k, start + b] = chosen[source, b]
-            errors[row, k, start + b] = chosen[source, b] - shift[row, b]
+def _write(x: Any, errors: Any, origin: Any, chosen: Any, shift: Any, start: int) -> None:
+    """Put a block's choices (K, B) behind the prefixes (K, f) that they extend."""
+    _inherit(x, origin, start)
+    _inherit(errors, origin, start)
+    for k in range(origin.size):
+        for b in range(chosen.shape[1]):
+            x[k, start + b] = chosen[k, b]
+            errors[k, start + b] = chosen[k, b] - shift[b]
+
+
+@numba.njit(cache=True, nogil=True)
+def _inherit(prefixes: Any, origin: Any, length: int) -> None:
+    """Each prefix (K, f) takes over the first `length` entries of the one that it extends."""
+    old = prefixes.copy()
+    for k in range(origin.size):
+        for j in range(length):
+            prefixes[k, j] = old[origin[k], j]
 
 
 @numba.njit(cache=True, nogil=True)
