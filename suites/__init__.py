@@ -1,8 +1,48 @@
 """Problems × solvers × seeds × budgets: suites, the harness that runs them, and the command line."""
 
-from .compress import compress
-from .harness import Progress, Run, run
-from .suite import Suite, load, suite_names
-from .verify import Falsehood, verify
+from __future__ import annotations
 
-__all__ = ["Falsehood", "Progress", "Run", "Suite", "compress", "load", "run", "suite_names", "verify"]
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .compression import compress
+    from .harness import Progress, Run, run
+    from .processes import ServerError
+    from .suite import Suite, load, suite_names
+    from .verification import Falsehood, verify
+
+__all__ = [
+    "Falsehood",
+    "Progress",
+    "Run",
+    "ServerError",
+    "Suite",
+    "compress",
+    "load",
+    "run",
+    "suite_names",
+    "verify",
+]
+
+HOMES = {
+    "Falsehood": "verification",
+    "Progress": "harness",
+    "Run": "harness",
+    "ServerError": "processes",
+    "Suite": "suite",
+    "compress": "compression",
+    "load": "suite",
+    "run": "harness",
+    "suite_names": "suite",
+    "verify": "verification",
+}
+"""Module of each public name: imported when first asked for, because `qubopress --help` needs no torch."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f".{HOMES[name]}", __name__), name)
+    globals()[name] = value
+    return value

@@ -11,16 +11,17 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from .. import solvers
-from ..problems import Instance, InputError, MissingDataError
+from .. import problems, solvers
+from ..problems import InputError, Instance, MissingDataError
 from ..results import Record, Stage, pack
 from ..solvers import Solution, Status
 from ..solvers.traces import summed
 from .machine import Provenance
+from .plugins import compiles, source_of
 from .spec import InstanceSpec, SolverSpec, canonical, seed_of
 from .survey import Survey, prepared, variables_of
 
-__all__ = ["Cell", "Clock", "execute", "failed"]
+__all__ = ["Cell", "Clock", "execute", "failed", "one_line"]
 
 Clock = Callable[[float | None], None]
 """Told the seconds that the search about to begin may take, None when a search has ended."""
@@ -44,7 +45,8 @@ class Cell:
     threads: int
 
     def key(self, provenance: Provenance) -> str:
-        """Content key; another version of the code or of a library that computes makes another cell."""
+        """Content key; other code, a plug-in's too, or another version of a library makes another cell."""
+        functions = (problems.get(self.spec.problem).generate, solvers.get(self.solver.name).search)
         parts = [
             self.suite,
             self.survey.info.key,
@@ -52,6 +54,7 @@ class Cell:
             self.seed,
             [self.seconds, self.restarts, self.evaluations, self.threads],
             provenance.identity,
+            [source_of(function) for function in functions],
         ]
         return hashlib.sha256(canonical(parts).encode()).hexdigest()[:20]
 
@@ -81,6 +84,9 @@ def execute(cell: Cell, provenance: Provenance, clock: Clock) -> Record:
     try:
         task = cell.spec.task()
         network = cell.spec.drive(task, lambda stage, instance: _decide(cell, clock, log, stage, instance))
+        if len(log.judged) < len(cell.survey.shapes):
+            stages = f"{len(log.judged)} of {len(cell.survey.shapes)} stages"
+            raise InputError(f"the formulation ended after {stages}; their number must not depend on answers")
         metric = task.judge(network) if task.judge else None
     except _Stopped:
         pass
@@ -90,7 +96,7 @@ def execute(cell: Cell, provenance: Provenance, clock: Clock) -> Record:
         status, message = Status.MEMORY, f"MemoryError: {error}"
     except Exception as error:
         # Whatever a solver raises is the cell's result, never the harness's.
-        status, message = Status.FAILED, _one_line(error)
+        status, message = _status_of(error), one_line(error)
     return _record(cell, provenance, log, status, message, metric, time.monotonic() - begun)
 
 
@@ -112,7 +118,7 @@ def _decide(cell: Cell, clock: Clock, log: _Log, stage: int, instance: Instance)
 def _search(cell: Cell, clock: Clock, log: _Log, stage: int, instance: Instance) -> Solution:
     used = sum(solution.seconds for solution in log.judged)
     share = max(cell.seconds - used, 1e-3) * cell.survey.shares(len(log.judged))
-    solvers.warm(cell.solver.name, type(instance), sparse=bool(getattr(instance, "sparse", False)))
+    _warm(cell.solver.name, instance)
     clock(share)
     try:
         return solvers.solve(
@@ -129,6 +135,13 @@ def _search(cell: Cell, clock: Clock, log: _Log, stage: int, instance: Instance)
         clock(None)
 
 
+def _warm(name: str, instance: Instance) -> None:
+    """Compile and import off the clock; a plug-in that has no kernels would only run without a deadline."""
+    search = solvers.get(name).search
+    if source_of(search) == "" or compiles(search):
+        solvers.warm(name, type(instance), sparse=bool(getattr(instance, "sparse", False)))
+
+
 def _record(
     cell: Cell,
     provenance: Provenance,
@@ -140,7 +153,7 @@ def _record(
 ) -> Record:
     """The record of a cell whose process lived to write it."""
     done = log.judged
-    whole = len(done) == len(cell.survey.shapes) and all(one.x is not None for one in done)
+    whole = status is None and bool(done) and all(one.x is not None for one in done)
     loss = sum(one.loss for one in done if one.loss is not None) if whole else None
     worst = next((one for kind in WORST for one in done if one.status is kind), None)
     messages = [message, *(one.message for one in done)]
@@ -227,6 +240,12 @@ def _peak_bytes() -> int:
     return int(peak if sys.platform == "darwin" else peak * 1024)
 
 
-def _one_line(error: Exception) -> str:
+def _status_of(error: Exception) -> Status:
+    """FAILED, but for torch, which has no MemoryError of its own."""
+    return Status.MEMORY if "can't allocate memory" in str(error) else Status.FAILED
+
+
+def one_line(error: Exception) -> str:
+    """What went wrong, in one line of a bounded length."""
     kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
     return (kind + " ".join(str(error).split()))[:500]

@@ -2,38 +2,37 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
+import signal
 import sys
 import warnings
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
-import pandas as pd
 import typer
 
-from .. import problems, results, solvers
-from ..problems import InputError
-from ..problems.data import load_dataset
-from ..problems.networks import network, network_names, weights_metadata
-from ..results import StoreError
-from . import plugins as plugin_files
-from .compress import compress as compress_module
-from .harness import Run
-from .harness import run as run_suite
-from .progress import TerminalProgress
-from .suite import Suite, suite_names
-from .suite import load as load_suite
-from .tables import FORMATS, show
-from .verify import verify as verify_store
+# torch and pandas take seconds to import: a command imports what it needs when it runs.
+if TYPE_CHECKING:
+    import pandas as pd
 
-__all__ = ["main"]
+    from .harness import Run
+    from .suite import Suite
 
-FOUND_WRONG, BAD_INPUT, NOTHING = 1, 2, 3
+__all__ = ["call", "main"]
 
-NARROW = ("imputed", "excess_low", "excess_high", "cells", "instances", "SKIPPED", "wins")
-"""Columns of the leaderboard that a narrow terminal can do without, the first to go first."""
+FOUND_WRONG, BAD_INPUT, NOTHING, INTERRUPTED = 1, 2, 3, 130
+
+FORMATS = ("table", "csv", "json", "markdown")
+
+KEEP = ("solver", "excess", "rank", "imputed", "failures", "metric_drop", "seconds", "wins", "cells")
+"""Columns of the leaderboard that matter most, for terminals too narrow for all."""
+
+KEEP_BY = ("solver", "metric", "network", "ratio", "imputed", "drop", "problem", "loss")
+"""The same of a table over a parameter, which comes first."""
+
+SCORE = "solvers by normalised excess (0 best known, 1 baseline)"
 
 app = typer.Typer(
     add_completion=False,
@@ -52,15 +51,22 @@ Family = Annotated[str | None, typer.Option("--family", help="Only this family: 
 DEFAULT_STORE = Path("results.db")
 
 # Typer carries click inside or beside it, depending on its version; its own errors lead to the base class.
-USAGE_ERROR: Any = next(kind for kind in reversed(typer.BadParameter.__mro__) if hasattr(kind, "format_message"))
+USAGE_ERROR: Any = next(
+    kind for kind in reversed(typer.BadParameter.__mro__) if hasattr(kind, "format_message")
+)
+
+
+class CallError(ValueError):
+    """The call is wrong. The message is one line: what must hold, what was got, the cure."""
 
 
 @app.command("list")
 def list_all(plugins: Plugins = "", format: Format = "table") -> None:  # noqa: A002
     """List solvers, problems, networks and suites."""
+    from .tables import show
+
     _check_format(format)
-    plugin_files.load_entry_points()
-    plugin_files.load_folder(plugins)
+    _load_plugins(plugins)
     if format != "table":
         show(_everything(), format)
         return
@@ -70,20 +76,37 @@ def list_all(plugins: Plugins = "", format: Format = "table") -> None:  # noqa: 
 
 def _everything() -> pd.DataFrame:
     """One row a registered thing: kind, name, what it takes or belongs to, what it is."""
+    import pandas as pd
+
+    from .. import problems, solvers
+    from ..problems.networks import network, network_names, weights_metadata
+    from .suite import load, suite_names
+
     rows = [("solver", name, _accepts(name), solvers.get(name).summary) for name in solvers.names()]
-    rows += [("problem", name, problems.get(name).family, problems.get(name).summary) for name in problems.names()]
+    rows += [
+        ("problem", name, problems.get(name).family, problems.get(name).summary) for name in problems.names()
+    ]
     for name in network_names():
         accuracy = weights_metadata(name).get("test_accuracy", "")
         rows.append(("network", name, network(name).dataset, f"float accuracy {accuracy}"))
     for name in suite_names():
-        suite = load_suite(name)
+        suite = load(name)
         size = f"{len(suite.instances)} instances × {len(suite.solvers)} solvers"
         rows.append(("suite", name, size, suite.description))
     return pd.DataFrame(rows, columns=["kind", "name", "of", "what"])
 
 
 def _accepts(name: str) -> str:
+    from .. import solvers
+
     return ", ".join(shape.__name__ for shape in solvers.get(name).accepts)
+
+
+def _load_plugins(folder: str) -> None:
+    from . import plugins
+
+    plugins.load_entry_points()
+    plugins.load_folder(folder)
 
 
 @app.command()
@@ -102,26 +125,35 @@ def run(
 ) -> None:
     """Run a suite's cells that the store lacks, then show the leaderboard."""
     _check_format(format)
-    plugin_files.load_entry_points()
-    plugin_files.load_folder(plugins)
-    chosen = load_suite(suite).narrowed(solver=solver, problem=problem, seconds=seconds, seeds=seeds)
     if jobs < 1:
-        raise InputError(f"jobs must be at least 1, got {jobs}")
+        raise CallError(f"--jobs must be at least 1, got {jobs}")
+    cap = _bytes(memory)
+    from .harness import run as run_suite
+    from .progress import TerminalProgress
+    from .suite import load
+
+    _load_plugins(plugins)
+    chosen = load(suite).narrowed(solver=solver, problem=problem, seconds=seconds, seeds=seeds)
     with TerminalProgress() as progress:
-        done = run_suite(
-            chosen,
-            store=store,
-            jobs=jobs,
-            memory=_bytes(memory),
-            plugin_folder=plugins,
-            rerun_failed=rerun_failed,
-            progress=progress,
-        )
-    _tell(_summary(done, store))
+        try:
+            done = run_suite(
+                chosen,
+                store=store,
+                jobs=jobs,
+                memory=cap,
+                plugin_folder=plugins,
+                rerun_failed=rerun_failed,
+                progress=progress,
+            )
+        except KeyboardInterrupt:
+            cells = f"{progress.done} of {progress.total} cells are in {store}"
+            _tell(f"qubopress: interrupted; {cells}, run the same command to go on")
+            raise typer.Exit(INTERRUPTED) from None
     if not done.measured and not done.resumed:
-        reason = next(iter(done.left_out.values()), "no solver of it takes its problems")
-        _tell(f"nothing was measured: {reason}")
+        reason = next(iter(done.left_out.values()), "no solver of the suite takes its problems")
+        _tell(f"qubopress: nothing was measured: {reason}")
         raise typer.Exit(NOTHING)
+    _tell(_summary(done, store))
     _show_boards(store, chosen, format)
 
 
@@ -131,13 +163,16 @@ def _summary(done: Run, store: Path) -> str:
 
 
 def _show_boards(store: Path, suite: Suite, format: str) -> None:  # noqa: A002
-    frame = results.load(store)
+    from .. import results
+    from .tables import show
+
     if suite.by:
-        table = results.by_parameter(frame, suite.by, suite=suite.name)
-        show(table, format, title=f"{suite.name}: by {suite.by}", optional=("baseline_metric", "imputed", "cells"))
+        table = results.by_parameter(store, suite.by, suite=suite.name)
+        show(table, format, title=f"{suite.name}: by {suite.by}", keep=(suite.by, *KEEP_BY))
+    # A program that reads the output wants one table.
     if format == "table" or not suite.by:
-        board = results.leaderboard(frame, suite=suite.name)
-        show(board, format, title=f"{suite.name}: solvers by normalised excess (0 best known, 1 baseline)", optional=NARROW)
+        board = results.leaderboard(store, suite=suite.name)
+        show(board, format, title=f"{suite.name}: {SCORE}", keep=KEEP)
 
 
 @app.command()
@@ -150,14 +185,24 @@ def leaderboard(
 ) -> None:
     """Rank the solvers of a store."""
     _check_format(format)
+    if by is not None and family is not None:
+        raise CallError("--by and --family exclude each other, got both; leave one out")
+    from .. import results
+    from .tables import show
+
     if by is not None:
         table = results.by_parameter(store, by, suite=suite)
     else:
         table = results.leaderboard(store, suite=suite, family=family)
     if table.empty:
-        _tell(f"no cell in {store} matches; see `qubopress leaderboard --store {store}` for what is there")
-        raise typer.Exit(NOTHING)
-    show(table, format, title="solvers by normalised excess (0 best known, 1 baseline)" if by is None else "", optional=NARROW)
+        _nothing_in(store)
+    show(table, format, title=SCORE if by is None else "", keep=KEEP if by is None else (by, *KEEP_BY))
+
+
+def _nothing_in(store: Path) -> NoReturn:
+    see = f"see `qubopress leaderboard --store {store}` for what is there"
+    _tell(f"qubopress: no cell in {store} matches; {see}")
+    raise typer.Exit(NOTHING)
 
 
 @app.command()
@@ -168,27 +213,40 @@ def report(
 ) -> None:
     """Write one self-contained HTML page: leaderboard, anytime curves, failures."""
     if not out.resolve().parent.is_dir():
-        raise InputError(f"--out must lie in a folder that exists, got {out}; create {out.parent} first")
+        raise CallError(f"--out must lie in a folder that exists, got {out}; create {out.parent} first")
+    from .. import results
+
+    suites = results.load(store)["suite"]
+    if suites.empty or (suite is not None and suite not in set(suites)):
+        _nothing_in(store)
     page = results.report(store, out, suite=suite)
     print(f"leaderboard page: {page.resolve()}")
 
 
 @app.command()
 def verify(store: StorePath = DEFAULT_STORE, plugins: Plugins = "") -> None:
-    """Recompute every stored loss from the stored bits; exit 1 and name each false record."""
-    checked, false = 0, 0
+    """Recompute every stored number from the stored bits; exit 1 and name each false record.
+
+    Exit 3 if none is false but some cannot be checked here, for want of data, a plug-in or the version of a
+    formulation.
+    """
+    from .verification import verify as verify_store
+
+    checked = false = elsewhere = 0
     for record, falsehood in verify_store(store, plugin_folder=plugins):
         checked += 1
-        if falsehood is not None:
-            false += 1
-            where = f"{record.solver} on {record.instance}, seed {record.seed}"
-            print(f"false record {record.cell} ({where}): {falsehood.reason}")
+        if falsehood is None:
+            continue
+        false, elsewhere = false + (not falsehood.elsewhere), elsewhere + falsehood.elsewhere
+        verdict = "cannot check record" if falsehood.elsewhere else "false record"
+        where = f"{record.solver} on {record.instance}, seed {record.seed}"
+        print(f"{verdict} {record.cell} ({where}): {falsehood.reason}")
     if not checked:
-        _tell(f"no record in {store} has bits to verify")
+        _tell(f"qubopress: no record in {store} claims a result")
         raise typer.Exit(NOTHING)
-    print(f"{checked - false} of {checked} records hold")
-    if false:
-        raise typer.Exit(FOUND_WRONG)
+    print(f"{checked - false - elsewhere} of {checked} records hold")
+    if false or elsewhere:
+        raise typer.Exit(FOUND_WRONG if false else NOTHING)
 
 
 @app.command()
@@ -202,20 +260,25 @@ def compress(
     set_: Annotated[list[str], typer.Option("--set", help="Parameter of the formulation, as bits=4.")] = [],  # noqa: B006
 ) -> None:
     """Compress a network and write its weights; prints the accuracy before and after."""
-    from safetensors.torch import save_file
+    if not out.resolve().parent.is_dir() or out.is_dir():
+        raise CallError(f"--out must be a file in a folder that exists, got {out}; create {out.parent} first")
+    from safetensors.torch import save
+
+    from .. import problems
+    from .compression import compress as compress_module
 
     parameters = dict(_setting(text) for text in set_)
+    for name in parameters.keys() & inspect.signature(compress_module).parameters.keys():
+        raise CallError(f"--set must name a parameter of the formulation, got {name}")
+    _load_plugins("")
     task = problems.classification_task(network_name)
-    load_dataset(network(network_name).dataset)
+    data = task.inputs, task.targets
     compressed = compress_module(
-        task.network, (task.inputs, task.targets), problem=problem, solver=solver, seconds=seconds, seed=seed, **parameters
+        task.network, data, problem=problem, solver=solver, seconds=seconds, seed=seed, **parameters
     )
-    try:
-        save_file({name: tensor.contiguous() for name, tensor in compressed.state_dict().items()}, out)
-    except OSError as error:
-        raise InputError(f"--out must be a writable file, got {out}: {error}") from None
-    if task.judge is not None:
-        print(f"{task.metric} {task.judge(task.network):.4f} → {task.judge(compressed):.4f}, weights in {out}")
+    out.write_bytes(save({name: tensor.contiguous() for name, tensor in compressed.state_dict().items()}))
+    assert task.judge is not None
+    print(f"{task.metric} {task.judge(task.network):.4f} → {task.judge(compressed):.4f}, weights in {out}")
 
 
 def _setting(text: str) -> tuple[str, Any]:
@@ -224,7 +287,7 @@ def _setting(text: str) -> tuple[str, Any]:
 
     name, equals, value = text.partition("=")
     if not equals:
-        raise InputError(f"--set must be NAME=VALUE, got {text!r}")
+        raise CallError(f"--set must be NAME=VALUE, got {text!r}")
     try:
         return name, tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:
@@ -239,14 +302,15 @@ def train(
     epochs: Annotated[int | None, typer.Option(help="Passes over the data instead of the usual.")] = None,
 ) -> None:
     """Train a network from a seed and write its weights."""
+    if not out.is_dir():
+        raise CallError(f"--out must be a folder that exists, got {out}")
+    from ..problems.networks import network
     from ..problems.training import save_weights
     from ..problems.training import train as train_network
 
     def tell(epoch: int, total: int, loss: float) -> None:
         _tell(f"epoch {epoch} of {total}: training loss {loss:.4f}")
 
-    if not out.is_dir():
-        raise InputError(f"--out must be a folder that exists, got {out}")
     module, accuracy = train_network(network_name, seed=seed, epochs=epochs, progress=tell)
     done = epochs or network(network_name).epochs
     path = save_weights(network_name, module, seed=seed, epochs=done, folder=out)
@@ -255,7 +319,7 @@ def train(
 
 def _check_format(format: str) -> None:  # noqa: A002
     if format not in FORMATS:
-        raise InputError(f"--format must be one of {', '.join(FORMATS)}, got {format!r}")
+        raise CallError(f"--format must be one of {', '.join(FORMATS)}, got {format!r}")
 
 
 def _bytes(text: str | None) -> int | None:
@@ -264,7 +328,7 @@ def _bytes(text: str | None) -> int | None:
         return None
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([KMG]?)i?B?", text.strip(), flags=re.IGNORECASE)
     if match is None or float(match[1]) == 0:
-        raise InputError(f"--memory must be a size such as 512M or 4G, got {text!r}")
+        raise CallError(f"--memory must be a size such as 512M or 4G, got {text!r}")
     return int(float(match[1]) * 1024 ** " KMG".index(match[2].upper() or " "))
 
 
@@ -275,33 +339,53 @@ def _tell(text: str) -> None:
 def main() -> NoReturn:
     """Run the command line and leave with its exit code."""
     warnings.showwarning = _one_line_warning
-    sys.exit(_guarded(lambda: app(standalone_mode=False)))
+    # Whoever ends a run politely gets what Ctrl-C gives: no process left, and a word on how to go on.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    sys.exit(call())
 
 
-def _guarded(call: Callable[[], Any]) -> int:
-    """The exit code of a call whose errors become one line."""
+def call(arguments: list[str] | None = None) -> int:
+    """The exit code of a call, its errors told in one line; the arguments of this process where None."""
     try:
-        code = call()
+        code = app(arguments, standalone_mode=False)
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except USAGE_ERROR as error:
-        message = error.format_message()
-        _tell(f"qubopress: {message}; see `qubopress --help`" if "\n" not in message else message)
-        return BAD_INPUT
-    except (InputError, StoreError) as error:
-        _tell(f"qubopress: {error}")
-        return BAD_INPUT
-    except (KeyboardInterrupt, typer.Abort):
-        _tell("qubopress: interrupted; finished cells are in the store, run the same command to go on")
-        return 130
-    except BrokenPipeError:
-        # The reader of a pipe left early; what it did not read is nobody's loss.
+        return _tell_usage(error)
+    except (BrokenPipeError, SystemExit):
+        # The reader of a pipe left early, which click turns into an exit. What it did not read is no loss.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except (KeyboardInterrupt, typer.Abort):
+        _tell("qubopress: interrupted")
+        return INTERRUPTED
+    except (ValueError, RuntimeError, OSError) as error:
+        if not _is_users(error):
+            raise
+        _tell(f"qubopress: {' '.join(str(error).split())}")
+        return BAD_INPUT
+
+
+def _tell_usage(error: Any) -> int:
+    """What is wrong with the call in one line, or the help where nothing was asked for."""
+    message = error.format_message()
+    asked = type(error).__name__ != "NoArgsIsHelpError"
+    _tell(f"qubopress: {' '.join(message.split())}; see `qubopress --help`" if asked else message)
+    return BAD_INPUT
+
+
+def _is_users(error: Exception) -> bool:
+    """Whether an error is about the call and its input, or about this machine, and not our own bug."""
+    from ..problems import InputError
+    from ..results import ReferencesError, StoreError
+    from .processes import ServerError
+
+    ours = (CallError, InputError, StoreError, ReferencesError, ServerError)
+    return isinstance(error, (*ours, OSError))
 
 
 def _one_line_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    _tell(f"qubopress: warning: {message}")
+    _tell(f"qubopress: warning: {' '.join(str(message).split())}")
 
 
 if __name__ == "__main__":

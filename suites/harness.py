@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from .. import solvers
+from .. import problems, solvers
 from ..problems import InputError
 from ..results import Record, RecordError, Store
 from ..results.record import RANKED
 from ..solvers import Status
 from . import plugins
 from .cell import Cell, failed
-from .jobs import cell_payload, survey_payload
 from .machine import Provenance, provenance
 from .processes import Job, Outcome, Server
 from .spec import InstanceSpec
 from .suite import Suite
 from .suite import load as load_suite
-from .survey import Survey
+from .survey import SHAPES, Survey
+from .wire import cell_request, survey_request
 
 __all__ = ["Progress", "Run", "run"]
 
@@ -72,13 +73,16 @@ def run(
         rerun_failed: run again the cells that were killed, died or failed.
 
     Raises:
-        InputError: the suite is not one, or one of its parameters is out of range.
+        InputError: the suite is not one, one of its parameters is out of range, or a solver or problem in it
+            is registered in this process alone, where cells cannot find it.
         StoreError: the store is foreign or cannot be written.
+        ServerError: the process that forks the cells died.
     """
     folder = str(Path(plugin_folder).resolve()) if plugin_folder else ""
     plugins.load_entry_points()
     plugins.load_folder(folder)
     chosen = suite if isinstance(suite, Suite) else load_suite(suite)
+    _refuse_homeless(chosen)
     told, result, where = progress or Progress(), Run(), provenance()
     with Store(store, write=True) as records, Server(memory=memory) as server:
         server.preload(networks=sorted({spec.network for spec in chosen.instances}))
@@ -101,41 +105,60 @@ def run(
     return result
 
 
+def _refuse_homeless(suite: Suite) -> None:
+    """A cell's process imports what it needs, so everything must come from a file."""
+    functions: dict[str, Callable[..., Any]] = {
+        one.name: solvers.get(one.name).search for one in suite.solvers
+    }
+    functions |= {one.problem: problems.get(one.problem).generate for one in suite.instances}
+    for name, function in functions.items():
+        if plugins.source_of(function) is None:
+            cure = "put it into a file of the plug-in folder, or behind an entry point"
+            raise InputError(f"{name} must come from a file that cells can import; {cure}")
+
+
 def _survey_all(
     server: Server, suite: Suite, folder: str, jobs: int, result: Run, progress: Progress
 ) -> dict[str, Survey]:
-    """Surveys by the instance's name; what cannot be had here is left out and told."""
-    requests = [Job("survey", survey_payload(spec, folder), spec) for spec in suite.instances]
+    """Surveys by the instance's label; what cannot be had here is left out and told."""
+    requests = [Job("survey", survey_request(spec, folder), spec) for spec in suite.instances]
     found = {}
     for outcome in server.run(requests, workers=jobs):
         spec, answer = outcome.job.tag, outcome.answer or {}
-        if "survey" in answer:
-            found[spec.name] = Survey.from_json(answer["survey"])
-            continue
         if "refused" in answer:
-            raise InputError(f"{spec.name}: {answer['refused']}")
-        reason = answer.get("missing") or f"{outcome.status}: {outcome.reason}"
+            raise InputError(f"suite {suite.name}: {spec.name}: {answer['refused']}")
+        read = _survey_of(answer)
+        if read is not None:
+            found[spec.label] = read
+            continue
+        ended = f"{outcome.status or 'FAILED'} {outcome.reason or 'it sent no survey'}"
+        reason = str(answer.get("missing") or answer.get("broken") or ended)
         result.left_out[spec.name] = reason
         progress.left_out(spec, reason)
     return found
 
 
+def _survey_of(answer: dict[str, Any]) -> Survey | None:
+    """The survey in an answer, None where there is none; a stranger's formulation may send anything."""
+    try:
+        survey = Survey.from_json(answer["survey"])
+    except (KeyError, TypeError, ValueError):
+        return None
+    return survey if set(survey.shapes) <= SHAPES.keys() else None
+
+
 def _cells(suite: Suite, surveys: dict[str, Survey]) -> Iterator[Cell]:
     """Every pair of an instance and a solver that can be brought to it, replicate by replicate."""
     for seed, spec, solver in itertools.product(range(suite.seeds), suite.instances, suite.solvers):
-        if spec.name in surveys and surveys[spec.name].suits(solver.name):
+        if spec.label in surveys and surveys[spec.label].suits(solver.name):
             budget = (suite.seconds, suite.restarts, suite.evaluations, suite.threads)
-            yield Cell(suite.name, spec, surveys[spec.name], solver, seed, *budget)
+            yield Cell(suite.name, spec, surveys[spec.label], solver, seed, *budget)
 
 
 def _pairs(cells: list[Cell]) -> list[tuple[str, str]]:
     """Solvers of the package with the shapes that they will meet; strangers' code never enters the server."""
     pairs = {(cell.solver.name, shape) for cell in cells for shape in cell.survey.shapes}
-    return sorted((name, shape) for name, shape in pairs if _is_ours(name))
-
-
-def _is_ours(name: str) -> bool:
-    return solvers.get(name).search.__module__.startswith("qubopress.solvers.")
+    return sorted((name, shape) for name, shape in pairs if plugins.source_of(solvers.get(name).search) == "")
 
 
 def _wanted(status: str | None, rerun_failed: bool) -> bool:
@@ -145,18 +168,22 @@ def _wanted(status: str | None, rerun_failed: bool) -> bool:
 
 
 def _job(cell: Cell, where: Provenance, folder: str) -> Job:
-    return Job("cell", cell_payload(cell, where, folder), cell)
+    stages = len(cell.survey.shapes)
+    return Job("cell", cell_request(cell, where, folder), cell, seconds=cell.seconds, searches=stages)
 
 
 def _record_of(outcome: Outcome, where: Provenance) -> Record:
     """The record that the cell sent, if it is the record of that cell; else why there is none."""
     cell: Cell = outcome.job.tag
     if outcome.answer is None:
-        return failed(cell, where, Status(outcome.status), outcome.reason, wall=outcome.wall)
+        return failed(cell, where, Status[outcome.status], outcome.reason, wall=outcome.wall)
+    if "broken" in outcome.answer:
+        return failed(cell, where, Status.FAILED, str(outcome.answer["broken"]), wall=outcome.wall)
     try:
         record = Record.from_json(str(outcome.answer.get("record")))
     except RecordError as error:
         return failed(cell, where, Status.FAILED, f"the cell sent no record: {error}", wall=outcome.wall)
     if record.cell != cell.key(where):
-        return failed(cell, where, Status.FAILED, "the cell sent another cell's record", wall=outcome.wall)
+        reason = "the cell sent another cell's record; a plug-in's file may have changed meanwhile"
+        return failed(cell, where, Status.FAILED, reason, wall=outcome.wall)
     return record

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import sys
 import warnings
-from importlib.metadata import entry_points
+from collections.abc import Callable
+from functools import partial
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from typing import Any
 
+from numba.core.dispatcher import Dispatcher
+
+from .. import problems, solvers
 from ..problems import InputError
 
-__all__ = ["load_entry_points", "load_folder"]
+__all__ = ["compiles", "load_entry_points", "load_folder", "source_of"]
 
 GROUPS = ("qubopress.solvers", "qubopress.problems")
+
+OURS = ("qubopress.solvers.", "qubopress.problems.")
+
+_sources: dict[Callable[..., Any], str] = {}
+"""Hash of the file that registered a plug-in's function."""
 
 
 def load_folder(folder: str) -> None:
@@ -25,31 +37,76 @@ def load_folder(folder: str) -> None:
         return
     if not Path(folder).is_dir():
         raise InputError(f"no plug-in folder at {folder}; name a folder of Python files")
-    for path in sorted(Path(folder).glob("*.py")):
-        name = f"qubopress_plugin_{path.stem}"
+    for path in sorted(Path(folder).resolve().glob("*.py")):
+        # The path is part of the name, so that two folders may hold files of one name.
+        name = f"qubopress_plugin_{path.stem}_{_hash(str(path).encode())[:8]}"
         if name not in sys.modules:
-            _load_file(name, path)
-
-
-def _load_file(name: str, path: Path) -> None:
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        return
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        del sys.modules[name]
-        warnings.warn(f"plug-in {path} is left out: {type(error).__name__}: {error}", stacklevel=2)
+            before = _registered()
+            _guarded(f"plug-in {path}", partial(_import, name, path))
+            _attribute(_registered() - before, path)
 
 
 def load_entry_points() -> None:
     """Import the plug-ins of installed packages. A broken one is a warning."""
     for group in GROUPS:
         for point in entry_points(group=group):
-            try:
-                point.load()
-            except Exception as error:
-                text = f"plug-in {point.value} is left out: {type(error).__name__}: {error}"
-                warnings.warn(text, stacklevel=2)
+            _guarded(f"plug-in {point.value}", point.load)
+            for function in _registered() - _sources.keys():
+                if _is_of(function, point):
+                    _attribute({function}, Path(str(sys.modules[function.__module__].__file__)))
+
+
+def source_of(function: Callable[..., Any]) -> str | None:
+    """Hash of the plug-in file that registered a solver's or a problem's function.
+
+    "" for one of this package, whose code has a hash of its own; None for one that no file brought, so that
+    other processes cannot have it.
+    """
+    module = function.__module__
+    if module.startswith(OURS) and getattr(sys.modules[module], function.__name__, None) is function:
+        return ""
+    return _sources.get(function)
+
+
+def compiles(function: Callable[..., Any]) -> bool:
+    """Whether the file of a solver's function holds kernels that numba compiles."""
+    module = vars(sys.modules[function.__module__])
+    return any(isinstance(one, Dispatcher) for one in module.values())
+
+
+def _import(name: str, path: Path) -> None:
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+
+
+def _guarded(what: str, load: Callable[[], object]) -> None:
+    try:
+        load()
+    except (Exception, SystemExit) as error:
+        warnings.warn(f"{what} is left out: {type(error).__name__}: {error}", stacklevel=3)
+
+
+def _registered() -> set[Callable[..., Any]]:
+    searches = {solvers.get(name).search for name in solvers.names()}
+    return searches | {problems.get(name).generate for name in problems.names()}
+
+
+def _is_of(function: Callable[..., Any], point: EntryPoint) -> bool:
+    """Whether a function comes from the package of an entry point."""
+    return function.__module__.split(".")[0] == point.module.split(".")[0]
+
+
+def _attribute(functions: set[Callable[..., Any]], path: Path) -> None:
+    _sources.update(dict.fromkeys(functions, _hash(path.read_bytes())))
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

@@ -13,17 +13,18 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import psutil
 
-from .jobs import read_messages
+from .wire import read_messages
 
-__all__ = ["Job", "Outcome", "Server"]
+__all__ = ["Job", "Outcome", "Server", "ServerError"]
 
 SETUP_SECONDS = 300.0
-"""Most that a job may take outside a search: loading, building the instance, measuring the network."""
+"""Most that a job may take outside its searches: loading, building instances, measuring the network."""
 
 GRACE_SECONDS = 2.0
 """What a search may overrun its budget by before its process is ended."""
@@ -37,19 +38,33 @@ LOOK_SECONDS = 0.05
 MESSAGE_BYTES = 1 << 28
 """Most that a job may send; more is a stranger's."""
 
-ONE_THREAD = {
-    name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS")
-}
+ONE_THREAD = dict.fromkeys(
+    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS"), "1"
+)
 """A server whose thread pools have started cannot fork; children raise their own counts."""
+
+
+class ServerError(RuntimeError):
+    """The warm server ended on its own. The message is one line."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """A request to the server, and whatever the caller wants to remember with it."""
+    """A request to the server, and whatever the caller wants to remember with it.
+
+    Attributes:
+        kind: "survey" or "cell".
+        payload: the request, plain data.
+        tag: the caller's own.
+        seconds: most that one search of the job may be allowed.
+        searches: most searches that it may begin.
+    """
 
     kind: str
     payload: dict[str, Any]
     tag: Any = None
+    seconds: float = 0.0
+    searches: int = 0
 
 
 @dataclass(frozen=True)
@@ -65,14 +80,31 @@ class Outcome:
 
 @dataclass
 class _Child:
-    """A job in flight."""
+    """A job in flight.
+
+    Attributes:
+        pipe: where its messages come from, not blocking.
+        begun, deadline: on the monotonic clock.
+        pid: of the process and its group, 0 until the server has told.
+        since: when the search, or the work between two searches, began.
+        budget: seconds of the search that is going on, None between searches.
+        setup_left: seconds left for work outside searches.
+        searches: how many it began.
+        received: bytes it sent so far; `buffer` holds those of the message that is not whole yet.
+        verdict: status and reason of a job that was ended, at `terminated`.
+        code: exit code once it is dead.
+    """
 
     job: Job
     pipe: int
     begun: float
     deadline: float
+    since: float
     pid: int = 0
     budget: float | None = None
+    setup_left: float = SETUP_SECONDS
+    searches: int = 0
+    received: int = 0
     buffer: bytearray = field(default_factory=bytearray)
     answer: dict[str, Any] | None = None
     verdict: tuple[str, str] | None = None
@@ -84,7 +116,7 @@ class Server:
     """The warm server and the children it forked. A context manager: leaving it ends them all.
 
     Parameters:
-        memory: bytes of resident memory at which a job is killed, None without a cap.
+        memory: bytes at which a job and what it started are killed, None without a cap.
     """
 
     def __init__(self, *, memory: int | None = None) -> None:
@@ -98,25 +130,37 @@ class Server:
     def __enter__(self) -> Self:
         self._link, theirs = socket.socketpair()
         with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "qubopress.suites.server", str(theirs.fileno())],
+            self._process = subprocess.Popen(  # noqa: S603 - fixed arguments
+                # -P: a file of the user's in the working folder must not pass for a module.
+                [sys.executable, "-P", "-m", "qubopress.suites.server", str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
                 env={**os.environ, **ONE_THREAD},
                 # Ctrl-C goes to the harness alone, which then ends the server in order.
                 start_new_session=True,
             )
         self._selector.register(self._link, selectors.EVENT_READ)
-        self._wait_for("ready")
+        try:
+            self._wait_for("ready")
+        except BaseException:
+            self._close()
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._close()
+
+    def _close(self) -> None:
+        """End the server, which first ends every process that came of it."""
         self._selector.close()
         self._link.close()
         for child in self._children.values():
             os.close(child.pipe)
+        self._children.clear()
+        self._process.terminate()
         try:
             self._process.wait(timeout=10)
         except subprocess.TimeoutExpired:
@@ -125,7 +169,7 @@ class Server:
 
     def preload(self, **payload: Any) -> None:
         """Let the server load what all children will need."""
-        self._link.sendall(json.dumps({"job": "preload", "payload": payload}).encode())
+        self._request({"job": "preload", "payload": payload})
         self._wait_for("preloaded")
 
     def run(self, jobs: Iterable[Job], *, workers: int = 1) -> Iterator[Outcome]:
@@ -143,20 +187,30 @@ class Server:
             self._listen(LOOK_SECONDS)
             for number, child in list(self._children.items()):
                 self._look_after(child)
-                if child.code is not None and self._drained(child):
+                if child.code is not None:
                     yield self._finish(number)
 
     def _start(self, job: Job) -> None:
         read, write = os.pipe()
         os.set_blocking(read, False)
-        request = {"id": self._next, "job": job.kind, "payload": job.payload}
         now = time.monotonic()
-        self._children[self._next] = _Child(job, read, now, now + SETUP_SECONDS)
-        socket.send_fds(self._link, [json.dumps(request).encode()], [write])
-        os.close(write)
+        self._children[self._next] = _Child(job, read, now, now + SETUP_SECONDS, now)
         self._selector.register(read, selectors.EVENT_READ, self._next)
+        try:
+            self._request({"id": self._next, "job": job.kind, "payload": job.payload}, write)
+        finally:
+            os.close(write)
         self._next += 1
         self._wait_for("started")
+
+    def _request(self, content: dict[str, Any], *descriptors: int) -> None:
+        data = json.dumps(content).encode() + b"\n"
+        try:
+            # The rest, if any, needs no descriptor with it.
+            sent = socket.send_fds(self._link, [data], descriptors) if descriptors else 0
+            self._link.sendall(data[sent:])
+        except ConnectionError:
+            raise _server_died() from None
 
     def _wait_for(self, event: str) -> None:
         """Until the server says so; the others are kept for `_listen`."""
@@ -168,9 +222,12 @@ class Server:
             self._children[message["id"]].pid = message["pid"]
 
     def _receive(self) -> None:
-        data = self._link.recv(65536)
+        try:
+            data = self._link.recv(65536)
+        except ConnectionError:
+            data = b""
         if not data:
-            raise RuntimeError("the warm server died; run `python -m qubopress.suites.jobs` to see its error")
+            raise _server_died()
         self._lines += data
         *lines, rest = self._lines.split(b"\n")
         self._lines = bytearray(rest)
@@ -185,46 +242,57 @@ class Server:
                 self._read(self._children[key.data])
         for event in self._events:
             if event["event"] == "exited":
-                self._children[event["id"]].code = event["code"]
+                child = self._children[event["id"]]
+                while self._read(child):
+                    pass
+                child.code = event["code"]
         self._events.clear()
 
     def _read(self, child: _Child) -> bool:
-        """Read what a child sent; False at the end of its pipe."""
+        """Take in some of what a child sent; False where there is no more for now, or no use for it."""
         try:
             data = os.read(child.pipe, 1 << 20)
         except BlockingIOError:
-            return True
+            return False
         if not data:
             with suppress(KeyError):
                 self._selector.unregister(child.pipe)
             return False
+        if child.verdict is None:
+            self._take(child, data)
+        return child.verdict is None
+
+    def _take(self, child: _Child, data: bytes) -> None:
+        """Read messages with the distrust that a stranger's code deserves."""
+        child.received += len(data)
         child.buffer += data
         try:
-            messages = read_messages(child.buffer)
+            if child.received > MESSAGE_BYTES:
+                raise ValueError(f"more than {MESSAGE_BYTES >> 20} MiB")
+            for message in read_messages(child.buffer):
+                if "clock" in message:
+                    self._set_clock(child, message["clock"])
+                else:
+                    child.answer = message
         except ValueError as error:
-            child.verdict = child.verdict or ("FAILED", f"the cell sent no message of ours: {error}")
-            return False
-        for message in messages:
-            self._note(child, message)
-        if len(child.buffer) > MESSAGE_BYTES:
-            child.verdict = ("FAILED", f"the cell sent more than {MESSAGE_BYTES >> 20} MiB")
-            self._kill(child, signal.SIGKILL)
-        return True
+            self._end(child, "FAILED", f"the cell sent what is no message of ours: {error}")
 
-    def _note(self, child: _Child, message: dict[str, Any]) -> None:
-        if "clock" not in message:
-            child.answer = message
+    def _set_clock(self, child: _Child, budget: Any) -> None:
+        """A search begins with a budget, or has ended; no message lifts the deadline of either."""
+        now = time.monotonic()
+        if child.budget is None:
+            child.setup_left -= now - child.since
+        child.since = now
+        if budget is None:
+            child.budget, child.deadline = None, now + child.setup_left
             return
-        child.budget = message["clock"]
-        allowed = SETUP_SECONDS if child.budget is None else child.budget + GRACE_SECONDS
-        child.deadline = time.monotonic() + allowed
-
-    def _drained(self, child: _Child) -> bool:
-        """Whether all that a dead child sent has been read."""
-        while self._read(child):
-            if child.code is not None and not _readable(child.pipe):
-                break
-        return True
+        child.searches += 1
+        if isinstance(budget, bool) or not isinstance(budget, int | float) or not budget > 0:
+            raise ValueError(f"a budget of {budget!r}")
+        if child.searches > child.job.searches:
+            raise ValueError(f"a search too many, it has {child.job.searches}")
+        child.budget = min(float(budget), child.job.seconds)
+        child.deadline = now + child.budget + GRACE_SECONDS
 
     def _look_after(self, child: _Child) -> None:
         """Enforce the deadline and the memory cap."""
@@ -236,7 +304,7 @@ class Server:
         if now > child.deadline:
             budget = "setting up" if child.budget is None else f"its budget of {child.budget:.3g} s"
             self._end(child, "TIMEOUT", f"killed {now - child.begun:.1f} s after its start, past {budget}")
-        elif self.memory is not None and _resident(child.pid) > self.memory:
+        elif self.memory is not None and _exceeds(child.pid, self.memory):
             self._end(child, "MEMORY", f"passed the memory cap of {self.memory / 2**20:.0f} MiB")
 
     def _end(self, child: _Child, status: str, reason: str) -> None:
@@ -260,22 +328,37 @@ class Server:
         return Outcome(child.job, child.answer, "", "", wall)
 
 
-def _readable(descriptor: int) -> bool:
-    with selectors.DefaultSelector() as selector:
-        selector.register(descriptor, selectors.EVENT_READ)
-        return bool(selector.select(0))
+def _server_died() -> ServerError:
+    return ServerError(
+        "the warm server died, perhaps for want of memory; finished cells are in the store, run again"
+    )
 
 
-def _resident(pid: int) -> int:
-    """Resident bytes of a process and its descendants."""
+def _exceeds(pid: int, cap: int) -> bool:
+    """Whether a process and its descendants hold more than `cap` bytes.
+
+    The cheap sum of resident bytes counts pages that forks share once for each; only a sum beyond the cap is
+    worth asking Linux for every process's share.
+    """
     try:
         process = psutil.Process(pid)
-        return sum(one.memory_info().rss for one in [process, *process.children(recursive=True)])
+        family = [process, *process.children(recursive=True)]
+        return sum(one.memory_info().rss for one in family) > cap and sum(map(_share, family)) > cap
     except psutil.Error:
-        return 0
+        return False
+
+
+def _share(process: psutil.Process) -> int:
+    """Bytes of a process, a page that k processes share counted as 1/k; resident bytes where nobody tells."""
+    try:
+        lines = Path(f"/proc/{process.pid}/smaps_rollup").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return int(process.memory_info().rss)
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:")), 0)
 
 
 def _how_it_died(code: int | None) -> str:
     if code is not None and code < 0:
-        return f"the process died by {signal.Signals(-code).name}"
+        known = {int(one): one.name for one in signal.Signals}
+        return f"the process died by {known.get(-code, f'signal {-code}')}"
     return f"the process ended with exit code {code} and no answer"

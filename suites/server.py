@@ -2,7 +2,7 @@
 
 Run as `python -m qubopress.suites.server FD` by `processes.Server`. A request is one JSON line on the socket
 FD with the write end of a pipe; the child writes its messages there. The server answers "started" and
-"exited" lines. When the socket closes, the harness is gone, and every child's process group is killed.
+"exited" lines. When the socket closes, the harness is gone, and every process that came of it is killed.
 """
 
 from __future__ import annotations
@@ -11,44 +11,51 @@ import ctypes
 import gc
 import json
 import os
+import resource
 import selectors
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from types import ModuleType
 from typing import Any, NoReturn
 
 __all__ = ["main"]
 
-PR_SET_PDEATHSIG = 1
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
+"""Numbers of Linux's prctl."""
 
 
 def main() -> None:
     """Import all that children will need, then serve until the harness goes."""
-    from . import jobs
-
     link = socket.socket(fileno=int(sys.argv[1]))
     wake_read, wake_write = socket.socketpair()
     wake_write.setblocking(False)
+    server = _Server(link, wake_read, wake_write)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.set_wakeup_fd(wake_write.fileno(), warn_on_full_buffer=False)
     # The harness alone decides about interrupts; it tells the server by closing the link.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: server.leave())
+    # The link would tell as well, but not in the middle of a compilation.
+    _prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    _prctl(PR_SET_CHILD_SUBREAPER, 1)
+    from . import jobs
+
     # Frozen objects are not touched by the children's collector, so their pages stay shared.
     gc.freeze()
-    _Server(link, wake_read, jobs.JOBS).serve()
+    server.serve(jobs)
 
 
 class _Server:
     """Children by process id, and the two things that can happen: a request, or a child's end."""
 
-    def __init__(
-        self, link: socket.socket, wake: socket.socket, jobs: dict[str, Callable[..., None]]
-    ) -> None:
-        self.link, self.wake, self.jobs = link, wake, jobs
+    def __init__(self, link: socket.socket, wake: socket.socket, alarm: socket.socket) -> None:
+        self.link, self.wake, self.alarm, self.pid = link, wake, alarm, os.getpid()
         self.children: dict[int, int] = {}
 
-    def serve(self) -> None:
+    def serve(self, jobs: ModuleType) -> NoReturn:
         """Until the link closes; then no child is left."""
         with selectors.DefaultSelector() as selector:
             selector.register(self.link, selectors.EVENT_READ)
@@ -59,85 +66,115 @@ class _Server:
                     if key.fileobj is self.wake:
                         self.wake.recv(4096)
                         self._reap()
-                    elif not self._request():
-                        self._kill_all()
-                        return
+                    else:
+                        self._serve_request(jobs)
 
-    def _request(self) -> bool:
-        """Serve one request; False when the harness is gone."""
-        try:
-            data, descriptors, _, _ = socket.recv_fds(self.link, 1 << 20, 1)
-        except ConnectionError:
-            return False
-        if not data:
-            return False
-        request = json.loads(data)
+    def _serve_request(self, jobs: ModuleType) -> None:
+        request, descriptors = self._receive()
         if request["job"] == "preload":
-            self.jobs["preload"](request["payload"])
+            jobs.preload(request["payload"])
             self._tell({"event": "preloaded"})
-            return True
+            return
         pid = os.fork()
         if pid == 0:
-            self._become_child(request, descriptors[0])
-        os.close(descriptors[0])
+            self._become_child(jobs, request, descriptors[0])
+        for descriptor in descriptors:
+            os.close(descriptor)
+        # Parent and child both ask for the group, so that neither can be too late.
+        with suppress(OSError):
+            os.setpgid(pid, pid)
         self.children[pid] = request["id"]
         self._tell({"event": "started", "id": request["id"], "pid": pid})
-        return True
 
-    def _become_child(self, request: dict[str, Any], descriptor: int) -> NoReturn:
+    def _receive(self) -> tuple[dict[str, Any], list[int]]:
+        """One request and the descriptors that came with it; the end where the harness is gone."""
+        data = b""
+        descriptors: list[int] = []
+        while not data.endswith(b"\n"):
+            try:
+                part, found, _, _ = socket.recv_fds(self.link, 1 << 20, 1)
+            except ConnectionError:
+                part, found = b"", []
+            if not part:
+                self.leave()
+            data, descriptors = data + part, descriptors + found
+        return json.loads(data), descriptors
+
+    def _become_child(self, jobs: ModuleType, request: dict[str, Any], descriptor: int) -> NoReturn:
         """Run the job in a process group of its own, silent, and leave without the parent's clean-up."""
         code = 1
         try:
-            os.setsid()
-            _die_with_parent()
-            signal.set_wakeup_fd(-1)
-            for number in (signal.SIGCHLD, signal.SIGINT):
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
                 signal.signal(number, signal.SIG_DFL)
-            for inherited in (self.link, self.wake):
+            signal.set_wakeup_fd(-1)
+            os.setpgid(0, 0)
+            _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+            if os.getppid() != self.pid:
+                os._exit(1)
+            for inherited in (self.link, self.wake, self.alarm):
                 inherited.close()
             _silence()
-            self.jobs[request["job"]](request["payload"], descriptor)
+            # A dump of all that was preloaded would take longer than most cells.
+            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+            jobs.JOBS[request["job"]](request["payload"], descriptor)
             code = 0
         finally:
             os._exit(code)
 
     def _reap(self) -> None:
-        while self.children:
+        """Tell of every child that ended, once nothing that it started is left."""
+        while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
             except ChildProcessError:
                 return
             if pid == 0:
                 return
-            _kill_group(pid)
-            code = os.waitstatus_to_exitcode(status)
+            _kill(pid, group_only=True)
+            for stray in _own_processes() - self.children.keys():
+                _kill(stray)
             if pid in self.children:
+                code = os.waitstatus_to_exitcode(status)
                 self._tell({"event": "exited", "id": self.children.pop(pid), "code": code})
 
-    def _kill_all(self) -> None:
-        for pid in self.children:
-            _kill_group(pid)
+    def leave(self) -> NoReturn:
+        """Kill every child and, as they come to the server, the orphans it leaves; then go."""
+        while True:
+            for pid in self.children.keys() | _own_processes():
+                _kill(pid)
+            try:
+                self.children.pop(os.waitpid(-1, 0)[0], None)
+            except ChildProcessError:
+                os._exit(0)
 
     def _tell(self, message: dict[str, Any]) -> None:
         try:
             self.link.sendall(json.dumps(message).encode() + b"\n")
-        except (BrokenPipeError, ConnectionError):
-            self._kill_all()
-            os._exit(0)
+        except ConnectionError:
+            self.leave()
 
 
-def _kill_group(pid: int) -> None:
-    """Kill what is left of a child's process group, grandchildren included."""
+def _own_processes() -> set[int]:
+    """Children of this process, orphans of its children included; Linux alone can tell."""
     try:
+        return set(map(int, Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()))
+    except OSError:
+        return set()
+
+
+def _kill(pid: int, *, group_only: bool = False) -> None:
+    """Kill a process and its group; only what is left of the group where the process was reaped already."""
+    with suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        pass
+    if not group_only:
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal.SIGKILL)
 
 
-def _die_with_parent() -> None:
-    """Ask Linux to kill this process when the server dies; elsewhere the server's own end must do."""
+def _prctl(option: int, value: int) -> None:
+    """Set an attribute of this process on Linux; elsewhere the closing link must do."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        ctypes.CDLL(None).prctl(option, ctypes.c_ulong(value), 0, 0, 0)
 
 
 def _silence() -> None:

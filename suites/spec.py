@@ -10,11 +10,12 @@ from typing import Any
 
 from torch import nn
 
-from .. import problems
+from .. import problems, solvers
 from ..problems import BlackBox, InputError, Instance, Task
 from ..problems.arrays import count
+from ..problems.networks import network as find_network
 
-__all__ = ["InstanceSpec", "SolverSpec", "canonical", "seed_of"]
+__all__ = ["InstanceSpec", "SolverSpec", "canonical", "seed_of", "text"]
 
 TASK_KEYS = {"calibration": 500, "calibration_seed": 0}
 """Parameters of the task rather than of the formulation, with their defaults."""
@@ -23,6 +24,34 @@ TASK_KEYS = {"calibration": 500, "calibration_seed": 0}
 def canonical(value: Any) -> str:
     """The one JSON text of plain data."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def plain(table: dict[str, Any]) -> dict[str, Any]:
+    """The table itself, if it is plain data.
+
+    Raises:
+        InputError: a value that JSON cannot hold, such as a date or NaN; the message names its key.
+    """
+    for key, value in table.items():
+        try:
+            canonical(value)
+        except (TypeError, ValueError, RecursionError):
+            kind = type(value).__name__
+            raise InputError(
+                f"{key} must be a finite number, a text or a bool, got a {kind} {value}"
+            ) from None
+    return table
+
+
+def text(value: Any, *, name: str) -> str:
+    """`value`, if it is a text.
+
+    Raises:
+        InputError: it is none.
+    """
+    if not isinstance(value, str):
+        raise InputError(f"{name} must be a text, got {value!r}")
+    return value
 
 
 def seed_of(*names: Any) -> int:
@@ -37,6 +66,16 @@ class SolverSpec:
 
     name: str
     parameters: dict[str, Any]
+
+    @classmethod
+    def of(cls, name: Any, /, **parameters: Any) -> SolverSpec:
+        """A spec from the keys of a suite's table, checked.
+
+        Raises:
+            InputError: an unknown solver or parameter, or a value outside its range.
+        """
+        entry = solvers.get(text(name, name="the name of a solver"))
+        return cls(entry.name, plain(entry.settings(parameters)))
 
     @property
     def label(self) -> str:
@@ -66,29 +105,40 @@ class InstanceSpec:
     prepare: str = ""
 
     @classmethod
-    def of(cls, problem: str, *, network: str = "", prepare: str = "", **parameters: Any) -> InstanceSpec:
+    def of(cls, problem: Any, /, *, network: Any = "", prepare: Any = "", **parameters: Any) -> InstanceSpec:
         """A spec from the keys of a suite's table, checked.
 
         Raises:
-            InputError: an unknown formulation or parameter, or no network.
+            InputError: an unknown formulation, network, solver or parameter, or no network.
         """
-        if not network:
+        formulation = problems.get(text(problem, name="the name of a problem"))
+        if network == "":
             raise InputError(f"problem {problem} needs a network")
-        task = {key: parameters.pop(key, default) for key, default in TASK_KEYS.items()}
-        settings = problems.get(problem).settings(parameters)
-        count(task["calibration"], name="calibration", low=1)
-        return cls(problem, network, settings, prepare=prepare, **task)
+        task = {
+            "calibration": count(parameters.pop("calibration", 500), name="calibration", low=1),
+            "calibration_seed": count(parameters.pop("calibration_seed", 0), name="calibration_seed", low=0),
+        }
+        if prepare != "":
+            solvers.get(text(prepare, name="prepare"))
+        settings = plain(formulation.settings(parameters))
+        known = find_network(text(network, name="network"))
+        return cls(formulation.name, known.name, settings, prepare=prepare, **task)
 
     @classmethod
     def from_record(cls, problem: str, network: str, parameters: dict[str, Any]) -> InstanceSpec:
         """The spec that `everything` wrote into a store."""
-        return cls.of(problem, network=network, **parameters)
+        return cls.of(problem, **{**parameters, "network": network})
 
     @property
     def everything(self) -> dict[str, Any]:
         """All parameters in one flat table, as the store keeps them."""
         task = {"calibration": self.calibration, "calibration_seed": self.calibration_seed}
         return {**self.parameters, **task, **({"prepare": self.prepare} if self.prepare else {})}
+
+    @property
+    def label(self) -> str:
+        """All of it in one text; equal specs share it."""
+        return canonical(vars(self))
 
     @property
     def name(self) -> str:
@@ -103,10 +153,10 @@ class InstanceSpec:
             self.network, calibration=self.calibration, calibration_seed=self.calibration_seed
         )
 
-    def key(self, task: Task) -> str:
+    def key(self, task: Task, *, version: int | None = None) -> str:
         """Content key: formulation and version, parameters, weights, data and draw."""
-        version = problems.get(self.problem).version
-        parts = [self.problem, version, self.parameters, self.prepare, task.identity]
+        made_by = problems.get(self.problem).version if version is None else version
+        parts = [self.problem, made_by, self.parameters, self.prepare, task.identity]
         return hashlib.sha256(canonical(parts).encode()).hexdigest()[:16]
 
     def judged(self, instance: Instance) -> bool:

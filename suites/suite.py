@@ -5,22 +5,36 @@ from __future__ import annotations
 import difflib
 import itertools
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from .. import solvers
 from ..problems import InputError
 from ..problems.arrays import count, number
-from .spec import InstanceSpec, SolverSpec
+from .spec import InstanceSpec, SolverSpec, text
 
 __all__ = ["Suite", "load", "suite_names"]
 
 BUILTIN = Path(__file__).with_name("builtin")
 
-KEYS = {"name", "description", "seconds", "restarts", "evaluations", "seeds", "threads", "by", "problem", "solver"}
+Spec = TypeVar("Spec", InstanceSpec, SolverSpec)
+
+
+KEYS = (
+    "name",
+    "description",
+    "seconds",
+    "restarts",
+    "evaluations",
+    "seeds",
+    "threads",
+    "by",
+    "problem",
+    "solver",
+)
 
 
 @dataclass(frozen=True)
@@ -88,7 +102,9 @@ class Suite:
 
     def _matching_instances(self, pattern: str) -> tuple[InstanceSpec, ...]:
         found = tuple(
-            spec for spec in self.instances if fnmatchcase(spec.problem, pattern) or fnmatchcase(spec.name, pattern)
+            spec
+            for spec in self.instances
+            if fnmatchcase(spec.problem, pattern) or fnmatchcase(spec.name, pattern)
         )
         if not found:
             has = ", ".join(sorted({spec.problem for spec in self.instances}))
@@ -112,7 +128,7 @@ def load(name: str | Path) -> Suite:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"cannot read suite {path}: {error}") from None
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise InputError(f"{path} must be TOML: {error}") from None
     try:
         return _parse(content, default_name=path.stem)
@@ -133,28 +149,35 @@ def _find(name: str) -> Path:
 
 
 def _parse(content: dict[str, Any], *, default_name: str) -> Suite:
-    unknown = sorted(content.keys() - KEYS)
+    unknown = sorted(content.keys() - set(KEYS))
     if unknown:
         raise InputError(f"unknown key {unknown[0]!r}; a suite has: {', '.join(sorted(KEYS))}")
     if "seconds" not in content:
         raise InputError("seconds must be given: the budget of a cell")
-    return Suite(
-        name=str(content.get("name", default_name)),
-        description=str(content.get("description", "")),
-        instances=tuple(spec for table in _tables(content, "problem") for spec in _instances(table)),
-        solvers=tuple(spec for table in _tables(content, "solver") for spec in _solvers(table)),
+    suite = Suite(
+        name=text(content.get("name", default_name), name="name"),
+        description=text(content.get("description", ""), name="description"),
+        instances=_unique(InstanceSpec.of(one.pop("name"), **one) for one in _swept(content, "problem")),
+        solvers=_unique(SolverSpec.of(one.pop("name"), **one) for one in _swept(content, "solver")),
         seconds=_positive(content["seconds"]),
         restarts=_optional(content, "restarts"),
         evaluations=_optional(content, "evaluations"),
         seeds=count(content.get("seeds", 1), name="seeds", low=1),
         threads=count(content.get("threads", 1), name="threads", low=1),
-        by=str(content.get("by", "")),
+        by=text(content.get("by", ""), name="by"),
     )
+    if suite.by and not any(suite.by in spec.everything for spec in suite.instances):
+        raise InputError(f"by must be a parameter of a problem, got {suite.by!r}")
+    return suite
 
 
 def _tables(content: dict[str, Any], key: str) -> list[dict[str, Any]]:
     tables = content.get(key)
-    if not isinstance(tables, list) or not tables or not all(isinstance(one, dict) and "name" in one for one in tables):
+    if (
+        not isinstance(tables, list)
+        or not tables
+        or not all(isinstance(one, dict) and "name" in one for one in tables)
+    ):
         raise InputError(f"a suite needs [[{key}]] tables, each with a name")
     return tables
 
@@ -170,19 +193,17 @@ def _optional(content: dict[str, Any], key: str) -> int | None:
     return count(content[key], name=key, low=1) if key in content else None
 
 
-def _swept(table: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Every combination of a table whose lists are sweeps."""
-    choices = {key: value if isinstance(value, list) else [value] for key, value in table.items()}
-    for values in itertools.product(*choices.values()):
-        yield dict(zip(choices, values, strict=True))
+def _swept(content: dict[str, Any], key: str) -> Iterator[dict[str, Any]]:
+    """Every combination of each table whose lists are sweeps."""
+    for table in _tables(content, key):
+        choices = {name: value if isinstance(value, list) else [value] for name, value in table.items()}
+        empty = next((name for name, values in choices.items() if not values), None)
+        if empty is not None:
+            raise InputError(f"{empty} must sweep at least one value, got an empty list")
+        for values in itertools.product(*choices.values()):
+            yield dict(zip(choices, values, strict=True))
 
 
-def _instances(table: dict[str, Any]) -> Iterator[InstanceSpec]:
-    for one in _swept(table):
-        yield InstanceSpec.of(one.pop("name"), **one)
-
-
-def _solvers(table: dict[str, Any]) -> Iterator[SolverSpec]:
-    for one in _swept(table):
-        name = one.pop("name")
-        yield SolverSpec(name, solvers.get(name).settings(one))
+def _unique(specs: Iterable[Spec]) -> tuple[Spec, ...]:
+    """The specs in their order; sweeps that overlap name some twice."""
+    return tuple({spec.label: spec for spec in specs}.values())

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import math
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["FORMATS", "show"]
 
@@ -21,14 +22,21 @@ PIPE_WIDTH = 10_000
 """Columns assumed where no terminal sets a limit."""
 
 
-def show(frame: pd.DataFrame, format: str = "table", *, title: str = "", optional: tuple[str, ...] = ()) -> None:  # noqa: A002
+def show(
+    frame: pd.DataFrame,
+    format: str = "table",  # noqa: A002
+    *,
+    title: str = "",
+    keep: tuple[str, ...] = (),
+) -> None:
     """Print a table.
 
     Parameters:
         frame: what to print.
         format: "table", "csv", "json" (a list of objects) or "markdown".
         title: stands above a table.
-        optional: columns that a narrow terminal leaves out, the first to go last; a note names them.
+        keep: columns by importance. A terminal too narrow for all leaves out the others first, then the
+            least important, never the first two; a note names them. Without any, all are shown, folded.
     """
     if format == "csv":
         sys.stdout.write(frame.to_csv(index=False))
@@ -37,7 +45,7 @@ def show(frame: pd.DataFrame, format: str = "table", *, title: str = "", optiona
     elif format == "markdown":
         print(_markdown(frame))
     else:
-        _print_table(frame, title, optional)
+        _print_table(frame, title, keep)
 
 
 def _plain(frame: pd.DataFrame) -> list[dict[str, Any]]:
@@ -58,46 +66,59 @@ def _markdown(frame: pd.DataFrame) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
-def _print_table(frame: pd.DataFrame, title: str, optional: tuple[str, ...]) -> None:
-    console = Console(file=sys.stdout, highlight=False)
-    # COLUMNS speaks for a terminal; a pipe has no width to keep to.
-    width = console.width if sys.stdout.isatty() else PIPE_WIDTH
-    console = Console(file=sys.stdout, highlight=False, width=width)
+def _print_table(frame: pd.DataFrame, title: str, keep: tuple[str, ...]) -> None:
+    console = _console(Console(file=sys.stdout).width if sys.stdout.isatty() else PIPE_WIDTH)
     left_out = []
-    for name in [name for name in optional if name in frame]:
-        if _width(frame) <= width:
+    for name in _expendable(frame, keep):
+        if console.measure(_table(frame, ""), options=_unlimited(console)).maximum <= console.width:
             break
         left_out.append(name)
         frame = frame.drop(columns=name)
-    console.print(_table(frame, title))
+    with console.capture() as capture:
+        console.print(_table(frame, title))
+    # Printed by print, so that a reader who leaves early is noticed where all output is.
+    print("\n".join(line.rstrip() for line in capture.get().splitlines()))
     if left_out:
-        print(f"{', '.join(left_out)} left out for the terminal's width; a wider one or --format csv has them")
+        note = f"left out for the terminal's width: {', '.join(left_out)}; --format csv has them"
+        print(note, file=sys.stderr)
 
 
-def _width(frame: pd.DataFrame) -> int:
-    """Characters that the table takes: texts, and two between columns."""
-    longest = [max([len(str(name)), *map(len, map(_text, frame[name]))]) for name in frame]
-    return sum(longest) + 3 * len(longest) + 1
+def _expendable(frame: pd.DataFrame, keep: tuple[str, ...]) -> list[str]:
+    """Columns in the order in which a narrow terminal leaves them out."""
+    if not keep:
+        return []
+    others = [name for name in frame if name not in keep]
+    return [*reversed(others), *(name for name in reversed(keep[2:]) if name in frame)]
+
+
+def _console(width: int) -> Console:
+    """A console that takes texts as they are: a solver's name is no markup."""
+    return Console(file=sys.stdout, width=width, highlight=False, markup=False, emoji=False)
+
+
+def _unlimited(console: Console) -> Any:
+    return console.options.update(width=PIPE_WIDTH)
 
 
 def _table(frame: pd.DataFrame, title: str) -> Table:
-    table = Table(box=SIMPLE_HEAD, title=escape(title) or None, title_justify="left", title_style="bold", pad_edge=False)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, title=title or None)
+    table.title_justify, table.title_style = "left", "bold"
     for name in frame:
         # A word that has no room is folded onto the next line, never cut.
-        table.add_column(escape(str(name)), justify="right" if _numeric(frame[name]) else "left", overflow="fold")
+        table.add_column(str(name), justify="right" if _numeric(frame[name]) else "left", overflow="fold")
     for row in frame.itertuples(index=False):
-        table.add_row(*(escape(_text(value)) for value in row))
+        table.add_row(*map(_text, row))
     return table
 
 
 def _numeric(column: pd.Series[Any]) -> bool:
-    return pd.api.types.is_numeric_dtype(column)
+    return column.dtype.kind in "iuf"
 
 
 def _text(value: Any) -> str:
-    """A cell for people: four significant digits, "–" where there is nothing."""
-    if value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value)):
+    """A cell for people, in one line: four significant digits, "–" where there is nothing."""
+    if value is None or str(value) == "<NA>" or (isinstance(value, float) and math.isnan(value)):
         return "–"
     if isinstance(value, float):
         return f"{value:.4g}"
-    return str(value)
+    return " ".join(str(value).split())

@@ -48,6 +48,7 @@ def compress(
             which the solver has no solution.
     """
     formulation = problems.get(problem)
+    solvers.get(refiner)
     task = problems.own_task(model, data, samples=samples)
 
     def decide(stage: int, instance: Instance) -> Any:
@@ -57,7 +58,9 @@ def compress(
             name, budget = refiner, {"evaluations": evaluations}
         found = solvers.solve(instance, name, seed=seed_of("compress", seed, stage), **budget)
         if found.x is None or found.violation:
-            raise InputError(f"{name} has no solution for stage {stage}: {found.message or found.status.advice}")
+            raise InputError(
+                f"{name} has no solution for stage {stage}: {found.message or found.status.advice}"
+            )
         return found.x
 
     return problems.drive(formulation, task, parameters, decide)

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import sys
+import types
+from collections.abc import Iterator
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import pytest
+from warm import clean_registries
+
+from qubopress import problems, solvers
+from qubopress.problems import InputError
+from qubopress.suites import plugins
+
+SOLVER = '''
+from qubopress import solvers, problems
+
+@solvers.solver("{name}", accepts=problems.Qubo)
+def search(qubo, run):
+    """{what}"""
+    run.offer([0] * qubo.n)
+'''
+
+
+@pytest.fixture(autouse=True)
+def _clean() -> Iterator[None]:
+    with clean_registries():
+        yield
+
+
+def write(path: Path, name: str, what: str = "Nothing.") -> Path:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(SOLVER.format(name=name, what=what), encoding="utf-8")
+    return path
+
+
+def test_every_file_of_a_folder_is_imported_once(tmp_path: Path) -> None:
+    write(tmp_path / "a.py", "first")
+    write(tmp_path / "b.py", "second")
+    plugins.load_folder(str(tmp_path))
+    plugins.load_folder(str(tmp_path))
+    assert {"first", "second"} <= set(solvers.names())
+
+
+def test_two_folders_may_hold_files_of_one_name(tmp_path: Path) -> None:
+    write(tmp_path / "one" / "mine.py", "first")
+    write(tmp_path / "two" / "mine.py", "second")
+    plugins.load_folder(str(tmp_path / "one"))
+    plugins.load_folder(str(tmp_path / "two"))
+    assert {"first", "second"} <= set(solvers.names())
+
+
+def test_no_folder_is_no_plugin_and_a_missing_one_an_error(tmp_path: Path) -> None:
+    before = solvers.names()
+    plugins.load_folder("")
+    assert solvers.names() == before
+    with pytest.raises(InputError, match=r"no plug-in folder at .*none; name a folder of Python files"):
+        plugins.load_folder(str(tmp_path / "none"))
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("import qubopress_nowhere", "ModuleNotFoundError: No module named 'qubopress_nowhere'"),
+        ("def broken(:", "SyntaxError"),
+        ("raise SystemExit(3)", "SystemExit: 3"),
+        (SOLVER.format(name="tabu", what=""), "InputError: a solver named 'tabu' is registered already"),
+    ],
+)
+def test_a_broken_file_is_a_warning_and_the_others_are_loaded(tmp_path: Path, text: str, reason: str) -> None:
+    (tmp_path / "a.py").write_text(text, encoding="utf-8")
+    write(tmp_path / "b.py", "second")
+    with pytest.warns(UserWarning, match=rf"plug-in .*a\.py is left out: {reason}"):
+        plugins.load_folder(str(tmp_path))
+    assert "second" in solvers.names()
+
+
+def test_the_source_of_a_plugin_is_its_file(tmp_path: Path) -> None:
+    write(tmp_path / "one" / "mine.py", "first")
+    write(tmp_path / "two" / "mine.py", "second")
+    write(tmp_path / "three" / "mine.py", "third", what="Another line.")
+    for folder in ("one", "two", "three"):
+        plugins.load_folder(str(tmp_path / folder))
+    hashes = {plugins.source_of(solvers.get(name).search) for name in ("first", "second", "third")}
+    assert len(hashes) == 3
+    assert hashes.isdisjoint({None, ""})
+
+
+def test_the_packages_own_have_no_source_apart_and_a_functions_of_this_file_has_none() -> None:
+    assert {plugins.source_of(solvers.get(name).search) for name in solvers.names()} == {""}
+    assert {plugins.source_of(problems.get(name).generate) for name in problems.names()} == {""}
+
+    @solvers.solver("homeless", accepts=problems.Qubo)
+    def homeless(qubo: problems.Qubo, run: solvers.Run) -> None:
+        run.offer([0] * qubo.n)
+
+    assert plugins.source_of(homeless) is None
+
+
+def test_a_sampler_brought_by_a_plugin_counts_as_the_plugins(tmp_path: Path) -> None:
+    text = "import dimod\nfrom qubopress import solvers\n"
+    text += 'solvers.from_dimod(dimod.ExactSolver(), name="bridged")\n'
+    (tmp_path / "bridge.py").write_text(text, encoding="utf-8")
+    plugins.load_folder(str(tmp_path))
+    assert plugins.source_of(solvers.get("bridged").search) not in (None, "")
+
+
+def test_entry_points_are_loaded_and_a_broken_one_is_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "outsiders_package.py", "outsider")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    points = {"qubopress.solvers": ["outsiders_package", "qubopress_nowhere"], "qubopress.problems": []}
+    found = {group: [EntryPoint("x", value, group) for value in values] for group, values in points.items()}
+    monkeypatch.setattr(plugins, "entry_points", lambda group: found[group])
+    with pytest.warns(UserWarning, match="plug-in qubopress_nowhere is left out: ModuleNotFoundError"):
+        plugins.load_entry_points()
+    assert plugins.source_of(solvers.get("outsider").search) not in (None, "")
+    assert isinstance(sys.modules.pop("outsiders_package"), types.ModuleType)

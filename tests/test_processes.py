@@ -1,0 +1,230 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import struct
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from hostile import ENDINGS, write_hostile
+from warm import SharedServer, clean_registries, records, share_server, small
+
+from qubopress import results, suites
+from qubopress.results import Record
+from qubopress.suites import plugins, processes
+from qubopress.suites.processes import Job, Server, ServerError
+from qubopress.suites.wire import read_messages
+
+SECONDS = 0.3
+HONEST = ("honest", "random", "swap")
+
+
+def descendants() -> set[int]:
+    """Processes that came of this one, the warm server apart."""
+    running = {process.pid for process in psutil.Process().children(recursive=True)}
+    server = SharedServer.running
+    return running - ({server._process.pid} if server else set())
+
+
+@pytest.fixture(scope="module")
+def met(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Record]:
+    """A record of every hostile solver and of the honest ones beside them, by the solver's name."""
+    folder = tmp_path_factory.mktemp("hostile")
+    store = folder / "all.db"
+    with pytest.MonkeyPatch.context() as patch, clean_registries():
+        share_server(patch)
+        patch.setattr(processes, "TERM_SECONDS", 0.2)
+        plugins.load_folder(str(write_hostile(folder / "plugins")))
+        quick = [name for name in ENDINGS if name != "swells"]
+        # How soon memory fills up is the machine's affair.
+        for grace, names in ((0.4, [*HONEST, *quick]), (60.0, ["swells"])):
+            patch.setattr(processes, "GRACE_SECONDS", grace)
+            suite = small(folder, *names, seconds=SECONDS)
+            options = {"jobs": 2, "memory": 600 << 20, "plugin_folder": folder / "plugins"}
+            assert suites.run(suite, store=store, **options).measured == len(names)
+    return {record.solver: record for record in records(store)}
+
+
+@pytest.mark.parametrize("name", ENDINGS)
+def test_every_hostile_solver_ends_as_it_deserves(met: dict[str, Record], name: str) -> None:
+    status, text = ENDINGS[name]
+    record = met[name]
+    assert (record.status, text in record.message) == (status, True), record.message
+    if status in ("TIMEOUT", "MEMORY", "CRASHED", "FAILED"):
+        assert (record.loss, record.metric) == (None, None)
+
+
+def test_those_that_have_to_be_killed_are_killed_in_time(met: dict[str, Record]) -> None:
+    for name in ("hangs", "ignores-the-end", "grandchild-hangs", "prints-forever"):
+        assert (met[name].wall_seconds or 99) < 4.0
+
+
+def test_honest_rows_are_what_they_are_without_the_hostile(
+    met: dict[str, Record], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    share_server(monkeypatch)
+    suites.run(small(tmp_path, "swap", "random", seconds=SECONDS), store=tmp_path / "alone.db")
+    for record in records(tmp_path / "alone.db"):
+        beside = met[record.solver]
+        assert record.stages == beside.stages
+        assert (record.loss, record.metric, record.cell) == (beside.loss, beside.metric, beside.cell)
+        assert record.loss is not None
+    assert met["honest"].status == "FINISHED"
+
+
+def test_no_process_is_left(met: dict[str, Record]) -> None:
+    assert met["leaves-an-orphan"].loss is not None
+    server = SharedServer.running
+    assert server is not None
+    assert psutil.Process(server._process.pid).children(recursive=True) == []
+    assert descendants() == set()
+
+
+def test_a_leaderboard_ranks_no_liar(met: dict[str, Record], tmp_path: Path) -> None:
+    with results.Store(tmp_path / "r.db", write=True) as store:
+        for record in met.values():
+            store.add(record)
+    frame = results.load(tmp_path / "r.db").set_index("solver")
+    board = results.leaderboard(tmp_path / "r.db").set_index("solver")
+    assert frame.loc["lies", "loss"] == frame.loc["honest", "loss"]
+    assert board.loc["lies", "imputed"] == 1
+
+
+# ---- the server
+
+
+def test_a_server_that_dies_is_told_in_one_line() -> None:
+    with Server() as server:
+        os.kill(server._process.pid, signal.SIGKILL)
+        with pytest.raises(
+            ServerError, match=r"the warm server died.*finished cells are in the store"
+        ) as caught:
+            list(server.run([Job("survey", {"spec": {}, "plugins": ""})]))
+    assert "\n" not in str(caught.value)
+    assert descendants() == set()
+
+
+def test_a_job_that_cannot_begin_is_the_jobs_own_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    with SharedServer() as server:
+        payload = {"spec": {"nonsense": 1}, "plugins": ""}
+        jobs = [Job("survey", payload, tag=1), Job("cell", payload, tag=2), Job("none", payload, tag=3)]
+        outcomes = {outcome.job.tag: outcome for outcome in server.run(jobs, workers=2)}
+    assert "unexpected keyword argument 'nonsense'" in (outcomes[1].answer or {})["broken"]
+    assert (outcomes[2].answer or {})["broken"] == "KeyError: 'cell'"
+    assert (outcomes[3].status, outcomes[3].answer) == ("CRASHED", None)
+
+
+def test_an_interrupt_while_the_server_starts_leaves_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(server: Server, event: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Server, "_wait_for", interrupted)
+    with pytest.raises(KeyboardInterrupt), Server():
+        pass
+    assert descendants() == set()
+
+
+def test_a_request_larger_than_the_sockets_buffer_arrives_whole() -> None:
+    with SharedServer() as server:
+        payload = {"spec": {"x" * 3_000_000: 1}, "plugins": ""}
+        (outcome,) = server.run([Job("survey", payload)])
+    assert "unexpected keyword argument" in (outcome.answer or {})["broken"]
+
+
+# ---- the deadline, with a clock of our own
+
+
+@pytest.fixture
+def child(monkeypatch: pytest.MonkeyPatch) -> Iterator[processes._Child]:
+    read, write = os.pipe()
+    now = time.monotonic()
+    yield processes._Child(
+        Job("cell", {}, seconds=2.0, searches=2), read, now, now + 300.0, now, pid=2**22 + 1
+    )
+    os.close(read)
+    os.close(write)
+
+
+def tell(child: processes._Child, *messages: object) -> None:
+    for content in messages:
+        data = json.dumps(content).encode()
+        Server()._take(child, struct.pack("!I", len(data)) + data)
+
+
+def test_a_search_may_overrun_by_the_grace_and_never_by_its_own_word(child: processes._Child) -> None:
+    tell(child, {"clock": 0.5})
+    assert child.deadline - time.monotonic() == pytest.approx(0.5 + processes.GRACE_SECONDS, abs=0.2)
+    tell(child, {"clock": None}, {"clock": 1e9})
+    assert child.deadline - time.monotonic() == pytest.approx(2.0 + processes.GRACE_SECONDS, abs=0.2)
+    assert child.verdict is None
+    tell(child, {"clock": None}, {"clock": 0.5})
+    assert child.verdict == (
+        "FAILED",
+        "the cell sent what is no message of ours: a search too many, it has 2",
+    )
+
+
+def test_the_time_outside_searches_is_one_allowance(child: processes._Child) -> None:
+    child.since -= 100.0
+    tell(child, {"clock": 0.5}, {"clock": None})
+    assert child.deadline - time.monotonic() == pytest.approx(200.0, abs=1.0)
+
+
+@pytest.mark.parametrize("budget", ["0.5", -1.0, 0, True, [1], float("nan")])
+def test_a_budget_that_is_none_ends_the_cell(child: processes._Child, budget: object) -> None:
+    tell(child, {"clock": budget})
+    assert child.verdict is not None
+    assert child.verdict[0] == "FAILED"
+    assert "a budget of" in child.verdict[1]
+
+
+def test_what_a_cell_may_send_is_bounded(child: processes._Child, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "MESSAGE_BYTES", 1 << 20)
+    server = Server()
+    server._take(child, struct.pack("!I", 1 << 30) + b"x" * (1 << 19))
+    assert child.verdict is None
+    server._take(child, b"x" * (1 << 20))
+    assert child.verdict == ("FAILED", "the cell sent what is no message of ours: more than 1 MiB")
+
+
+def test_many_small_messages_are_bounded_as_well(
+    child: processes._Child, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "MESSAGE_BYTES", 100)
+    tell(child, *[{"noise": 1}] * 8)
+    assert child.verdict is not None
+
+
+# ---- messages
+
+
+def framed(text: bytes) -> bytes:
+    return struct.pack("!I", len(text)) + text
+
+
+def test_messages_are_read_whole_however_they_are_cut() -> None:
+    whole = framed(b'{"a": 1}') + framed(b'{"b": 2}')
+    buffer, found = bytearray(), []
+    for byte in whole:
+        buffer.append(byte)
+        found += read_messages(buffer)
+    assert found == [{"a": 1}, {"b": 2}]
+    assert buffer == b""
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (b"abc", "Expecting value"),
+        (b"\xff", "codec can't decode"),
+        (b"[1]", "a message must be a JSON object, got a list"),
+        (b"[" * 100_000, "it is nested too deeply"),
+    ],
+)
+def test_what_is_no_json_object_is_refused(text: bytes, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        read_messages(bytearray(framed(text)))
