@@ -1,23 +1,41 @@
-"""Records of finished cells: kept in a store, scored, ranked and reported."""
+"""Records of finished cells: kept in a store, scored, ranked, compared and reported."""
 
 from .bits import pack, unpack
+from .compare import Comparison, Outcome, Verdict, compare
+from .correlation import correlations
 from .leaderboard import by_parameter, leaderboard
+from .ranks import CriticalDifference, critical_difference
 from .record import RANKED, InstanceInfo, Record, RecordError, Stage
+from .references import Proposal, Reference, References, ReferencesError, apply, load_references, propose
 from .report import report
 from .store import Store, StoreError, load
 
 __all__ = [
     "RANKED",
+    "Comparison",
+    "CriticalDifference",
     "InstanceInfo",
+    "Outcome",
+    "Proposal",
     "Record",
     "RecordError",
+    "Reference",
+    "References",
+    "ReferencesError",
     "Stage",
     "Store",
     "StoreError",
+    "Verdict",
+    "apply",
     "by_parameter",
+    "compare",
+    "correlations",
+    "critical_difference",
     "leaderboard",
     "load",
+    "load_references",
     "pack",
+    "propose",
     "report",
     "unpack",
 ]

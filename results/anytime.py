@@ -1,12 +1,31 @@
-"""Anytime curves: what a solver had reached by each moment, read from the traces."""
+"""What a solver had reached by each moment, from one table of traces: curves, integrals, times to target.
+
+References:
+    Berthold 2013, "Measuring the impact of primal heuristics" (primal integral); Rønnow et al. 2014,
+    arXiv:1401.2910 (time to solution by repetition); Dolan and Moré 2002 (performance profiles);
+    Brown, Cai and DasGupta 2001 (Jeffreys' interval).
+"""
 
 from collections.abc import Mapping
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
+from scipy import stats
 
-from .scores import IMPUTED_EXCESS, normalised_excess, reference
+from .scores import (
+    CAP,
+    CONFIDENCE,
+    IMPUTED_EXCESS,
+    PAR_FACTOR,
+    PAR_TARGET,
+    TARGETS,
+    cutoff,
+    normalised_excess,
+)
+from .statistics import LEVEL
 
 Traces = Mapping[str, NDArray[np.float64]]
 """The (k, 2) seconds and losses of a cell, by its key."""
@@ -14,40 +33,224 @@ Traces = Mapping[str, NDArray[np.float64]]
 EARLIEST_SECONDS = 1e-4
 """Where a logarithmic time axis starts at the earliest."""
 
+Shares = dict[str, tuple[NDArray[np.float64], int]]
+"""By label: the sorted finite values (steps of an empirical distribution) and the number of all values."""
 
-def best_at(trace: NDArray[np.float64], times: ArrayLike) -> NDArray[np.float64]:
-    """Give the lowest loss that a (k, 2) trace had reached by each time; NaN before its first point."""
-    trace = trace[np.argsort(trace[:, 0], kind="stable")]
-    lowest = np.concatenate([[np.nan], np.fmin.accumulate(trace[:, 1])])
-    return np.asarray(lowest[np.searchsorted(trace[:, 0], times, side="right")], dtype=np.float64)
+MARKED = "marked: schedule depends on the budget"
+TOO_SHORT = "marked: ran for less"
+
+_MATCH = ("label", "instance_key", "budget_seconds")
+_HITS = {name: f"hit_{name}" for name in TARGETS}
 
 
-def excess_curves(frame: pd.DataFrame, traces: Traces, times: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Normalised excess of every cell (rows of a scored table) at every time: (cells, times).
+def improvements(frame: pd.DataFrame, traces: Traces) -> pd.DataFrame:
+    """Make the trace table of a scored table: everything about time below is read from it.
+
+    Returns
+    -------
+    One row an incumbent of a ranked cell, cell after cell in the order of time: `row` (the cell's place in
+    the scored table), `seconds`, `loss` (the lowest so far) and its `excess`. A cell ends at its recorded
+    loss, which was recomputed from its bits; no earlier incumbent counts as lower, whatever was claimed.
+    """
+    rows = np.flatnonzero(frame["ranked"].to_numpy())
+    ends = frame["seconds"].fillna(cutoff(frame)).fillna(0.0).to_numpy()[rows]
+    final = frame["loss"].to_numpy()
+    known = [
+        (row, traces[cell])
+        for row, cell in zip(rows, frame["cell"].iloc[rows], strict=True)
+        if cell in traces
+    ]
+    of = np.repeat([row for row, _ in known], [len(points) for _, points in known]).astype(np.intp)
+    points = np.concatenate([_NO_TRACE, *(points for _, points in known)])
+    table = pd.DataFrame({
+        "row": np.concatenate([of, rows]),
+        "seconds": np.concatenate([points[:, 0], ends]),
+        "loss": np.concatenate([points[:, 1], final[rows]]),
+    })  # fmt: skip
+    table = table.sort_values(["row", "seconds"], kind="stable", ignore_index=True)
+    lowest = table.groupby("row")["loss"].cummin()
+    table["loss"] = np.maximum(lowest, final[table["row"]])
+    reference, baseline = (frame[name].to_numpy()[table["row"]] for name in ("reference", "baseline_loss"))
+    return table.assign(excess=normalised_excess(table["loss"], reference, baseline))
+
+
+def timed(frame: pd.DataFrame, traces: Traces | None) -> pd.DataFrame:
+    """Add to a scored table what each cell did over time; all NaN where the traces are not at hand.
+
+    Columns: `primal_integral`, `penalised_seconds`, and `hit_10`, `hit_1`, `hit_0.1` (`hit_seconds`).
+    """
+    if traces is None:
+        return frame.assign(
+            **dict.fromkeys(("primal_integral", "penalised_seconds", *_HITS.values()), np.nan)
+        )
+    table = improvements(frame, traces)
+    hits = {_HITS[name]: hit_seconds(frame, table, target) for name, target in TARGETS.items()}
+    frame = frame.assign(primal_integral=primal_integral(frame, table), **hits)
+    return frame.assign(penalised_seconds=penalised_seconds(frame))
+
+
+def primal_integral(frame: pd.DataFrame, table: pd.DataFrame) -> "pd.Series[float]":
+    """Mean over each cell's budget of its excess so far, capped at CAP, and CAP before its first solution.
+
+    Parameters
+    ----------
+    frame, table
+        A scored table and its `improvements`.
+
+    A cell that is not ranked scores CAP; NaN where the instance has no baseline.
+    """
+    limits = cutoff(frame).fillna(0.0).to_numpy()
+    row, limit = table["row"].to_numpy(), limits[table["row"]]
+    start = np.minimum(table["seconds"].to_numpy(), limit)
+    last = np.append(row[1:] != row[:-1], [True])[: len(row)]
+    end = np.where(last, limit, np.append(start[1:], [0.0])[: len(row)])
+    gained = (CAP - np.minimum(table["excess"].to_numpy(), CAP)) * (end - start)
+    total = np.bincount(row, gained, minlength=len(frame))
+    at_once = np.bincount(
+        row[last], CAP - np.minimum(table["excess"].to_numpy()[last], CAP), minlength=len(frame)
+    )
+    mean = np.divide(total, limits, out=np.asarray(at_once, dtype=np.float64), where=limits > 0)
+    return pd.Series(CAP - mean, frame.index).where(np.isfinite(frame["baseline_loss"]))
+
+
+def hit_seconds(frame: pd.DataFrame, table: pd.DataFrame, target: float) -> "pd.Series[float]":
+    """When each cell first had an excess of at most `target`: infinite if never, NaN without a baseline."""
+    hits = table[table["excess"] <= target].groupby("row")["seconds"].min()
+    seconds = np.full(len(frame), np.inf)
+    seconds[hits.index] = hits
+    return pd.Series(seconds, frame.index).where(np.isfinite(frame["baseline_loss"]))
+
+
+def time_to_target(frame: pd.DataFrame, hits: "pd.Series[float]") -> pd.DataFrame:
+    """Give TTT = t ln(1 − CONFIDENCE) / ln(1 − p), at least t, by label, instance and budget.
+
+    A run is one cell, hence one seed. Of the n runs of a solver on an instance with a budget, k reach the
+    target: p = k/n and t is the time after which all k had. Minimising over cut-offs t instead would choose
+    the luckiest. If k = 0, t is the budget.
+
+    Returns
+    -------
+    `ttt`, `low`, `high`: the ends come from Jeffreys' interval of p (its lower end is 0 for k = 0, its upper
+    end 1 for k = n). For k = 0, `ttt` and `high` are infinite and `low` is the lower bound to quote.
+    """
+    runs = frame[[*_MATCH]].assign(hit=hits, limit=cutoff(frame), reached=np.isfinite(hits))
+    runs = runs[hits.notna()]
+    runs["hit"] = runs["hit"].where(runs["reached"])
+    groups = runs.groupby([*_MATCH], dropna=False)
+    n, k = groups.size().to_numpy(), groups["reached"].sum().to_numpy()
+    last, limit = groups["hit"].max(), groups["limit"].max()
+    t = last.fillna(limit).fillna(0.0).to_numpy()
+    p_low, p_high = jeffreys(k, n)
+    columns = {"ttt": t * repetitions(k / n), "low": t * repetitions(p_high), "high": t * repetitions(p_low)}
+    columns = {name: np.where(np.isnan(values), 0.0, values) for name, values in columns.items()}  # 0 · ∞
+    return pd.DataFrame(columns, index=last.index)
+
+
+def repetitions(p: ArrayLike) -> NDArray[np.float64]:
+    """Runs needed to succeed once with probability CONFIDENCE, at least one; infinite for p = 0."""
+    p = np.asarray(p, dtype=np.float64)
+    with np.errstate(divide="ignore"):
+        return np.asarray(np.maximum(1.0, np.log1p(-CONFIDENCE) / np.log1p(-p)))
+
+
+def jeffreys(
+    k: ArrayLike, n: ArrayLike, *, level: float = LEVEL
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Jeffreys' interval of a probability after k of n successes; it holds 0 for k = 0 and 1 for k = n."""
+    k, n = np.asarray(k), np.asarray(n)
+    tail = (1 - level) / 2
+    low = np.where(k == 0, 0.0, stats.beta.ppf(tail, k + 0.5, n - k + 0.5))
+    high = np.where(k == n, 1.0, stats.beta.ppf(1 - tail, k + 0.5, n - k + 0.5))
+    return low, high
+
+
+def penalised_seconds(frame: pd.DataFrame) -> "pd.Series[float]":
+    """Each cell's time to PAR_TARGET, or PAR_FACTOR budgets when it missed it; NaN without a baseline."""
+    hits = frame[_HITS[PAR_TARGET]]
+    return hits.mask(np.isinf(hits), PAR_FACTOR * cutoff(frame))
+
+
+def target_ecdf(frame: pd.DataFrame) -> Shares:
+    """By label of a timed table: when its (cell, target) pairs were reached, and how many pairs it has."""
+    pairs = frame.melt("label", list(_HITS.values()), value_name="hit").dropna(subset="hit")
+    return _shares(pairs["hit"], pairs["label"])
+
+
+def performance_profile(frame: pd.DataFrame) -> Shares:
+    """By label of a timed table: its times to PAR_TARGET over the quickest solver's, and its matches.
+
+    A match is an instance with a budget; a solver's time there is the median over its seeds, hence infinite
+    (and left out of the ratios) if it reaches the target in fewer than half of them.
+    """
+    hits = frame[_HITS[PAR_TARGET]].clip(lower=EARLIEST_SECONDS)
+    known = frame[[*_MATCH]].assign(hit=hits)[hits.notna()]
+    medians = known.groupby([*_MATCH], dropna=False)["hit"].median()
+    best = medians.groupby(level=[1, 2], dropna=False).transform("min")
+    ratios = medians.where(np.isinf(medians), medians / best)
+    return _shares(ratios, ratios.index.get_level_values("label"))
+
+
+def cut(frame: pd.DataFrame, table: pd.DataFrame, seconds: float) -> pd.DataFrame:
+    """Judge every cell of a scored table as if its budget had been `seconds`.
+
+    A cell may be cut if its solver is anytime, or if all it did was done by then without a budget. One whose
+    budget was `seconds` stands as it is. The column `cut` is empty for these and says MARKED or TOO_SHORT for
+    the others. Of an anytime solver's runs with several budgets, the shortest that suffices is taken.
+    `loss`, `seconds`, `budget_seconds` and `ranked` become those of the cut; a metric, which belongs to the
+    final bits, is unknown where a cut loses these.
+    """
+    budget = frame["budget_seconds"].fillna(np.inf)
+    done = frame["budget_seconds"].isna() & (frame["seconds"] <= seconds)
+    anytime = frame["anytime"].fillna(True).astype(bool)
+    allowed = (budget == seconds) | (anytime & (budget > seconds)) | done
+    why = np.where(allowed, "", np.where(anytime, TOO_SHORT, MARKED))
+    reached = table[table["seconds"] <= seconds].groupby("row")["loss"].min()
+    losses = np.full(len(frame), np.nan)
+    losses[reached.index] = reached
+    losses = np.where(budget == seconds, frame["loss"], losses)
+    whole = losses == frame["loss"].to_numpy()
+    shorter = frame.assign(
+        cut=why,
+        loss=losses,
+        metric=frame["metric"].where(whole),
+        drop=frame["drop"].where(whole),
+        seconds=frame["seconds"].clip(upper=seconds),
+        budget_seconds=seconds,
+        ranked=frame["ranked"] & np.isfinite(losses),
+    )
+    order = shorter.assign(first=budget)[allowed].sort_values("first", kind="stable")
+    keys = ["instance_key", "label", "seed", "commit", "machine"]
+    repeated = order[order.duplicated(keys)].index
+    return shorter.drop(index=repeated)
+
+
+def excess_curves(
+    frame: pd.DataFrame, table: pd.DataFrame, times: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Excess of every cell of a scored table at every time: (cells, times).
 
     Before its first solution, and for a cell that is not ranked always, a user has the baseline.
-    A ranked cell ends at its recorded loss.
     """
-    references = reference(frame) if "reference" not in frame else frame["reference"]
-    rows = zip(frame["cell"], frame["ranked"], frame["seconds"], frame["loss"], strict=True)
-    losses = np.full((len(frame), len(times)), np.nan)
-    for row, (cell, is_ranked, seconds, loss) in enumerate(rows):
-        if is_ranked:
-            end = np.array([[seconds if np.isfinite(seconds) else 0.0, loss]])
-            losses[row] = best_at(np.vstack([traces.get(cell, _NO_TRACE), end]), times)
-    excess = normalised_excess(
-        losses, references.to_numpy()[:, None], frame["baseline_loss"].to_numpy()[:, None]
-    )
-    return np.where(np.isnan(losses), IMPUTED_EXCESS, excess)
+    curves = np.full((len(frame), len(times)), IMPUTED_EXCESS)
+    begin = np.searchsorted(table["row"], np.arange(len(frame) + 1))
+    seconds, excess = table["seconds"].to_numpy(), table["excess"].to_numpy()
+    for row, (first, stop) in enumerate(pairwise(begin)):
+        if first < stop:
+            place = np.searchsorted(seconds[first:stop], times, side="right")
+            curves[row] = np.concatenate([[IMPUTED_EXCESS], excess[first:stop]])[place]
+    return curves
 
 
-def time_grid(frame: pd.DataFrame, traces: Traces, *, points: int = 140) -> NDArray[np.float64]:
-    """Times, evenly spaced in their logarithm, from the first solution of any cell to the last end."""
-    firsts = [traces[cell][:, 0].min() for cell in frame["cell"] if len(traces.get(cell, _NO_TRACE))]
-    ends = frame["seconds"][np.isfinite(frame["seconds"])]
-    first = max(min([*firsts, *ends], default=EARLIEST_SECONDS), EARLIEST_SECONDS)
-    last = max(ends.max() if len(ends) else first, first * 10)
-    return np.geomspace(first, last, points)
+def time_grid(table: pd.DataFrame, *, points: int = 140) -> NDArray[np.float64]:
+    """Times, evenly spaced in their logarithm, from the first incumbent of any cell to the last."""
+    seconds: Any = table["seconds"] if len(table) else [EARLIEST_SECONDS]
+    first = max(float(np.min(seconds)), EARLIEST_SECONDS)
+    return np.geomspace(first, max(float(np.max(seconds)), first * 10), points)
+
+
+def _shares(values: "pd.Series[float]", labels: Any) -> Shares:
+    groups = values.groupby(labels)
+    return {str(label): (np.sort(part[np.isfinite(part)].to_numpy()), len(part)) for label, part in groups}
 
 
 _NO_TRACE = np.empty((0, 2))

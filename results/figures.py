@@ -1,4 +1,4 @@
-"""The report's pictures as plain plotly data: anytime panels and loss against metric.
+"""The report's pictures as plain plotly data: anytime curves, distributions, ranks, loss against metric.
 
 Names in a picture are escaped here, because plotly reads some HTML in its labels.
 """
@@ -10,8 +10,20 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from .anytime import Traces, excess_curves, time_grid
+from .anytime import (
+    Shares,
+    Traces,
+    excess_curves,
+    improvements,
+    performance_profile,
+    target_ecdf,
+    time_grid,
+)
+from .correlation import within
+from .ranks import CriticalDifference, critical_difference
+from .scores import PAR_TARGET, TARGETS
 
 FLOOR = 1e-3
 """Excess below this is drawn at the foot of a logarithmic axis."""
@@ -19,6 +31,15 @@ FLOOR = 1e-3
 CEILING = 10.0
 PANELS = 12
 """Panels of single instances a family shows at most; the rest is in its summary panel."""
+
+QUANTILES = (0.25, 0.5, 0.75)
+"""The band and the line of an anytime curve."""
+
+WIDEST_RATIO = 1e4
+"""A performance profile ends here at the latest."""
+
+MARKS = 1_000
+"""Marks of one solver in a picture of loss and metric at most: more hide one another."""
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c8c8c")
 """Okabe and Ito's palette, which colour-blind readers tell apart, without black and yellow."""
@@ -29,15 +50,18 @@ SYMBOLS = ("circle", "diamond", "square", "cross", "triangle-up", "x")
 Styles = Mapping[str, tuple[str, str]]
 """Colour and dash of each solver's label, the same all over the report."""
 
+Floats = NDArray[np.float64]
+
 
 @dataclass(frozen=True)
 class Figure:
-    """A picture, its caption (plain text) and a note under it (plain text)."""
+    """A picture, its caption (plain text), a note under it (plain text) and its height in pixels."""
 
     caption: str
     note: str
     data: list[dict[str, Any]]
     layout: dict[str, Any]
+    height: int = 240
 
 
 def styles(solvers: list[str]) -> dict[str, tuple[str, str]]:
@@ -47,19 +71,32 @@ def styles(solvers: list[str]) -> dict[str, tuple[str, str]]:
 
 
 def anytime_panels(frame: pd.DataFrame, traces: Traces, looks: Styles) -> Iterator[Figure]:
-    """Draw a family: its median over all cells, then one panel an instance (the largest first)."""
+    """Draw a family: its quantiles over all cells, then one panel an instance (the largest first)."""
     names = frame.groupby("instance_key")["instance"].first()
     sizes = frame.groupby("instance_key")["variables"].first().astype("float64").fillna(0)
     keys = sizes.sort_values(ascending=False, kind="stable").index
     if len(keys) > 1:
         shown = f"; the {PANELS} largest follow" if len(keys) > PANELS else ""
-        yield _panel(
-            f"All {len(keys)} instances", f"median over instances and seeds{shown}", frame, traces, looks
-        )
+        yield _panel(f"All {len(keys)} instances", f"over instances and seeds{shown}", frame, traces, looks)
     for key in keys[:PANELS]:
         cells = frame[frame["instance_key"] == key]
         size = f"{sizes[key]:,.0f} variables" if sizes[key] else ""
         yield _panel(str(names[key]), size, cells, traces, looks)
+
+
+def distribution_panels(frame: pd.DataFrame, looks: Styles) -> Iterator[Figure]:
+    """Draw a family's targets reached over time, its performance profile and its average ranks."""
+    ecdf, profile = target_ecdf(frame), performance_profile(frame)
+    targets = ", ".join(f"{target:g}" for target in TARGETS.values())
+    if any(len(times) for times, _ in ecdf.values()):
+        note = f"share of pairs of a cell and a target (excess {targets}) by time"
+        yield _distribution("Targets reached", note, ecdf, looks, "seconds")
+    if any(len(ratios) for ratios, _ in profile.values()):
+        note = f"share of instances and budgets solved to excess {TARGETS[PAR_TARGET]:g} within a factor"
+        yield _distribution("Performance profile", note, profile, looks, "time / quickest solver's")
+    ranks = critical_difference(frame)
+    if ranks is not None:
+        yield _ranks(ranks, looks)
 
 
 def metric_panels(frame: pd.DataFrame, looks: Styles) -> Iterator[Figure]:
@@ -67,7 +104,7 @@ def metric_panels(frame: pd.DataFrame, looks: Styles) -> Iterator[Figure]:
     known = frame[frame["ranked"] & np.isfinite(frame["metric"]) & np.isfinite(frame["excess"])]
     for (network, metric), cells in known.groupby(["network", "metric_name"]):
         data = [
-            _points(name, part, looks[name])
+            _points(name, part.head(MARKS), looks[name])
             for name, part in sorted(cells.groupby("label"), key=lambda item: list(looks).index(item[0]))
         ]
         yield Figure(str(network) or "network", correlation(cells), data, _metric_layout(cells, str(metric)))
@@ -75,45 +112,118 @@ def metric_panels(frame: pd.DataFrame, looks: Styles) -> Iterator[Figure]:
 
 def correlation(cells: pd.DataFrame) -> str:
     """Say how the ranks of loss and metric drop agree: Spearman's ρ, the median over instances."""
-    values = []
-    for _, part in cells.groupby("instance_key"):
-        loss, drop = part["loss"].rank(), part["drop"].rank()
-        if loss.nunique() > 1 and drop.nunique() > 1:
-            values.append(loss.corr(drop))
-    if not values:
-        return "no rank correlation: too few different cells"
+    values = within(cells)["rho"]
+    if values.empty:
+        return "no rank correlation: too few different solutions"
     several = f", median of {len(values)} instances" if len(values) > 1 else ""
-    return f"rank correlation of loss and drop {np.median(values):+.2f}{several}"
+    return f"rank correlation of loss and drop {values.median():+.2f}{several}"
 
 
 def _panel(caption: str, note: str, frame: pd.DataFrame, traces: Traces, looks: Styles) -> Figure:
-    times = time_grid(frame, traces)
+    cells = frame[np.isfinite(frame["baseline_loss"])]
+    table = improvements(cells, traces)
+    times = time_grid(table)
+    curves = excess_curves(cells, table, times)
+    labels = cells["label"].to_numpy()
+    started = table.groupby(labels[table["row"]])["seconds"].agg(["min", "max"])
+    bands: list[dict[str, Any]] = []
     lines: list[dict[str, Any]] = []
-    for name in looks:
-        cells = frame[(frame["label"] == name) & np.isfinite(frame["baseline_loss"])]
-        if cells["ranked"].any():
-            lines += _curve(name, cells, traces, times, looks[name])
-    return Figure(caption, note, lines, _anytime_layout(times))
+    for name, look in looks.items():
+        if name in started.index:
+            first, last = started.loc[name]
+            start = max(int(np.searchsorted(times, first, side="right")) - 1, 0)
+            stop = max(int(np.searchsorted(times, last * (1 + 1e-9), side="right")), start + 1)
+            part = np.quantile(curves[labels == name][:, start:stop], QUANTILES, axis=0)
+            band, line = _curve(name, times[start:stop], np.clip(part, FLOOR, CEILING), look)
+            bands, lines = bands + band, lines + line
+    return Figure(caption, note, bands + lines, _anytime_layout(times))
 
 
 def _curve(
-    name: str, cells: pd.DataFrame, traces: Traces, times: "np.ndarray[Any, Any]", look: tuple[str, str]
-) -> list[dict[str, Any]]:
-    """A step line from the solver's first solution to its last end, and a dot there."""
-    firsts = [traces[cell][:, 0].min() for cell in cells["cell"] if len(traces.get(cell, ()))]
-    ends = cells.loc[cells["ranked"], "seconds"]
-    start = int(np.searchsorted(times, min([*firsts, *ends], default=times[0]), side="right"))
-    stop = int(np.searchsorted(times, ends.max() * (1 + 1e-9), side="right"))
-    part = slice(max(min(start, stop) - 1, 0), max(stop, 1))
-    y = np.clip(np.median(excess_curves(cells, traces, times[part]), axis=0), FLOOR, CEILING)
+    name: str, x: Floats, quantiles: Floats, look: tuple[str, str]
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The band between two step lines; the median's step line and a dot at its end."""
     colour, dash = look
-    common = {"name": escape(name), "hovertemplate": _HOVER_TIME, "showlegend": False, "type": "scatter"}
-    line = {"color": colour, "dash": dash, "shape": "hv", "width": 1.8}
-    x = times[part]
-    return [
-        common | {"x": _short(x), "y": _short(y), "mode": "lines", "line": line},
-        common | {"x": _short(x[-1:]), "y": _short(y[-1:]), "mode": "markers", "marker": _dot(colour)},
+    low, middle, high = quantiles
+    common = {"name": escape(name), "showlegend": False, "type": "scatter", "mode": "lines"}
+    edge = common | {"hoverinfo": "skip", "line": {"width": 0, "shape": "hv"}}
+    fill = {"fill": "tonexty", "fillcolor": _faint(colour)}
+    band = [edge | _steps(x, low), edge | _steps(x, high) | fill] if (high > low).any() else []
+    line = {
+        "line": {"color": colour, "dash": dash, "shape": "hv", "width": 1.8},
+        "hovertemplate": _HOVER_TIME,
+    }
+    dot = {"mode": "markers", "marker": {"color": colour, "size": 6}, "hovertemplate": _HOVER_TIME}
+    end = {"x": _short(x[-1:]), "y": _short(middle[-1:])}
+    return band, [common | line | _steps(x, middle), common | dot | end]
+
+
+def _faint(colour: str) -> str:
+    """The colour of a band: a #rrggbb one, mostly transparent."""
+    red, green, blue = (int(colour[place : place + 2], 16) for place in (1, 3, 5))
+    return f"rgba({red},{green},{blue},0.12)"
+
+
+def _steps(x: Floats, y: Floats) -> dict[str, Any]:
+    """The points at which a step line changes, and its ends."""
+    kept = np.append([True], y[1:] != y[:-1])
+    kept[-1] = True
+    return {"x": _short(x[kept]), "y": _short(y[kept])}
+
+
+def _distribution(caption: str, note: str, shares: Shares, looks: Styles, unit: str) -> Figure:
+    """Empirical distributions of the solvers as step lines over a logarithmic axis."""
+    found = np.concatenate([values for values, _ in shares.values()])
+    first = max(float(found.min()), FLOOR / 10)
+    grid = np.geomspace(first, min(max(float(found.max()), first * 10), first * WIDEST_RATIO * 100), 160)
+    lines = []
+    for name, (colour, dash) in looks.items():
+        if name in shares:
+            values, count = shares[name]
+            y = np.searchsorted(values, grid * (1 + 1e-9), side="right") / count
+            line = {"color": colour, "dash": dash, "shape": "hv", "width": 1.8}
+            common = {"name": escape(name), "showlegend": False, "type": "scatter", "mode": "lines"}
+            lines.append(common | {"line": line, "hovertemplate": _HOVER_SHARE} | _steps(grid, y))
+    axis = _log_axis(grid, unit)
+    y_axis = {"range": [-0.02, 1.02], "title": {"text": "share"}, "tickformat": "~g"}
+    return Figure(caption, note, lines, {"xaxis": axis, "yaxis": y_axis}, 270)
+
+
+def _ranks(found: CriticalDifference, looks: Styles) -> Figure:
+    """Average ranks as dots, a row a solver; bars join those that are not told apart."""
+    names, count = list(found.ranks), len(found.ranks)
+    rows = {name: count - place for place, name in enumerate(names)}
+    last = max(found.ranks.values())
+    dots = [
+        {"type": "scatter", "mode": "markers", "name": escape(name), "showlegend": False, "x": _short([rank]),
+         "y": [rows[name]], "marker": {"color": looks[name][0], "size": 9}, "hovertemplate": _HOVER_RANK}
+        for name, rank in found.ranks.items()
+    ]  # fmt: skip
+    bars = [
+        _bar(last + 0.35 + 0.25 * place, rows[clique[-1]] - 0.3, rows[clique[0]] + 0.3)
+        for place, clique in enumerate(found.cliques())
     ]
+    ticks = {"tickvals": list(rows.values()), "ticktext": [escape(_clipped(name)) for name in names]}
+    y = {"range": [0.3, count + 0.7], **ticks, "title": {"text": ""}}
+    x = {
+        "title": {"text": f"average rank over {found.matches} matches"},
+        "range": [0.8, last + 0.6 + 0.25 * len(bars)],
+    }
+    left = f"; without {len(found.left_out)} that missed a match" if found.left_out else ""
+    p = "< 0.001" if found.p < 0.001 else f"= {found.p:.3f}"
+    note = f"Friedman p {p}; bars join solvers within the critical difference {found.difference:.2f}{left}"
+    return Figure(
+        "Average ranks", note, dots, {"xaxis": x, "yaxis": y, "shapes": bars}, max(270, 70 + 21 * count)
+    )
+
+
+def _bar(x: float, low: float, high: float) -> dict[str, Any]:
+    """A vertical bar beside the rows it joins."""
+    return {"type": "line", "x0": x, "x1": x, "y0": low, "y1": high, "line": {"color": "#8c8c8c", "width": 4}}
+
+
+def _clipped(name: str) -> str:
+    return name if len(name) <= 26 else f"{name[:25]}…"
 
 
 def _points(name: str, cells: pd.DataFrame, look: tuple[str, str]) -> dict[str, Any]:
@@ -131,11 +241,13 @@ def _points(name: str, cells: pd.DataFrame, look: tuple[str, str]) -> dict[str, 
     }
 
 
-def _anytime_layout(times: "np.ndarray[Any, Any]") -> dict[str, Any]:
-    ends = [float(np.log10(times[0])), float(np.log10(times[-1])) + 0.06]
-    x = {"type": "log", "range": ends, "title": {"text": "seconds"}, "dtick": 1, "tickformat": "~g"}
-    rule = _rule(1.0)
-    return {"xaxis": x, "yaxis": _excess_axis(), "shapes": [rule]}
+def _anytime_layout(times: Floats) -> dict[str, Any]:
+    return {"xaxis": _log_axis(times, "seconds"), "yaxis": _excess_axis(), "shapes": [_rule(1.0)]}
+
+
+def _log_axis(grid: Floats, title: str) -> dict[str, Any]:
+    ends = [float(np.log10(grid[0])), float(np.log10(grid[-1])) + 0.06]
+    return {"type": "log", "range": ends, "title": {"text": title}, "dtick": 1, "tickformat": "~g"}
 
 
 def _metric_layout(cells: pd.DataFrame, metric: str) -> dict[str, Any]:
@@ -165,14 +277,12 @@ def _rule(y: float) -> dict[str, Any]:
     }
 
 
-def _dot(colour: str) -> dict[str, Any]:
-    return {"color": colour, "size": 6}
-
-
 def _short(values: Any) -> list[float]:
     """Four digits are more than a picture shows, and keep the page small."""
     return [float(f"{value:.4g}") for value in values]
 
 
 _HOVER_TIME = "%{y:.3g} after %{x:.3g} s<extra>%{fullData.name}</extra>"
+_HOVER_SHARE = "%{y:.0%} at %{x:.3g}<extra>%{fullData.name}</extra>"
+_HOVER_RANK = "%{x:.2f}<extra>%{fullData.name}</extra>"
 _HOVER_METRIC = "%{text}<br>excess %{x:.3g}, metric %{y:.4g}<extra>%{fullData.name}</extra>"

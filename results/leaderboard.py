@@ -8,9 +8,11 @@ import numpy as np
 import pandas as pd
 
 from . import scores
+from .anytime import Traces, cut, improvements, time_to_target, timed
 from .record import STATUSES
+from .references import References, load_references
 from .statistics import median_interval
-from .store import StoreError, load
+from .store import Store, StoreError
 
 COLUMNS = (
     "rank",
@@ -23,16 +25,44 @@ COLUMNS = (
     "cells",
     "seconds",
     "metric_drop",
+    "primal_integral",
+    *(f"ttt_{name}{end}" for name in scores.TARGETS for end in ("", "_low", "_high")),
+    "par10",
+    "feasible",
+    "failures",
+    "timing_grade",
+    "improves_reference",
+    "references",
     "imputed",
 )
 
 
 def leaderboard(
-    source: str | Path | pd.DataFrame, *, suite: str | None = None, family: str | None = None
+    source: str | Path | pd.DataFrame,
+    *,
+    suite: str | None = None,
+    family: str | None = None,
+    at_seconds: float | None = None,
+    traces: Traces | None = None,
+    references: References | None = None,
 ) -> pd.DataFrame:
     """Rank the solvers of a store, or of a table that `results.load` gave.
 
-    References come from the whole source, so narrowing to a suite or family changes no cell's score.
+    References come from the registry and the whole source, so narrowing to a suite or family changes no
+    cell's score.
+
+    Parameters
+    ----------
+    suite, family
+        Count these cells only.
+    at_seconds
+        Judge every cell as if that had been its budget (`anytime.cut`). Solvers whose schedule depends on the
+        budget, and whose budget was another, stand below the ranking; the column `cut` says so.
+    traces
+        Of the source's cells where it is a table (`Store.traces`); without them all that depends on the
+        course of a run is NaN. A store brings its own.
+    references
+        Registry of best known losses; the package's own unless given.
 
     Returns
     -------
@@ -47,25 +77,65 @@ def leaderboard(
     - `seconds`: shifted geometric mean over ranked cells
     - `metric_drop`: what the network's metric loses on average over ranked cells (NaN where these have
       different metrics)
+    - `primal_integral`: mean over cells
+    - `ttt_10`, `ttt_1`, `ttt_0.1`, each with `_low` and `_high`: median over instances and budgets of the
+      seconds to 10 %, 1 %, 0.1 % of the way from reference to baseline and of their interval's ends; where
+      `ttt` is infinite, `_low` is a lower bound
+    - `par10`: mean seconds to the 1 % target, ten budgets where it was missed
+    - `feasible`: share of the solutions that keep the constraints; `failures`: cells that failed
+    - `timing_grade`: share of cells measured beside no other work
+    - `improves_reference`: cells better than the registry; `references`: the registry's version
     - `imputed`: cells scored as the baseline
     - a count for each status that occurs
+    - `cut`, with `at_seconds`: empty, or why the solver is not ranked
 
     Ranks: solvers are sorted by excess (then wins, then name). The first leads a group. Whoever follows
     joins the leader's group as long as the two intervals overlap; the first whose does not leads the next
     group. A group's rank is the place of its leader, so after three that share rank 1 comes rank 4.
     A missing interval is the median alone.
     """
-    frame = score(source)
+    frame, traces = read(source, traces)
+    references = references or load_references()
+    frame = timed(score(frame, references=references), traces)
     frame = frame[_matches(frame, suite=suite, family=family)]
+    if at_seconds is None:
+        return board(frame, references)
+    return _cut_board(frame, traces, references, at_seconds)
+
+
+def board(frame: pd.DataFrame, references: References) -> pd.DataFrame:
+    """Make the leaderboard of a table that has been scored and timed."""
     if frame.empty:
         return pd.DataFrame(columns=list(COLUMNS))
     board = pd.DataFrame([_row(label, cells) for label, cells in frame.groupby("label", sort=True)])
     board["wins"] = board["solver"].map(scores.wins(frame, frame["label"])).astype(int)
+    board["references"] = references.version
+    board = board.merge(_times_to_targets(frame), left_on="solver", right_index=True)
     board = board.sort_values(["excess", "wins", "solver"], ascending=[True, False, True], ignore_index=True)
     board["rank"] = _shared_ranks(board)
     counts = pd.crosstab(frame["label"], frame["status"])
     counts = counts[[name for name in STATUSES if name in counts]].astype(int)
     return board[list(COLUMNS)].merge(counts, left_on="solver", right_index=True)
+
+
+def _cut_board(
+    frame: pd.DataFrame, traces: Traces | None, references: References, seconds: float
+) -> pd.DataFrame:
+    """Rank those that may be cut, and name the others below them."""
+    if traces is None:
+        raise StoreError("cutting the budget needs the traces; give the store's path, or its traces too")
+    if not seconds > 0:
+        raise StoreError(f"at_seconds must be positive, got {seconds:g}; give the budget to judge at")
+    shorter = cut(frame, improvements(frame, traces), seconds)
+    kept = shorter[shorter["cut"] == ""]
+    kept = kept.assign(excess=scores.excess(kept))
+    ranked = board(timed(kept, traces), references).assign(cut="")
+    others = shorter[~shorter["label"].isin(kept["label"])]
+    marked = others.groupby("label")["cut"].max().rename_axis("solver").reset_index()
+    if marked.empty:
+        return ranked
+    whole = [name for name in ranked if name in ("rank", *_COUNTED, *STATUSES)]
+    return pd.concat([ranked.astype(dict.fromkeys(whole, "Int64")), marked], ignore_index=True)
 
 
 def by_parameter(
@@ -105,15 +175,32 @@ def by_parameter(
     )
 
 
-def score(source: str | Path | pd.DataFrame) -> pd.DataFrame:
-    """Read the table and add each cell's `ranked`, `excess`, `drop` and its solver's `label`."""
-    frame = source if isinstance(source, pd.DataFrame) else load(source)
-    return frame.assign(
+def read(
+    source: str | Path | pd.DataFrame, traces: Traces | None = None
+) -> tuple[pd.DataFrame, Traces | None]:
+    """Give the table and the traces of a store; a table is taken as it is."""
+    if isinstance(source, pd.DataFrame):
+        return source, traces
+    with Store(source) as store:
+        return store.frame(), store.traces()
+
+
+def score(source: str | Path | pd.DataFrame, *, references: References | None = None) -> pd.DataFrame:
+    """Read the table and add each cell's scores and its solver's `label`.
+
+    The scores are `ranked`, `reference` (of its instance, registry included), `excess`, `drop` and
+    `improves` (whether it is better than the registry).
+    """
+    frame = source if isinstance(source, pd.DataFrame) else read(source)[0]
+    registry = (references or load_references()).losses
+    frame = frame.assign(
         ranked=scores.ranked(frame),
-        excess=scores.excess(frame),
+        reference=scores.reference(frame, registry),
+        improves=scores.improves(frame, registry),
         drop=scores.metric_drop(frame),
         label=labels(frame),
     )
+    return frame.assign(excess=scores.excess(frame))
 
 
 def labels(frame: pd.DataFrame) -> "pd.Series[str]":
@@ -143,6 +230,7 @@ def _labels_of_settings(solver: str, texts: list[str]) -> list[str]:
 def _row(label: str, cells: pd.DataFrame) -> dict[str, Any]:
     ranked = cells[cells["ranked"]]
     low, high = median_interval(cells["excess"], cells["instance_key"])
+    broken = int((cells["status"] == "INFEASIBLE").sum())
     return {
         "solver": label,
         "excess": cells["excess"].median(),
@@ -152,8 +240,27 @@ def _row(label: str, cells: pd.DataFrame) -> dict[str, Any]:
         "cells": len(cells),
         "seconds": scores.shifted_geometric_mean(ranked["seconds"]),
         "metric_drop": ranked["drop"].mean() if ranked["metric_name"].nunique() == 1 else np.nan,
+        "primal_integral": cells["primal_integral"].mean(),
+        "par10": cells["penalised_seconds"].mean(),
+        "feasible": len(ranked) / (len(ranked) + broken) if len(ranked) + broken else np.nan,
+        "failures": int(cells["status"].isin(scores.FAILURES).sum()),
+        "timing_grade": float(cells["timing_grade"].astype(float).mean()),
+        "improves_reference": int(cells["improves"].sum()),
         "imputed": len(cells) - len(ranked),
     }
+
+
+_COUNTED = ("wins", "instances", "cells", "failures", "improves_reference", "references", "imputed")
+
+
+def _times_to_targets(frame: pd.DataFrame) -> pd.DataFrame:
+    """By label: the median over instances and budgets of each time to target and of its interval's ends."""
+    medians: dict[str, Any] = {}
+    for name in scores.TARGETS:
+        times = time_to_target(frame, frame[f"hit_{name}"]).groupby(level="label").median()
+        ends = {"ttt": f"ttt_{name}", "low": f"ttt_{name}_low", "high": f"ttt_{name}_high"}
+        medians |= {ends[end]: times[end] for end in times}
+    return pd.DataFrame(medians).reindex(frame["label"].unique())
 
 
 _SETTING_COLUMNS = (

@@ -33,7 +33,10 @@ dl div.wide { grid-column: 1 / -1; }
 dt { color: var(--soft); font-size: .78rem; letter-spacing: .02em; }
 dd { margin: 0; overflow-wrap: anywhere; font-variant-numeric: tabular-nums; }
 .scroll { overflow-x: auto; margin: .6rem 0; }
-table { border-collapse: collapse; width: 100%; font-size: .88rem; font-variant-numeric: tabular-nums; }
+table { border-collapse: collapse; width: 100%; font-size: .86rem; font-variant-numeric: tabular-nums; }
+.board table { font-size: .82rem; }
+.board td, .board th button { padding-left: .38rem; padding-right: .38rem; }
+.wider { display: none; }
 th, td { padding: .36rem .6rem; text-align: right; white-space: nowrap;
   border-bottom: 1px solid var(--line); }
 thead th { border-bottom: 1.5px solid var(--ink); vertical-align: bottom; font-weight: 600; padding: 0; }
@@ -43,17 +46,30 @@ th[aria-sort=ascending] button::after { content: " ↑"; }
 th[aria-sort=descending] button::after { content: " ↓"; }
 .text { text-align: left; }
 td.text { white-space: normal; overflow-wrap: anywhere; min-width: 7.5em; }
-td.name { min-width: 11.5em; font-weight: 550; }
-td.small { color: var(--soft); font-size: .92em; }
+td.name { min-width: 9.5em; font-weight: 550; }
+td small { display: block; color: var(--soft); font-size: .82em; font-weight: 400; line-height: 1.25; }
+td.bound { color: var(--soft); }
 td.message { font: .8rem/1.45 ui-monospace, "SF Mono", Menlo, Consolas, monospace; min-width: 20em; }
 tbody tr:hover { background: var(--tint); }
-.strip { position: relative; display: inline-block; width: 120px; height: 12px; vertical-align: -1px;
+.strip { position: relative; display: inline-block; width: 84px; height: 12px; vertical-align: -1px;
   border-left: 1px solid var(--line); }
 .strip::after { content: ""; position: absolute; left: var(--one); top: -5px; bottom: -5px; border-left:
   1px dotted var(--soft); }
 .strip i { position: absolute; top: 5px; height: 2px; background: var(--accent); opacity: .55; }
 .strip b { position: absolute; top: 2px; width: 8px; height: 8px; margin-left: -4px; border-radius: 50%;
   background: var(--accent); }
+.filters { display: flex; flex-wrap: wrap; gap: .4rem 1.2rem; margin: .8rem 0 .2rem; font-size: .88rem;
+  color: var(--soft); }
+.filters select, .filters input { font: inherit; color: var(--ink); background: var(--paper);
+  padding: .1rem .4rem; border: 1px solid var(--line); border-radius: 5px; max-width: 16rem; }
+.downloads { font-size: .88rem; }
+.download { margin-right: .9rem; }
+.narrow table { width: auto; }
+details { border-bottom: 1px solid var(--line); padding: .35rem 0; }
+details[open] { padding-bottom: 1.2rem; }
+summary { cursor: pointer; overflow-wrap: anywhere; }
+summary b { font-weight: 550; }
+summary small { color: var(--soft); margin-left: .5em; }
 .legend { display: flex; flex-wrap: wrap; gap: .25rem .4rem; margin: .5rem 0 .8rem; }
 .legend button { font: inherit; font-size: .84rem; color: inherit; background: none; cursor: pointer;
   border: 1px solid var(--line); border-radius: 5px; padding: .1rem .5rem; display: flex; align-items: center;
@@ -65,17 +81,19 @@ figure { margin: 0; min-width: 0; }
 figcaption { font-weight: 600; font-size: .92rem; line-height: 1.35; overflow-wrap: anywhere; }
 figcaption small { display: block; font-weight: 400; }
 .plot { height: 240px; }
-@media (max-width: 1000px) { table { font-size: .78rem; } td.small { min-width: 6em; }
+@media (max-width: 1000px) { table, .board table { font-size: .74rem; }
+  .board td, .board th button { padding-left: .26rem; padding-right: .26rem; }
+  .board .minor { display: none; } .wider { display: block; }
   th button, th, td { padding-left: .35rem; padding-right: .35rem; }
-  .strip { width: 56px; } td.name { min-width: 9em; } }
+  .board td.name { min-width: 7.5em; } }
 @media print { body { max-width: none; padding: 0; } figure, tr { break-inside: avoid; }
-  nav, .legend button[aria-pressed=false] { display: none; } }
+  nav, .filters, .downloads, .legend button[aria-pressed=false] { display: none; } }
 """
 
 SCRIPT = """
 'use strict';
 for (const button of document.querySelectorAll('th button')) button.addEventListener('click', () => {
-  const head = button.closest('th'), body = head.closest('table').tBodies[0];
+  const head = button.closest('th'), bodies = head.closest('table').tBodies;
   const up = head.getAttribute('aria-sort') !== 'ascending';
   const value = row => row.cells[head.cellIndex].dataset.value ?? row.cells[head.cellIndex].textContent;
   const compare = (a, b) => {
@@ -85,7 +103,27 @@ for (const button of document.querySelectorAll('th button')) button.addEventList
   };
   for (const other of head.parentNode.cells) other.removeAttribute('aria-sort');
   head.setAttribute('aria-sort', up ? 'ascending' : 'descending');
-  body.append(...[...body.rows].sort(compare));
+  for (const body of bodies) body.append(...[...body.rows].sort(compare));
+});
+
+for (const control of document.querySelectorAll('[data-filter]')) control.addEventListener('input', () => {
+  const scope = control.closest('.board, section');
+  const chosen = name => scope.querySelector(`[data-filter=${name}]`)?.value ?? '';
+  const holds = (element, name) => element.textContent.toLowerCase().includes(chosen(name).toLowerCase());
+  for (const entry of scope.querySelectorAll(':scope > details'))
+    entry.hidden = !holds(entry.querySelector('summary'), 'instance');
+  for (const body of scope.querySelectorAll('tbody[data-family]')) {
+    body.hidden = body.dataset.family !== chosen('family') || body.dataset.budget !== chosen('budget');
+    for (const row of body.rows) row.hidden = !holds(row.cells[1], 'solver');
+  }
+});
+
+// Browsers refuse to save long data addresses, so a click turns one into an object first.
+for (const link of document.querySelectorAll('a.download')) link.addEventListener('click', () => {
+  if (!link.href.startsWith('data:')) return;
+  const [head, body] = link.href.split(',');
+  const bytes = Uint8Array.from(atob(body), letter => letter.charCodeAt(0));
+  link.href = URL.createObjectURL(new Blob([bytes], {type: head.slice(5).split(';')[0]}));
 });
 
 const figures = JSON.parse(document.getElementById('figures').textContent);

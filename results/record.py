@@ -8,7 +8,7 @@ import base64
 import binascii
 import json
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from numbers import Integral, Real
 from reprlib import repr as short
@@ -40,14 +40,14 @@ class RecordError(ValueError):
     """A record, or the bits in it, cannot be what it claims to be. The message is one line."""
 
 
-class _Plain:
+class Plain:
     """Strict construction and JSON for a frozen dataclass of plain data."""
 
     def __post_init__(self) -> None:
-        # field.type is a type, not its text, as long as this file does not postpone its annotations
-        for field in fields(self):  # type: ignore[arg-type]  # every subclass is a dataclass
-            where = f"{type(self).__name__}.{field.name}"
-            object.__setattr__(self, field.name, _read(field.type, getattr(self, field.name), where))
+        # one.type is a type, not its text, as long as this file does not postpone its annotations
+        for one in fields(self):  # type: ignore[arg-type]  # every subclass is a dataclass
+            where = f"{type(self).__name__}.{one.name}"
+            object.__setattr__(self, one.name, _read(one.type, getattr(self, one.name), where))
 
     def to_json(self) -> str:
         """One line of strict JSON: bytes in base64, non-finite floats as the texts nan, inf and -inf."""
@@ -65,7 +65,7 @@ class _Plain:
 
 
 @dataclass(frozen=True)
-class Stage(_Plain):
+class Stage(Plain):
     """One solved instance inside a cell: a layer of a network, or the only one.
 
     Parameters
@@ -89,7 +89,7 @@ class Stage(_Plain):
 
 
 @dataclass(frozen=True)
-class Record(_Plain):
+class Record(Plain):
     """One finished cell (instance × solver × parameters × seed × budget), success or failure alike.
 
     Parameters
@@ -109,6 +109,10 @@ class Record(_Plain):
     adapter : how the instance was turned into a shape the solver accepts; empty when it was not.
     peak_bytes : peak resident memory of the cell's process.
     trace : (seconds, loss) of every improvement.
+    timing_grade : whether nothing else ran beside it, so that its seconds may be compared.
+    anytime : whether the solver's path does not depend on the budget, so that its trace may be cut.
+    counts : machine-independent work by name (evaluations, restarts, flips, nodes).
+    limits : how its caps were enforced, such as {"memory": "rss-watchdog 4 GiB"}.
     """
 
     cell: str
@@ -142,6 +146,10 @@ class Record(_Plain):
     versions: dict[str, str]
     stages: tuple[Stage, ...]
     trace: tuple[tuple[float, float], ...]
+    timing_grade: bool = True
+    anytime: bool = True
+    counts: dict[str, int] = field(default_factory=dict)
+    limits: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -152,7 +160,7 @@ class Record(_Plain):
 
 
 @dataclass(frozen=True)
-class InstanceInfo(_Plain):
+class InstanceInfo(Plain):
     """What a reader of records must know of an instance: its names, size, and the baseline's score.
 
     Parameters
@@ -196,7 +204,7 @@ def _read(kind: Any, value: Any, where: str) -> Any:
         return _read_tuple(inner, value, where)
     if origin is dict:
         return _read_dict(inner[1], value, where)
-    if isinstance(kind, type) and issubclass(kind, _Plain):
+    if isinstance(kind, type) and issubclass(kind, Plain):
         return value if isinstance(value, kind) else _read_object(kind, value, where)
     return _SCALARS[kind](value, where)
 
@@ -217,7 +225,7 @@ def _read_dict(kind: Any, value: Any, where: str) -> dict[str, Any]:
 
 
 def _read_object(kind: type[_T], value: Any, where: str) -> _T:
-    names = {field.name for field in fields(kind)}  # type: ignore[arg-type]  # only dataclasses come here
+    names = {one.name for one in fields(kind)}  # type: ignore[arg-type]  # only dataclasses come here
     if not isinstance(value, dict):
         raise _wrong("an object", value, where)
     if value.keys() != names:
@@ -286,8 +294,8 @@ def _read_any(value: Any, where: str) -> Any:
 
 def _plain(value: Any) -> Any:
     """What `json` writes for a checked value."""
-    if isinstance(value, _Plain):
-        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}  # type: ignore[arg-type]
+    if isinstance(value, Plain):
+        return {one.name: _plain(getattr(value, one.name)) for one in fields(value)}  # type: ignore[arg-type]
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
     if isinstance(value, bytes):

@@ -5,6 +5,8 @@ a practitioner gets without a solver. Losses may be negative; nothing here divid
 Every function takes the table that `results.load` gives.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
@@ -15,21 +17,51 @@ TIE = 1e-9
 """Losses closer than this, relative to the larger of best loss and baseline, are the same loss:
 we recompute losses in float64, where another order of the sums moves the last few of 15 digits."""
 
+SMALLEST_GAIN = 1e-200
+"""A baseline nearer than this to the reference gives no scale to divide by."""
+
 FEASIBLE = 1e-9
 """Largest violation that counts as none; sums of real costs are not exact."""
 
+FAILURES = ("TIMEOUT", "MEMORY", "CRASHED", "FAILED", "LIED")
+"""Endings that are the solver's fault; a SKIPPED cell is none, an INFEASIBLE one is counted apart."""
+
 IMPUTED_EXCESS = 1.0
 """What a cell without a feasible, honest loss scores: the user would fall back on the baseline."""
+
+CAP = 1.0
+"""Excess above this counts as this in the primal integral: the user has the baseline anyway."""
+
+TARGETS = {"10": 0.1, "1": 0.01, "0.1": 0.001}
+"""Excess to be reached, by its name in per cent of the way from the reference to the baseline. They are the
+same for all solvers; a solver's own best is never its target, which would reward giving up early."""
+
+CONFIDENCE = 0.99
+"""Probability with which repeated runs must reach the target within the time to target."""
 
 SHIFT_SECONDS = 0.1
 """Shift of the geometric mean of times. Budgets run from a tenth of a second to minutes; below the shift
 a difference is process noise and hardly moves the mean."""
 
+PAR_FACTOR = 10.0
+PAR_TARGET = "1"
+"""A cell that misses this target is charged PAR_FACTOR times its budget (PAR10)."""
+
+ALPHA = 0.05
+"""Level of the tests and intervals that compare two stores, after Holm's correction over all rows."""
+
+STEPS = {"quality": 0.001, "time": 1.1, "counts": 1.01}
+"""Smallest change worth a verdict: a difference of excess; a ratio of times; a ratio of counts."""
+
+JUMPS = {"quality": 0.05, "time": 1.5, "counts": 1.1}
+"""A change this large is a verdict without a test, however few the pairs, if no pair contradicts it."""
+
 POLICY = (
     "A cell is one solver run on one instance with one seed and one budget. It is ranked if it ended as "
     f"{', '.join(RANKED)} with a finite loss and no violated constraint (at most {FEASIBLE:g}). Losses are "
     "recomputed from the returned bits; a solver's own claim is only checked.",
-    "The reference of an instance is the lowest ranked loss in the whole store, common to all solvers. "
+    "The reference of an instance is the lower of the best known loss in the registry and the lowest ranked "
+    "loss in the whole store, common to all solvers. "
     "Normalised excess is (loss - reference) / (baseline - reference): 0 is the best known, 1 is the "
     "baseline (round to nearest, greedy Taylor), above 1 is worse than not solving at all.",
     f"Every other cell is imputed at {IMPUTED_EXCESS:g}, because its user would fall back on the baseline, "
@@ -38,9 +70,31 @@ POLICY = (
     "A solver's score is the median excess over its cells, with a 95 % bootstrap interval that resamples "
     "instances and then seeds within them. Solvers whose interval overlaps that of their group's leader "
     "share a rank. A win is the lowest median loss of an instance and budget; ties all win.",
+    "The primal integral is the mean over the budget of the excess reached so far, at most "
+    f"{CAP:g}, and {CAP:g} before the first solution. It is averaged over cells.",
+    f"Targets are an excess of {', '.join(f'{value:g}' for value in TARGETS.values())}, for all solvers "
+    f"alike. The time to target is t ln(1 - {CONFIDENCE:g}) / ln(1 - p), at least t: on one instance and "
+    "budget, p is the share of runs (one a seed) that reach the target and t the time after which all of "
+    "those had, since choosing a luckier cut-off afterwards would flatter. Its interval is Jeffreys' 95 % "
+    "interval of p at the same t, so a single run has a wide one. Where no run reaches the target, t is the "
+    "budget and the upper end of p gives a lower bound, shown as > x. A board gives the median over "
+    "instances and budgets of the time and of both ends.",
+    f"PAR{PAR_FACTOR:g} is the mean time to an excess of {TARGETS[PAR_TARGET]:g}, a cell that misses it "
+    f"being charged {PAR_FACTOR:g} budgets. A cell without a budget is charged the longest run of its "
+    "instance without one.",
     "Times are the solver's own clock over ranked cells, as a geometric mean shifted by "
-    f"{SHIFT_SECONDS:g} s. The metric's drop is its distance from the uncompressed network in the harmful "
+    f"{SHIFT_SECONDS:g} s. Times of cells that ran beside other work are marked. "
+    "The metric's drop is its distance from the uncompressed network in the harmful "
     "direction, averaged over ranked cells that share one metric.",
+    "A shorter budget may be read off afterwards only for solvers whose path does not depend on the budget. "
+    "The others keep out of such a ranking and are marked.",
+    "Two stores are compared in pairs of equal instance, solver, parameters, seed and budget. Quality is the "
+    f"difference of excess (of note from {STEPS['quality']:g}), time the ratio of seconds between cells "
+    f"measured alone on the same machine (from {STEPS['time']:g}), counts the ratio of machine-independent "
+    f"work of cells that ended by themselves (from {STEPS['counts']:g}). A row is worse or better if a "
+    f"paired Wilcoxon test, after Holm's correction over all rows, passes at {ALPHA:g} and the bootstrap "
+    "interval excludes no change; or if no pair contradicts a change of at least "
+    f"{JUMPS['quality']:g}, a factor {JUMPS['time']:g}, a factor {JUMPS['counts']:g}.",
 )
 """The policy in words, a paragraph an entry, as reports print it."""
 
@@ -51,10 +105,31 @@ def ranked(frame: pd.DataFrame) -> "pd.Series[bool]":
     return frame["status"].isin(RANKED) & feasible & np.isfinite(frame["loss"])
 
 
-def reference(frame: pd.DataFrame) -> "pd.Series[float]":
-    """Give the lowest ranked loss of each row's instance; NaN where no cell of it is ranked."""
+def reference(frame: pd.DataFrame, registry: Mapping[str, float] | None = None) -> "pd.Series[float]":
+    """Give the best known loss of each row's instance; NaN where none is.
+
+    It is the lowest ranked loss of the table, or the registry's (a loss by instance key) where that is lower.
+    """
     losses = frame["loss"].where(ranked(frame))
-    return losses.groupby(frame["instance_key"]).transform("min")
+    best = losses.groupby(frame["instance_key"]).transform("min")
+    return np.fmin(best, registered(frame, registry or {}))
+
+
+def registered(frame: pd.DataFrame, registry: Mapping[str, float]) -> "pd.Series[float]":
+    """Give the registry's loss of each row's instance; NaN where it has none."""
+    return frame["instance_key"].map(dict(registry)).astype("float64")
+
+
+def improves(frame: pd.DataFrame, registry: Mapping[str, float]) -> "pd.Series[bool]":
+    """Which ranked cells lie below the registry's best known loss, by more than a tie."""
+    known = registered(frame, registry)
+    return ranked(frame) & (frame["loss"] < known - tie(known, frame["baseline_loss"]))
+
+
+def tie(reference: ArrayLike, baseline: ArrayLike) -> NDArray[np.float64]:
+    """How far two losses of an instance may lie apart and still be the same; NaN baselines count as 0."""
+    known, base = np.asarray(reference, dtype=np.float64), np.asarray(baseline, dtype=np.float64)
+    return np.asarray(TIE * np.fmax(np.abs(known), np.abs(base)))
 
 
 def normalised_excess(loss: ArrayLike, reference: ArrayLike, baseline: ArrayLike) -> NDArray[np.float64]:
@@ -70,13 +145,13 @@ def normalised_excess(loss: ArrayLike, reference: ArrayLike, baseline: ArrayLike
         Of any shapes that broadcast; a NaN in one gives NaN.
     """
     loss, reference, baseline = (np.asarray(x, dtype=np.float64) for x in (loss, reference, baseline))
-    scale = np.maximum(np.abs(reference), np.abs(baseline))
+    same = np.maximum(TIE * np.maximum(np.abs(reference), np.abs(baseline)), SMALLEST_GAIN)
     gain = baseline - reference
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         excess = (loss - reference) / gain
         behind = loss - baseline
-        flat = np.where(behind <= TIE * scale, 0.0, 1.0 + behind / (behind + np.abs(baseline)))
-    result = np.where(gain > TIE * scale, excess, flat)
+        flat = np.where(behind <= same, 0.0, 1.0 + behind / (behind + np.abs(baseline)))
+    result = np.where(gain > same, excess, flat)
     return np.where(np.isnan(loss + reference + baseline), np.nan, result)
 
 
@@ -84,10 +159,19 @@ def excess(frame: pd.DataFrame) -> "pd.Series[float]":
     """Give each cell's normalised excess; cells that are not ranked are imputed at the baseline's.
 
     A ranked loss worse than the baseline keeps its excess above 1. NaN where the instance has no baseline.
+    A column `reference` is used where the table has one.
     """
-    scored = normalised_excess(frame["loss"], reference(frame), frame["baseline_loss"])
+    best = frame["reference"] if "reference" in frame else reference(frame)
+    scored = normalised_excess(frame["loss"], best, frame["baseline_loss"])
     has_baseline = np.isfinite(frame["baseline_loss"])
     return pd.Series(scored, frame.index).where(ranked(frame), IMPUTED_EXCESS).where(has_baseline)
+
+
+def cutoff(frame: pd.DataFrame) -> "pd.Series[float]":
+    """Seconds over which each cell is judged: its budget, or the longest run of its instance without one."""
+    free = frame["seconds"].where(frame["budget_seconds"].isna())
+    longest = free.groupby(frame["instance_key"]).transform("max")
+    return frame["budget_seconds"].fillna(longest)
 
 
 def metric_drop(frame: pd.DataFrame) -> "pd.Series[float]":

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from .record import InstanceInfo, Record, canonical
 
 APPLICATION_ID = 0x51554250  # "QUBP": how a store is told from any other SQLite file
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 WAIT_SECONDS = 30.0  # for another process's commit
 
 _SCHEMA = f"""
@@ -39,7 +39,8 @@ CREATE TABLE cell (
     restarts INTEGER, threads INTEGER NOT NULL, status TEXT NOT NULL, message TEXT NOT NULL,
     loss REAL, energy REAL, violation REAL, bound REAL, metric REAL, metric_name TEXT NOT NULL,
     seconds REAL, wall_seconds REAL, finished_at TEXT NOT NULL, "commit" TEXT NOT NULL,
-    machine TEXT NOT NULL, adapter TEXT NOT NULL, peak_bytes INTEGER, versions TEXT NOT NULL
+    machine TEXT NOT NULL, adapter TEXT NOT NULL, peak_bytes INTEGER, versions TEXT NOT NULL,
+    timing_grade INTEGER NOT NULL, anytime INTEGER NOT NULL, counts TEXT NOT NULL, limits TEXT NOT NULL
 ) STRICT;
 CREATE TABLE stage (
     cell INTEGER NOT NULL REFERENCES cell (id) ON DELETE CASCADE, position INTEGER NOT NULL,
@@ -56,7 +57,8 @@ PRAGMA user_version = {SCHEMA_VERSION};
 _CELL = tuple(field.name for field in fields(Record) if field.name not in ("stages", "trace"))
 _INSTANCE = tuple(field.name for field in fields(InstanceInfo))
 _STAGE = ("variables", "loss", "violation", "bits", "shape")
-_JSON = {"parameters", "versions", "stage_variables", "stage_losses", "shape"}
+_JSON = {"parameters", "versions", "counts", "limits", "stage_variables", "stage_losses", "shape"}
+_FLAGS = ("timing_grade", "anytime", "higher_is_better")
 
 _LOADED = tuple(name for name in _CELL if name != "versions")
 _JOINED = {
@@ -140,12 +142,15 @@ class Store:
 
         SQLite has no NaN: a loss that was NaN comes back as None.
         """
-        names = ("id", *_CELL)
-        for row in self._rows(f"SELECT {_columns(names)} FROM cell ORDER BY id"):  # noqa: S608  # our names
-            stages = tuple(self._stages(row[0]))
-            points = self._rows("SELECT points FROM trace WHERE cell = ?", row[0])
-            trace = [point for (packed,) in points for point in _unpack_trace(packed).tolist()]
-            yield self._build(Record, _CELL, row[1:], stages=stages, trace=trace)
+        for row in self._rows(f"SELECT {_columns(('id', *_CELL))} FROM cell ORDER BY id"):  # noqa: S608  # our names
+            yield self._record(row)
+
+    def record(self, cell: str) -> Record:
+        """The record of one cell; StoreError when the store has none of that key."""
+        query = f"SELECT {_columns(('id', *_CELL))} FROM cell WHERE cell = ?"  # noqa: S608  # our names
+        for row in self._rows(query, cell):
+            return self._record(row)
+        raise StoreError(f"{self.path} must hold the cell {cell!r}; `load` lists those it holds")
 
     def traces(self) -> dict[str, NDArray[np.float64]]:
         """The (k, 2) seconds and losses of every cell that has a trace, by cell key."""
@@ -165,11 +170,18 @@ class Store:
         kinds: dict[str, str] = dict.fromkeys(_WHOLE, "Int64")
         kinds |= dict.fromkeys((*_REAL, *_REAL_OF_INSTANCE), "float64")
         try:
-            return frame.astype({**kinds, "higher_is_better": "boolean"})
+            return frame.astype({**kinds, **dict.fromkeys(_FLAGS, "boolean")})
         except (TypeError, ValueError) as error:
             raise StoreError(
                 f"{self.path} must hold numbers where numbers belong; it was altered: {error}"
             ) from None
+
+    def _record(self, row: tuple[Any, ...]) -> Record:
+        stages = tuple(self._stages(row[0]))
+        points = self._rows("SELECT points FROM trace WHERE cell = ?", row[0])
+        trace = [point for (packed,) in points for point in _unpack_trace(packed).tolist()]
+        record: Record = self._build(Record, _CELL, row[1:], stages=stages, trace=trace)
+        return record
 
     def _stages(self, row: int) -> Iterator[dict[str, Any]]:
         query = f"SELECT {', '.join(_STAGE)} FROM stage WHERE cell = ? ORDER BY position"  # noqa: S608  # our names
@@ -202,7 +214,8 @@ class Store:
 def load(path: str | Path) -> pd.DataFrame:
     """Read a store as a table: one row a cell, in the order they finished.
 
-    Columns: every field of a record but its bits, trace and versions (`parameters` as canonical JSON),
+    Columns: every field of a record but its bits, trace and versions (`parameters`, `counts` and `limits`
+    as canonical JSON),
     then the instance's `problem_parameters`, `variables`, `baseline_loss`, `baseline_metric`,
     `float_metric` and `higher_is_better`. Absent numbers are NaN.
     """
@@ -280,7 +293,8 @@ def _must_be_ours(db: sqlite3.Connection, path: Path) -> None:
     version = db.execute("PRAGMA user_version").fetchone()[0]
     if version != SCHEMA_VERSION:
         raise StoreError(
-            f"{path} must have schema {SCHEMA_VERSION}, got {version}; use the qubopress it was made by"
+            f"{path} must have schema {SCHEMA_VERSION}, got {version}; "
+            "run its suites again into a new file, or read it with the qubopress it was made by"
         )
 
 
@@ -375,7 +389,7 @@ def _value(name: str, value: Any) -> Any:
     """A column's value as its field holds it."""
     if name in _JSON:
         return json.loads(value)
-    if name == "higher_is_better":
+    if name in _FLAGS:
         return bool(value)
     if name == "baseline_loss" and value is None:
         return math.nan  # SQLite keeps a NaN as NULL

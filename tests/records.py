@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from qubopress.results import InstanceInfo, Record, Stage, Store, pack
 
 HOSTILE = '</script><script>alert("x")</script>&<b>%{x}'
@@ -98,16 +101,51 @@ SOLVERS: dict[str, tuple[dict[str, Any], float, float, float]] = {
 }
 
 
-def make_benchmark(path: Path, *, seeds: int = 3, hostile: bool = False) -> Path:
+def make_benchmark(
+    path: Path, *, seeds: int = 3, hostile: bool = False, budgets: tuple[float, ...] = (10.0,)
+) -> Path:
     """Three families × eleven solver settings × seeds with falling traces and every kind of failure."""
     rng = np.random.default_rng(7)
     with Store(path, write=True) as store:
         for info in _instances(hostile):
             store.add_instance(info)
             for solver, behaviour in SOLVERS.items():
-                for seed in range(seeds):
-                    store.add(_cell(info, solver.strip(), behaviour, seed, rng, hostile))
+                for budget in budgets:
+                    for seed in range(seeds):
+                        store.add(_cell(info, solver.strip(), behaviour, seed, rng, hostile, budget))
     return path
+
+
+def multiply(path: Path, times: int, *, instances: int = 20) -> Path:
+    """Repeat every cell of a store with other seeds, over that many copies of each of its instances.
+
+    Traces and solutions come along; losses differ a little from copy to copy.
+    """
+    with closing(sqlite3.connect(path)) as db, db:
+        columns = {
+            table: [row[1] for row in db.execute(f"PRAGMA table_info({table})")]
+            for table in ("instance", "cell", "stage", "trace")
+        }
+        db.execute("CREATE TEMP TABLE n(i)")
+        db.executemany("INSERT INTO n VALUES (?)", [(i,) for i in range(1, times)])
+        place = {"id": "id + 1000000 * i", "cell": "cell || '#' || i", "seed": "i"}
+        place |= {
+            "instance_key": f"instance_key || '#' || (i % {instances})",
+            "loss": "loss * (1 + 1e-4 * (i % 7))",
+        }
+        place |= {"instance": f"instance || ' ' || (i % {instances})"}
+        _copy(db, "cell", columns["cell"], place)
+        for table in ("stage", "trace"):
+            _copy(db, table, columns[table], {"cell": "cell + 1000000 * i"})
+        names = {"key": f"key || '#' || (i % {instances})", "name": f"name || ' ' || (i % {instances})"}
+        _copy(db, "instance", columns["instance"], names)
+    return path
+
+
+def _copy(db: sqlite3.Connection, table: str, columns: list[str], changed: dict[str, str]) -> None:
+    into = ", ".join(f'"{name}"' for name in columns)
+    values = ", ".join(changed.get(name, f'"{name}"') for name in columns)
+    db.execute(f"INSERT OR REPLACE INTO {table} ({into}) SELECT {values} FROM {table}, n")
 
 
 def _instances(hostile: bool) -> list[InstanceInfo]:
@@ -158,6 +196,7 @@ def _cell(
     seed: int,
     rng: np.random.Generator,
     hostile: bool,
+    budget: float,
 ) -> Record:
     parameters, final, start, pace = behaviour
     spread = abs(info.baseline_loss) * 0.97
@@ -170,7 +209,7 @@ def _cell(
     status, message = _ending(solver, info, seed, rng, hostile)
     gave = status in ("BUDGET", "FINISHED", "OPTIMAL", "INFEASIBLE", "LIED")
     return make_record(
-        cell=f"{info.key}/{solver}/{parameters}/{seed}",
+        cell=f"{info.key}/{solver}/{parameters}/{seed}/{budget:g}",
         suite="paper-1",
         family=info.family,
         problem=info.problem,
@@ -180,7 +219,7 @@ def _cell(
         solver=solver,
         parameters=parameters,
         seed=seed,
-        budget_seconds=10.0,
+        budget_seconds=budget,
         status=status,
         message=message,
         loss=losses[-1] if gave else None,

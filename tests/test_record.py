@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from records import make_info, make_record
+
 from qubopress.results import RANKED, InstanceInfo, Record, RecordError, Stage, pack, unpack
 from qubopress.results.record import STATUSES
-from records import make_info, make_record
 
 SHAPES = hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=9)
 BITS = hnp.arrays(np.int8, SHAPES, elements=st.integers(0, 1))
@@ -41,6 +42,12 @@ def test_a_record_comes_back_from_json_as_it_was() -> None:
     record = make_record(parameters={"num_reads": 10, "mode": "discrete", "beta": [0.1, 2]}, restarts=3)
     assert Record.from_json(record.to_json()) == record
     assert Record.from_json(record.to_json().encode()) == record
+
+
+def test_a_record_without_the_later_fields_is_an_anytime_one_of_timing_grade() -> None:
+    record = make_record()
+    assert (record.timing_grade, record.anytime, record.counts, record.limits) == (True, True, {}, {})
+    assert record.counts is not make_record().counts
 
 
 def test_an_instance_comes_back_from_json_as_it_was() -> None:
@@ -88,6 +95,9 @@ def test_a_non_finite_parameter_is_kept_as_text() -> None:
         ({"status": "PERFECT"}, "Record.status must be one of OPTIMAL"),
         ({"finished_at": "yesterday"}, "Record.finished_at must be ISO 8601 in UTC"),
         ({"finished_at": "2026-11-02T10:00:00"}, "Record.finished_at must be ISO 8601 in UTC"),
+        ({"timing_grade": 1}, "Record.timing_grade must be true or false"),
+        ({"counts": {"flips": 1.5}}, "Record.counts must be an integer"),
+        ({"limits": {"memory": 4}}, "Record.limits must be text"),
         ({"extra": 1}, "missing or unknown: 'extra'"),
     ],
 )

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
+import io
 import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
-from qubopress.results import StoreError, report
+from records import HOSTILE, make_benchmark, make_store, multiply
+
+from qubopress.results import StoreError, apply, downloads, load_references, propose, report
 from qubopress.results.page import script_json
-from records import HOSTILE, make_benchmark, make_store
 
 
 class Outline(HTMLParser):
@@ -46,6 +52,16 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[bool, Outline]:
     return {hostile: outline(report(store, folder / f"{hostile}.html")) for hostile, store in stores.items()}
 
 
+def panels(page: Outline, x: str, y: str) -> list[dict[str, Any]]:
+    """The figures with these titles of their axes."""
+    titles = {"xaxis": x, "yaxis": y}
+    return [
+        figure
+        for figure in figures(page)
+        if all(figure["layout"][axis]["title"]["text"] == title for axis, title in titles.items())
+    ]
+
+
 def figures(page: Outline) -> list[dict[str, Any]]:
     (data,) = [script for script in page.scripts if script.startswith("[{")]
     drawn: list[dict[str, Any]] = json.loads(data)
@@ -55,7 +71,7 @@ def figures(page: Outline) -> list[dict[str, Any]]:
 def test_a_page_loads_nothing_from_anywhere(pages: dict[bool, Outline]) -> None:
     page = pages[False]
     assert page.addresses
-    assert all(address.startswith("#") for address in page.addresses)
+    assert all(address.startswith(("#", "data:text/csv;base64,")) for address in page.addresses)
     assert not {"link", "img", "iframe", "object", "embed"} & set(page.tags)
     assert page.tags.count("script") == 3
 
@@ -76,23 +92,92 @@ def test_a_page_says_who_measured_what_where(pages: dict[bool, Outline]) -> None
     for heading in ("Leaderboard", "Excess over time", "Loss against the network's metric", "Failures"):
         assert heading in text
     assert "tensor-train takes at most 50000 variables" in text
-    assert "The reference of an instance is the lowest ranked loss" in text
+    assert "the lower of the best known loss in the registry and the lowest ranked" in text
 
 
 def test_every_plot_has_a_figure_and_every_figure_lines(pages: dict[bool, Outline]) -> None:
     page = pages[False]
     drawn = figures(page)
-    assert len(drawn) == page.tags.count("figure") == 11 + 4
+    assert len(drawn) == page.tags.count("figure") == 11 + 4 + 7
     assert all(figure["data"] and "xaxis" in figure["layout"] for figure in drawn)
     assert all(len(line["x"]) == len(line["y"]) > 0 for figure in drawn for line in figure["data"])
 
 
 def test_curves_are_steps_that_never_rise(pages: dict[bool, Outline]) -> None:
-    lines = [line for figure in figures(pages[False]) for line in figure["data"] if line["mode"] == "lines"]
-    beam = [line for line in lines if line["name"] == "beam"]
-    assert {line["line"]["shape"] for line in lines} == {"hv"}
+    lines = [line for figure in panels(pages[False], "seconds", "excess") for line in figure["data"]]
+    beam = [line for line in lines if line["name"] == "beam" and line["mode"] == "lines"]
+    assert {line["line"]["shape"] for line in beam} == {"hv"}
     assert beam
     assert all(line["y"][-1] == min(line["y"]) < 0.1 for line in beam)
+
+
+def test_a_band_of_quantiles_lies_around_every_median_that_varies(pages: dict[bool, Outline]) -> None:
+    summary = max(panels(pages[False], "seconds", "excess"), key=lambda one: len(one["data"]))
+    low, high, middle, dot = (line for line in summary["data"] if line["name"] == "nearest-plane")
+    assert low["y"][-1] < middle["y"][-1] < high["y"][-1]
+    assert dot["y"][-1] == middle["y"][-1]
+    assert high["fill"] == "tonexty"
+
+
+def test_distributions_are_steps_that_never_fall_below_0_or_above_1(pages: dict[bool, Outline]) -> None:
+    drawn = panels(pages[False], "seconds", "share")
+    drawn += panels(pages[False], "time / quickest solver's", "share")
+    assert len(drawn) == 6
+    for line in (line for figure in drawn for line in figure["data"]):
+        assert line["y"] == sorted(line["y"])
+        assert 0.0 <= line["y"][0] <= line["y"][-1] <= 1.0
+
+
+def test_average_ranks_are_drawn_where_enough_matches_were_played(pages: dict[bool, Outline]) -> None:
+    (ranks,) = [one for one in figures(pages[False]) if "rank" in one["layout"]["xaxis"]["title"]["text"]]
+    assert ranks["layout"]["xaxis"]["title"]["text"] == "average rank over 6 matches"
+    assert next(dot["name"] for dot in ranks["data"]) == "beam"
+    assert ranks["layout"]["shapes"]
+
+
+def test_every_instance_has_its_facts_reference_and_all_incumbents(pages: dict[bool, Outline]) -> None:
+    page = pages[False]
+    assert page.tags.count("details") == 9
+    text = " ".join(page.texts)
+    for part in ("adaround of mlp", "bits = 2", "by beam, in this store; not in the registry", "Provenance"):
+        assert part in text
+
+
+def test_the_raw_cells_come_with_the_page(pages: dict[bool, Outline]) -> None:
+    (address,) = [one for one in pages[False].addresses if one.startswith("data:")]
+    cells = pd.read_csv(io.BytesIO(base64.b64decode(address.partition(",")[2])))
+    assert len(cells) == 297
+    assert {"loss", "excess", "reference", "commit", "primal_integral"} <= set(cells.columns)
+
+
+def test_many_cells_come_compressed(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"x": np.arange(300_000)})
+    (link,) = re.findall('download="([^"]*)" href="data:[^,]*,([^"]*)"', downloads.links(frame))
+    assert link[0] == "cells.csv.gz"
+    assert gzip.decompress(base64.b64decode(link[1])).startswith(b"x\n0\n1\n")
+    assert downloads.links(frame) == downloads.links(frame)
+
+
+def test_parquet_comes_with_the_page_where_it_can_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = pd.DataFrame({"x": [1]})
+    monkeypatch.setattr(pd.DataFrame, "to_parquet", lambda _, buffer, index: buffer.write(b"PAR1"))
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name == "pyarrow")
+    assert 'download="cells.parquet"' in downloads.links(frame)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert "cells.parquet" not in downloads.links(frame)
+    assert "Parquet is here where pyarrow was installed" in downloads.links(frame)
+
+
+def test_a_better_solution_than_the_registrys_is_shown_as_such(tmp_path: Path) -> None:
+    registry = tmp_path / "references.json"
+    registry.write_text('{"version": 0, "date": "2026-01-01", "instances": []}')
+    apply(propose(make_store(tmp_path / "a.db", [{"loss": 3.0}])), path=registry, day="2026-01-02")
+    store = make_store(tmp_path / "b.db", [{"loss": 2.5, "solver": "beam"}])
+    page = outline(report(store, tmp_path / "r.html", references=load_references(registry)))
+    text = " ".join(page.texts)
+    assert "1 better than the registry" in text
+    assert "2.5 by beam, in this store; better than 3 by sa, 2026-11-02, best-known, in the registry" in text
+    assert "registry version 1 of 2026-01-02" in text
 
 
 def test_hostile_names_and_messages_stay_text(pages: dict[bool, Outline]) -> None:
@@ -141,6 +226,13 @@ def test_one_cell_without_a_trace_gives_a_page(tmp_path: Path) -> None:
     path = make_store(tmp_path / "s.db", [{"trace": (), "seconds": 0.0, "message": "x" * 5000}])
     page = outline(report(path, tmp_path / "r.html"))
     assert "Every cell gave a solution." in " ".join(page.texts)
+
+
+@pytest.mark.slow
+def test_a_page_of_ten_thousand_cells_is_light(tmp_path: Path) -> None:
+    out = report(multiply(make_benchmark(tmp_path / "s.db", seeds=1), 101), tmp_path / "r.html")
+    assert out.stat().st_size < 20_000_000
+    assert "9,999, of which" in out.read_text(encoding="utf-8")
 
 
 def test_a_report_of_nothing_is_refused_in_one_line(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The scoring policy: references, excess, imputation, times, wins, intervals, anytime curves."""
+"""The scoring policy: references, excess, imputation, times, wins, intervals."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from qubopress.results import RANKED, load, scores
-from qubopress.results.anytime import best_at, excess_curves, time_grid
-from qubopress.results.record import STATUSES
-from qubopress.results.statistics import median_interval
 from records import make_store
+
+from qubopress.results import RANKED, load, scores
+from qubopress.results.record import STATUSES
+from qubopress.results.statistics import mean_interval, median_interval
 
 LOSSES = st.floats(-1e6, 1e6)
 
@@ -42,6 +42,49 @@ def test_the_reference_is_the_lowest_feasible_honest_loss(tmp_path: Path) -> Non
     frame = table(tmp_path, cells)
     assert list(scores.reference(frame)) == [3.0] * 6 + [9.0]
     assert list(scores.ranked(frame)) == [True, False, False, False, False, False, True]
+
+
+def test_the_registry_lowers_a_reference_and_never_raises_it(tmp_path: Path) -> None:
+    frame = table(
+        tmp_path, [{"loss": 3.0}, {"loss": 9.0, "instance_key": "other"}, {"instance_key": "third"}]
+    )
+    registry = {"key-1": 2.5, "other": 11.0, "unseen": 0.0}
+    assert list(scores.reference(frame, registry)) == [2.5, 9.0, 2.0]
+    assert list(scores.improves(frame, registry)) == [False, True, False]
+    scored = scores.excess(frame.assign(reference=scores.reference(frame, registry)))
+    assert scored[0] == 0.5 / 7.5
+
+
+def test_a_tie_with_the_registry_does_not_improve_it(tmp_path: Path) -> None:
+    frame = table(tmp_path, [{"loss": 3.0 - 1e-12}, {"loss": 1.0, "status": "LIED"}, {"loss": 2.9}])
+    assert list(scores.improves(frame, {"key-1": 3.0})) == [False, False, True]
+
+
+def test_a_cell_without_a_budget_is_judged_over_the_longest_such_run(tmp_path: Path) -> None:
+    free: dict[str, Any] = {"budget_seconds": None, "restarts": 1}
+    frame = table(tmp_path, [{}, {**free, "seconds": 3.0}, {**free, "seconds": None, "status": "CRASHED"}])
+    assert list(scores.cutoff(frame)) == [1.0, 3.0, 3.0]
+
+
+def test_the_policy_states_every_number_it_uses() -> None:
+    text = " ".join(scores.POLICY)
+    steps, jumps = scores.STEPS, scores.JUMPS
+    for phrase in (
+        f"geometric mean shifted by {scores.SHIFT_SECONDS:g} s",
+        f"violated constraint (at most {scores.FEASIBLE:g})",
+        f"imputed at {scores.IMPUTED_EXCESS:g}",
+        f"at most {scores.CAP:g}, and {scores.CAP:g} before the first solution",
+        "an excess of 0.1, 0.01, 0.001, for all",
+        f"t ln(1 - {scores.CONFIDENCE:g}) / ln(1 - p)",
+        f"charged {scores.PAR_FACTOR:g} budgets",
+        f"of note from {steps['quality']:g}), time",
+        f"(from {steps['time']:g}), counts",
+        f"(from {steps['counts']:g}). A row",
+        f"passes at {scores.ALPHA:g} and",
+        f"{jumps['quality']:g}, a factor {jumps['time']:g}, a factor {jumps['counts']:g}.",
+    ):
+        assert phrase in text
+    assert list(scores.TARGETS.values()) == [0.1, 0.01, 0.001]
 
 
 @pytest.mark.parametrize("status", STATUSES)
@@ -169,6 +212,21 @@ def test_an_interval_covers_the_true_median_about_as_often_as_it_says() -> None:
     assert 85 <= hits <= 100
 
 
+def test_the_interval_of_a_mean_agrees_with_its_standard_error() -> None:
+    rng = np.random.default_rng(3)
+    values = rng.normal(size=200)
+    low, high = mean_interval(values, np.arange(200), resamples=10_000)
+    half = 1.96 * values.std() / np.sqrt(200)
+    assert [low, high] == pytest.approx([values.mean() - half, values.mean() + half], abs=0.01)
+
+
+def test_the_interval_of_a_mean_resamples_seeds_within_instances() -> None:
+    values, groups = [0.0, 0.0, 0.0, 3.0], ["a", "a", "a", "b"]  # draws aa, ab, ba, bb
+    low, high = mean_interval(values, groups, level=0.4, resamples=20_000)
+    assert (low, high) == (0.75, 0.75)
+    assert np.isnan(mean_interval([1.0], ["a"])).all()
+
+
 def test_one_cell_says_nothing_of_an_interval() -> None:
     assert np.isnan(median_interval([1.0], ["a"])).all()
     assert np.isnan(median_interval([1.0, np.nan], ["a", "b"])).all()
@@ -190,26 +248,3 @@ def test_the_bootstrap_of_few_cells_is_the_enumeration_of_all_resamples() -> Non
     expected = np.quantile(medians, [0.25, 0.75])
     interval = median_interval([1.0, 4.0, 2.0], [0, 0, 1], level=0.5, resamples=20_000)
     assert interval == pytest.approx(expected)
-
-
-# ---- anytime
-
-
-def test_the_best_so_far_never_rises_and_is_unknown_before_the_first() -> None:
-    trace = np.array([[0.1, 5.0], [0.2, 7.0], [0.4, 3.0]])
-    np.testing.assert_array_equal(best_at(trace, [0.05, 0.1, 0.3, 0.4, 9.0]), [np.nan, 5.0, 5.0, 3.0, 3.0])
-
-
-def test_before_its_first_solution_a_cell_counts_as_the_baseline(tmp_path: Path) -> None:
-    cells: list[dict[str, Any]] = [{"loss": 2.0, "seconds": 1.0}, {"status": "TIMEOUT", "loss": None}]
-    frame = table(tmp_path, cells).assign(ranked=[True, False])
-    traces = {"cell-0": np.array([[0.1, 6.0]])}
-    curves = excess_curves(frame, traces, np.array([0.01, 0.1, 1.0]))
-    np.testing.assert_array_equal(curves, [[1.0, 0.5, 0.0], [1.0, 1.0, 1.0]])
-
-
-def test_a_time_grid_spans_first_solution_to_last_end(tmp_path: Path) -> None:
-    frame = table(tmp_path, [{"seconds": 2.0}, {"seconds": None}])
-    grid = time_grid(frame, {"cell-0": np.array([[0.01, 6.0]])}, points=5)
-    assert grid[[0, -1]].tolist() == pytest.approx([0.01, 2.0])
-    assert len(time_grid(frame.iloc[:0], {})) > 1

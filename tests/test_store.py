@@ -13,8 +13,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from qubopress.results import RecordError, Store, StoreError, load, pack
 from records import make_info, make_record, make_store
+
+from qubopress.results import RecordError, Store, StoreError, load, pack
 
 COLUMNS = [
     "cell",
@@ -50,6 +51,10 @@ COLUMNS = [
     "float_metric",
     "higher_is_better",
     "problem_parameters",
+    "timing_grade",
+    "anytime",
+    "counts",
+    "limits",
 ]
 
 
@@ -198,6 +203,33 @@ def test_a_loaded_store_has_one_row_a_cell_and_the_promised_columns(tmp_path: Pa
     assert frame["loss"].dtype == frame["bound"].dtype == np.float64
 
 
+def test_what_a_cell_says_of_its_work_is_loaded(tmp_path: Path) -> None:
+    cells = [
+        {},
+        {
+            "timing_grade": False,
+            "anytime": False,
+            "counts": {"flips": 7},
+            "limits": {"memory": "cgroup 4 GiB"},
+        },
+    ]
+    path = make_store(tmp_path / "s.db", cells)
+    frame = load(path)
+    assert frame["timing_grade"].tolist() == frame["anytime"].tolist() == [True, False]
+    assert frame["counts"].tolist() == ["{}", '{"flips":7}']
+    assert frame["limits"].tolist() == ["{}", '{"memory":"cgroup 4 GiB"}']
+    with Store(path) as store:
+        record = store.record("cell-1")
+    assert (record.timing_grade, record.anytime, record.counts) == (False, False, {"flips": 7})
+
+
+def test_a_record_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with Store(make_store(tmp_path / "s.db", [{}])) as store:
+        assert store.record("cell-0") == make_record(cell="cell-0")
+        with pytest.raises(StoreError, match=r"s\.db must hold the cell 'cell-9'"):
+            store.record("cell-9")
+
+
 def test_an_empty_store_loads_as_an_empty_table(tmp_path: Path) -> None:
     frame = load(make_store(tmp_path / "s.db", []))
     assert frame.empty
@@ -262,7 +294,15 @@ def test_a_store_of_another_schema_is_refused(tmp_path: Path) -> None:
     path = make_store(tmp_path / "s.db", [])
     with closing(sqlite3.connect(path)) as db, db:
         db.execute("PRAGMA user_version = 99")
-    assert "must have schema 1, got 99" in refused(path)
+    assert "must have schema 2, got 99" in refused(path)
+
+
+@pytest.mark.parametrize("write", [False, True])
+def test_a_store_of_the_first_schema_is_refused_with_the_cure(tmp_path: Path, write: bool) -> None:
+    path = make_store(tmp_path / "s.db", [])
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("PRAGMA user_version = 1")
+    assert "run its suites again into a new file" in refused(path, write=write)
 
 
 def test_a_damaged_store_is_refused_in_one_line(tmp_path: Path) -> None:

@@ -1,0 +1,346 @@
+"""Two stores, or two commits in one, judged in pairs: quality, time and counted work each apart.
+
+A pair is the same instance, solver, parameters, seed and budget on both sides. Thresholds and tests are
+stated in `scores`.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from . import scores
+from .leaderboard import labels
+from .references import References, load_references
+from .statistics import mean_interval
+from .store import StoreError, load
+
+KEY = ("instance_key", "solver", "parameters", "seed", "budget_seconds", "restarts")
+MEASURES = ("quality", "time", "counts")
+
+ENDED_BY_ITSELF = ("OPTIMAL", "TARGET", "FINISHED")
+"""Endings whose counted work is the solver's own; one that used up its budget counts the machine's speed."""
+
+COLUMNS = (
+    "solver",
+    "family",
+    "measure",
+    "verdict",
+    "effect",
+    "low",
+    "high",
+    "p",
+    "pairs",
+    "better",
+    "worse",
+    "equal",
+    "worst_instance",
+)
+
+
+class Verdict(StrEnum):
+    """What became of a solver in a family."""
+
+    BETTER = "better"
+    WORSE = "worse"
+    SAME = "same"
+    UNCLEAR = "unclear"
+    """A change of note that the pairs do not suffice to call one."""
+    UNPAIRED = "unpaired"
+
+
+class Outcome(IntEnum):
+    """The exit code of a comparison."""
+
+    CLEAN = 0
+    REGRESSION = 1
+    NOTHING_MATCHED = 3
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What `compare` found.
+
+    Parameters
+    ----------
+    base, head : the names of the two sides.
+    rows : one row a solver, family and measure: `verdict`, `effect` with its 95 % interval (`low`, `high`),
+        `p` (Wilcoxon's, after Holm), the numbers of `pairs`, of `better`, `worse` and `equal` ones, and the
+        instance with the largest change for the worse. Quality's effect is the mean difference of excess
+        (head − base); time's and counts' is the geometric mean of the ratios (head / base). Lower is better
+        everywhere.
+    matched : pairs of cells in all.
+    references : the registry that both were scored against.
+    """
+
+    base: str
+    head: str
+    rows: pd.DataFrame
+    matched: int
+    references: str
+
+    @property
+    def outcome(self) -> Outcome:
+        """Whether anything matched, and whether anything got worse."""
+        if not self.matched:
+            return Outcome.NOTHING_MATCHED
+        return Outcome.REGRESSION if (self.rows["verdict"] == Verdict.WORSE).any() else Outcome.CLEAN
+
+    def regressions(self) -> pd.DataFrame:
+        """The rows that got worse."""
+        return self.rows[self.rows["verdict"] == Verdict.WORSE]
+
+    def to_markdown(self) -> str:
+        """A comment for a pull request: the outcome, what changed, and the rest folded away."""
+        lines = [f"### {_code(self.base)} → {_code(self.head)}: {self._summary()}", ""]
+        plain = self.rows["verdict"].isin([Verdict.SAME, Verdict.UNPAIRED])
+        lines += _markdown_table(self.rows[~plain])
+        if plain.any():
+            same = _markdown_table(self.rows[plain])
+            lines += [
+                f"<details><summary>{plain.sum()} unchanged or unpaired</summary>",
+                "",
+                *same,
+                "</details>",
+                "",
+            ]
+        return "\n".join([*lines, f"{self.matched} pairs of cells; {self.references}. Lower is better.", ""])
+
+    def _summary(self) -> str:
+        if not self.matched:
+            return "nothing matched"
+        counts = self.rows["verdict"].value_counts()
+        told = [f"{counts[verdict]} {verdict}" for verdict in Verdict if verdict in counts]
+        return ", ".join(told)
+
+
+def compare(
+    base: str | Path | pd.DataFrame,
+    head: str | Path | pd.DataFrame,
+    *,
+    store: str | Path | None = None,
+    suite: str | None = None,
+    family: str | None = None,
+    references: References | None = None,
+) -> Comparison:
+    """Compare two stores, or with `store` two commits in it (each named by the beginning of its hash).
+
+    Where a side measured a cell more than once, the last time counts. Quality takes every pair, a cell that
+    is not ranked at the baseline's excess; time only pairs measured alone, on the same machine, both ranked;
+    counts only pairs that both ended by themselves.
+
+    Raises StoreError when a store cannot be read or has no cell of a commit.
+    """
+    registry = references or load_references()
+    names = [
+        str(side) if not isinstance(side, pd.DataFrame) else name
+        for side, name in ((base, "base"), (head, "head"))
+    ]
+    sides = [_side(side, store) for side in (base, head)]
+    both = pd.concat(sides, keys=["base", "head"], names=["side"]).reset_index(level="side")
+    both = both.reset_index(drop=True)
+    both = both.assign(
+        label=labels(both), reference=scores.reference(both, registry.losses), ranked=scores.ranked(both)
+    )
+    both["excess"] = scores.excess(both)
+    for column, wanted in (("suite", suite), ("family", family)):
+        both = both if wanted is None else both[both[column] == wanted]
+    pairs = _pairs(both)
+    rows = pd.DataFrame([*_judged(pairs), *_unpaired(both, pairs)], columns=list(COLUMNS))
+    return Comparison(names[0], names[1], _with_verdicts(rows), len(pairs), str(registry))
+
+
+def _side(side: str | Path | pd.DataFrame, store: str | Path | None) -> pd.DataFrame:
+    """The cells of one side."""
+    if isinstance(side, pd.DataFrame):
+        return side
+    if store is None:
+        return load(side)
+    frame = load(store)
+    commits = frame["commit"].unique()
+    chosen = [commit for commit in commits if commit == side] or [
+        c for c in commits if c.startswith(str(side))
+    ]
+    if len(chosen) != 1:
+        held = ", ".join(sorted(commits)) or "none"
+        raise StoreError(
+            f"{store} must hold exactly one commit {str(side)!r}, got {len(chosen)}; it holds {held}"
+        )
+    return frame[frame["commit"] == chosen[0]]
+
+
+def _pairs(both: pd.DataFrame) -> pd.DataFrame:
+    """One row a pair: the columns of both cells, with _base and _head appended."""
+    last = both.sort_values("finished_at", kind="stable").drop_duplicates(["side", *KEY], keep="last")
+    key = [*KEY, "label", "family", "instance"]
+    # pandas matches no NaN to another here, so absent limits get a number that no limit has
+    last = last.assign(
+        **{name: last[name].astype("float64").fillna(-1.0) for name in ("budget_seconds", "restarts")}
+    )
+    base, head = (last[last["side"] == side] for side in ("base", "head"))
+    kept = ["excess", "seconds", "ranked", "status", "machine", "timing_grade", "counts"]
+    return base[[*key, *kept]].merge(head[[*KEY, *kept]], on=list(KEY), suffixes=("_base", "_head"))
+
+
+def _judged(pairs: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    """A row for each solver, family and measure that has pairs."""
+    for (label, family), cells in pairs.groupby(["label", "family"]):
+        who = {"solver": label, "family": family}
+        quality = (cells["excess_head"] - cells["excess_base"]).dropna()
+        if len(quality):
+            yield who | _row("quality", quality, cells)
+        times = _log_ratio(cells.loc[_timed(cells), "seconds_base"], cells.loc[_timed(cells), "seconds_head"])
+        if len(times):
+            yield who | _row("time", times, cells)
+        for name, ratios in _counted(cells):
+            yield who | _row(f"counts: {name}", ratios, cells)
+
+
+def _timed(cells: pd.DataFrame) -> "pd.Series[bool]":
+    """Pairs whose times may be compared."""
+    alone = cells["timing_grade_base"].astype(bool) & cells["timing_grade_head"].astype(bool)
+    both = cells["ranked_base"] & cells["ranked_head"]
+    return alone & both & (cells["machine_base"] == cells["machine_head"])
+
+
+def _counted(cells: pd.DataFrame) -> Iterator[tuple[str, "pd.Series[float]"]]:
+    """The log-ratios of each kind of counted work, over the pairs that ended by themselves."""
+    ended = cells["status_base"].isin(ENDED_BY_ITSELF) & cells["status_head"].isin(ENDED_BY_ITSELF)
+    cells = cells[ended & cells["ranked_base"] & cells["ranked_head"]]
+    base, head = (
+        pd.DataFrame([json.loads(text) for text in cells[f"counts_{side}"]], cells.index)
+        for side in ("base", "head")
+    )
+    for name in sorted(set(base) & set(head)):
+        ratios = _log_ratio(base[name], head[name])
+        if len(ratios):
+            yield name, ratios
+
+
+def _log_ratio(base: "pd.Series[float]", head: "pd.Series[float]") -> "pd.Series[float]":
+    """ln(head / base) where both are positive."""
+    usable = (base > 0) & (head > 0)
+    return np.log(head[usable].astype(float) / base[usable].astype(float))
+
+
+def _row(measure: str, change: "pd.Series[float]", cells: pd.DataFrame) -> dict[str, Any]:
+    """Effect, interval, test and counts of one measure; `change` is by pair, positive for the worse."""
+    low, high = mean_interval(change, cells.loc[change.index, "instance_key"])
+    kind = measure.partition(":")[0]
+    tie = scores.TIE if kind == "quality" else 0.0
+    natural = np.asarray if kind == "quality" else np.exp
+    worst = change.idxmax()
+    return {
+        "measure": measure,
+        "effect": float(natural(change.mean())),
+        "low": float(natural(low)),
+        "high": float(natural(high)),
+        "p": _wilcoxon(change[change.abs() > tie]),
+        "pairs": len(change),
+        "better": int((change < -tie).sum()),
+        "worse": int((change > tie).sum()),
+        "equal": int((change.abs() <= tie).sum()),
+        "worst_instance": cells.loc[worst, "instance"] if change[worst] > tie else "",
+    }
+
+
+def _wilcoxon(changed: "pd.Series[float]") -> float:
+    """Two-sided p of the paired signed-rank test; 1 where nothing changed."""
+    if changed.empty:
+        return 1.0
+    method = "exact" if len(changed) <= 25 and changed.abs().is_unique else "asymptotic"
+    return float(stats.wilcoxon(changed, method=method).pvalue)
+
+
+def _unpaired(both: pd.DataFrame, pairs: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    """Solvers that have no pair in a family, on either side."""
+    matched = set(zip(pairs["label"], pairs["family"], strict=True))
+    for label, family in sorted(set(zip(both["label"], both["family"], strict=True)) - matched):
+        blank = dict.fromkeys(("effect", "low", "high", "p"), np.nan) | dict.fromkeys(
+            ("pairs", "better", "worse", "equal"), 0
+        )
+        yield {"solver": label, "family": family, "measure": "", **blank, "worst_instance": ""}
+
+
+def _with_verdicts(rows: pd.DataFrame) -> pd.DataFrame:
+    """Correct the tests for their number, then judge each row."""
+    judged = rows["pairs"] > 0
+    adjusted = rows["p"].astype(float).copy()
+    adjusted[judged] = holm(adjusted[judged].to_numpy())
+    rows = rows.assign(p=adjusted)
+    verdicts = [str(_verdict(row)) for row in rows.to_dict("records")]
+    rows = rows.assign(verdict=pd.Series(verdicts, rows.index, dtype="str"))
+    return rows.sort_values(["family", "solver", "measure"], ignore_index=True)
+
+
+def holm(p: np.ndarray[Any, np.dtype[np.float64]]) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Holm's step-down correction of p-values for their number."""
+    order = np.argsort(p, kind="stable")
+    stepped = np.minimum(1.0, np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)))
+    adjusted = np.empty_like(stepped)
+    adjusted[order] = stepped
+    return adjusted
+
+
+def _verdict(row: dict[Any, Any]) -> Verdict:
+    if not row["pairs"]:
+        return Verdict.UNPAIRED
+    kind = row["measure"].partition(":")[0]
+    none, size = (
+        (0.0, abs(row["effect"])) if kind == "quality" else (1.0, max(row["effect"], 1 / row["effect"]))
+    )
+    if size < scores.STEPS[kind]:
+        return Verdict.SAME
+    direction = Verdict.WORSE if row["effect"] > none else Verdict.BETTER
+    agreed = row["better" if direction is Verdict.WORSE else "worse"] == 0
+    tested = row["p"] <= scores.ALPHA and (row["low"] > none or row["high"] < none)
+    if tested or (agreed and size >= scores.JUMPS[kind]):
+        return direction
+    return Verdict.UNCLEAR
+
+
+def _markdown_table(rows: pd.DataFrame) -> list[str]:
+    if rows.empty:
+        return []
+    head = [
+        "verdict",
+        "solver",
+        "family",
+        "measure",
+        "effect (95 %)",
+        "p",
+        "pairs",
+        "better / worse / equal",
+        "worst instance",
+    ]
+    lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
+    return [*lines, *(f"| {' | '.join(_markdown_row(row))} |" for row in rows.to_dict("records")), ""]
+
+
+def _markdown_row(row: dict[Any, Any]) -> list[str]:
+    if not row["pairs"]:
+        return [row["verdict"], _code(row["solver"]), _code(row["family"]), *[""] * 6]
+    sign = "+" if row["measure"] == "quality" else ""
+    ends = [f"{row[name]:{sign}.3g}" for name in ("low", "high") if np.isfinite(row[name])]
+    effect = f"{row['effect']:{sign}.3g}" + (f" ({' … '.join(ends)})" if ends else "")
+    counts = " / ".join(str(row[name]) for name in ("better", "worse", "equal"))
+    verdict = f"**{row['verdict']}**" if row["verdict"] == Verdict.WORSE else row["verdict"]
+    names = [_code(row["solver"]), _code(row["family"]), _code(row["measure"])]
+    unit = "" if row["measure"] == "quality" else _TIMES
+    where = _code(row["worst_instance"])
+    return [verdict, *names, f"{unit}{effect}", f"{row['p']:.2g}", str(row["pairs"]), counts, where]
+
+
+_TIMES = "\N{MULTIPLICATION SIGN}"
+
+
+def _code(text: str) -> str:
+    """A stranger's name as Markdown that is nothing but that name."""
+    plain = " ".join(str(text).replace("`", "'").replace("|", "¦").split())
+    return f"`{plain}`" if plain else ""

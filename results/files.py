@@ -1,0 +1,29 @@
+"""Files that appear whole or not at all."""
+
+import os
+import tempfile
+from pathlib import Path
+
+from .store import StoreError
+
+
+def write_whole(out: str | Path, text: str) -> Path:
+    """Put the text in place in one step, so that nobody ever reads half a file, and give its path.
+
+    Raises StoreError when there is no such folder or it cannot be written.
+    """
+    out = Path(out)
+    if out.is_dir() or not out.parent.is_dir():
+        raise StoreError(f"{out} must be a file in a folder that exists; name such a path")
+    try:
+        handle, name = tempfile.mkstemp(dir=out.parent, prefix=f".{out.name}.")
+    except OSError as error:
+        raise StoreError(f"{out} must lie in a folder that can be written: {error.strerror}") from None
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        Path(name).chmod(0o644)
+        return Path(name).replace(out)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise

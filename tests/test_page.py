@@ -1,0 +1,149 @@
+"""In a browser, from a file and without a network, the page draws, sorts, filters and logs no error."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import pytest
+from records import make_benchmark
+
+from qubopress.results import report
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on the path; install Debian's chromium")
+
+PROBE = """
+<script>
+const errors = [];
+addEventListener('error', event => errors.push(event.message));
+addEventListener('unhandledrejection', event => errors.push(String(event.reason)));
+addEventListener('securitypolicyviolation', event => errors.push(event.violatedDirective));
+const pause = () => new Promise(resolve => setTimeout(resolve, 50));
+const board = () => document.querySelector('#leaderboard tbody:not([hidden])');
+const solvers = () => [...board().rows].filter(row => !row.hidden).map(row => row.cells[1].textContent);
+const set = (name, value) => {
+  const control = document.querySelector(`[data-filter=${name}]`);
+  control.value = value;
+  control.dispatchEvent(new Event('input', {bubbles: true}));
+};
+const click = text => [...document.querySelectorAll('#leaderboard th button')]
+  .find(button => button.textContent === text).click();
+(async () => {
+  const told = {};
+  const plots = [...document.querySelectorAll('.plot')];
+  for (let i = 0; i < 400 && !plots.every(plot => plot.querySelector('.trace')); i++) await pause();
+  told.plots = plots.length;
+  told.drawn = plots.filter(plot => plot.querySelectorAll('.trace').length > 0).length;
+  told.wide = document.documentElement.scrollWidth - innerWidth;
+  const scroll = document.querySelector('#leaderboard .scroll');
+  told.board = scroll.scrollWidth - scroll.clientWidth;
+  told.first = solvers();
+  click('excess'); told.up = solvers();
+  click('excess'); told.down = solvers();
+  click('solver'); told.named = solvers();
+  set('solver', 'neal'); told.filtered = solvers();
+  set('solver', '');
+  set('family', 'pruning'); told.family = [board().dataset.family, solvers().length];
+  set('family', 'rounding'); set('budget', '20 s');
+  told.budget = [board().dataset.family, board().dataset.budget, solvers().length];
+  set('instance', 'int2');
+  told.instances = [...document.querySelectorAll('#instances details')].filter(e => !e.hidden).length;
+  const plot = plots.find(one => one.closest('section').querySelector('.legend'));
+  const shown = () => plot.data.filter(trace => trace.visible).length;
+  const before = shown();
+  plot.closest('section').querySelector('.legend button').click();
+  told.legend = [before, shown()];
+  const link = document.querySelector('a.download');
+  link.addEventListener('click', event => event.preventDefault());
+  link.click(); told.link = link.href.slice(0, 10);
+  told.errors = errors;
+  document.body.setAttribute('data-told', JSON.stringify(told));
+})().catch(error => document.body.setAttribute('data-told', JSON.stringify({failed: String(error.stack)})));
+</script>
+"""
+
+
+def visit(page: Path, width: int) -> tuple[dict[str, Any], list[str]]:
+    """What the probe saw on the page, and what the browser's console said."""
+    probed = page.with_name(f"probed-{width}.html")
+    text, end, rest = page.read_text(encoding="utf-8").rpartition("</body>")
+    probed.write_text(text + PROBE + end + rest, encoding="utf-8")
+    command = [str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu"]
+    command += ["--host-resolver-rules=MAP * ~NOTFOUND"]
+    command += [f"--user-data-dir={page.parent / 'profile'}", f"--window-size={width},2000", "--dump-dom"]
+    command += ["--enable-logging=stderr", "--virtual-time-budget=60000", probed.as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    (told,) = re.findall(r'data-told="([^"]*)"', done.stdout) or ["{}"]
+    return json.loads(unescape(told)), re.findall(r".*CONSOLE.*", done.stderr)
+
+
+NAMES = [pytest.param(False, id="plain"), pytest.param(True, id="hostile", marks=pytest.mark.slow)]
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def page(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("page")
+    store = make_benchmark(folder / "s.db", seeds=1, hostile=request.param, budgets=(10.0, 20.0))
+    return report(store, folder / "page.html")
+
+
+@pytest.fixture(scope="module")
+def seen(page: Path) -> tuple[dict[str, Any], list[str]]:
+    return visit(page, 1400)
+
+
+def test_no_error_reaches_the_console(seen: tuple[dict[str, Any], list[str]]) -> None:
+    told, console = seen
+    assert "failed" not in told
+    assert told["errors"] == []
+    assert console == []
+
+
+def test_every_figure_draws(seen: tuple[dict[str, Any], list[str]]) -> None:
+    told, _ = seen
+    assert told["plots"] == told["drawn"] > 15
+
+
+def test_a_click_on_a_head_sorts_and_another_reverses(seen: tuple[dict[str, Any], list[str]]) -> None:
+    told, _ = seen
+    assert told["up"] == told["first"]
+    assert told["down"][0] == told["up"][-1] == "random"
+    assert sorted(told["down"]) == sorted(told["up"])
+    assert told["named"][0] == "beam"
+    assert told["named"] == sorted(told["named"], key=str.lower)
+
+
+def test_filters_narrow_by_solver_family_budget_and_instance(seen: tuple[dict[str, Any], list[str]]) -> None:
+    told, _ = seen
+    assert sorted(told["filtered"]) == ["neal(num_reads=10)", "neal(num_reads=100)"]
+    assert told["family"] == ["pruning", 11]
+    assert told["budget"] == ["rounding", "20 s", 11]
+    assert told["instances"] == 2
+
+
+def test_the_legend_hides_a_solver(seen: tuple[dict[str, Any], list[str]]) -> None:
+    before, after = seen[0]["legend"]
+    assert 0 < after < before
+
+
+def test_a_download_becomes_an_object_that_a_browser_can_save(seen: tuple[dict[str, Any], list[str]]) -> None:
+    assert seen[0]["link"] == "blob:null/"
+
+
+def test_the_page_fits_its_window(seen: tuple[dict[str, Any], list[str]]) -> None:
+    assert seen[0]["wide"] <= 0
+    assert seen[0]["board"] <= 0
+
+
+@pytest.mark.slow
+def test_the_page_and_its_board_fit_a_narrow_window(page: Path) -> None:
+    told, _ = visit(page, 800)
+    assert told["wide"] <= 0
+    assert told["board"] <= 0
