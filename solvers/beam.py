@@ -197,7 +197,7 @@ def _smallest(values: Any, size: int, k: int, scratch: Any) -> float:
         if j < k < i:
             break
         low, high = (low, j) if k <= j else (i, high)
-    return scratch[k]
+    return float(scratch[k])
 
 
 @numba.njit(cache=True, nogil=True)

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..problems import Capacity, Qubo
 from ..problems.arrays import Bits
+from .kernels import descend, matrix_of, noise, per_look, slopes
 from .registry import Range, solver
 from .run import Run
 
@@ -34,7 +35,7 @@ def cp_sat(
 
     if not run.open():
         return
-    start = instance.baseline()
+    start = _start(instance)
     run.offer(start)
     model = _Model(cp_model, instance)
     if not model.link(run):
@@ -50,6 +51,16 @@ def cp_sat(
     if status != cp_model.UNKNOWN:
         run.prove(model.bound(search.best_objective_bound))
     run.stopped()
+
+
+def _start(instance: Qubo | Capacity) -> Bits:
+    """Where the search is hinted to begin: the baseline, of a Qubo the local minimum that it descends to."""
+    x = np.array(instance.baseline())
+    if isinstance(instance, Qubo):
+        matrix, slope = matrix_of(instance), slopes(instance, x)
+        while not descend(matrix, slope, x, noise(instance), per_look(2 * instance.n)):
+            pass
+    return x
 
 
 def _limits(parameters: Any, run: Run, work: float) -> None:

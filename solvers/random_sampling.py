@@ -14,12 +14,16 @@ __all__ = ["random_sampling"]
 BATCH = 64
 """Solutions drawn between two looks at the clock; a restart is one batch."""
 
+EVALUATED = 8
+"""The same where a solution costs a pass through a network."""
+
 
 @solver("random", accepts=(Qubo, Capacity, BlackBox))
 def random_sampling(instance: Qubo | Capacity | BlackBox, run: Run) -> None:
     """Draw batches of uniform solutions, keep the best; O(n²) a draw."""
+    batch = EVALUATED if isinstance(instance, BlackBox) else BATCH
     while run.open():
-        draws = _draw(instance, run, min(BATCH, run.evaluations_left()))
+        draws = _draw(instance, run, min(batch, run.evaluations_left()))
         losses = instance.losses(draws)
         best = int(np.argmin(losses))
         run.offer(draws[best], None if isinstance(instance, BlackBox) else float(losses[best]))

@@ -26,7 +26,7 @@ FOUND_WRONG, BAD_INPUT, NOTHING, INTERRUPTED = 1, 2, 3, 130
 
 FORMATS = ("table", "csv", "json", "markdown")
 
-KEEP = ("solver", "excess", "rank", "imputed", "failures", "metric_drop", "seconds", "wins", "cells")
+KEEP = ("solver", "excess", "95 %", "rank", "imputed", "drop", "seconds", "endings", "wins", "cells")
 """Columns of the leaderboard that matter most, for terminals too narrow for all."""
 
 KEEP_BY = ("solver", "metric", "network", "ratio", "imputed", "drop", "problem", "loss")
@@ -172,7 +172,43 @@ def _show_boards(store: Path, suite: Suite, format: str) -> None:  # noqa: A002
     # A program that reads the output wants one table.
     if format == "table" or not suite.by:
         board = results.leaderboard(store, suite=suite.name)
-        show(board, format, title=f"{suite.name}: {SCORE}", keep=KEEP)
+        _show_board(board, format, title=f"{suite.name}: {SCORE}")
+
+
+def _show_board(board: pd.DataFrame, format: str, *, title: str) -> None:  # noqa: A002
+    """Every column for a program; for a person those that fit one screen, intervals and endings in words."""
+    from .tables import show
+
+    show(_board_in_words(board) if format == "table" else board, format, title=title, keep=KEEP)
+
+
+def _board_in_words(board: pd.DataFrame) -> pd.DataFrame:
+    """The leaderboard as a person reads it: an interval in one column, the cells' endings in another."""
+    import pandas as pd
+
+    from ..results.record import STATUSES
+
+    statuses = [name for name in STATUSES if name in board]
+    rows = []
+    for row in board.to_dict("records"):
+        endings = [f"{row[name]} {name}" for name in statuses if row[name]]
+        rows.append(
+            {
+                "rank": row["rank"],
+                "solver": row["solver"],
+                "excess": row["excess"],
+                "95 %": f"{row['excess_low']:.3g} – {row['excess_high']:.3g}",
+                "wins": row["wins"],
+                "instances": row["instances"],
+                "cells": row["cells"],
+                "imputed": row["imputed"],
+                "seconds": row["seconds"],
+                "drop": row["metric_drop"],
+                "integral": row["primal_integral"],
+                "endings": ", ".join(endings),
+            }
+        )
+    return pd.DataFrame(rows)
 
 
 @app.command()
@@ -196,7 +232,10 @@ def leaderboard(
         table = results.leaderboard(store, suite=suite, family=family)
     if table.empty:
         _nothing_in(store)
-    show(table, format, title=SCORE if by is None else "", keep=KEEP if by is None else (by, *KEEP_BY))
+    if by is None:
+        _show_board(table, format, title=SCORE)
+    else:
+        show(table, format, keep=(by, *KEEP_BY))
 
 
 def _nothing_in(store: Path) -> NoReturn:

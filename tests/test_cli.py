@@ -345,7 +345,7 @@ def test_a_leaderboard_in_a_pipe_is_whole(benchmark: Path, capsys: Captured) -> 
     assert cli.call(["leaderboard", "--store", str(benchmark)]) == 0
     out, err = capsys.readouterr()
     assert err == ""
-    assert all(name in out for name in ("excess_low", "imputed", "INFEASIBLE", "neal(num_reads=100)"))
+    assert all(name in out for name in ("95 %", "imputed", " INFEASIBLE", "neal(num_reads=100)"))
 
 
 def test_a_leaderboard_fits_a_terminal(
