@@ -39,6 +39,7 @@ def exhaustive(instance: Qubo | Capacity, run: Run) -> None:
         found = _walk(
             matrix, slopes(qubo, x), x, best, costs, low, high, loss, used, lowest, start, stop, ones >= 0
         )
+        run.tally("solutions", stop - start)
         if found < lowest:
             lowest = found
             run.offer(best)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,6 +51,7 @@ class Run:
         loss: its loss; infinite before the first offer.
         violation: its violation; infinite before the first offer.
         bound: proven lower bound on the loss, None without one.
+        counts: work done that no machine's speed changes, such as restarts and flips; parts add to the whole.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class Run:
         self.loss = self.violation = np.inf
         self.bound: float | None = None
         self.history: list[Incumbent] = []
+        self.counts: Counter[str] = Counter()
         self.opened = 0
         self.exhausted = False
         self.evaluated = _evaluations(instance)
@@ -97,7 +100,12 @@ class Run:
         if self.stopped() or (self.restarts is not None and self.opened >= self.restarts):
             return False
         self.opened += 1
+        self.tally("restarts")
         return True
+
+    def tally(self, what: str, number: int = 1) -> None:
+        """Count work by a name of the field's: flips, sweeps, nodes."""
+        self.counts[what] += int(number)
 
     def _evaluations_used(self) -> bool:
         return self.evaluations is not None and self.evaluations_left() <= 0
@@ -159,7 +167,7 @@ class Run:
     ) -> Run:
         """A run on part of the instance, from now on: its own seed, at most `seconds` of what remains."""
         limit = min(self.remaining(), seconds)
-        return Run(
+        child = Run(
             instance,
             seed=np.random.SeedSequence(self.seeds.entropy, spawn_key=(*self.seeds.spawn_key, index)),
             seconds=None if np.isinf(limit) else limit,
@@ -168,6 +176,13 @@ class Run:
             threads=self.threads,
             begun=self.begun + self.elapsed(),
         )
+        child.counts = self.counts
+        return child
+
+    def work(self) -> dict[str, int]:
+        """All that was counted, a black box's new evaluations included."""
+        evaluations = _evaluations(self.instance) - self.evaluated
+        return {**self.counts, **({"evaluations": evaluations} if evaluations else {})}
 
 
 def _evaluations(instance: Instance) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..problems import Instance
 from ..problems.arrays import Bits
@@ -28,6 +28,7 @@ class Solution:
         seconds: how long the search took.
         adapter: how the solver was brought to the shape, "" where it takes the shape itself.
         message: why it ended where the status needs a reason.
+        counts: work done that no machine's speed changes: restarts, flips, evaluations.
     """
 
     x: Bits | None
@@ -40,13 +41,16 @@ class Solution:
     seconds: float
     adapter: str = ""
     message: str = ""
+    counts: dict[str, int] = field(default_factory=dict)
 
 
 def conclude(run: Run, *, seconds: float, adapter: str = "") -> Solution:
     """The solution of a run that has ended after `seconds`."""
     if run.best is None:
         message = "the solver offered no solution within its budget"
-        return Solution(None, None, None, None, run.bound, Status.FAILED, [], seconds, adapter, message)
+        return Solution(
+            None, None, None, None, run.bound, Status.FAILED, [], seconds, adapter, message, run.work()
+        )
     loss = run.instance.loss(run.best)
     points, lie = _checked(run)
     lie = lie or _mismatch(run.instance, run.loss, loss) or _false_bound(run, loss)
@@ -61,6 +65,7 @@ def conclude(run: Run, *, seconds: float, adapter: str = "") -> Solution:
         seconds=seconds,
         adapter=adapter,
         message=lie,
+        counts=run.work(),
     )
 
 

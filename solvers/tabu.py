@@ -52,6 +52,7 @@ def tabu(
             top = _search(
                 matrix, slope, x, until, now, run.loss, least, start, steps, min(tenure, qubo.n // 4)
             )
+            run.tally("flips", steps)
             run.offer(top)
 
 

@@ -6,6 +6,7 @@ import hashlib
 import resource
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -171,6 +172,8 @@ def _record(
         "peak_bytes": _peak_bytes(),
         "stages": tuple(log.stages),
         "trace": _trace(cell, done, loss) if loss is not None else (),
+        "anytime": _anytime(cell, done),
+        "counts": dict(sum((Counter(one.counts) for one in done), Counter())),
     }
     return Record(**fields)
 
@@ -207,6 +210,15 @@ def _fields(cell: Cell, provenance: Provenance) -> dict[str, Any]:
         "machine": provenance.machine,
         "versions": provenance.versions,
     }
+
+
+def _anytime(cell: Cell, done: list[Solution]) -> bool:
+    """Whether the search would have gone the same way under a longer budget, so that its trace may be cut.
+
+    Adapters and cells of several stages divide the budget, whatever the solver does.
+    """
+    whole = len(done) == 1 and not done[0].adapter
+    return solvers.get(cell.solver.name).anytime and (whole or cell.restarts is not None)
 
 
 def _joint_status(done: list[Solution]) -> Status:

@@ -374,3 +374,18 @@ def test_a_solver_is_a_dozen_lines() -> None:
     layer = solvers.solve(Rounding(np.eye(2), [[0.2, 0.9]]), "first-best", restarts=20)
     assert layer.x is not None
     assert layer.x.tolist() == [[0, 1]]
+
+
+def test_work_is_counted_over_the_parts_of_a_layer() -> None:
+    layer = Rounding(np.eye(3), np.full((4, 3), 0.3))
+    found = solvers.solve(layer, "exhaustive", restarts=1)
+    assert found.counts == {"restarts": 4, "solutions": 4 * 8}
+
+
+def test_a_black_box_counts_its_evaluations_and_the_same_seed_the_same_work() -> None:
+    def search() -> dict[str, int]:
+        box = BlackBox(lambda x: x.sum(axis=1), 10, start=np.ones(10))
+        return solvers.solve(box, "random", evaluations=40, seed=3).counts
+
+    assert search() == search()
+    assert search()["evaluations"] == 40
