@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from .arrays import Bits, Floats, count
+from .cache import cached
 from .errors import InputError
 from .grids import Grid, grid_for
 from .layers import gram_of_inputs, running_order
@@ -68,8 +69,9 @@ def adaround(
     for name in _weighted(compressed, task):
         part = _part(compressed, name)
         made = grid_for(_matrix(part), bits=bits, grid=grid, per=per)
-        gram, low, high = gram_of_inputs(source, name, task.inputs)
-        layer = layer_rounding(part, gram, made, input_step=_input_step(low, high), clip_aware=clip_aware)
+        seen = _inputs_of(source, name, task, keep=not sequential)
+        step = _input_step(*seen["span"])
+        layer = layer_rounding(part, seen["gram"], made, input_step=step, clip_aware=clip_aware)
         if free:
             layer = layer.only(free)
         _write(part, layer, (yield layer.instance))
@@ -178,6 +180,16 @@ def _part(network: nn.Module, name: str) -> Weighted:
 def _matrix(part: Weighted) -> Floats:
     """Weights as (n, f) float64."""
     return np.asarray(part.weight.detach().double().flatten(1).numpy())
+
+
+def _inputs_of(source: nn.Module, name: str, task: Task, *, keep: bool) -> dict[str, Floats]:
+    """Gram matrix of a layer's inputs and their span, from the cache if they may be kept."""
+
+    def build() -> dict[str, Floats]:
+        gram, low, high = gram_of_inputs(source, name, task.inputs)
+        return {"gram": gram, "span": np.array([low, high])}
+
+    return cached(task, f"inputs of {name}", build) if keep else build()
 
 
 def _input_step(low: float, high: float) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import reprlib
 from typing import Any, TypeVar
 
@@ -20,11 +21,18 @@ Scalar = TypeVar("Scalar", bound=np.generic)
 
 def frozen(array: npt.NDArray[Scalar]) -> npt.NDArray[Scalar]:
     """The same values, contiguous, in memory that nobody can write to; a copy if they do not lie there."""
-    base: object = array.base
-    if array.flags.c_contiguous and isinstance(base, bytes):
+    if array.flags.c_contiguous and _unwritable(array):
         return array
     # A cleared write flag can be set again by whoever owns the array; bytes cannot be written at all.
     return np.ndarray(array.shape, array.dtype, buffer=array.tobytes())
+
+
+def _unwritable(array: npt.NDArray[Any]) -> bool:
+    """Whether the memory under an array is bytes, or a file mapped for reading only."""
+    base: object = array.base
+    while isinstance(base, np.ndarray):
+        base = base.base
+    return isinstance(base, bytes) or (isinstance(base, mmap.mmap) and memoryview(base).readonly)
 
 
 def real(value: Any, *, name: str, ndim: int) -> Floats:

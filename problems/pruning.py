@@ -13,9 +13,10 @@ from torch import nn
 
 from .arrays import Bits, Floats, count, number
 from .blackbox import BlackBox
+from .cache import cached
 from .capacity import Capacity
 from .errors import InputError
-from .filters import Filters, cross_entropy, measure, prunable, remove
+from .filters import Filters, Statistics, cross_entropy, measure, prunable, remove
 from .instance import Instance
 from .registry import problem
 from .task import Task
@@ -42,7 +43,7 @@ def taylor(task: Task, *, keep: float = 0.64, refine: int = 0) -> Generator[Inst
     """
     filters = prunable(task)
     K = _checked(filters, keep, refine)
-    importance = _normalised(measure(task, filters).taylor)
+    importance = _normalised(_statistics(task, filters).taylor)
     return (
         yield from _select(task, filters, Capacity(np.diag(-importance), np.ones(filters.total), K), refine)
     )
@@ -75,11 +76,16 @@ def hybrid(
         raise InputError(f"beta must not be negative, got {beta}")
     filters = prunable(task)
     K = _checked(filters, keep, refine)
-    found = measure(task, filters)
+    found = _statistics(task, filters)
     importance = alpha * _normalised(found.taylor) + (1 - alpha) * _normalised(found.fisher)
     # Each pair stands twice in a symmetric Q, so half of β S is its share.
     Q = np.diag(-importance) + 0.5 * beta * found.similarity
     return (yield from _select(task, filters, Capacity(Q, np.ones(filters.total), K), refine))
+
+
+def _statistics(task: Task, filters: Filters) -> Statistics:
+    """What calibration says of the filters, measured once for all sparsities."""
+    return Statistics(**cached(task, "statistics of filters", lambda: dict(vars(measure(task, filters)))))
 
 
 def kept(keep: float, total: int) -> int:

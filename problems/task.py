@@ -33,6 +33,7 @@ class Task:
         metric: its name.
         higher_is_better: its direction.
         identity: hash of the weights, the data and the draw; two tasks with the same hash are the same.
+        kept: whether what is measured on it may be kept on disk; a caller's own data never is.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Task:
     metric: str
     higher_is_better: bool
     identity: str
+    kept: bool = False
 
     def copy(self) -> nn.Module:
         """A copy of the network, in eval mode, that a problem may change."""
@@ -76,6 +78,7 @@ def classification_task(name: str, *, calibration: int = 500, calibration_seed: 
         metric="accuracy",
         higher_is_better=True,
         identity=hashlib.sha256("\n".join(parts).encode()).hexdigest(),
+        kept=True,
     )
 
 
