@@ -3,7 +3,9 @@
 from .bits import pack, unpack
 from .compare import Comparison, Outcome, Verdict, compare
 from .correlation import correlations
+from .export import export
 from .leaderboard import by_parameter, leaderboard
+from .merging import Merged, merge
 from .ranks import CriticalDifference, critical_difference
 from .record import RANKED, InstanceInfo, Record, RecordError, Stage
 from .references import Proposal, Reference, References, ReferencesError, apply, load_references, propose
@@ -15,6 +17,7 @@ __all__ = [
     "Comparison",
     "CriticalDifference",
     "InstanceInfo",
+    "Merged",
     "Outcome",
     "Proposal",
     "Record",
@@ -31,9 +34,11 @@ __all__ = [
     "compare",
     "correlations",
     "critical_difference",
+    "export",
     "leaderboard",
     "load",
     "load_references",
+    "merge",
     "pack",
     "propose",
     "report",

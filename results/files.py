@@ -7,8 +7,8 @@ from pathlib import Path
 from .store import StoreError
 
 
-def write_whole(out: str | Path, text: str) -> Path:
-    """Put the text in place in one step, so that nobody ever reads half a file, and give its path.
+def write_whole(out: str | Path, content: str | bytes) -> Path:
+    """Put the content in place in one step, so that nobody ever reads half a file, and give its path.
 
     Raises StoreError when there is no such folder or it cannot be written.
     """
@@ -20,8 +20,8 @@ def write_whole(out: str | Path, text: str) -> Path:
     except OSError as error:
         raise StoreError(f"{out} must lie in a folder that can be written: {error.strerror}") from None
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
         Path(name).chmod(0o644)
         return Path(name).replace(out)
     except BaseException:

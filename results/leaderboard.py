@@ -124,8 +124,8 @@ def _cut_board(
     """Rank those that may be cut, and name the others below them."""
     if traces is None:
         raise StoreError("cutting the budget needs the traces; give the store's path, or its traces too")
-    if not seconds > 0:
-        raise StoreError(f"at_seconds must be positive, got {seconds:g}; give the budget to judge at")
+    if not 0 < seconds < np.inf:
+        raise StoreError(f"at_seconds must be positive, got {seconds:g}; give a finite budget to judge at")
     shorter = cut(frame, improvements(frame, traces), seconds)
     kept = shorter[shorter["cut"] == ""]
     kept = kept.assign(excess=scores.excess(kept))

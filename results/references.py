@@ -138,7 +138,10 @@ def load_references(path: str | Path | None = None) -> References:
     try:
         return _parsed(path, path.stat().st_mtime_ns)
     except OSError as error:
-        raise ReferencesError(f"{path} must be a registry that can be read: {error.strerror}") from None
+        raise ReferencesError(
+            f"{path} must be a registry that can be read: {error.strerror}; "
+            "name another, or copy the package's to begin one"
+        ) from None
 
 
 def propose(

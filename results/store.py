@@ -118,11 +118,13 @@ class Store:
                 raise StoreError(
                     f"cell {record.cell!r} must be new to {self.path}; pass replace=True to redo it"
                 )
-            row = _insert(db, "cell", _CELL, record)
-            for position, stage in enumerate(record.stages):
-                _insert(db, "stage", _STAGE, stage, cell=row, position=position)
-            if record.trace:
-                db.execute("INSERT INTO trace VALUES (?, ?)", (row, _pack_trace(record.trace)))
+            _add(db, record)
+
+    def add_all(self, records: Iterable[Record]) -> None:
+        """Commit finished cells at once, all of them or none; their keys must be new."""
+        with self._commit() as db:
+            for record in records:
+                _add(db, record)
 
     def statuses(self) -> dict[str, str]:
         """How every cell ended, by its key."""
@@ -162,11 +164,12 @@ class Store:
         rows = self._rows('SELECT DISTINCT "commit", machine, versions FROM cell ORDER BY 1, 2, 3')
         return [(commit, machine, dict(json.loads(versions))) for commit, machine, versions in rows]
 
-    def frame(self) -> pd.DataFrame:
-        """One row a cell; see `load`."""
-        parts = [f'cell."{name}"' for name in _LOADED] + list(_JOINED.values())
+    def frame(self, *, versions: bool = False) -> pd.DataFrame:
+        """One row a cell; see `load`. With `versions`, which take some time, these as canonical JSON too."""
+        own = _CELL if versions else _LOADED
+        parts = [f'cell."{name}"' for name in own] + list(_JOINED.values())
         query = f"SELECT {', '.join(parts)} FROM cell LEFT JOIN instance ON key = instance_key ORDER BY id"  # noqa: S608
-        frame = pd.DataFrame(list(self._rows(query)), columns=[*_LOADED, *_JOINED])
+        frame = pd.DataFrame(list(self._rows(query)), columns=[*own, *_JOINED])
         kinds: dict[str, str] = dict.fromkeys(_WHOLE, "Int64")
         kinds |= dict.fromkeys((*_REAL, *_REAL_OF_INSTANCE), "float64")
         try:
@@ -351,6 +354,14 @@ _CURES = {
     "SQLITE_CANTOPEN": "check the permissions, or copy the store and its -wal file to a folder of yours",
     "SQLITE_FULL": "free some disk space",
 }
+
+
+def _add(db: sqlite3.Connection, record: Record) -> None:
+    row = _insert(db, "cell", _CELL, record)
+    for position, stage in enumerate(record.stages):
+        _insert(db, "stage", _STAGE, stage, cell=row, position=position)
+    if record.trace:
+        db.execute("INSERT INTO trace VALUES (?, ?)", (row, _pack_trace(record.trace)))
 
 
 def _insert(

@@ -13,26 +13,32 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from . import cli_results
+from .boards import show_boards
+from .console import (
+    BAD_INPUT,
+    DEFAULT_STORE,
+    FOUND_WRONG,
+    INTERRUPTED,
+    NOTHING,
+    CallError,
+    Format,
+    Plugins,
+    StorePath,
+    SuiteName,
+    check_format,
+    load_plugins,
+    nothing_in,
+    tell,
+)
+
 # torch and pandas take seconds to import: a command imports what it needs when it runs.
 if TYPE_CHECKING:
     import pandas as pd
 
     from .harness import Run
-    from .suite import Suite
 
 __all__ = ["call", "main"]
-
-FOUND_WRONG, BAD_INPUT, NOTHING, INTERRUPTED = 1, 2, 3, 130
-
-FORMATS = ("table", "csv", "json", "markdown")
-
-KEEP = ("solver", "excess", "95 %", "rank", "imputed", "drop", "seconds", "endings", "wins", "cells")
-"""Columns of the leaderboard that matter most, for terminals too narrow for all."""
-
-KEEP_BY = ("solver", "metric", "network", "ratio", "imputed", "drop", "problem", "loss")
-"""The same of a table over a parameter, which comes first."""
-
-SCORE = "solvers by normalised excess (0 best known, 1 baseline)"
 
 app = typer.Typer(
     add_completion=False,
@@ -42,22 +48,10 @@ app = typer.Typer(
     help="Benchmark combinatorial optimisation on the compression of neural networks.",
 )
 
-StorePath = Annotated[Path, typer.Option("--store", help="Database of records.")]
-Format = Annotated[str, typer.Option("--format", help=f"One of {', '.join(FORMATS)}.")]
-Plugins = Annotated[str, typer.Option("--plugins", help="Folder of Python files with solvers and problems.")]
-SuiteName = Annotated[str | None, typer.Option("--suite", help="Only this suite's cells.")]
-Family = Annotated[str | None, typer.Option("--family", help="Only this family: rounding, pruning, …")]
-
-DEFAULT_STORE = Path("results.db")
-
 # Typer carries click inside or beside it, depending on its version; its own errors lead to the base class.
 USAGE_ERROR: Any = next(
     kind for kind in reversed(typer.BadParameter.__mro__) if hasattr(kind, "format_message")
 )
-
-
-class CallError(ValueError):
-    """The call is wrong. The message is one line: what must hold, what was got, the cure."""
 
 
 @app.command("list")
@@ -65,8 +59,8 @@ def list_all(plugins: Plugins = "", format: Format = "table") -> None:  # noqa: 
     """List solvers, problems, networks and suites."""
     from .tables import show
 
-    _check_format(format)
-    _load_plugins(plugins)
+    check_format(format)
+    load_plugins(plugins)
     if format != "table":
         show(_everything(), format)
         return
@@ -102,13 +96,6 @@ def _accepts(name: str) -> str:
     return ", ".join(shape.__name__ for shape in solvers.get(name).accepts)
 
 
-def _load_plugins(folder: str) -> None:
-    from . import plugins
-
-    plugins.load_entry_points()
-    plugins.load_folder(folder)
-
-
 @app.command()
 def run(
     suite: Annotated[str, typer.Argument(help="Name of a built-in suite, or the path of a TOML file.")],
@@ -124,7 +111,7 @@ def run(
     format: Format = "table",  # noqa: A002
 ) -> None:
     """Run a suite's cells that the store lacks, then show the leaderboard."""
-    _check_format(format)
+    check_format(format)
     if jobs < 1:
         raise CallError(f"--jobs must be at least 1, got {jobs}")
     cap = _bytes(memory)
@@ -132,7 +119,7 @@ def run(
     from .progress import TerminalProgress
     from .suite import load
 
-    _load_plugins(plugins)
+    load_plugins(plugins)
     chosen = load(suite).narrowed(solver=solver, problem=problem, seconds=seconds, seeds=seeds)
     with TerminalProgress() as progress:
         try:
@@ -147,101 +134,19 @@ def run(
             )
         except KeyboardInterrupt:
             cells = f"{progress.done} of {progress.total} cells are in {store}"
-            _tell(f"qubopress: interrupted; {cells}, run the same command to go on")
+            tell(f"qubopress: interrupted; {cells}, run the same command to go on")
             raise typer.Exit(INTERRUPTED) from None
     if not done.measured and not done.resumed:
         reason = next(iter(done.left_out.values()), "no solver of the suite takes its problems")
-        _tell(f"qubopress: nothing was measured: {reason}")
+        tell(f"qubopress: nothing was measured: {reason}")
         raise typer.Exit(NOTHING)
-    _tell(_summary(done, store))
-    _show_boards(store, chosen, format)
+    tell(_summary(done, store))
+    show_boards(store, chosen, format)
 
 
 def _summary(done: Run, store: Path) -> str:
     ends = ", ".join(f"{count} {status}" for status, count in sorted(done.statuses.items()))
     return f"{done.measured} cells measured{f' ({ends})' if ends else ''}, {done.resumed} resumed, in {store}"
-
-
-def _show_boards(store: Path, suite: Suite, format: str) -> None:  # noqa: A002
-    from .. import results
-    from .tables import show
-
-    if suite.by:
-        table = results.by_parameter(store, suite.by, suite=suite.name)
-        show(table, format, title=f"{suite.name}: by {suite.by}", keep=(suite.by, *KEEP_BY))
-    # A program that reads the output wants one table.
-    if format == "table" or not suite.by:
-        board = results.leaderboard(store, suite=suite.name)
-        _show_board(board, format, title=f"{suite.name}: {SCORE}")
-
-
-def _show_board(board: pd.DataFrame, format: str, *, title: str) -> None:  # noqa: A002
-    """Every column for a program; for a person those that fit one screen, intervals and endings in words."""
-    from .tables import show
-
-    show(_board_in_words(board) if format == "table" else board, format, title=title, keep=KEEP)
-
-
-def _board_in_words(board: pd.DataFrame) -> pd.DataFrame:
-    """The leaderboard as a person reads it: an interval in one column, the cells' endings in another."""
-    import pandas as pd
-
-    from ..results.record import STATUSES
-
-    statuses = [name for name in STATUSES if name in board]
-    rows = []
-    for row in board.to_dict("records"):
-        endings = [f"{row[name]} {name}" for name in statuses if row[name]]
-        rows.append(
-            {
-                "rank": row["rank"],
-                "solver": row["solver"],
-                "excess": row["excess"],
-                "95 %": f"{row['excess_low']:.3g} – {row['excess_high']:.3g}",
-                "wins": row["wins"],
-                "instances": row["instances"],
-                "cells": row["cells"],
-                "imputed": row["imputed"],
-                "seconds": row["seconds"],
-                "drop": row["metric_drop"],
-                "integral": row["primal_integral"],
-                "endings": ", ".join(endings),
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-@app.command()
-def leaderboard(
-    store: StorePath = DEFAULT_STORE,
-    suite: SuiteName = None,
-    family: Family = None,
-    by: Annotated[str | None, typer.Option(help="Table over a problem parameter, such as bits.")] = None,
-    format: Format = "table",  # noqa: A002
-) -> None:
-    """Rank the solvers of a store."""
-    _check_format(format)
-    if by is not None and family is not None:
-        raise CallError("--by and --family exclude each other, got both; leave one out")
-    from .. import results
-    from .tables import show
-
-    if by is not None:
-        table = results.by_parameter(store, by, suite=suite)
-    else:
-        table = results.leaderboard(store, suite=suite, family=family)
-    if table.empty:
-        _nothing_in(store)
-    if by is None:
-        _show_board(table, format, title=SCORE)
-    else:
-        show(table, format, keep=(by, *KEEP_BY))
-
-
-def _nothing_in(store: Path) -> NoReturn:
-    see = f"see `qubopress leaderboard --store {store}` for what is there"
-    _tell(f"qubopress: no cell in {store} matches; {see}")
-    raise typer.Exit(NOTHING)
 
 
 @app.command()
@@ -257,7 +162,7 @@ def report(
 
     suites = results.load(store)["suite"]
     if suites.empty or (suite is not None and suite not in set(suites)):
-        _nothing_in(store)
+        nothing_in(store)
     page = results.report(store, out, suite=suite)
     print(f"leaderboard page: {page.resolve()}")
 
@@ -281,11 +186,14 @@ def verify(store: StorePath = DEFAULT_STORE, plugins: Plugins = "") -> None:
         where = f"{record.solver} on {record.instance}, seed {record.seed}"
         print(f"{verdict} {record.cell} ({where}): {falsehood.reason}")
     if not checked:
-        _tell(f"qubopress: no record in {store} claims a result")
+        tell(f"qubopress: no record in {store} claims a result")
         raise typer.Exit(NOTHING)
     print(f"{checked - false - elsewhere} of {checked} records hold")
     if false or elsewhere:
         raise typer.Exit(FOUND_WRONG if false else NOTHING)
+
+
+cli_results.register(app)
 
 
 @app.command()
@@ -309,7 +217,7 @@ def compress(
     parameters = dict(_setting(text) for text in set_)
     for name in parameters.keys() & inspect.signature(compress_module).parameters.keys():
         raise CallError(f"--set must name a parameter of the formulation, got {name}")
-    _load_plugins("")
+    load_plugins("")
     task = problems.classification_task(network_name)
     data = task.inputs, task.targets
     compressed = compress_module(
@@ -347,18 +255,13 @@ def train(
     from ..problems.training import save_weights
     from ..problems.training import train as train_network
 
-    def tell(epoch: int, total: int, loss: float) -> None:
-        _tell(f"epoch {epoch} of {total}: training loss {loss:.4f}")
+    def tell_epoch(epoch: int, total: int, loss: float) -> None:
+        tell(f"epoch {epoch} of {total}: training loss {loss:.4f}")
 
-    module, accuracy = train_network(network_name, seed=seed, epochs=epochs, progress=tell)
+    module, accuracy = train_network(network_name, seed=seed, epochs=epochs, progress=tell_epoch)
     done = epochs or network(network_name).epochs
     path = save_weights(network_name, module, seed=seed, epochs=done, folder=out)
     print(f"test accuracy {accuracy:.4f}, weights in {path}")
-
-
-def _check_format(format: str) -> None:  # noqa: A002
-    if format not in FORMATS:
-        raise CallError(f"--format must be one of {', '.join(FORMATS)}, got {format!r}")
 
 
 def _bytes(text: str | None) -> int | None:
@@ -369,10 +272,6 @@ def _bytes(text: str | None) -> int | None:
     if match is None or float(match[1]) == 0:
         raise CallError(f"--memory must be a size such as 512M or 4G, got {text!r}")
     return int(float(match[1]) * 1024 ** " KMG".index(match[2].upper() or " "))
-
-
-def _tell(text: str) -> None:
-    print(text, file=sys.stderr)
 
 
 def main() -> NoReturn:
@@ -396,12 +295,12 @@ def call(arguments: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (KeyboardInterrupt, typer.Abort):
-        _tell("qubopress: interrupted")
+        tell("qubopress: interrupted")
         return INTERRUPTED
     except (ValueError, RuntimeError, OSError) as error:
         if not _is_users(error):
             raise
-        _tell(f"qubopress: {' '.join(str(error).split())}")
+        tell(f"qubopress: {' '.join(str(error).split())}")
         return BAD_INPUT
 
 
@@ -409,7 +308,7 @@ def _tell_usage(error: Any) -> int:
     """What is wrong with the call in one line, or the help where nothing was asked for."""
     message = error.format_message()
     asked = type(error).__name__ != "NoArgsIsHelpError"
-    _tell(f"qubopress: {' '.join(message.split())}; see `qubopress --help`" if asked else message)
+    tell(f"qubopress: {' '.join(message.split())}; see `qubopress --help`" if asked else message)
     return BAD_INPUT
 
 
@@ -424,7 +323,7 @@ def _is_users(error: Exception) -> bool:
 
 
 def _one_line_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    _tell(f"qubopress: warning: {' '.join(str(message).split())}")
+    tell(f"qubopress: warning: {' '.join(str(message).split())}")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from .cell import one_line
 from .spec import InstanceSpec
 from .survey import survey
 
-__all__ = ["Falsehood", "verify"]
+__all__ = ["Falsehood", "judge", "verify"]
 
 TOLERANCE = 1e-5
 """Relative difference that another BLAS or another processor may make to a loss."""
@@ -56,16 +56,30 @@ def verify(store: str | Path, *, plugin_folder: str | Path = "") -> Iterator[tup
     Raises:
         StoreError: the store is missing, foreign or damaged.
     """
+    falsehood_of = judge(store, plugin_folder=plugin_folder)
+    with Store(store) as records:
+        for record in records.records():
+            if record.status in RANKED or record.loss is not None or record.metric is not None:
+                yield record, falsehood_of(record)
+
+
+def judge(store: str | Path, *, plugin_folder: str | Path = "") -> Callable[[Record], Falsehood | None]:
+    """What is false in a record of this store, as a function of the record.
+
+    Raises:
+        StoreError: the store is missing, foreign or damaged.
+    """
     plugins.load_entry_points()
     plugins.load_folder(str(Path(plugin_folder).resolve()) if plugin_folder else "")
     with Store(store) as records:
         infos = {info.key: info for info in records.instances()}
-        descriptions: dict[str, str] = {}
-        for record in records.records():
-            if record.status in RANKED or record.loss is not None or record.metric is not None:
-                with _one_thread():
-                    verdict = _judge(record, infos.get(record.instance_key), descriptions)
-                yield record, verdict
+    descriptions: dict[str, str] = {}
+
+    def falsehood_of(record: Record) -> Falsehood | None:
+        with _one_thread():
+            return _judge(record, infos.get(record.instance_key), descriptions)
+
+    return falsehood_of
 
 
 @contextmanager

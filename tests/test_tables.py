@@ -9,7 +9,7 @@ import sys
 import pandas as pd
 import pytest
 
-from qubopress.suites import cli, tables
+from qubopress.suites import boards, tables
 
 WIDE = pd.DataFrame(
     {
@@ -92,8 +92,8 @@ def test_the_leaderboard_of_a_bad_day_fits_a_terminal(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pretend_terminal(monkeypatch)
-    board = pd.DataFrame({name: [0.0123456] for name in (*cli.KEEP, "integral", "instances")})
-    tables.show(board.assign(rank=1, solver="neal(num_reads=100000)"), keep=cli.KEEP)
+    board = pd.DataFrame({name: [0.0123456] for name in (*boards.KEEP, "integral", "instances")})
+    tables.show(board.assign(rank=1, solver="neal(num_reads=100000)"), keep=boards.KEEP)
     out, err = capsys.readouterr()
     assert max(map(len, lines(out))) <= 80
     for name in ("neal(num_reads=100000)", "0.01235", "imputed", "95 %"):
