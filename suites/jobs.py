@@ -14,8 +14,6 @@ import torch
 from dwave import samplers
 
 from .. import problems, solvers
-from ..problems.data import load_dataset
-from ..problems.networks import network
 from . import plugins
 from .cell import execute, one_line
 from .spec import InstanceSpec
@@ -27,9 +25,12 @@ __all__ = ["JOBS", "preload"]
 # Imported for the children's sake: a fork inherits what its parent has loaded.
 WARM = (numba, ortools.sat.python.cp_model, scipy.sparse, tntorch, samplers, problems, solvers)
 
+# Looked up once; only a child imports them, because strangers' code never enters the server.
+POINTS = plugins.find_entry_points()
+
 
 def preload(payload: dict[str, Any]) -> None:
-    """Load data sets and compiled kernels once for all children. What is missing is each cell's own result.
+    """Load tasks and compiled kernels once for all children. What is missing is each cell's own result.
 
     Solvers on torch's autograd stay cold: its engine does not survive a fork.
     """
@@ -39,9 +40,11 @@ def preload(payload: dict[str, Any]) -> None:
     for name, shape in payload.get("solvers", ()):
         if plugins.compiles(solvers.get(name).search):
             solvers.warm(name, SHAPES[shape])
-    for name in payload["networks"]:
+    for spec in payload.get("specs", ()):
         with suppress(problems.InputError):
-            load_dataset(network(name).dataset)
+            InstanceSpec(**spec).keep_task()
+    # The first search looks for thread pools among all loaded libraries, which takes 40 ms.
+    solvers.solve(problems.Qubo([[1.0]]), "random", restarts=1)
 
 
 def run_survey(payload: dict[str, Any], descriptor: int) -> None:
@@ -71,7 +74,7 @@ def run_cell(payload: dict[str, Any], descriptor: int) -> None:
 
 
 def _load_plugins(payload: dict[str, Any]) -> None:
-    plugins.load_entry_points()
+    plugins.load_entry_points(POINTS)
     plugins.load_folder(payload["plugins"])
 
 

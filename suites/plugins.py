@@ -6,7 +6,7 @@ import hashlib
 import importlib.util
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -17,7 +17,7 @@ from numba.core.dispatcher import Dispatcher
 from .. import problems, solvers
 from ..problems import InputError
 
-__all__ = ["compiles", "load_entry_points", "load_folder", "source_of"]
+__all__ = ["compiles", "find_entry_points", "load_entry_points", "load_folder", "source_of"]
 
 GROUPS = ("qubopress.solvers", "qubopress.problems")
 
@@ -46,14 +46,18 @@ def load_folder(folder: str) -> None:
             _attribute(_registered() - before, path)
 
 
-def load_entry_points() -> None:
-    """Import the plug-ins of installed packages. A broken one is a warning."""
-    for group in GROUPS:
-        for point in entry_points(group=group):
-            _guarded(f"plug-in {point.value}", point.load)
-            for function in _registered() - _sources.keys():
-                if _is_of(function, point):
-                    _attribute({function}, Path(str(sys.modules[function.__module__].__file__)))
+def find_entry_points() -> tuple[EntryPoint, ...]:
+    """The plug-ins of installed packages, not imported. Reading all packages' metadata takes 10 ms."""
+    return tuple(point for group in GROUPS for point in entry_points(group=group))
+
+
+def load_entry_points(found: Iterable[EntryPoint] | None = None) -> None:
+    """Import the plug-ins of installed packages, or those found already. A broken one is a warning."""
+    for point in find_entry_points() if found is None else found:
+        _guarded(f"plug-in {point.value}", point.load)
+        for function in _registered() - _sources.keys():
+            if _is_of(function, point):
+                _attribute({function}, Path(str(sys.modules[function.__module__].__file__)))
 
 
 def source_of(function: Callable[..., Any]) -> str | None:

@@ -83,6 +83,10 @@ class SolverSpec:
         return f"{self.name} {canonical(self.parameters)}"
 
 
+_kept: dict[tuple[str, int, int], Task] = {}
+"""Tasks that this process keeps, by network, samples and draw."""
+
+
 @dataclass(frozen=True)
 class InstanceSpec:
     """A formulation of a network: enough to build the same instances again anywhere.
@@ -149,9 +153,17 @@ class InstanceSpec:
 
     def task(self) -> Task:
         """The network and its data."""
-        return problems.classification_task(
+        return _kept.get(self._draw) or problems.classification_task(
             self.network, calibration=self.calibration, calibration_seed=self.calibration_seed
         )
+
+    def keep_task(self) -> None:
+        """Load the task now, for all children that this process will fork; theirs are copies."""
+        _kept[self._draw] = self.task()
+
+    @property
+    def _draw(self) -> tuple[str, int, int]:
+        return self.network, self.calibration, self.calibration_seed
 
     def key(self, task: Task, *, version: int | None = None) -> str:
         """Content key: formulation and version, parameters, weights, data and draw."""
