@@ -106,6 +106,7 @@ def run(
     seeds: Annotated[int | None, typer.Option(help="Replicates of each cell.")] = None,
     jobs: Annotated[int, typer.Option(help="Cells at a time; more than 1 blurs the times.")] = 1,
     memory: Annotated[str | None, typer.Option(help="Memory cap of a cell, such as 4G.")] = None,
+    executor: Annotated[str, typer.Option(help="local, or dask://HOST:PORT of a scheduler.")] = "local",
     rerun_failed: Annotated[bool, typer.Option("--rerun-failed", help="Run failed cells again.")] = False,
     plugins: Plugins = "",
     format: Format = "table",  # noqa: A002
@@ -128,6 +129,7 @@ def run(
                 store=store,
                 jobs=jobs,
                 memory=cap,
+                executor=executor,
                 plugin_folder=plugins,
                 rerun_failed=rerun_failed,
                 progress=progress,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from ..solvers import Status
 from . import plugins
 from .cell import Cell, failed
 from .machine import Provenance, provenance
-from .processes import Job, Outcome, Server
+from .processes import Executor, Job, Outcome, Server
 from .spec import InstanceSpec
 from .suite import Suite
 from .suite import load as load_suite
@@ -58,6 +58,7 @@ def run(
     store: str | Path = "results.db",
     jobs: int = 1,
     memory: int | None = None,
+    executor: str = "local",
     plugin_folder: str | Path = "",
     rerun_failed: bool = False,
     progress: Progress | None = None,
@@ -67,14 +68,15 @@ def run(
     Parameters:
         suite: a Suite, a built-in's name, or the path of a TOML file.
         store: database that the records go to; made if it is not there.
-        jobs: cells at a time; more than one makes times less trustworthy.
+        jobs: cells at a time on this machine. Times of rows that had no cores of their own are no comparison.
         memory: bytes at which a cell is killed, None without a cap.
+        executor: "local", or "dask://HOST:PORT" for the workers of a Dask scheduler.
         plugin_folder: folder of Python files with more solvers and problems.
         rerun_failed: run again the cells that were killed, died or failed.
 
     Raises:
-        InputError: the suite is not one, one of its parameters is out of range, or a solver or problem in it
-            is registered in this process alone, where cells cannot find it.
+        InputError: the suite is not one, one of its parameters is out of range, a solver or problem in it
+            is registered in this process alone, where cells cannot find it, or there is no such executor.
         StoreError: the store is foreign or cannot be written.
         ServerError: the process that forks the cells died.
     """
@@ -84,14 +86,14 @@ def run(
     chosen = suite if isinstance(suite, Suite) else load_suite(suite)
     _refuse_homeless(chosen)
     told, result, where = progress or Progress(), Run(), provenance()
-    with Store(store, write=True) as records, Server(memory=memory) as server:
-        server.preload(networks=sorted({spec.network for spec in chosen.instances}))
+    with Store(store, write=True) as records, _executor(executor, memory=memory) as server:
+        server.preload(specs=[vars(spec) for spec in chosen.instances])
         told.surveying(len(chosen.instances))
         surveys = _survey_all(server, chosen, folder, jobs, result, told)
         for found in surveys.values():
             records.add_instance(found.info)
         cells = list(_cells(chosen, surveys))
-        server.preload(networks=[], solvers=_pairs(cells))
+        server.preload(solvers=_pairs(cells))
         ended = records.statuses()
         todo = [cell for cell in cells if _wanted(ended.get(cell.key(where)), rerun_failed)]
         result.resumed = len(cells) - len(todo)
@@ -103,6 +105,17 @@ def run(
             result.statuses[record.status] = result.statuses.get(record.status, 0) + 1
             told.finished(record)
     return result
+
+
+def _executor(name: str, *, memory: int | None) -> Executor:
+    scheme, _, address = name.partition("://")
+    if name == "local":
+        return Server(memory=memory)
+    if scheme == "dask" and address:
+        from .cluster import Cluster
+
+        return Cluster(address, memory=memory)
+    raise InputError(f"executor must be local or dask://HOST:PORT, got {name!r}")
 
 
 def _refuse_homeless(suite: Suite) -> None:
@@ -118,7 +131,7 @@ def _refuse_homeless(suite: Suite) -> None:
 
 
 def _survey_all(
-    server: Server, suite: Suite, folder: str, jobs: int, result: Run, progress: Progress
+    server: Executor, suite: Suite, folder: str, jobs: int, result: Run, progress: Progress
 ) -> dict[str, Survey]:
     """Surveys by the instance's label; what cannot be had here is left out and told."""
     requests = [Job("survey", survey_request(spec, folder), spec) for spec in suite.instances]
@@ -169,10 +182,18 @@ def _wanted(status: str | None, rerun_failed: bool) -> bool:
 
 def _job(cell: Cell, where: Provenance, folder: str) -> Job:
     stages = len(cell.survey.shapes)
-    return Job("cell", cell_request(cell, where, folder), cell, seconds=cell.seconds, searches=stages)
+    request = cell_request(cell, where, folder)
+    return Job("cell", request, cell, seconds=cell.seconds, searches=stages, threads=cell.threads)
 
 
 def _record_of(outcome: Outcome, where: Provenance) -> Record:
+    """The record of a cell; what it says of its machine and its caps is what the executor says."""
+    record = _believed(outcome, where)
+    machine = outcome.machine or where.machine
+    return replace(record, machine=machine, timing_grade=outcome.timing_grade, limits=outcome.limits)
+
+
+def _believed(outcome: Outcome, where: Provenance) -> Record:
     """The record that the cell sent, if it is the record of that cell; else why there is none."""
     cell: Cell = outcome.job.tag
     if outcome.answer is None:

@@ -15,13 +15,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import psutil
 
+from .machine import Load, cores
 from .wire import read_messages
 
-__all__ = ["Job", "Outcome", "Server", "ServerError"]
+__all__ = ["Executor", "Job", "Outcome", "Server", "ServerError"]
 
 SETUP_SECONDS = 300.0
 """Most that a job may take outside its searches: loading, building instances, measuring the network."""
@@ -58,6 +59,7 @@ class Job:
         tag: the caller's own.
         seconds: most that one search of the job may be allowed.
         searches: most searches that it may begin.
+        threads: threads that it may use.
     """
 
     kind: str
@@ -65,17 +67,43 @@ class Job:
     tag: Any = None
     seconds: float = 0.0
     searches: int = 0
+    threads: int = 1
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a job ended: its last message, or the status and reason why there is none."""
+    """How a job ended: its last message, or the status and reason why there is none.
+
+    Attributes:
+        limits: how each of its caps was enforced.
+        timing_grade: whether it had its cores to itself, so that its times may be compared.
+        machine: where it ran, "" for here.
+    """
 
     job: Job
     answer: dict[str, Any] | None
     status: str
     reason: str
     wall: float
+    limits: dict[str, str] = field(default_factory=dict)
+    timing_grade: bool = False
+    machine: str = ""
+
+
+class Executor(Protocol):
+    """Where jobs run: the processes of this machine, or a cluster's. A context manager that ends them all."""
+
+    def __enter__(self) -> Executor: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def preload(self, **payload: Any) -> None:
+        """What every process that runs jobs loads before the next."""
+
+    def run(self, jobs: Iterable[Job], *, workers: int = 1) -> Iterator[Outcome]:
+        """Run jobs, `workers` at a time where the executor lets one choose; give each outcome as it comes."""
 
 
 @dataclass
@@ -84,6 +112,8 @@ class _Child:
 
     Attributes:
         pipe: where its messages come from, not blocking.
+        cores: numbers of the cores that it has to itself, empty where it shares all.
+        alone: whether no other job of ours could take its cores.
         begun, deadline: on the monotonic clock.
         pid: of the process and its group, 0 until the server has told.
         since: when the search, or the work between two searches, began.
@@ -100,6 +130,8 @@ class _Child:
     begun: float
     deadline: float
     since: float
+    cores: tuple[int, ...] = ()
+    alone: bool = True
     pid: int = 0
     budget: float | None = None
     setup_left: float = SETUP_SECONDS
@@ -146,6 +178,7 @@ class Server:
         except BaseException:
             self._close()
             raise
+        self._load = Load(self._cpu_seconds)
         return self
 
     def __exit__(
@@ -181,7 +214,7 @@ class Server:
                 job = next(waiting, None)
                 exhausted = job is None
                 if job is not None:
-                    self._start(job)
+                    self._start(job, *self._place(job, workers))
             if not self._children:
                 return
             self._listen(LOOK_SECONDS)
@@ -190,14 +223,27 @@ class Server:
                 if child.code is not None:
                     yield self._finish(number)
 
-    def _start(self, job: Job) -> None:
+    def _place(self, job: Job, workers: int) -> tuple[tuple[int, ...], bool]:
+        """Cores to pin a job to, and whether no other job of ours can take its cores.
+
+        Jobs beside each other get their own where there are enough for all; one at a time needs no pinning.
+        """
+        ours = cores()
+        if workers == 1 or workers * job.threads > len(ours) or not hasattr(os, "sched_setaffinity"):
+            return (), workers == 1
+        taken = {core for child in self._children.values() for core in child.cores}
+        free = [core for core in ours if core not in taken]
+        return (tuple(free[: job.threads]), True) if len(free) >= job.threads else ((), False)
+
+    def _start(self, job: Job, own: tuple[int, ...], alone: bool) -> None:
         read, write = os.pipe()
         os.set_blocking(read, False)
         now = time.monotonic()
-        self._children[self._next] = _Child(job, read, now, now + SETUP_SECONDS, now)
+        self._children[self._next] = _Child(job, read, now, now + SETUP_SECONDS, now, own, alone)
         self._selector.register(read, selectors.EVENT_READ, self._next)
         try:
-            self._request({"id": self._next, "job": job.kind, "payload": job.payload}, write)
+            content = {"id": self._next, "job": job.kind, "payload": job.payload, "cores": own}
+            self._request(content, write)
         finally:
             os.close(write)
         self._next += 1
@@ -321,11 +367,41 @@ class Server:
             self._selector.unregister(child.pipe)
         os.close(child.pipe)
         wall = time.monotonic() - child.begun
-        if child.verdict is not None:
-            return Outcome(child.job, None, *child.verdict, wall)
-        if child.answer is None or child.code != 0:
-            return Outcome(child.job, None, "CRASHED", _how_it_died(child.code), wall)
-        return Outcome(child.job, child.answer, "", "", wall)
+        grade = child.alone and not self._load.disturbed(child.begun)
+        return Outcome(child.job, *_ending(child), wall, self._limits(child), grade)
+
+    def _limits(self, child: _Child) -> dict[str, str]:
+        """How the caps of a job were enforced, in words for its record."""
+        cap = "none" if self.memory is None else f"rss-watchdog {self.memory / 2**20:.0f} MiB"
+        return {
+            "deadline": f"SIGTERM {GRACE_SECONDS:g} s past the budget, SIGKILL {TERM_SECONDS:g} s later",
+            "memory": cap,
+            "threads": f"{child.job.threads}, by thread pools",
+            "cores": f"pinned to {', '.join(map(str, child.cores))}" if child.cores else "not pinned",
+        }
+
+    def _cpu_seconds(self) -> float:
+        """CPU seconds that this process, the server and all that came of it have used."""
+        pids = [self._process.pid, *(child.pid for child in self._children.values() if child.pid)]
+        return time.process_time() + sum(map(_cpu_of, pids))
+
+
+def _ending(child: _Child) -> tuple[dict[str, Any] | None, str, str]:
+    """Answer, status and reason of a job that has ended."""
+    if child.verdict is not None:
+        return None, *child.verdict
+    if child.answer is None or child.code != 0:
+        return None, "CRASHED", _how_it_died(child.code)
+    return child.answer, "", ""
+
+
+def _cpu_of(pid: int) -> float:
+    """CPU seconds of a process and of its children that have ended."""
+    try:
+        times = psutil.Process(pid).cpu_times()
+    except psutil.Error:
+        return 0.0
+    return float(times.user + times.system + times.children_user + times.children_system)
 
 
 def _server_died() -> ServerError:

@@ -73,6 +73,7 @@ class _Server:
         request, descriptors = self._receive()
         if request["job"] == "preload":
             jobs.preload(request["payload"])
+            gc.freeze()
             self._tell({"event": "preloaded"})
             return
         pid = os.fork()
@@ -113,6 +114,8 @@ class _Server:
                 os._exit(1)
             for inherited in (self.link, self.wake, self.alarm):
                 inherited.close()
+            if request.get("cores"):
+                os.sched_setaffinity(0, request["cores"])
             _silence()
             # A dump of all that was preloaded would take longer than most cells.
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

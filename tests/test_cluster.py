@@ -1,0 +1,308 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from warm import SharedServer, clean_registries, records, share_server, small
+
+from qubopress import suites
+from qubopress.problems import InputError
+from qubopress.results import Record
+from qubopress.suites import Progress, cluster, harness, machine
+from qubopress.suites.processes import Job, Outcome, Server, ServerError
+
+SURVEY = Job("survey", {"spec": {"nonsense": 1}, "plugins": ""}, tag="mine")
+
+
+# ---- the protocol, without a scheduler
+
+
+@dataclass
+class Future:
+    """What Dask gives for a job, already done or lost."""
+
+    status: str = "finished"
+    value: Any = None
+    key: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    def result(self) -> Any:
+        return self.value
+
+    exception = result
+
+
+class FakeWorker:
+    address = "tcp://somewhere:1"
+
+    class state:  # noqa: N801 - as Dask calls it
+        nthreads = 1
+
+
+@pytest.fixture
+def worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[FakeWorker]]:
+    """This thread plays a worker, with the warm server that all tests share."""
+    import distributed
+
+    monkeypatch.setattr(distributed, "get_worker", FakeWorker)
+    with SharedServer() as server:
+        cluster._local.server, cluster._local.loaded = server, set()
+        yield FakeWorker
+        vars(cluster._local).clear()
+
+
+class LocalCluster(cluster.Cluster):
+    """A cluster of one worker that is this process; a job is done as soon as it is submitted."""
+
+    def __enter__(self) -> LocalCluster:
+        self.most = 0
+
+        class Client:
+            loop = None
+            nthreads = staticmethod(lambda: {"one": 1})
+
+            def submit(client, function: Any, *arguments: Any, **_: Any) -> Future:  # noqa: N805
+                return Future(value=function(*arguments))
+
+        self._client = Client()
+        return self
+
+    def __exit__(self, *error: object) -> None: ...
+
+
+class InOrder(list[Future]):
+    def __init__(self, loop: object) -> None: ...
+
+    add = list.append
+
+    def __next__(self) -> Future:
+        return self.pop(0)
+
+
+def test_a_run_on_a_cluster_is_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, worker: type[FakeWorker]
+) -> None:
+    import distributed
+
+    monkeypatch.setattr(distributed, "as_completed", InOrder)
+    monkeypatch.setattr(cluster, "Cluster", LocalCluster)
+    share_server(monkeypatch)
+    suite = small(tmp_path, "swap", "random", "one-flip", seeds=2)
+    there = suites.run(suite, store=tmp_path / "there.db", executor="dask://somewhere:1")
+    suites.run(suite, store=tmp_path / "here.db")
+    assert (there.measured, there.statuses) == (6, {"FINISHED": 6})
+    here = {record.cell: record for record in records(tmp_path / "here.db")}
+    for record in records(tmp_path / "there.db"):
+        assert (record.stages, record.loss) == (here[record.cell].stages, here[record.cell].loss)
+        assert record.machine == machine.provenance().machine
+        assert record.limits["memory"] == "none"
+    again = suites.run(suite, store=tmp_path / "there.db", executor="dask://somewhere:1")
+    assert (again.measured, again.resumed) == (0, 6)
+
+
+def test_rows_name_the_workers_machine_even_where_the_cell_crashed() -> None:
+    found = {"answer": None, "status": "TIMEOUT", "reason": "r", "wall": 1.0, "machine": "worker's"}
+    assert cluster._outcome(Future(value=found), SURVEY) == Outcome(
+        SURVEY, None, "TIMEOUT", "r", 1.0, machine="worker's"
+    )
+
+
+def test_a_worker_with_other_code_ends_the_run_in_one_line(worker: type[FakeWorker]) -> None:
+    fields = {"kind": "cell", "payload": {"provenance": {"identity": "other"}}}
+    found = cluster.run_remotely(fields, [], None)
+    with pytest.raises(InputError, match=r"worker tcp://somewhere:1 has other code.*install the same on all"):
+        cluster._outcome(Future(value=found), SURVEY)
+
+
+def test_what_the_cluster_loses_is_told() -> None:
+    lost = cluster._outcome(Future(status="error", value=OSError("three workers died")), SURVEY)
+    assert (lost.job, lost.status) == (SURVEY, "CRASHED")
+    assert "three workers died" in lost.reason
+    with pytest.raises(ServerError, match="the scheduler is gone; finished cells are in the store"):
+        cluster._outcome(Future(status="cancelled"), SURVEY)
+
+
+def test_each_load_reaches_a_workers_server_once(
+    monkeypatch: pytest.MonkeyPatch, worker: type[FakeWorker]
+) -> None:
+    seen = []
+    monkeypatch.setattr(Server, "preload", lambda self, **load: seen.append(load))
+    for loads in (['{"a": 1}'], ['{"a": 1}', '{"b": 2}'], ['{"b": 2}']):
+        cluster.run_remotely(vars(SURVEY), loads, None)
+    assert seen == [{"a": 1}, {"b": 2}]
+
+
+def test_workers_of_several_threads_are_not_of_timing_grade(
+    monkeypatch: pytest.MonkeyPatch, worker: type[FakeWorker]
+) -> None:
+    monkeypatch.setattr(machine, "OTHERS_SHARE", 9.0)
+    assert cluster.run_remotely(vars(SURVEY), [], None)["timing_grade"] is True
+    monkeypatch.setattr(worker.state, "nthreads", 2)
+    assert cluster.run_remotely(vars(SURVEY), [], None)["timing_grade"] is False
+
+
+@pytest.mark.parametrize("name", ["slurm://a:1", "dask://", "dask", ""])
+def test_an_unknown_executor_is_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"executor must be local or dask://HOST:PORT, got '") as caught:
+        suites.run(small(tmp_path, "swap"), store=tmp_path / "r.db", executor=name)
+    assert "\n" not in str(caught.value)
+
+
+def test_without_the_extra_its_name_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(InputError, match=r"needs the extra: pip install 'qubopress\[dask\]'"):
+        harness._executor("dask://localhost:1", memory=None).__enter__()
+
+
+def test_where_no_scheduler_answers_one_line_tells(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "ANSWER_SECONDS", 0.3)
+    with pytest.raises(InputError, match=r"no Dask scheduler answers at 127\.0\.0\.1:1: ") as caught:
+        harness._executor("dask://127.0.0.1:1", memory=None).__enter__()
+    assert "\n" not in str(caught.value)
+
+
+# ---- a real scheduler with two real workers
+
+SLOW = '''
+import os, time
+from qubopress import problems, solvers
+
+@solvers.solver("slow", accepts=problems.Capacity)
+def slow(capacity, run):
+    """Takes a second, and says so in a file."""
+    open(f"{os.environ['QUBOPRESS_BEGUN']}/{os.getpid()}", "w").close()
+    run.offer([k < capacity.K for k in range(capacity.n)])
+    time.sleep(1.0)
+'''
+
+
+@dataclass
+class Lab:
+    """A scheduler and its workers, as processes of their own that a mark in the environment tells apart."""
+
+    address: str
+    workers: list[subprocess.Popen[bytes]]
+    mark: str
+    begun: Path
+
+    def left(self) -> list[int]:
+        """Processes that came of it."""
+        return [one.pid for one in psutil.process_iter() if self.mark in _environment(one).values()]
+
+
+def _environment(process: psutil.Process) -> dict[str, str]:
+    try:
+        return {} if process.status() == psutil.STATUS_ZOMBIE else dict(process.environ())
+    except psutil.Error:
+        return {}
+
+
+def wait_for(happened: Callable[[], object], *, seconds: float = 60.0) -> None:
+    end = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.05)
+
+
+@contextmanager
+def lab(folder: Path) -> Iterator[Lab]:
+    mark, begun = uuid.uuid4().hex, folder / "begun"
+    begun.mkdir()
+    environment = {**os.environ, "QUBOPRESS_TEST": mark, "QUBOPRESS_BEGUN": str(begun)}
+    file = folder / "scheduler.json"
+
+    def start(kind: str, *options: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "distributed.cli.dask_" + kind, *options, "--no-dashboard"]
+        log = (folder / f"{kind}-{uuid.uuid4().hex[:4]}.log").open("wb")
+        with log:
+            return subprocess.Popen(command, env=environment, cwd=folder, stdout=log, stderr=log)
+
+    listen = ["--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(file)]
+    running = [start("scheduler", *listen)]
+    found = Lab("", [], mark, begun)
+    try:
+        wait_for(file.exists)
+        found.address = json.loads(file.read_text())["address"].removeprefix("tcp://")
+        options = ["tcp://" + found.address, "--nthreads", "1", "--no-nanny", "--host", "127.0.0.1"]
+        found.workers = [start("worker", *options) for _ in range(2)]
+        running += found.workers
+        yield found
+    finally:
+        for process in running:
+            process.kill()
+            process.wait()
+        wait_for(lambda: not found.left(), seconds=10)
+
+
+@pytest.mark.slow
+def test_all_cells_end_once_though_a_worker_is_killed_in_one(tmp_path: Path) -> None:
+    folder = tmp_path / "plugins"
+    folder.mkdir()
+    (folder / "slow.py").write_text(SLOW, encoding="utf-8")
+
+    class Killing(Progress):
+        def __init__(self) -> None:
+            self.killed: int | None = None
+            self.counts = Counter[str]()
+
+        def finished(self, record: Record) -> None:
+            self.counts[record.cell] += 1
+            if self.killed is None:
+                self.killed = kill_one_that_works(there)
+
+    told = Killing()
+    with clean_registries(), lab(tmp_path) as there:
+        from qubopress.suites import plugins
+
+        plugins.load_folder(str(folder))
+        suite = small(tmp_path, "slow", "swap", "random", seeds=4)
+        wait_for(lambda: len(there.left()) >= 3)
+        options: dict[str, Any] = {"executor": f"dask://{there.address}", "plugin_folder": folder}
+        done = suites.run(suite, store=tmp_path / "r.db", progress=told, **options)
+        assert told.killed is not None
+        gone = told.killed
+        assert (done.measured, done.statuses) == (12, {"FINISHED": 12})
+        assert set(told.counts.values()) == {1}
+        found = records(tmp_path / "r.db")
+        assert len({record.cell for record in found}) == len(found) == 12
+        assert {record.machine for record in found} == {machine.provenance().machine}
+        wait_for(lambda: all(gone != one for pid in there.left() for one in ancestors(pid)), seconds=5)
+        assert len(there.left()) <= 3, "scheduler, one worker and its server"
+        # One cell more than there are records: the one that was under way when its worker was killed.
+        assert len(list(there.begun.iterdir())) >= 5
+
+
+def ancestors(pid: int) -> list[int]:
+    try:
+        return [pid, *(one.pid for one in psutil.Process(pid).parents())]
+    except psutil.Error:
+        return []
+
+
+def kill_one_that_works(there: Lab) -> int:
+    """Kill a worker while a search of `slow` goes on in a process of its own."""
+
+    def working() -> int | None:
+        for worker in there.workers:
+            below = {one.pid for one in psutil.Process(worker.pid).children(recursive=True)}
+            if below & {int(file.name) for file in there.begun.iterdir()}:
+                return worker.pid
+        return None
+
+    wait_for(working, seconds=30)
+    pid = working()
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    return pid
