@@ -1,12 +1,18 @@
 from __future__ import annotations
 
 import subprocess
+import sys
+import time
+from collections import namedtuple
 from pathlib import Path
 
+import psutil
 import pytest
 
 from qubopress import solvers
 from qubopress.suites import machine
+
+Times = namedtuple("Times", "user system idle")
 
 
 def fresh() -> machine.Provenance:
@@ -51,6 +57,34 @@ def test_without_a_checkout_the_version_stands_for_the_commit(
 ) -> None:
     monkeypatch.setattr(machine, "ROOT", tmp_path)
     assert fresh().commit.startswith("v")
+
+
+def test_what_others_use_is_what_is_busy_less_what_is_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, busy, own = [100.0], [50.0], [5.0]
+    monkeypatch.setattr(machine.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(machine.psutil, "cpu_count", lambda: 4)
+    monkeypatch.setattr(machine.psutil, "cpu_times", lambda: Times(user=busy[0], system=0.0, idle=clock[0]))
+    load = machine.Load(lambda: own[0])
+    clock[0], busy[0], own[0] = 110.0, 80.0, 34.0
+    assert load.others(100.0) == pytest.approx(1 / 40)
+    assert not load.disturbed(100.0)
+    clock[0], busy[0] = 120.0, 88.0
+    assert load.others(110.0) == pytest.approx(8 / 40)
+    assert load.others(100.0) == pytest.approx(9 / 80)
+    assert load.disturbed(110.0)
+
+
+def test_a_busy_process_counts_as_others_unless_it_is_ours() -> None:
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as process:
+        watched = psutil.Process(process.pid)
+        theirs, ours = machine.Load(lambda: 0.0), machine.Load(lambda: sum(watched.cpu_times()[:2]))
+        begun, used = time.monotonic(), sum(watched.cpu_times()[:2])
+        time.sleep(1.2)
+        share = (sum(watched.cpu_times()[:2]) - used) / 1.2 / (psutil.cpu_count() or 1)
+        difference = theirs.others(begun) - ours.others(begun)
+        process.kill()
+    assert share > 0.05
+    assert difference == pytest.approx(share, abs=0.05)
 
 
 def test_a_changed_checkout_is_marked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from warm import SharedServer, clean_registries, records, share_server, small
 
 from qubopress import results, suites
 from qubopress.results import Record
-from qubopress.suites import plugins, processes
+from qubopress.suites import machine, plugins, processes
 from qubopress.suites.processes import Job, Server, ServerError
 from qubopress.suites.wire import read_messages
 
@@ -133,6 +133,81 @@ def test_a_request_larger_than_the_sockets_buffer_arrives_whole() -> None:
         payload = {"spec": {"x" * 3_000_000: 1}, "plugins": ""}
         (outcome,) = server.run([Job("survey", payload)])
     assert "unexpected keyword argument" in (outcome.answer or {})["broken"]
+
+
+# ---- cores, and how the caps were enforced
+
+WHERE = """
+import os
+from qubopress import problems, solvers
+
+@solvers.solver("where", accepts=problems.Capacity)
+def where(capacity, run):
+    "Says which cores it has."
+    with open(os.path.join(os.path.dirname(__file__), "cores"), "a") as file:
+        file.write(" ".join(map(str, sorted(os.sched_getaffinity(0)))) + "\\n")
+    run.offer([k < capacity.K for k in range(capacity.n)])
+"""
+
+SURVEY = {"spec": {"nonsense": 1}, "plugins": ""}
+
+
+def outcomes(*, workers: int, threads: int = 1, memory: int | None = None) -> list[processes.Outcome]:
+    with SharedServer(memory=memory) as server:
+        jobs = [Job("survey", SURVEY, tag=tag, threads=threads) for tag in range(4)]
+        return list(server.run(jobs, workers=workers))
+
+
+@pytest.fixture
+def undisturbed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "OTHERS_SHARE", 9.0)
+
+
+@pytest.mark.usefixtures("undisturbed")
+def test_jobs_with_cores_of_their_own_are_of_timing_grade(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "cores", lambda: [0, 1])
+    found = outcomes(workers=2)
+    assert {one.limits["cores"] for one in found} == {"pinned to 0", "pinned to 1"}
+    assert all(one.timing_grade for one in found)
+
+
+@pytest.mark.usefixtures("undisturbed")
+@pytest.mark.parametrize(("workers", "threads"), [(3, 1), (2, 2)])
+def test_jobs_that_share_cores_are_not_of_timing_grade(
+    workers: int, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "cores", lambda: [0, 1])
+    found = outcomes(workers=workers, threads=threads)
+    assert {(one.limits["cores"], one.timing_grade) for one in found} == {("not pinned", False)}
+
+
+def test_a_job_alone_is_of_timing_grade_while_others_leave_the_machine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for share, grade in ((9.0, True), (-1.0, False)):
+        monkeypatch.setattr(machine, "OTHERS_SHARE", share)
+        assert {one.timing_grade for one in outcomes(workers=1)} == {grade}
+
+
+@pytest.mark.usefixtures("undisturbed")
+def test_the_rows_of_a_run_tell_cores_and_caps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    share_server(monkeypatch)
+    folder = tmp_path / "plugins"
+    folder.mkdir()
+    (folder / "where.py").write_text(WHERE, encoding="utf-8")
+    with clean_registries():
+        plugins.load_folder(str(folder))
+        suite = small(tmp_path, "where", seeds=2)
+        suites.run(suite, store=tmp_path / "r.db", jobs=2, memory=1 << 30, plugin_folder=folder)
+    told = {record.limits["cores"] for record in records(tmp_path / "r.db")}
+    has = set((folder / "cores").read_text().splitlines())
+    if len(machine.cores()) > 1:
+        assert told == {f"pinned to {core}" for core in has}
+    for record in records(tmp_path / "r.db"):
+        assert record.limits["memory"] == "rss-watchdog 1024 MiB"
+        assert record.limits["deadline"] == "SIGTERM 2 s past the budget, SIGKILL 0.5 s later"
+        assert record.limits["threads"] == "1, by thread pools"
+        assert record.timing_grade == (len(machine.cores()) > 1)
 
 
 # ---- the deadline, with a clock of our own
