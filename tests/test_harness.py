@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -15,10 +16,9 @@ import pytest
 from warm import SharedServer, clean_registries, records, share_server, small, write_suite
 
 from qubopress import problems, results, solvers, suites
-from qubopress.problems import InputError, data
+from qubopress.problems import InputError, MissingDataError, data
 from qubopress.results import Record, Store
 from qubopress.suites import Progress, machine
-from qubopress.suites.spec import InstanceSpec
 
 BITS = """
 seconds = 5
@@ -77,8 +77,8 @@ class Told(Progress):
     def __init__(self, store: Path) -> None:
         self.store, self.counts, self.begun, self.out = store, list[int](), (0, 0), dict[str, str]()
 
-    def left_out(self, spec: InstanceSpec, reason: str) -> None:
-        self.out[spec.name] = reason
+    def left_out(self, name: str, reason: str) -> None:
+        self.out[name] = reason
 
     def begin(self, total: int, done: int) -> None:
         self.begun = total, done
@@ -206,6 +206,19 @@ def test_data_that_is_missing_leaves_its_instances_out(
     assert set(done.left_out) == {"adaround/fashion-mlp/bits=2"} == set(told.out)
     assert "fashion-mnist is not on this machine" in done.left_out["adaround/fashion-mlp/bits=2"]
     assert done.measured == 2
+
+
+def test_missing_data_for_every_instance_is_one_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QUBOPRESS_OFFLINE", "1")
+    for name in ("QUBOPRESS_DATA", "HOME", "XDG_CACHE_HOME"):
+        monkeypatch.setenv(name, str(tmp_path))
+    suite = write_suite(tmp_path, BITS.replace('"digits-mlp"', '"fashion-mlp"'))
+    told = Told(tmp_path / "r.db")
+    with pytest.raises(MissingDataError, match=r"^fashion-mnist is not on this machine[^\n]*$"):
+        _run_without_debian(suite, told)
+    assert told.out == {}
 
 
 def _run_without_debian(suite: Path, told: Told) -> suites.Run:
@@ -406,3 +419,36 @@ def test_a_run_that_is_killed_leaves_no_process(tmp_path: Path) -> None:
     process.communicate(timeout=30)
     wait_for(lambda: not marked(mark), seconds=5)
     assert stored(tmp_path / "r.db") == 0
+
+
+def finish_times(path: Path) -> dict[str, str]:
+    """When each stored cell ended, by its content key."""
+    try:
+        return {record.cell: record.finished_at for record in records(path)}
+    except results.StoreError:
+        return {}
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment_it_loses_repeats_and_drops_no_cell(tmp_path: Path) -> None:
+    store, draw, moments = tmp_path / "r.db", random.Random(0), 20
+    for moment in range(moments):
+        before, mark = finish_times(store), uuid.uuid4().hex
+        process = begin(tmp_path, mark, solver="swap", seeds=80)
+        if moment % 4:
+            wait_for(lambda before=before: stored(store) > len(before))
+        time.sleep(draw.uniform(0.0, 0.8 if moment % 4 else 8.0))
+        ended = finish_times(store)
+        process.kill()
+        process.communicate(timeout=30)
+        wait_for(lambda mark=mark: not marked(mark), seconds=5)
+        after = finish_times(store)
+        assert before.items() <= ended.items() <= after.items()
+    assert moments / 2 < len(after) < 80
+    process = begin(tmp_path, uuid.uuid4().hex, solver="swap", seeds=80)
+    _, err = process.communicate(timeout=200)
+    assert process.returncode == 0, err
+    assert f"{80 - len(after)} cells measured" in err
+    whole = finish_times(store)
+    assert after.items() <= whole.items()
+    assert sorted(record.seed for record in records(store)) == list(range(80))
