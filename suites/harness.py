@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import problems, solvers
-from ..problems import InputError
+from ..problems import InputError, MissingDataError
 from ..results import Record, RecordError, Store
 from ..results.record import RANKED
 from ..solvers import Status
@@ -17,7 +17,6 @@ from . import plugins
 from .cell import Cell, failed
 from .machine import Provenance, provenance
 from .processes import Executor, Job, Outcome, Server
-from .spec import InstanceSpec
 from .suite import Suite
 from .suite import load as load_suite
 from .survey import SHAPES, Survey
@@ -32,7 +31,7 @@ class Progress:
     def surveying(self, count: int) -> None:
         """`count` instances are about to be built."""
 
-    def left_out(self, spec: InstanceSpec, reason: str) -> None:
+    def left_out(self, name: str, reason: str) -> None:
         """An instance cannot be built here."""
 
     def begin(self, total: int, done: int) -> None:
@@ -133,9 +132,14 @@ def _refuse_homeless(suite: Suite) -> None:
 def _survey_all(
     server: Executor, suite: Suite, folder: str, jobs: int, result: Run, progress: Progress
 ) -> dict[str, Survey]:
-    """Surveys by the instance's label; what cannot be had here is left out and told."""
+    """Surveys by the instance's label; what cannot be had here is left out and told.
+
+    Raises:
+        InputError: a parameter is refused.
+        MissingDataError: the data of every instance is missing, so there is nothing to run.
+    """
     requests = [Job("survey", survey_request(spec, folder), spec) for spec in suite.instances]
-    found = {}
+    found, missing = {}, set[str]()
     for outcome in server.run(requests, workers=jobs):
         spec, answer = outcome.job.tag, outcome.answer or {}
         if "refused" in answer:
@@ -147,7 +151,11 @@ def _survey_all(
         ended = f"{outcome.status or 'FAILED'} {outcome.reason or 'it sent no survey'}"
         reason = str(answer.get("missing") or answer.get("broken") or ended)
         result.left_out[spec.name] = reason
-        progress.left_out(spec, reason)
+        missing |= {reason} if "missing" in answer else set()
+    if missing and not found and missing == set(result.left_out.values()):
+        raise MissingDataError("; ".join(sorted(missing)))
+    for name, reason in result.left_out.items():
+        progress.left_out(name, reason)
     return found
 
 

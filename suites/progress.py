@@ -14,7 +14,6 @@ from rich.progress import Progress as Bar
 
 from ..results import Record
 from .harness import Progress
-from .spec import InstanceSpec
 
 __all__ = ["TerminalProgress"]
 
@@ -52,9 +51,9 @@ class TerminalProgress(Progress):
         """`count` instances are about to be built."""
         self.bar.update(self.task, description=f"building {count} instances")
 
-    def left_out(self, spec: InstanceSpec, reason: str) -> None:
+    def left_out(self, name: str, reason: str) -> None:
         """An instance cannot be built here."""
-        self.console.print(f"left out {escape(spec.name)}: {escape(reason)}", soft_wrap=True)
+        self.console.print(f"left out {escape(name)}: {escape(reason)}", soft_wrap=True)
 
     def begin(self, total: int, done: int) -> None:
         """`total` cells in all, of which `done` are in the store already."""
