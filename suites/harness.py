@@ -85,7 +85,8 @@ def run(
     chosen = suite if isinstance(suite, Suite) else load_suite(suite)
     _refuse_homeless(chosen)
     told, result, where = progress or Progress(), Run(), provenance()
-    with Store(store, write=True) as records, _executor(executor, memory=memory) as server:
+    there = _executor(executor, memory=memory)
+    with Store(store, write=True) as records, there as server:
         server.preload(specs=[vars(spec) for spec in chosen.instances])
         told.surveying(len(chosen.instances))
         surveys = _survey_all(server, chosen, folder, jobs, result, told)

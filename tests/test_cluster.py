@@ -158,6 +158,7 @@ def test_an_unknown_executor_is_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"executor must be local or dask://HOST:PORT, got '") as caught:
         suites.run(small(tmp_path, "swap"), store=tmp_path / "r.db", executor=name)
     assert "\n" not in str(caught.value)
+    assert not (tmp_path / "r.db").exists()
 
 
 def test_without_the_extra_its_name_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

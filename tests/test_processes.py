@@ -158,11 +158,15 @@ def outcomes(*, workers: int, threads: int = 1, memory: int | None = None) -> li
         return list(server.run(jobs, workers=workers))
 
 
+pins = pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system pins no process")
+
+
 @pytest.fixture
 def undisturbed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "OTHERS_SHARE", 9.0)
 
 
+@pins
 @pytest.mark.usefixtures("undisturbed")
 def test_jobs_with_cores_of_their_own_are_of_timing_grade(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "cores", lambda: [0, 1])
@@ -189,6 +193,7 @@ def test_a_job_alone_is_of_timing_grade_while_others_leave_the_machine(
         assert {one.timing_grade for one in outcomes(workers=1)} == {grade}
 
 
+@pins
 @pytest.mark.usefixtures("undisturbed")
 def test_the_rows_of_a_run_tell_cores_and_caps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     share_server(monkeypatch)
