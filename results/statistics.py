@@ -1,6 +1,6 @@
 """Bootstrap intervals that know which cells belong to the same instance."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -33,13 +33,7 @@ def median_interval(
     resamples, level, seed
         How many resamples, the interval's coverage, the seed of their generator.
     """
-    values, groups = np.asarray(values, dtype=np.float64), np.asarray(groups)
-    known = ~np.isnan(values)
-    if known.sum() < 2:
-        return float("nan"), float("nan")
-    medians = _resampled_medians(values[known], groups[known], resamples, np.random.default_rng(seed))
-    low, high = np.quantile(medians, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+    return _interval(_resampled_medians, values, groups, resamples, level, seed)
 
 
 def mean_interval(
@@ -54,18 +48,35 @@ def mean_interval(
 
     Parameters and the case of too few values are those of `median_interval`.
     """
+    return _interval(_resampled_means, values, groups, resamples, level, seed)
+
+
+def _interval(
+    resampled: Callable[..., NDArray[np.float64]],
+    values: ArrayLike,
+    groups: ArrayLike,
+    resamples: int,
+    level: float,
+    seed: int,
+) -> tuple[float, float]:
+    """Percentile interval of a statistic that `resampled` computes on each resample of what is known."""
     values, groups = np.asarray(values, dtype=np.float64), np.asarray(groups)
     known = ~np.isnan(values)
     if known.sum() < 2:
         return float("nan"), float("nan")
-    rng = np.random.default_rng(seed)
-    cells, counts = _by_instance(values[known], groups[known])
-    padded = np.append(cells, 0.0)
-    means = np.concatenate([
-        padded[drawn].sum(axis=1) / valid for drawn, valid in _draws(counts, resamples, rng)
-    ])  # fmt: skip
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    found = resampled(values[known], groups[known], resamples, np.random.default_rng(seed))
+    low, high = np.quantile(found, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
+
+
+def _resampled_means(
+    values: NDArray[np.float64], groups: NDArray[np.generic], resamples: int, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """Means of `resamples` hierarchical resamples."""
+    cells, counts = _by_instance(values, groups)
+    padded = np.append(cells, 0.0)
+    drawn_blocks = _draws(counts, resamples, rng)
+    return np.concatenate([padded[drawn].sum(axis=1) / valid for drawn, valid in drawn_blocks])
 
 
 def _resampled_medians(
