@@ -84,7 +84,7 @@ class Capacity:
         return bool(np.all(self.costs == 1.0))
 
     @cached_property
-    def _slack(self) -> float:
+    def slack(self) -> float:
         """What Σc·x may pass K by without a violation: 0 for whole costs, whose sums are exact.
 
         Other costs are rounded to float64 and so are their sums, each by half an ε at most.
@@ -115,7 +115,7 @@ class Capacity:
         excess = float(self.costs @ self.bits(x)) - self.K
         if self.exact:
             return abs(excess)
-        return excess if excess > self._slack else 0.0
+        return excess if excess > self.slack else 0.0
 
     def baseline(self) -> Bits:
         """Greedy by the linear part: keep what lowers the loss most per cost, blind to interactions."""

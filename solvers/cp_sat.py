@@ -138,7 +138,7 @@ def _pairs(qubo: Qubo) -> list[tuple[int, int, float]]:
 
 def _whole(capacity: Capacity) -> tuple[list[int], int]:
     """Costs and capacity as integers of a common unit, or rounded down, so that nothing feasible is lost."""
-    most = capacity.K + 1e-12 * max(1.0, capacity.K)  # the allowance that `Capacity.violation` makes
+    most = capacity.K + 1e-12 * max(1.0, capacity.K)  # wider than its slack: a valid relaxation
     for unit in (1, 10, 100, 1000):
         whole = np.round(capacity.costs * unit)
         if whole.max() < 2**53 and np.allclose(whole / unit, capacity.costs, rtol=1e-15, atol=0.0):

@@ -51,7 +51,7 @@ def _window(instance: Qubo | Capacity) -> tuple[float, float]:
     """Costs that a feasible solution may add up to."""
     if not isinstance(instance, Capacity):
         return -np.inf, np.inf
-    # The same allowance for the order of a sum as in `Capacity.violation`.
+    # Wider than the instance's own slack, because the walk's running sum drifts; `offer` judges feasibility.
     return (instance.K if instance.exact else -np.inf), instance.K + 1e-12 * max(1.0, instance.K)
 
 

@@ -34,8 +34,9 @@ def _draw(instance: Qubo | Capacity | BlackBox, run: Run, count: int) -> Bits:
     if isinstance(instance, Qubo) or instance.K is None:
         return run.rng.integers(0, 2, (count, instance.n), dtype=np.int8)
     costs = instance.costs if isinstance(instance, Capacity) else np.ones(instance.n)
+    slack = instance.slack if isinstance(instance, Capacity) else 0.0
     orders = run.rng.permuted(np.tile(np.arange(instance.n), (count, 1)), axis=1)
-    fits = np.cumsum(costs[orders], axis=1) <= instance.K * (1 + 1e-12)
+    fits = np.cumsum(costs[orders], axis=1) <= instance.K + slack
     draws = np.zeros((count, instance.n), dtype=np.int8)
     np.put_along_axis(draws, orders, fits.astype(np.int8), axis=1)
     return draws

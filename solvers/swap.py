@@ -54,9 +54,9 @@ def _schedule(qubo: Qubo, num_sweeps: int, block: int) -> list[Floats]:
 
 
 def _room(capacity: Capacity, x: Bits) -> Floats:
-    """Capacity left, with the allowance for the order of a sum that `Capacity.violation` makes, halved."""
+    """Capacity left, with half of the slack that the instance allows for the order of a sum."""
     left = capacity.K - float(capacity.costs @ x)
-    return np.array([left + 0.5e-12 * max(1.0, capacity.K)])
+    return np.array([left + 0.5 * capacity.slack])
 
 
 def _shuffled(capacity: Capacity, run: Run) -> Bits:

@@ -86,7 +86,7 @@ def _fitting(instance: Qubo | Capacity | BlackBox, x: Bits, rng: np.random.Gener
     order = rng.permuted(np.tile(np.arange(instance.n), (len(x), 1)), axis=1)
     used = np.cumsum(np.take_along_axis(x * instance.costs, order, axis=1), axis=1)
     fits = np.empty_like(x)
-    np.put_along_axis(fits, order, (used <= instance.K * (1 + 1e-12)).astype(np.int8), axis=1)
+    np.put_along_axis(fits, order, (used <= instance.K + instance.slack).astype(np.int8), axis=1)
     return x & fits
 
 
