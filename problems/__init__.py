@@ -1,7 +1,7 @@
 """Networks become instances: shapes of problem, formulations, data and trained networks."""
 
 # Importing a family's file registers its problems.
-from . import adaround, pruning  # noqa: F401
+from . import adaround, bare, pruning  # noqa: F401
 from .blackbox import BlackBox
 from .capacity import Capacity
 from .errors import InputError, MissingDataError
@@ -9,7 +9,7 @@ from .instance import Instance, load_instance
 from .qubo import Qubo
 from .registry import Problem, drive, get, names, problem
 from .rounding import Rounding
-from .task import Task, classification_task, own_task
+from .task import Task, bare_task, classification_task, own_task
 
 __all__ = [
     "BlackBox",
@@ -21,6 +21,7 @@ __all__ = [
     "Qubo",
     "Rounding",
     "Task",
+    "bare_task",
     "classification_task",
     "drive",
     "get",

@@ -19,7 +19,7 @@ from .registry import problem
 from .rounding import Rounding
 from .task import Task
 
-__all__ = ["Layer", "adaround", "layer_rounding"]
+__all__ = ["Layer", "adaround", "adaround_neuron", "layer_rounding"]
 
 INPUT_STEPS = 255
 """Steps of the 8-bit activations whose step times the weights' is the step of an int32 bias."""
@@ -75,6 +75,47 @@ def adaround(
         if free:
             layer = layer.only(free)
         _write(part, layer, (yield layer.instance))
+    return compressed
+
+
+@problem("adaround-neuron", family="rounding")
+def adaround_neuron(
+    task: Task,
+    *,
+    layer: int = 0,
+    neuron: int = 0,
+    bits: int = 4,
+    grid: str = "minmax",
+    per: str = "tensor",
+    clip_aware: bool = True,
+) -> Generator[Rounding, Bits, nn.Module]:
+    """Decide for the weights of one neuron alone; all others stay as they are.
+
+    A small instance with the structure of a whole layer's, for solvers that take a neuron at a time.
+
+    Parameters:
+        task: the network, and the samples that calibrate it.
+        layer: of the layers with weights, in running order, from 0 on.
+        neuron: row of the layer, from 0 on.
+        bits, grid, per, clip_aware: see `adaround`.
+
+    Raises:
+        InputError: there is no such layer or neuron, or what `adaround` refuses.
+    """
+    compressed = task.copy()
+    names = _weighted(compressed, task)
+    name = names[count(layer, name="layer", low=0, high=len(names) - 1)]
+    part = _part(compressed, name)
+    made = grid_for(_matrix(part), bits=bits, grid=grid, per=per)
+    seen = _inputs_of(task.copy(), name, task, keep=True)
+    step = _input_step(*seen["span"])
+    whole = layer_rounding(part, seen["gram"], made, input_step=step, clip_aware=clip_aware)
+    every = whole.instance
+    row = count(neuron, name="neuron", low=0, high=every.n - 1)
+    x = every.nearest()
+    one = Rounding(every.gram, every.shift[[row]], every.scale[[row]], every.levels, every.fixed[[row]])
+    x[row] = (yield one)[0]
+    _write(part, whole, x, only=row)
     return compressed
 
 
@@ -197,10 +238,12 @@ def _input_step(low: float, high: float) -> float:
     return (max(high, 0.0) - min(low, 0.0)) / INPUT_STEPS or 1.0
 
 
-def _write(part: Weighted, layer: Layer, x: Bits) -> None:
-    """Put the rounded weights into a layer of the compressed network."""
+def _write(part: Weighted, layer: Layer, x: Bits, *, only: int | None = None) -> None:
+    """Put the rounded weights, or those of one neuron `only`, into a layer of the compressed network."""
+    rows = slice(None) if only is None else slice(only, only + 1)
     bias = layer.bias(x)
     with torch.no_grad():
-        part.weight.copy_(torch.from_numpy(layer.weights(x)).reshape(part.weight.shape))
+        weights = torch.from_numpy(layer.weights(x)).reshape(part.weight.shape)
+        part.weight[rows].copy_(weights[rows])
         if bias is not None and part.bias is not None:
-            part.bias.copy_(torch.from_numpy(bias))
+            part.bias[rows].copy_(torch.from_numpy(bias)[rows])

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 from torch import nn
 
 from .arrays import Bits
+from .checksums import located
 from .data import unknown_name
 from .errors import InputError
 from .instance import Instance
@@ -31,6 +32,8 @@ class Problem:
         generate: generator function of (task, **parameters).
         version: part of every instance's identity; raised when the same parameters give other instances.
         defaults: its parameters and their default values.
+        network: whether it compresses a network; one that does not is given a task without any.
+        file: whether it reads a file: its parameters `file`, a path, and `sha256`, the content's checksum.
     """
 
     name: str
@@ -38,6 +41,8 @@ class Problem:
     generate: Generate
     version: int
     defaults: dict[str, Any]
+    network: bool = True
+    file: bool = False
 
     @property
     def summary(self) -> str:
@@ -45,24 +50,34 @@ class Problem:
         return (inspect.getdoc(self.generate) or "").split("\n")[0]
 
     def settings(self, given: dict[str, Any]) -> dict[str, Any]:
-        """All parameters, those given over the defaults.
+        """All parameters, those given over the defaults; of a file also where it is and its checksum.
 
         Raises:
-            InputError: a name that the formulation does not have.
+            InputError: a name that the formulation does not have, or a file of other content.
+            MissingDataError: there is no such file.
         """
         for name in given:
             if name not in self.defaults:
                 raise unknown_name(f"parameter of {self.name}", name, self.defaults)
-        return {**self.defaults, **given}
+        chosen = {**self.defaults, **given}
+        return located(chosen) if self.file else chosen
+
+    def content(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        """The parameters that say what the instances are; where a file lies does not."""
+        return {name: value for name, value in parameters.items() if not (self.file and name == "file")}
 
 
 _REGISTRY: dict[str, Problem] = {}
 
 
-def problem(name: str, *, family: str = "custom", version: int = 1) -> Callable[[Generate], Generate]:
+def problem(
+    name: str, *, family: str = "custom", version: int = 1, network: bool = True, file: bool = False
+) -> Callable[[Generate], Generate]:
     """Register a generator function of (task, **parameters) as a formulation.
 
     It yields one instance after another, is sent the solution of each, and returns the compressed network.
+    One that needs no `network` returns `task.copy()`; one that reads a `file` has the parameters `file` and
+    `sha256`.
 
     Raises:
         InputError: the name is taken, or a parameter has no default.
@@ -71,7 +86,7 @@ def problem(name: str, *, family: str = "custom", version: int = 1) -> Callable[
     def register(generate: Generate) -> Generate:
         if name in _REGISTRY:
             raise InputError(f"a problem named {name!r} is registered already; choose another name")
-        _REGISTRY[name] = Problem(name, family, generate, version, _defaults(generate))
+        _REGISTRY[name] = Problem(name, family, generate, version, _defaults(generate), network, file)
         return generate
 
     return register

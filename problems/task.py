@@ -17,7 +17,7 @@ from .data import calibration_draw, load_dataset
 from .errors import InputError
 from .networks import accuracy, load_network, network, weights_checksum
 
-__all__ = ["Task", "classification_task", "own_task"]
+__all__ = ["Task", "bare_task", "classification_task", "own_task"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +79,23 @@ def classification_task(name: str, *, calibration: int = 500, calibration_seed: 
         higher_is_better=True,
         identity=hashlib.sha256("\n".join(parts).encode()).hexdigest(),
         kept=True,
+    )
+
+
+def bare_task() -> Task:
+    """A task without network, data or metric, for instances that come from elsewhere."""
+    nothing = torch.empty(0)
+    return Task(
+        name="",
+        network=nn.Identity(),
+        inputs=nothing,
+        targets=nothing,
+        held_inputs=nothing,
+        held_targets=nothing,
+        judge=None,
+        metric="",
+        higher_is_better=True,
+        identity="",
     )
 
 

@@ -64,7 +64,7 @@ def by_rows(rounding: Rounding, run: Run, entry: Entry, values: dict[str, Any]) 
     """Neuron by neuron, each with its share of the time that is left.
 
     A neuron without an incumbent yet counts at round to nearest. A target for the layer leaves each neuron
-    what the others do not use.
+    what the others do not use. Of one neuron alone the adapter is called "row": no budget is divided.
     """
     x = rounding.nearest()
     first = rounding.row_losses(x)
@@ -91,7 +91,7 @@ def by_rows(rounding: Rounding, run: Run, entry: Entry, values: dict[str, Any]) 
     if len(bounds) == rounding.n:
         # The layer's loss and the neurons' are different sums of the same numbers.
         run.prove(sum(bounds) - rounding.resolution)
-    whole = conclude(run, seconds=seconds, adapter="rows")
+    whole = conclude(run, seconds=seconds, adapter="rows" if rounding.n > 1 else "row")
     trace = summed(first.tolist(), [part.trace for part in parts], float(whole.loss or 0.0))
     return _flag_lies(replace(whole, trace=trace), parts)
 

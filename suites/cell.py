@@ -217,7 +217,7 @@ def _anytime(cell: Cell, done: list[Solution]) -> bool:
 
     Adapters and cells of several stages divide the budget, whatever the solver does.
     """
-    whole = len(done) == 1 and not done[0].adapter
+    whole = len(done) == 1 and done[0].adapter in ("", "row")
     return solvers.get(cell.solver.name).anytime and (whole or cell.restarts is not None)
 
 

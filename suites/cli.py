@@ -98,8 +98,11 @@ def _accepts(name: str) -> str:
 
 @app.command()
 def run(
-    suite: Annotated[str, typer.Argument(help="Name of a built-in suite, or the path of a TOML file.")],
+    suite: Annotated[str, typer.Argument(help="Name of a built-in suite, or the path of a TOML file.")] = "",
     store: StorePath = DEFAULT_STORE,
+    instance: Annotated[
+        list[str], typer.Option(help="File of an instance of your own instead of the suite's; repeatable.")
+    ] = [],  # noqa: B006
     solver: Annotated[str | None, typer.Option(help="Glob of solvers; an exact name adds one.")] = None,
     problem: Annotated[str | None, typer.Option(help="Glob of problems or instances.")] = None,
     seconds: Annotated[float | None, typer.Option(help="Budget of a cell.")] = None,
@@ -115,13 +118,18 @@ def run(
     check_format(format)
     if jobs < 1:
         raise CallError(f"--jobs must be at least 1, got {jobs}")
+    if not suite and not instance:
+        raise CallError("run needs a suite or --instance FILE; see `qubopress list` for the suites")
     cap = _bytes(memory)
     from .harness import run as run_suite
     from .progress import TerminalProgress
     from .suite import load
 
     load_plugins(plugins)
-    chosen = load(suite).narrowed(solver=solver, problem=problem, seconds=seconds, seeds=seeds)
+    measured = load(suite or "generic")
+    chosen = (measured.on(instance) if instance else measured).narrowed(
+        solver=solver, problem=problem, seconds=seconds, seeds=seeds
+    )
     with TerminalProgress() as progress:
         try:
             done = run_suite(

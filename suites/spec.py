@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from torch import nn
@@ -93,7 +94,7 @@ class InstanceSpec:
 
     Attributes:
         problem: name of the formulation.
-        network: name of the network.
+        network: name of the network, "" for a formulation that needs none.
         parameters: all of the formulation's, the defaults included.
         calibration: training samples that calibrate.
         calibration_seed: of their draw.
@@ -113,9 +114,12 @@ class InstanceSpec:
         """A spec from the keys of a suite's table, checked.
 
         Raises:
-            InputError: an unknown formulation, network, solver or parameter, or no network.
+            InputError: an unknown formulation, network, solver or parameter, or no network where one is
+                needed.
         """
         formulation = problems.get(text(problem, name="the name of a problem"))
+        if not formulation.network:
+            return cls._bare(formulation, network, prepare, parameters)
         if network == "":
             raise InputError(f"problem {problem} needs a network")
         task = {
@@ -129,6 +133,14 @@ class InstanceSpec:
         return cls(formulation.name, known.name, settings, prepare=prepare, **task)
 
     @classmethod
+    def _bare(
+        cls, formulation: problems.Problem, network: Any, prepare: Any, parameters: dict[str, Any]
+    ) -> InstanceSpec:
+        if (network, prepare) != ("", ""):
+            raise InputError(f"problem {formulation.name} takes neither network nor prepare; leave them out")
+        return cls(formulation.name, "", plain(formulation.settings(parameters)))
+
+    @classmethod
     def from_record(cls, problem: str, network: str, parameters: dict[str, Any]) -> InstanceSpec:
         """The spec that `everything` wrote into a store."""
         return cls.of(problem, **{**parameters, "network": network})
@@ -137,7 +149,8 @@ class InstanceSpec:
     def everything(self) -> dict[str, Any]:
         """All parameters in one flat table, as the store keeps them."""
         task = {"calibration": self.calibration, "calibration_seed": self.calibration_seed}
-        return {**self.parameters, **task, **({"prepare": self.prepare} if self.prepare else {})}
+        prepare = {"prepare": self.prepare} if self.prepare else {}
+        return {**self.parameters, **(task if self.network else {}), **prepare}
 
     @property
     def label(self) -> str:
@@ -147,12 +160,17 @@ class InstanceSpec:
     @property
     def name(self) -> str:
         """Problem, network and what differs from the defaults, for people."""
-        defaults = {**problems.get(self.problem).defaults, **TASK_KEYS}
+        formulation = problems.get(self.problem)
+        if formulation.file:
+            return f"{self.problem}/{Path(self.parameters['file']).name}"
+        defaults = {**formulation.defaults, **TASK_KEYS}
         own = [f"{key}={value}" for key, value in self.everything.items() if defaults.get(key, "") != value]
-        return "/".join([self.problem, self.network, *([",".join(own)] if own else [])])
+        return "/".join(part for part in (self.problem, self.network, ",".join(own)) if part)
 
     def task(self) -> Task:
         """The network and its data."""
+        if not self.network:
+            return problems.bare_task()
         return _kept.get(self._draw) or problems.classification_task(
             self.network, calibration=self.calibration, calibration_seed=self.calibration_seed
         )
@@ -167,8 +185,10 @@ class InstanceSpec:
 
     def key(self, task: Task, *, version: int | None = None) -> str:
         """Content key: formulation and version, parameters, weights, data and draw."""
-        made_by = problems.get(self.problem).version if version is None else version
-        parts = [self.problem, made_by, self.parameters, self.prepare, task.identity]
+        formulation = problems.get(self.problem)
+        made_by = formulation.version if version is None else version
+        content = formulation.content(self.parameters)
+        parts = [self.problem, made_by, content, self.prepare, task.identity]
         return hashlib.sha256(canonical(parts).encode()).hexdigest()[:16]
 
     def judged(self, instance: Instance) -> bool:

@@ -89,6 +89,16 @@ class Suite:
             narrowed = replace(narrowed, seeds=count(seeds, name="seeds", low=1))
         return narrowed
 
+    def on(self, files: Iterable[str | Path]) -> Suite:
+        """The suite's solvers and budget on the instances of a user's own files; its name is then "own".
+
+        Raises:
+            InputError: a file that is not there.
+        """
+        instances = _unique(InstanceSpec.of("qubo", file=str(path)) for path in files)
+        description = f"solvers of {self.name} on instances of your own"
+        return replace(self, name="own", description=description, instances=instances, by="")
+
     def _matching_solvers(self, pattern: str) -> tuple[SolverSpec, ...]:
         found = tuple(spec for spec in self.solvers if fnmatchcase(spec.name, pattern))
         if found:

@@ -304,3 +304,42 @@ def test_grouped_convolutions_are_refused() -> None:
     network = nn.Sequential(nn.Conv2d(2, 2, 2, groups=2), nn.Flatten())
     with pytest.raises(InputError, match="layer 0 must be Linear or Conv2d with groups=1 and zero padding"):
         drive(network_task(network, 2, 2, 2))
+
+
+def neuron(task: Task, **parameters) -> tuple[list[problems.Rounding], nn.Module]:
+    """The one instance of `adaround-neuron`, and the network with all its bits down."""
+    seen: list[problems.Rounding] = []
+
+    def decide(_, instance):
+        seen.append(instance)
+        return instance.settle(np.zeros(instance.shape))
+
+    return seen, problems.drive(problems.get("adaround-neuron"), task, parameters, decide)
+
+
+def test_one_neuron_is_a_row_of_its_layer_and_changes_no_other() -> None:
+    task = mlp_task()
+    whole = stages(task, bits=3)[1]
+    (one,), compressed = neuron(task, layer=1, neuron=2, bits=3)
+    np.testing.assert_array_equal(one.gram, whole.gram)
+    np.testing.assert_array_equal(one.shift, whole.shift[[2]])
+    np.testing.assert_array_equal(one.fixed, whole.fixed[[2]])
+    down = drive(task, lambda _, instance: instance.settle(np.zeros(instance.shape)), bits=3)
+    assert torch.equal(compressed[2].weight[2], down[2].weight[2])
+    assert torch.equal(compressed[2].bias[2], down[2].bias[2])
+    rest = [0, 1, 3]
+    assert torch.equal(compressed[2].weight[rest], task.network[2].weight[rest])
+    assert torch.equal(compressed[2].bias[rest], task.network[2].bias[rest])
+    assert torch.equal(compressed[0].weight, task.network[0].weight)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"layer": 3}, r"layer must be an integer in \[0, 2\], got 3"),
+        ({"layer": 1, "neuron": 4}, r"neuron must be an integer in \[0, 3\], got 4"),
+    ],
+)
+def test_a_neuron_that_is_not_there_is_refused(parameters, message) -> None:
+    with pytest.raises(InputError, match=message):
+        neuron(mlp_task(), **parameters)

@@ -68,7 +68,7 @@ def refused(capsys: Captured, *arguments: object) -> str:
     ("call", "message"),
     [
         ("rum smoke", "No such command 'rum'"),
-        ("run", "Missing argument"),
+        ("run", "run needs a suite or --instance FILE"),
         ("run smoke --sedes 3", "No such option: --sedes"),
         ("run smoke --seeds three", "Invalid value for '--seeds'"),
         ("run smoke --seconds", "Option '--seconds' requires an argument"),

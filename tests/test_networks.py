@@ -34,13 +34,14 @@ def _offline(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_networks_have_the_published_shapes() -> None:
-    assert NAMES == ["digits-cnn", "digits-mlp", "fashion-mlp"]
+    assert NAMES == ["digits-cnn", "digits-mlp", "digits-wide", "fashion-mlp"]
     shapes = {
         name: {key: tuple(value.shape) for key, value in networks.load_network(name).state_dict().items()}
         for name in NAMES
     }
     weights = {name: [s for key, s in shapes[name].items() if key.endswith("weight")] for name in NAMES}
     assert weights["digits-mlp"] == [(32, 64), (10, 32)]
+    assert weights["digits-wide"] == [(300, 64), (200, 300), (10, 200)]
     assert weights["digits-cnn"] == [(8, 1, 3, 3), (16, 8, 3, 3), (10, 256)]
     assert weights["fashion-mlp"] == [(128, 784), (64, 128), (10, 64)]
 
