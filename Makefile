@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 STORE ?= results.db
 
-.PHONY: leaderboard test test-slow check format asv asv-publish clean
+.PHONY: leaderboard test test-slow check format asv asv-publish peers frontier clean
 
 leaderboard: .venv/installed
 	$(BIN)/qubopress run smoke --store $(STORE)
@@ -31,6 +31,13 @@ asv: .venv/installed-dev
 
 asv-publish: .venv/installed-dev
 	$(BIN)/asv publish
+
+# Our solvers beside other packages', and the largest instances that exact solvers prove. Quiet machine, please.
+peers: .venv/installed-dev
+	$(BIN)/python -m qubopress.suites.peers
+
+frontier: .venv/installed-dev
+	$(BIN)/python -m qubopress.suites.frontier
 
 clean:
 	rm -rf .venv build dist *.egg-info results/asv
