@@ -20,7 +20,7 @@ import numpy as np
 from .arrays import Floats
 from .task import Task
 
-__all__ = ["cached", "folder"]
+__all__ = ["cached", "folder", "version"]
 
 
 def folder() -> Path:
@@ -46,6 +46,11 @@ def cached(task: Task, piece: str, build: Callable[[], dict[str, Floats]]) -> di
         _write(place, build())
         found = _read(place)
     return build() if found is None else found
+
+
+def version() -> str:
+    """Hash of this package's code, which every key holds; computed at the first call."""
+    return _code()
 
 
 def _key(task: Task, piece: str) -> str:

@@ -14,6 +14,7 @@ import torch
 from dwave import samplers
 
 from .. import problems, solvers
+from ..problems.cache import version
 from . import plugins
 from .cell import execute, one_line
 from .spec import InstanceSpec
@@ -43,6 +44,7 @@ def preload(payload: dict[str, Any]) -> None:
     for spec in payload.get("specs", ()):
         with suppress(problems.InputError):
             InstanceSpec(**spec).keep_task()
+    version()
     # The first search looks for thread pools among all loaded libraries, which takes 40 ms.
     solvers.solve(problems.Qubo([[1.0]]), "random", restarts=1)
 

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -208,20 +209,19 @@ class Server:
     def run(self, jobs: Iterable[Job], *, workers: int = 1) -> Iterator[Outcome]:
         """Run jobs, `workers` at a time, and give each outcome as it comes."""
         waiting = iter(jobs)
-        exhausted = False
+        ended: list[Outcome] = []
         while True:
-            while not exhausted and len(self._children) < workers:
-                job = next(waiting, None)
-                exhausted = job is None
-                if job is not None:
-                    self._start(job, *self._place(job, workers))
+            for job in islice(waiting, max(workers - len(self._children), 0)):
+                self._start(job, *self._place(job, workers))
+            # Only now, so that the caller writes one record while the next job is setting up.
+            yield from ended
             if not self._children:
                 return
             self._listen(LOOK_SECONDS)
-            for number, child in list(self._children.items()):
+            for child in self._children.values():
                 self._look_after(child)
-                if child.code is not None:
-                    yield self._finish(number)
+            numbers = [number for number, child in self._children.items() if child.code is not None]
+            ended = [self._finish(number) for number in numbers]
 
     def _place(self, job: Job, workers: int) -> tuple[tuple[int, ...], bool]:
         """Cores to pin a job to, and whether no other job of ours can take its cores.

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import signal
@@ -133,6 +134,51 @@ def test_a_request_larger_than_the_sockets_buffer_arrives_whole() -> None:
         payload = {"spec": {"x" * 3_000_000: 1}, "plugins": ""}
         (outcome,) = server.run([Job("survey", payload)])
     assert "unexpected keyword argument" in (outcome.answer or {})["broken"]
+
+
+# ---- what an empty cell costs
+
+
+def test_the_next_job_sets_up_while_the_caller_writes_the_last() -> None:
+    with SharedServer() as server:
+        found = server.run([Job("survey", SURVEY, tag=tag) for tag in range(3)])
+        beside = [(outcome.job.tag, [one.job.tag for one in server._children.values()]) for outcome in found]
+    assert beside == [(0, [1]), (1, [2]), (2, [])]
+
+
+def huge_pages() -> str:
+    """Why this system gives no huge pages when asked, "" where it does."""
+    try:
+        chosen = Path("/sys/kernel/mm/transparent_hugepage/enabled").read_text(encoding="ascii")
+    except OSError:
+        return "this system has no transparent huge pages"
+    release = tuple(int(part) for part in os.uname().release.split(".")[:2])
+    if "[never]" in chosen or release < (6, 1):
+        return f"Linux {os.uname().release} with {chosen.strip()} makes no huge pages of small ones"
+    return ""
+
+
+@pytest.mark.skipif(bool(huge_pages()), reason=huge_pages() or "huge pages")
+def test_the_server_is_on_huge_pages_so_that_forks_are_cheap() -> None:
+    with SharedServer() as server:
+        server.preload()
+        text = Path(f"/proc/{server._process.pid}/smaps_rollup").read_text(encoding="ascii")
+    sizes = {line.split(":")[0]: int(line.split()[1]) for line in text.splitlines()[1:]}
+    assert sizes["AnonHugePages"] > 0.1 * sizes["Anonymous"]
+
+
+def test_the_benchmark_of_an_empty_cell_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    share_server(monkeypatch)
+    path = Path(__file__).parent.parent / "suites/asv/harness.py"
+    spec = importlib.util.spec_from_file_location("asv_harness", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    found = module.empty_cells(3)
+    assert len(found) == 3
+    assert all(0 < milliseconds < 5000 for milliseconds in found)
+    assert module.EmptyCell.unit == "ms"
 
 
 # ---- cores, and how the caps were enforced
