@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Generator
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -10,26 +11,27 @@ import numpy as np
 import torch
 from torch import nn
 
+from .activations import QuantizedInput, input_step, quantize_input
 from .arrays import Bits, Floats, count
 from .cache import cached
 from .errors import InputError
+from .folding import fold_batch_norms
 from .grids import Grid, grid_for
-from .layers import gram_of_inputs, running_order
+from .layers import gram_of_inputs, groups_of, running_order
 from .registry import problem
 from .rounding import Rounding
 from .task import Task
 
 __all__ = ["Layer", "adaround", "adaround_neuron", "layer_rounding"]
 
-INPUT_STEPS = 255
-"""Steps of the 8-bit activations whose step times the weights' is the step of an int32 bias."""
-
 BIAS_LOW, BIAS_HIGH = -(2**31), 2**31 - 1
+
+ACTIVATIONS = ("float", "int8")
 
 Weighted: TypeAlias = nn.Linear | nn.Conv2d
 
 
-@problem("adaround", family="rounding")
+@problem("adaround", family="rounding", version=2)
 def adaround(
     task: Task,
     *,
@@ -38,13 +40,15 @@ def adaround(
     per: str = "tensor",
     clip_aware: bool = True,
     sequential: bool = False,
+    activations: str = "float",
     block: int = 0,
 ) -> Generator[Rounding, Bits, nn.Module]:
     """Decide for every weight and bias whether it rounds down or up, layer by layer.
 
     Layer l costs Σ_neurons s² (h − Δ)ᵀ G (h − Δ), the mean squared error of its pre-activations on the
     calibration data, exactly; G is the Gram matrix of its inputs and a column for the bias. Neurons never
-    couple, so a layer is one `Rounding` and needs no penalty.
+    couple, so a layer is one `Rounding` and needs no penalty; a convolution of several groups is one for each
+    group. BatchNorms are folded into the layers before them first.
 
     Parameters:
         task: the network, and the samples that calibrate it.
@@ -54,6 +58,8 @@ def adaround(
         clip_aware: a weight whose floor is the grid's top has no "up". False ignores that, as published: what
             rounds past an end of the grid saturates in the network, which the loss does not see.
         sequential: calibrate a layer on the activations of the layers already quantized, not the float ones.
+        activations: "float", or "int8" to round what flows into each layer to eight bits, both in the Gram
+            matrix and in the compressed network.
         block: where positive, only this many inputs of each layer, those of the largest mean square, are
             free; the rest and the bias round to nearest.
 
@@ -64,17 +70,23 @@ def adaround(
         Muñiz Subiñas et al. 2025, arXiv:2510.16075; Nagel et al. 2020, arXiv:2004.10568.
     """
     free = count(block, name="block", low=0)
+    if activations not in ACTIVATIONS:
+        raise InputError(f"activations must be one of {', '.join(ACTIVATIONS)}, got {activations!r}")
     compressed = task.copy()
-    source = compressed if sequential else task.copy()
+    fold_batch_norms(compressed)
+    source = compressed if sequential else copy.deepcopy(compressed)
     for name in _weighted(compressed, task):
         part = _part(compressed, name)
         made = grid_for(_matrix(part), bits=bits, grid=grid, per=per)
-        seen = _inputs_of(source, name, task, keep=not sequential)
-        step = _input_step(*seen["span"])
-        layer = layer_rounding(part, seen["gram"], made, input_step=step, clip_aware=clip_aware)
-        if free:
-            layer = layer.only(free)
-        _write(part, layer, (yield layer.instance))
+        seen = _inputs_of(source, name, task, keep=not sequential, rounded=activations == "int8")
+        step = input_step(*seen["span"])
+        for group, gram in enumerate(seen["gram"]):
+            layer = layer_rounding(part, gram, made, input_step=step, clip_aware=clip_aware, group=group)
+            if free:
+                layer = layer.only(free)
+            _write(part, layer, (yield layer.instance))
+        if activations == "int8":
+            quantize_input(compressed, name, QuantizedInput(*seen["span"]))
     return compressed
 
 
@@ -103,19 +115,20 @@ def adaround_neuron(
         InputError: there is no such layer or neuron, or what `adaround` refuses.
     """
     compressed = task.copy()
+    fold_batch_norms(compressed)
     names = _weighted(compressed, task)
     name = names[count(layer, name="layer", low=0, high=len(names) - 1)]
     part = _part(compressed, name)
     made = grid_for(_matrix(part), bits=bits, grid=grid, per=per)
-    seen = _inputs_of(task.copy(), name, task, keep=True)
-    step = _input_step(*seen["span"])
-    whole = layer_rounding(part, seen["gram"], made, input_step=step, clip_aware=clip_aware)
-    every = whole.instance
-    row = count(neuron, name="neuron", low=0, high=every.n - 1)
-    x = every.nearest()
-    one = Rounding(every.gram, every.shift[[row]], every.scale[[row]], every.levels, every.fixed[[row]])
-    x[row] = (yield one)[0]
-    _write(part, whole, x, only=row)
+    seen = _inputs_of(compressed, name, task, keep=True, rounded=False)
+    step = input_step(*seen["span"])
+    row = count(neuron, name="neuron", low=0, high=len(part.weight) - 1)
+    group, place = divmod(row, len(part.weight) // groups_of(part))
+    whole = layer_rounding(
+        part, seen["gram"][group], made, input_step=step, clip_aware=clip_aware, group=group
+    )
+    layer_of_one = whole.row(place)
+    _write(part, layer_of_one, (yield layer_of_one.instance))
     return compressed
 
 
@@ -128,12 +141,14 @@ class Layer:
         floor: (n, columns) integers that bit 0 stands for.
         grid: of the weights.
         bias_step: (n,) step of the bias, None where the layer has none.
+        rows: the layer's neurons that these are: all, those of a group of a convolution, or one.
     """
 
     instance: Rounding
     floor: Floats
     grid: Grid
     bias_step: Floats | None
+    rows: slice
 
     @property
     def inputs(self) -> int:
@@ -157,13 +172,27 @@ class Layer:
         fixed = np.array(whole.fixed)
         fixed[:, rest] = whole.nearest()[:, rest]
         part = Rounding(whole.gram, whole.shift, whole.scale, whole.levels, fixed)
-        return Layer(part, self.floor, self.grid, self.bias_step)
+        return Layer(part, self.floor, self.grid, self.bias_step, self.rows)
+
+    def row(self, i: int) -> Layer:
+        """Neuron i of these alone."""
+        whole, one = self.instance, slice(i, i + 1)
+        part = Rounding(whole.gram, whole.shift[one], whole.scale[one], whole.levels, whole.fixed[one])
+        bias_step = None if self.bias_step is None else self.bias_step[one]
+        first = self.rows.start + i
+        return Layer(part, self.floor[one], self.grid.rows(one), bias_step, slice(first, first + 1))
 
 
 def layer_rounding(
-    part: Weighted, gram: Floats, grid: Grid, *, input_step: float, clip_aware: bool = True
+    part: Weighted,
+    gram: Floats,
+    grid: Grid,
+    *,
+    input_step: float,
+    clip_aware: bool = True,
+    group: int = 0,
 ) -> Layer:
-    """The rounding problem of one layer.
+    """The rounding problem of one layer, or of one group of a convolution.
 
     A bias on its own step s_b = s_x·s_w is a weight of step s_w on the column s_x·1, which keeps the loss
     exact.
@@ -174,21 +203,25 @@ def layer_rounding(
         grid: of its weights.
         input_step: s_x.
         clip_aware: see `adaround`.
+        group: of the convolution.
     """
-    position = grid.position(_matrix(part))
-    floor, fixed = _floors(position, grid.low, grid.high, clip_aware=clip_aware)
+    size = len(part.weight) // groups_of(part)
+    rows = slice(group * size, (group + 1) * size)
+    own = grid.rows(rows)
+    position = own.position(_matrix(part)[rows])
+    floor, fixed = _floors(position, own.low, own.high, clip_aware=clip_aware)
     if part.bias is None:
-        instance = Rounding(gram[:-1, :-1], position - floor, grid.step[:, 0], 2, fixed)
-        return Layer(instance, floor, grid, None)
-    bias_step = input_step * grid.step[:, 0]
-    place = part.bias.detach().double().numpy()[:, None] / bias_step[:, None]
+        instance = Rounding(gram[:-1, :-1], position - floor, own.step[:, 0], 2, fixed)
+        return Layer(instance, floor, own, None, rows)
+    bias_step = input_step * own.step[:, 0]
+    place = part.bias.detach().double().numpy()[rows, None] / bias_step[:, None]
     bias_floor, bias_fixed = _floors(place, BIAS_LOW, BIAS_HIGH, clip_aware=True)
     shift = np.hstack([position - floor, place - bias_floor])
     column = np.append(np.ones(len(gram) - 1), input_step)
     instance = Rounding(
-        gram * np.outer(column, column), shift, grid.step[:, 0], 2, np.hstack([fixed, bias_fixed])
+        gram * np.outer(column, column), shift, own.step[:, 0], 2, np.hstack([fixed, bias_fixed])
     )
-    return Layer(instance, np.hstack([floor, bias_floor]), grid, bias_step)
+    return Layer(instance, np.hstack([floor, bias_floor]), own, bias_step, rows)
 
 
 def _floors(position: Floats, low: int, high: int, *, clip_aware: bool) -> tuple[Floats, Bits]:
@@ -223,27 +256,27 @@ def _matrix(part: Weighted) -> Floats:
     return np.asarray(part.weight.detach().double().flatten(1).numpy())
 
 
-def _inputs_of(source: nn.Module, name: str, task: Task, *, keep: bool) -> dict[str, Floats]:
-    """Gram matrix of a layer's inputs and their span, from the cache if they may be kept."""
+def _inputs_of(source: nn.Module, name: str, task: Task, *, keep: bool, rounded: bool) -> dict[str, Floats]:
+    """Gram matrices (groups, f + 1, f + 1) of a layer's inputs and their span, from the cache if they may be.
+
+    Where `rounded`, the Gram matrices are of inputs rounded to eight bits over that span.
+    """
 
     def build() -> dict[str, Floats]:
         gram, low, high = gram_of_inputs(source, name, task.inputs)
+        if rounded:
+            gram, _, _ = gram_of_inputs(source, name, task.inputs, through=QuantizedInput(low, high))
         return {"gram": gram, "span": np.array([low, high])}
 
-    return cached(task, f"inputs of {name}", build) if keep else build()
+    piece = f"{'8-bit ' if rounded else ''}inputs of {name}"
+    return cached(task, piece, build) if keep else build()
 
 
-def _input_step(low: float, high: float) -> float:
-    """Step of asymmetric 8-bit activations over a range that is made to hold 0."""
-    return (max(high, 0.0) - min(low, 0.0)) / INPUT_STEPS or 1.0
-
-
-def _write(part: Weighted, layer: Layer, x: Bits, *, only: int | None = None) -> None:
-    """Put the rounded weights, or those of one neuron `only`, into a layer of the compressed network."""
-    rows = slice(None) if only is None else slice(only, only + 1)
+def _write(part: Weighted, layer: Layer, x: Bits) -> None:
+    """Put rounded weights into the layer of the compressed network that they belong to."""
     bias = layer.bias(x)
+    weights = torch.from_numpy(layer.weights(x)).reshape(-1, *part.weight.shape[1:])
     with torch.no_grad():
-        weights = torch.from_numpy(layer.weights(x)).reshape(part.weight.shape)
-        part.weight[rows].copy_(weights[rows])
+        part.weight[layer.rows].copy_(weights)
         if bias is not None and part.bias is not None:
-            part.bias[rows].copy_(torch.from_numpy(bias)[rows])
+            part.bias[layer.rows].copy_(torch.from_numpy(bias))

@@ -39,6 +39,10 @@ class Grid:
         """Weights (n, f) of integers."""
         return self.step * (q - self.zero)
 
+    def rows(self, chosen: slice) -> Grid:
+        """The grid of some of the neurons."""
+        return Grid(self.step[chosen], self.zero[chosen], self.low, self.high)
+
     def nearest(self, weights: Floats) -> Floats:
         """The nearest grid value of each weight."""
         return self.value(np.clip(np.floor(self.position(weights) + 0.5), self.low, self.high))

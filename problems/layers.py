@@ -15,7 +15,7 @@ from torch.nn import functional
 from .arrays import Floats
 from .errors import InputError
 
-__all__ = ["BATCH", "Call", "calls", "gram_of_inputs", "hooked", "running_order"]
+__all__ = ["BATCH", "Call", "calls", "gram_of_inputs", "groups_of", "hooked", "running_order"]
 
 BATCH = 256
 """Calibration samples in one forward pass, which bounds the memory."""
@@ -78,25 +78,34 @@ def running_order(network: nn.Module, inputs: Tensor) -> list[str]:
     return list(dict.fromkeys(call.name for call in calls(network, inputs)))
 
 
-def gram_of_inputs(network: nn.Module, name: str, inputs: Tensor) -> tuple[Floats, float, float]:
+def gram_of_inputs(
+    network: nn.Module, name: str, inputs: Tensor, *, through: nn.Module | None = None
+) -> tuple[Floats, float, float]:
     """Mean of x̃ x̃ᵀ over all rows x̃ = (x, 1) that reach a layer, and the least and greatest x.
 
-    Rows are samples of a Linear, unfolded patches of a Conv2d; they stream through in pieces, so memory is
-    O(f²). Gram is (f + 1, f + 1) float64.
+    Rows are samples of a Linear, unfolded patches of a Conv2d, apart for each of its groups; they stream
+    through in pieces, so memory is O(f²) whatever the number of samples. Gram is (groups, f + 1, f + 1)
+    float64.
+
+    Parameters:
+        network: in eval mode.
+        name: of the layer.
+        inputs: (N, ...) of the network.
+        through: what the layer's inputs pass first, None for nothing.
 
     Raises:
         InputError: the layer is of another kind, or something not finite reaches it.
     """
     layer = network.get_submodule(name)
     if not _supported(layer):
-        raise InputError(f"layer {name} must be Linear or Conv2d with groups=1 and zero padding, got {layer}")
+        raise InputError(f"layer {name} must be Linear or Conv2d with zero padding, got {layer}")
     sums = _Sums()
 
     def add(_: nn.Module, arguments: Any, output: Tensor) -> None:
         weight = layer.get_parameter("weight")
-        size = output.numel() // len(weight) * (weight[0].numel() + 1)
+        size = output.numel() // len(weight) * (weight[0].numel() + 1) * groups_of(layer)
         for piece in arguments[0].chunk(-(-size // ELEMENTS)):
-            sums.add(_rows(layer, piece))
+            sums.add(_rows(layer, piece if through is None else through(piece)))
 
     with hooked({layer: add}), torch.no_grad():
         for start in range(0, len(inputs), BATCH):
@@ -107,36 +116,43 @@ def gram_of_inputs(network: nn.Module, name: str, inputs: Tensor) -> tuple[Float
     return gram, sums.low, sums.high
 
 
+def groups_of(layer: nn.Module) -> int:
+    """Groups of a convolution, whose outputs see inputs of their own; 1 of any other layer."""
+    return layer.groups if isinstance(layer, nn.Conv2d) else 1
+
+
 class _Sums:
-    """Running Σ x̃ x̃ᵀ over rows x̃ = (x, 1), how many there were, and the range of x."""
+    """Running Σ x̃ x̃ᵀ over rows x̃ = (x, 1) of each group, how many there were, and the range of x."""
 
     def __init__(self) -> None:
         self.gram: Any = 0.0
         self.rows, self.low, self.high = 0, np.inf, -np.inf
 
     def add(self, x: Tensor) -> None:
-        rows = torch.cat([x.double(), torch.ones(len(x), 1, dtype=torch.float64)], dim=1)
-        self.gram = self.gram + rows.T @ rows
-        self.rows += len(rows)
+        rows = torch.cat([x.double(), torch.ones(*x.shape[:2], 1, dtype=torch.float64)], dim=2)
+        self.gram = self.gram + rows.transpose(1, 2) @ rows
+        self.rows += rows.shape[1]
         self.low, self.high = min(self.low, float(x.min())), max(self.high, float(x.max()))
 
     def mean(self) -> Floats:
         gram = np.asarray((self.gram / self.rows).numpy(), dtype=np.float64)
-        return (gram + gram.T) / 2
+        return (gram + gram.transpose(0, 2, 1)) / 2
 
 
 def _supported(layer: nn.Module) -> bool:
-    plain = isinstance(layer, nn.Conv2d) and layer.groups == 1 and layer.padding_mode == "zeros"
+    plain = isinstance(layer, nn.Conv2d) and layer.padding_mode == "zeros"
     return plain or isinstance(layer, nn.Linear)
 
 
 def _rows(layer: nn.Module, x: Tensor) -> Tensor:
-    """What a layer multiplies with its weights: (rows, f)."""
+    """What a layer multiplies with its weights: (groups, rows, f)."""
     if not isinstance(layer, nn.Conv2d):
-        return x.reshape(-1, x.shape[-1])
+        return x.reshape(1, -1, x.shape[-1])
     padded = functional.pad(x, _padding(layer))
     patches = functional.unfold(padded, layer.kernel_size, dilation=layer.dilation, stride=layer.stride)
-    return patches.transpose(1, 2).reshape(-1, patches.shape[1])
+    # Channels come first in a patch, so a group's are neighbours.
+    apart = patches.reshape(len(x), layer.groups, -1, patches.shape[2])
+    return apart.permute(1, 0, 3, 2).reshape(layer.groups, -1, apart.shape[2])
 
 
 def _padding(layer: nn.Conv2d) -> tuple[int, int, int, int]:

@@ -16,7 +16,9 @@ from torch.nn import functional
 
 from qubopress import problems
 from qubopress.problems import InputError, Task, networks
+from qubopress.problems.activations import QuantizedInput, quantize_input
 from qubopress.problems.adaround import Layer, layer_rounding
+from qubopress.problems.folding import fold_batch_norms
 from qubopress.problems.grids import GRIDS, grid_for
 from qubopress.problems.layers import gram_of_inputs
 
@@ -68,7 +70,7 @@ def inputs_of(shape: tuple[int, ...]) -> torch.Tensor:
 
 
 def layer_of(part: nn.Module, x: torch.Tensor, *, bits: int, grid: str, per: str, clip_aware: bool) -> Layer:
-    gram, low, high = gram_of_inputs(part, "", x)
+    (gram,), low, high = gram_of_inputs(part, "", x)
     made = grid_for(part.weight.detach().double().flatten(1).numpy(), bits=bits, grid=grid, per=per)
     step = (max(high, 0) - min(low, 0)) / 255
     return layer_rounding(part, gram, made, input_step=step, clip_aware=clip_aware)
@@ -167,6 +169,8 @@ def test_the_network_that_comes_back_is_the_one_the_loss_speaks_of() -> None:
 @pytest.mark.parametrize("bits", range(1, 9))
 def test_decoded_weights_lie_on_the_grid(bits, grid, per) -> None:
     task = network_task(cnn(), 1, 4, 4)
+    folded = task.copy()
+    fold_batch_norms(folded)
 
     def decide(_, instance):
         return instance.settle(np.random.default_rng(bits).integers(0, 2, instance.shape))
@@ -176,7 +180,7 @@ def test_decoded_weights_lie_on_the_grid(bits, grid, per) -> None:
         for name in ("0", "3", "6"):
             before, after = (
                 net.get_submodule(name).weight.detach().double().flatten(1).numpy()
-                for net in (task.network, compressed)
+                for net in (folded, compressed)
             )
             made = grid_for(before, bits=bits, grid=grid, per=per)
             q = made.position(after)
@@ -202,7 +206,7 @@ def test_a_bias_beyond_int32_saturates() -> None:
     task = network_task(mlp(2, 1), 2)
     with torch.no_grad():
         task.network[0].bias.fill_(1e6)
-    gram, _, _ = gram_of_inputs(task.network, "0", task.inputs)
+    (gram,), _, _ = gram_of_inputs(task.network, "0", task.inputs)
     made = grid_for(task.network[0].weight.detach().double().numpy(), bits=4, grid="minmax", per="tensor")
     layer = layer_rounding(task.network[0], gram, made, input_step=1e-6)
     x = layer.instance.baseline()
@@ -225,7 +229,7 @@ def test_a_layer_calibrates_on_float_or_on_quantized_activations() -> None:
     first = copy.deepcopy(task.network)
     with torch.no_grad():
         first[0].load_state_dict(drive(task, bits=2)[0].state_dict())
-    expected, _, _ = gram_of_inputs(first, "2", task.inputs)
+    (expected,), _, _ = gram_of_inputs(first, "2", task.inputs)
     np.testing.assert_allclose(quantized[1].gram[:-1, :-1], expected[:-1, :-1])
 
 
@@ -300,10 +304,150 @@ def test_a_network_without_weights_is_refused() -> None:
         drive(network_task(nn.Sequential(nn.Flatten(), nn.ReLU()), 3))
 
 
-def test_grouped_convolutions_are_refused() -> None:
-    network = nn.Sequential(nn.Conv2d(2, 2, 2, groups=2), nn.Flatten())
-    with pytest.raises(InputError, match="layer 0 must be Linear or Conv2d with groups=1 and zero padding"):
-        drive(network_task(network, 2, 2, 2))
+class Residual(nn.Module):
+    """A stride of 2, a grouped and a depthwise convolution, a residual add, functions that are no modules."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(3)
+            self.stem = nn.Conv2d(1, 4, 3, stride=2, padding=1)
+            self.norm = nn.BatchNorm2d(4)
+            self.grouped = nn.Conv2d(4, 4, 3, padding=1, groups=2)
+            self.depthwise = nn.Conv2d(4, 4, 3, padding=1, groups=4, bias=False)
+            self.after = nn.BatchNorm2d(4)
+            self.head = nn.Linear(4, 3)
+            for norm in (self.norm, self.after):
+                nn.init.uniform_(norm.running_mean, -0.5, 0.5)
+                nn.init.uniform_(norm.running_var, 0.5, 2.0)
+                nn.init.uniform_(norm.weight, 0.5, 1.5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = functional.relu(self.norm(self.stem(x)))
+        x = functional.relu(x + self.after(self.depthwise(self.grouped(x))))
+        return self.head(x.mean(dim=(2, 3)))
+
+
+def residual_task() -> Task:
+    return network_task(Residual(), 1, 6, 6)
+
+
+def test_a_residual_network_of_groups_is_rounded_group_by_group() -> None:
+    shapes = [instance.shape for instance in stages(residual_task())]
+    assert shapes == [(4, 10), *[(2, 19)] * 2, *[(1, 10)] * 4, (3, 5)]
+
+
+def test_each_weight_of_a_grouped_convolution_moves_by_less_than_a_step() -> None:
+    task = residual_task()
+    folded = task.copy()
+    assert fold_batch_norms(folded) == ["stem", "depthwise"]
+    compressed = drive(task, bits=4, per="channel")
+    for name in ("stem", "grouped", "depthwise", "head"):
+        before = folded.get_submodule(name).weight.detach().double().flatten(1).numpy()
+        after = compressed.get_submodule(name).weight.detach().double().flatten(1).numpy()
+        step = grid_for(before, bits=4, grid="minmax", per="channel").step
+        assert (np.abs(after - before) < step).all()
+        assert (after != before).any()
+
+
+def test_the_loss_of_a_group_is_the_error_of_its_own_outputs() -> None:
+    part = nn.Conv2d(2, 4, (1, 2), groups=2)
+    x = inputs_of((2, 3, 3))
+    grams, low, high = gram_of_inputs(nn.Sequential(part), "0", x)
+    made = grid_for(part.weight.detach().double().flatten(1).numpy(), bits=2, grid="minmax", per="tensor")
+    step = (max(high, 0) - min(low, 0)) / 255
+    exact = part.double()(x.double()).detach()
+    for group, gram in enumerate(grams):
+        layer = layer_rounding(part, gram, made, input_step=step, group=group)
+        rounded = copy.deepcopy(part)
+        bits = layer.instance.settle(np.random.default_rng(group).integers(0, 2, layer.instance.shape))
+        with torch.no_grad():
+            rounded.weight[layer.rows] = torch.tensor(layer.weights(bits)).reshape(2, 1, 1, 2)
+            rounded.bias[layer.rows] = torch.tensor(layer.bias(bits))
+        error = (rounded(x.double()) - exact).detach()
+        assert float((error**2).mean(dim=(0, 2, 3)).sum()) == pytest.approx(layer.instance.loss(bits))
+        assert float((error[:, : 2 * group] ** 2).sum() + (error[:, 2 * group + 2 :] ** 2).sum()) == 0.0
+
+
+# ---- BatchNorms
+
+
+def test_folding_leaves_the_output_as_it_was() -> None:
+    for network, shape in ((cnn(), (1, 4, 4)), (Residual().eval(), (1, 6, 6))):
+        x = inputs_of(shape)
+        before = network(x).detach()
+        folded = copy.deepcopy(network)
+        assert fold_batch_norms(folded)
+        assert not any(isinstance(module, nn.BatchNorm2d) for module in folded.modules())
+        torch.testing.assert_close(folded(x).detach(), before, rtol=1e-5, atol=1e-6)
+
+
+def test_a_layer_that_feeds_more_than_its_batch_norm_is_not_folded() -> None:
+    class Shared(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer, self.norm = nn.Linear(3, 3), nn.BatchNorm1d(3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            y = self.layer(x)
+            return y + self.norm(y)
+
+    network = Shared().eval()
+    before = networks.weights_checksum(network)
+    assert fold_batch_norms(network) == []
+    assert networks.weights_checksum(network) == before
+
+
+def test_a_batch_norm_without_statistics_stays() -> None:
+    network = nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3, track_running_stats=False)).eval()
+    assert fold_batch_norms(network) == []
+
+
+def test_a_network_with_batch_norms_that_cannot_be_traced_is_refused_in_one_line() -> None:
+    class Untraceable(nn.Sequential):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return super().forward(x) if float(x.sum()) > 0 else x
+
+    network = Untraceable(nn.Linear(3, 3), nn.BatchNorm1d(3)).eval()
+    with pytest.raises(
+        InputError, match=r"must be traceable by torch\.fx to fold its BatchNorms, got"
+    ) as caught:
+        fold_batch_norms(network)
+    assert "\n" not in str(caught.value)
+
+
+# ---- int8 activations
+
+
+def test_eight_bit_inputs_lie_on_a_grid_that_holds_zero() -> None:
+    x = torch.linspace(-1.5, 3.0, 1000)
+    rounded = QuantizedInput(-1.0, 3.0)(x)
+    step = 4.0 / 255
+    assert float((rounded - x.clamp(-1.0, 3.0)).abs().max()) <= step * 0.5001 + 1e-6
+    assert len(torch.unique(rounded)) == 256
+    assert float(QuantizedInput(0.5, 3.0)(torch.zeros(1))) == 0.0
+
+
+def test_eight_bit_activations_are_in_the_gram_matrix_and_in_the_network() -> None:
+    task = mlp_task()
+    exact, rounded = (stages(task, activations=kind)[1].gram for kind in ("float", "int8"))
+    assert 0 < np.abs(exact - rounded).max() < 0.05 * np.abs(exact).max()
+    compressed = drive(task, activations="int8")
+    assert isinstance(compressed[2], nn.Sequential)
+    assert isinstance(compressed[2][0], QuantizedInput)
+    torch.testing.assert_close(compressed[2][1].weight, drive(task)[2].weight, rtol=0, atol=1)
+
+
+def test_activations_of_another_width_are_refused() -> None:
+    with pytest.raises(InputError, match="activations must be one of float, int8, got 'int4'"):
+        drive(mlp_task(), activations="int4")
+
+
+def test_a_layer_of_two_names_is_refused_for_eight_bit_activations() -> None:
+    layer = nn.Linear(3, 3)
+    network = nn.Sequential(layer, nn.ReLU(), layer)
+    with pytest.raises(InputError, match="layers must not share a module for int8 activations, got 0 and 2"):
+        quantize_input(network, "0", QuantizedInput(0.0, 1.0))
 
 
 def neuron(task: Task, **parameters) -> tuple[list[problems.Rounding], nn.Module]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -35,7 +38,7 @@ CONVS = {
 @pytest.mark.parametrize("conv", CONVS.values(), ids=CONVS.keys())
 def test_the_gram_of_a_conv_gives_its_mean_squared_output_for_any_weights(conv) -> None:
     x = samples(5, 2, 7, 6)
-    gram, _, _ = gram_of_inputs(nn.Sequential(conv), "0", x)
+    (gram,), _, _ = gram_of_inputs(nn.Sequential(conv), "0", x)
     rng = np.random.default_rng(1)
     for _ in range(5):
         w, b = torch.tensor(rng.standard_normal(conv.weight.shape)), torch.tensor(rng.standard_normal(1))
@@ -47,7 +50,7 @@ def test_the_gram_of_a_conv_gives_its_mean_squared_output_for_any_weights(conv) 
 @pytest.mark.parametrize("shape", [(600, 4), (3, 5, 4)])
 def test_the_gram_of_a_linear_is_the_mean_over_all_rows_and_batches(shape) -> None:
     x = samples(*shape)
-    gram, low, high = gram_of_inputs(nn.Sequential(nn.Linear(4, 2)), "0", x)
+    (gram,), low, high = gram_of_inputs(nn.Sequential(nn.Linear(4, 2)), "0", x)
     rows = np.column_stack([x.reshape(-1, 4).double().numpy(), np.ones(x.numel() // 4)])
     np.testing.assert_allclose(gram, rows.T @ rows / len(rows), rtol=1e-12, atol=1e-15)
     np.testing.assert_array_equal(gram, gram.T)
@@ -57,7 +60,7 @@ def test_the_gram_of_a_linear_is_the_mean_over_all_rows_and_batches(shape) -> No
 def test_the_gram_of_a_later_layer_is_of_what_reaches_it() -> None:
     network, x = mlp(3, 4, 2), samples(9, 3)
     hidden = network[1](network[0](x)).detach().double().numpy()
-    gram, low, _ = gram_of_inputs(network, "2", x)
+    (gram,), low, _ = gram_of_inputs(network, "2", x)
     np.testing.assert_allclose(gram[:4, :4], hidden.T @ hidden / 9)
     assert low == 0.0
 
@@ -84,7 +87,7 @@ def test_a_layer_that_runs_twice_sees_the_rows_of_both_runs() -> None:
 
     network, x = Twice(), samples(4, 3)
     rows = torch.cat([x, network.layer(x).detach()]).double().numpy()
-    np.testing.assert_allclose(gram_of_inputs(network, "layer", x)[0][:3, :3], rows.T @ rows / 8)
+    np.testing.assert_allclose(gram_of_inputs(network, "layer", x)[0][0, :3, :3], rows.T @ rows / 8)
 
 
 class Backwards(nn.Module):
@@ -133,14 +136,23 @@ def test_no_calibration_data_is_refused() -> None:
         running_order(mlp(3, 2), samples(0, 3))
 
 
+def test_each_group_of_a_convolution_has_the_gram_matrix_of_its_own_channels() -> None:
+    x = samples(3, 4, 3, 3)
+    whole = nn.Conv2d(4, 6, 2, groups=2, stride=2, padding=1)
+    grams, _, _ = gram_of_inputs(nn.Sequential(whole), "0", x)
+    assert grams.shape == (2, 9, 9)
+    part = nn.Conv2d(2, 3, 2, stride=2, padding=1)
+    for group, gram in enumerate(grams):
+        (own,), _, _ = gram_of_inputs(nn.Sequential(part), "0", x[:, 2 * group : 2 * group + 2])
+        np.testing.assert_allclose(gram, own, rtol=1e-12)
+
+
 @pytest.mark.parametrize(
     "layer",
-    [nn.Conv2d(2, 2, 2, groups=2), nn.Conv2d(2, 2, 2, padding=1, padding_mode="reflect"), nn.ReLU()],
+    [nn.Conv2d(2, 2, 2, padding=1, padding_mode="reflect"), nn.ConvTranspose2d(2, 2, 2), nn.ReLU()],
 )
 def test_a_layer_without_one_gram_matrix_is_refused(layer) -> None:
-    with pytest.raises(
-        InputError, match="layer 0 must be Linear or Conv2d with groups=1 and zero padding, got"
-    ):
+    with pytest.raises(InputError, match="layer 0 must be Linear or Conv2d with zero padding, got"):
         gram_of_inputs(nn.Sequential(layer), "0", samples(1, 2, 4, 4))
 
 
@@ -152,3 +164,23 @@ def test_infinite_activations_are_refused() -> None:
         InputError, match="inputs of layer 2 must be finite; check the network's weights for NaN"
     ):
         gram_of_inputs(network, "2", samples(2, 3))
+
+
+PEAK = """
+import resource, sys, torch
+from torch import nn
+from qubopress.problems.layers import gram_of_inputs
+torch.set_num_threads(1)
+images = torch.randn(1, 3, 32, 32).expand(int(sys.argv[1]), 3, 32, 32)
+gram_of_inputs(nn.Sequential(nn.Conv2d(3, 16, 3, padding=1)).eval(), "0", images)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+@pytest.mark.slow
+def test_the_memory_of_a_gram_matrix_does_not_grow_with_the_images() -> None:
+    few, many = (
+        int(subprocess.run([sys.executable, "-c", PEAK, images], capture_output=True, check=True).stdout)
+        for images in ("600", "6000")
+    )
+    assert many < 1.05 * few
