@@ -5,7 +5,7 @@ from . import adaround, bare, pruning  # noqa: F401
 from .blackbox import BlackBox
 from .capacity import Capacity
 from .errors import InputError, MissingDataError
-from .instance import Instance, load_instance
+from .instance import Instance, load_instance, save_instance
 from .qubo import Qubo
 from .registry import Problem, drive, get, names, problem
 from .rounding import Rounding
@@ -29,4 +29,5 @@ __all__ = [
     "names",
     "own_task",
     "problem",
+    "save_instance",
 ]

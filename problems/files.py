@@ -5,26 +5,51 @@ from __future__ import annotations
 import uuid
 import zipfile
 import zlib
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 import scipy.sparse as sp
 
 from .errors import InputError, MissingDataError
 
-__all__ = ["kind_of", "matrix_arrays", "matrix_from", "read_instance", "write_arrays"]
+__all__ = [
+    "MOST_BYTES",
+    "FileError",
+    "content",
+    "kind_of",
+    "matrix_arrays",
+    "matrix_from",
+    "read_instance",
+    "replacing",
+    "write_arrays",
+]
 
 T = TypeVar("T")
+
+
+class FileError(InputError):
+    """A file breaks a rule of its format. The message is one line and names the file."""
+
+
+MOST_BYTES = 2**31
+"""Files of other formats are read as a whole, some with a tenfold of their size in memory."""
 
 DAMAGE = (ValueError, KeyError, TypeError, RuntimeError, EOFError, zipfile.BadZipFile, zlib.error)
 """What NumPy and zipfile raise over a file that is truncated, garbled, encrypted or something else."""
 
 
 def write_arrays(path: str | Path, kind: str, arrays: dict[str, Any]) -> None:
-    """Write `arrays` under the shape's name `kind`; a reader sees the old file or the whole new one.
+    """Write `arrays` under the shape's name `kind`, as `replacing` does."""
+    with replacing(path) as file:
+        np.savez(file, kind=np.str_(kind), **arrays)
+
+
+@contextmanager
+def replacing(path: str | Path) -> Iterator[BinaryIO]:
+    """A file to fill that takes the place of `path` once it is whole; a reader sees the old one or the new.
 
     Raises:
         InputError: the place cannot be written to.
@@ -33,7 +58,7 @@ def write_arrays(path: str | Path, kind: str, arrays: dict[str, Any]) -> None:
     part = target.parent / f".{target.name}.{uuid.uuid4().hex}"
     try:
         with part.open("wb") as file:
-            np.savez(file, kind=np.str_(kind), **arrays)
+            yield file
         part.replace(target)
     except OSError as error:
         raise InputError(f"{target} must be a place to write a file, got: {error.strerror}") from None
@@ -66,9 +91,30 @@ def kind_of(path: str | Path) -> str:
     return str(_read(path, only="kind")["kind"])
 
 
-def _read(path: str | Path, *, only: str | None = None) -> dict[str, Any]:
+def content(path: str | Path) -> bytes:
+    """All bytes of a file of at most `MOST_BYTES`.
+
+    Raises:
+        MissingDataError: there is no such file.
+        FileError: it cannot be read, or is larger.
+    """
+    _check_there(path)
+    try:
+        size = Path(path).stat().st_size
+        if size > MOST_BYTES:
+            raise FileError(f"{path} must have at most {MOST_BYTES} bytes, got {size}; save it as .npz")
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise FileError(f"{path} must be readable, got: {error.strerror or error}") from None
+
+
+def _check_there(path: str | Path) -> None:
     if not Path(path).is_file():
         raise MissingDataError(f"no instance file at {path}; write one with instance.save(path)")
+
+
+def _read(path: str | Path, *, only: str | None = None) -> dict[str, Any]:
+    _check_there(path)
     try:
         with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as archive:
             return {name: archive[name] for name in ([only] if only else {*archive.files, "kind"})}
