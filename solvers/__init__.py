@@ -4,6 +4,7 @@
 from . import (  # noqa: F401
     beam,
     cp_sat,
+    dwave_tabu,
     exhaustive,
     neal,
     nearest_plane,
