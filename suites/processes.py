@@ -20,6 +20,7 @@ from typing import Any, Protocol, Self
 
 import psutil
 
+from . import cgroups
 from .machine import Load, cores
 from .wire import read_messages
 
@@ -115,6 +116,7 @@ class _Child:
         pipe: where its messages come from, not blocking.
         cores: numbers of the cores that it has to itself, empty where it shares all.
         alone: whether no other job of ours could take its cores.
+        group: control group that enforces its memory cap, None where the watchdog does.
         begun, deadline: on the monotonic clock.
         pid: of the process and its group, 0 until the server has told.
         since: when the search, or the work between two searches, began.
@@ -133,6 +135,7 @@ class _Child:
     since: float
     cores: tuple[int, ...] = ()
     alone: bool = True
+    group: cgroups.Group | None = None
     pid: int = 0
     budget: float | None = None
     setup_left: float = SETUP_SECONDS
@@ -156,6 +159,8 @@ class Server:
         self.memory = memory
         self._children: dict[int, _Child] = {}
         self._next = 0
+        self._home: cgroups.Home | None = None
+        self._sought = False
         self._lines = bytearray()
         self._events: list[dict[str, Any]] = []
         self._selector = selectors.DefaultSelector()
@@ -193,13 +198,18 @@ class Server:
         self._link.close()
         for child in self._children.values():
             os.close(child.pipe)
-        self._children.clear()
         self._process.terminate()
         try:
             self._process.wait(timeout=10)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        for child in self._children.values():
+            self._ungroup(child)
+        self._children.clear()
+        if self._home is not None:
+            self._home.close()
+        self._home, self._sought = None, False
 
     def preload(self, **payload: Any) -> None:
         """Let the server load what all children will need."""
@@ -236,18 +246,34 @@ class Server:
         return (tuple(free[: job.threads]), True) if len(free) >= job.threads else ((), False)
 
     def _start(self, job: Job, own: tuple[int, ...], alone: bool) -> None:
+        group = self._group()
         read, write = os.pipe()
         os.set_blocking(read, False)
         now = time.monotonic()
-        self._children[self._next] = _Child(job, read, now, now + SETUP_SECONDS, now, own, alone)
+        self._children[self._next] = _Child(job, read, now, now + SETUP_SECONDS, now, own, alone, group)
         self._selector.register(read, selectors.EVENT_READ, self._next)
         try:
             content = {"id": self._next, "job": job.kind, "payload": job.payload, "cores": own}
-            self._request(content, write)
+            self._request(content | ({"group": str(group.folder)} if group else {}), write)
         finally:
             os.close(write)
         self._next += 1
         self._wait_for("started")
+
+    def _group(self) -> cgroups.Group | None:
+        """A control group with the memory cap, None without a cap or a place for groups."""
+        if self.memory is None:
+            return None
+        if not self._sought:
+            self._home, self._sought = cgroups.find(), True
+        try:
+            return None if self._home is None else self._home.make(self.memory)
+        except OSError:
+            return None
+
+    def _ungroup(self, child: _Child) -> None:
+        if self._home is not None and child.group is not None:
+            self._home.remove(child.group)
 
     def _request(self, content: dict[str, Any], *descriptors: int) -> None:
         data = json.dumps(content).encode() + b"\n"
@@ -350,8 +376,15 @@ class Server:
         if now > child.deadline:
             budget = "setting up" if child.budget is None else f"its budget of {child.budget:.3g} s"
             self._end(child, "TIMEOUT", f"killed {now - child.begun:.1f} s after its start, past {budget}")
-        elif self.memory is not None and _exceeds(child.pid, self.memory):
-            self._end(child, "MEMORY", f"passed the memory cap of {self.memory / 2**20:.0f} MiB")
+        elif self.memory is not None and self._out_of_memory(child, self.memory):
+            self._end(child, "MEMORY", self._too_much())
+
+    def _out_of_memory(self, child: _Child, cap: int) -> bool:
+        """Whether it passed the cap: what Linux says of its group, else what it holds now."""
+        return child.group.killed() if child.group is not None else _exceeds(child.pid, cap)
+
+    def _too_much(self) -> str:
+        return f"passed the memory cap of {(self.memory or 0) / 2**20:.0f} MiB"
 
     def _end(self, child: _Child, status: str, reason: str) -> None:
         child.verdict, child.terminated = (status, reason), time.monotonic()
@@ -367,12 +400,16 @@ class Server:
             self._selector.unregister(child.pipe)
         os.close(child.pipe)
         wall = time.monotonic() - child.begun
+        if child.verdict is None and child.group is not None and child.group.killed():
+            child.verdict = "MEMORY", self._too_much()
+        self._ungroup(child)
         grade = child.alone and not self._load.disturbed(child.begun)
         return Outcome(child.job, *_ending(child), wall, self._limits(child), grade)
 
     def _limits(self, child: _Child) -> dict[str, str]:
         """How the caps of a job were enforced, in words for its record."""
-        cap = "none" if self.memory is None else f"rss-watchdog {self.memory / 2**20:.0f} MiB"
+        keeper = child.group.name if child.group is not None else "rss-watchdog"
+        cap = "none" if self.memory is None else f"{keeper} {self.memory / 2**20:.0f} MiB"
         return {
             "deadline": f"SIGTERM {GRACE_SECONDS:g} s past the budget, SIGKILL {TERM_SECONDS:g} s later",
             "memory": cap,

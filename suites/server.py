@@ -120,6 +120,9 @@ class _Server:
                 os._exit(1)
             for inherited in (self.link, self.wake, self.alarm):
                 inherited.close()
+            if request.get("group"):
+                # Before the job: what a process holds already stays on the account of the group it came from.
+                Path(request["group"], "cgroup.procs").write_text("0", encoding="ascii")
             if request.get("cores"):
                 os.sched_setaffinity(0, request["cores"])
             _silence()
