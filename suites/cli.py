@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from . import cli_results
+from . import cli_extend, cli_results
 from .boards import show_boards
 from .console import (
     BAD_INPUT,
@@ -73,7 +73,7 @@ def _everything() -> pd.DataFrame:
     import pandas as pd
 
     from .. import problems, solvers
-    from ..problems.networks import network, network_names, weights_metadata
+    from ..problems.networks import network, network_names
     from .suite import load, suite_names
 
     rows = [("solver", name, _accepts(name), solvers.get(name).summary) for name in solvers.names()]
@@ -81,13 +81,23 @@ def _everything() -> pd.DataFrame:
         ("problem", name, problems.get(name).family, problems.get(name).summary) for name in problems.names()
     ]
     for name in network_names():
-        accuracy = weights_metadata(name).get("test_accuracy", "")
-        rows.append(("network", name, network(name).dataset, f"float accuracy {accuracy}"))
+        rows.append(("network", name, network(name).dataset, _trained(name)))
     for name in suite_names():
         suite = load(name)
         size = f"{len(suite.instances)} instances × {len(suite.solvers)} solvers"
         rows.append(("suite", name, size, suite.description))
     return pd.DataFrame(rows, columns=["kind", "name", "of", "what"])
+
+
+def _trained(name: str) -> str:
+    """What is known of a network's weights."""
+    from ..problems import MissingDataError
+    from ..problems.networks import weights_metadata
+
+    try:
+        return f"float accuracy {weights_metadata(name).get('test_accuracy', '')}"
+    except MissingDataError:
+        return f"no weights yet: qubopress train {name}"
 
 
 def _accepts(name: str) -> str:
@@ -204,6 +214,7 @@ def verify(store: StorePath = DEFAULT_STORE, plugins: Plugins = "") -> None:
 
 
 cli_results.register(app)
+cli_extend.register(app)
 
 
 @app.command()
