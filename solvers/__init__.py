@@ -11,6 +11,7 @@ from . import (  # noqa: F401
     one_flip,
     random_sampling,
     round_to_nearest,
+    sa,
     swap,
     tabu,
     tensor_train,
