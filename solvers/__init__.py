@@ -3,6 +3,7 @@
 # Importing a solver's file registers it.
 from . import (  # noqa: F401
     beam,
+    bifurcation,
     cp_sat,
     dwave_tabu,
     exhaustive,
