@@ -22,7 +22,7 @@ Progress: TypeAlias = Callable[[int, int, float], None]
 
 def train(
     name: str, *, seed: int = 0, epochs: int | None = None, progress: Progress | None = None
-) -> tuple[nn.Sequential, float]:
+) -> tuple[nn.Module, float]:
     """Train a network and measure it: the module, in eval mode and without gradients, and its test accuracy.
 
     `epochs` replaces the registered number; the test split only measures, it chooses nothing.
@@ -75,7 +75,7 @@ def save_weights(name: str, module: nn.Module, *, seed: int, epochs: int, folder
     return _write(module, metadata, folder / f"{name}.safetensors")
 
 
-def initialised(spec: Network, *, seed: int) -> nn.Sequential:
+def initialised(spec: Network, *, seed: int) -> nn.Module:
     """The untrained module of a seed. Layers draw from torch's global generator: it is lent and put back."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)

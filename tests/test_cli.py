@@ -166,8 +166,9 @@ def test_data_that_is_missing_ends_in_one_line(
     monkeypatch.setenv("QUBOPRESS_DATA", str(tmp_path))
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    bare = dataclasses.replace(data.IDX_COLLECTIONS["fashion-mnist"], folder=tmp_path / "none")
-    monkeypatch.setitem(data.IDX_COLLECTIONS, "fashion-mnist", bare)
+    source, read = data.COLLECTIONS["fashion-mnist"]
+    bare = dataclasses.replace(source, folder=tmp_path / "none")
+    monkeypatch.setitem(data.COLLECTIONS, "fashion-mnist", (bare, read))
     data.load_dataset.cache_clear()
     message = refused(capsys, "compress", "fashion-mlp", "--out", "x")
     assert "fashion-mnist is not on this machine and QUBOPRESS_OFFLINE forbids its download" in message

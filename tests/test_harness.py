@@ -250,10 +250,9 @@ def _run_without_debian(suite: Path, told: Told) -> suites.Run:
 
 
 def _missing() -> str:
-    collection = data.IDX_COLLECTIONS["fashion-mnist"]
-    nowhere = dataclasses.replace(collection, folder=Path("/nonexistent"))
+    nowhere = dataclasses.replace(data.FASHION_MNIST, folder=Path("/nonexistent"))
     with pytest.raises(problems.MissingDataError) as caught:
-        data._find(nowhere) or data._download(nowhere)
+        nowhere.paths()
     return str(caught.value)
 
 
