@@ -149,11 +149,12 @@ def by_parameter(
     means over the ranked cells of `loss`, `metric` and `drop` (of the metric, from the uncompressed
     network), `ratio` (the mean loss in units of the mean baseline loss; NaN unless that is positive),
     `float_metric`, `baseline_metric`, and the numbers of `cells` and of `imputed` ones, which enter no mean.
-    Other parameters of the problem are averaged over.
+    Where other parameters of the same problem and network differ, a column `variant` names them and each
+    combination has its own rows; seeds of draws are averaged over.
 
     Raises StoreError when no instance has such a parameter, or it bears the name of another column.
     """
-    if parameter in ("problem", "network", *_SETTING_COLUMNS):
+    if parameter in ("problem", "network", "variant", *_SETTING_COLUMNS):
         raise StoreError(
             f"the parameter must not be a column of the table, got {parameter!r}; use `load` instead"
         )
@@ -166,13 +167,33 @@ def by_parameter(
             f"the instances must have a parameter {parameter!r}; theirs are {', '.join(known) or 'none'}"
         )
     values = pd.Series([setting.get(parameter) for setting in settings], frame.index, dtype=object)
-    frame = frame.assign(value=values)[values.notna()]
-    groups = frame.groupby(["problem", "network", frame["value"].map(_text), "label"], sort=False)
-    rows = [_setting_row(parameter, cells) for _, cells in groups]
-    table = pd.DataFrame(rows, columns=["problem", "network", parameter, *_SETTING_COLUMNS])
-    return table.sort_values(
-        ["problem", "network", parameter, "loss"], key=_sortable, ignore_index=True, kind="stable"
-    )
+    frame = frame.assign(value=values, settings=settings)[values.notna()]
+    frame = frame.assign(variant=_variants(frame, parameter))
+    keys = ["problem", "network", "variant", frame["value"].map(_text), "label"]
+    rows = [_setting_row(parameter, cells) for _, cells in frame.groupby(keys, sort=False)]
+    order = ["problem", "network", "variant", parameter]
+    table = pd.DataFrame(rows, columns=[*order, *_SETTING_COLUMNS])
+    table = table.sort_values([*order, "loss"], key=_sortable, ignore_index=True, kind="stable")
+    return table if table["variant"].any() else table.drop(columns="variant")
+
+
+def _variants(frame: pd.DataFrame, parameter: str) -> "pd.Series[str]":
+    """By row, the parameters in which its problem's settings on its network differ.
+
+    The one tabled is none of them, nor are the seeds of draws.
+    """
+    found = pd.Series("", frame.index, dtype=object)
+    for _, cells in frame.groupby(["problem", "network"], sort=False):
+        settings: list[dict[str, Any]] = cells["settings"].tolist()
+        names = sorted({name for setting in settings for name in setting} - {parameter})
+        differing = [name for name in names if not name.endswith("seed") and _differs(settings, name)]
+        for index, setting in zip(cells.index, settings, strict=True):
+            found[index] = ", ".join(f"{name}={setting.get(name, _UNSET)}" for name in differing)
+    return found
+
+
+def _differs(settings: list[dict[str, Any]], name: str) -> bool:
+    return len({_text(setting.get(name, _UNSET)) for setting in settings}) > 1
 
 
 def read(
@@ -217,9 +238,7 @@ def labels(frame: pd.DataFrame) -> "pd.Series[str]":
 def _labels_of_settings(solver: str, texts: list[str]) -> list[str]:
     settings: list[dict[str, Any]] = [json.loads(text) for text in texts]
     names = sorted({name for setting in settings for name in setting})
-    differing = [
-        name for name in names if len({_text(setting.get(name, _UNSET)) for setting in settings}) > 1
-    ]
+    differing = [name for name in names if _differs(settings, name)]
     labels = []
     for setting in settings:
         shown = ", ".join(f"{name}={_text(setting[name])}" for name in differing if name in setting)
@@ -279,7 +298,7 @@ _SETTING_COLUMNS = (
 def _setting_row(parameter: str, cells: pd.DataFrame) -> dict[str, Any]:
     ranked, first = cells[cells["ranked"]], cells.iloc[0]
     baseline = ranked["baseline_loss"].mean()
-    row = {name: first[name] for name in ("problem", "network")} | {parameter: first["value"]}
+    row = {name: first[name] for name in ("problem", "network", "variant")} | {parameter: first["value"]}
     row |= {name: ranked[name].mean() for name in ("loss", "metric", "drop")}
     row |= {name: cells[name].mean() for name in ("float_metric", "baseline_metric")}
     row["ratio"] = row["loss"] / baseline if baseline > 0 else np.nan

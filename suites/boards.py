@@ -8,14 +8,27 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
+    from ..problems.costs import Costs
     from .suite import Suite
 
-__all__ = ["show_board", "show_boards", "show_by"]
+__all__ = ["show_board", "show_boards", "show_by", "with_costs"]
 
 KEEP = ("solver", "excess", "cut", "95 %", "rank", "imputed", "drop", "seconds", "endings", "wins", "cells")
 """Columns of the leaderboard that matter most, for terminals too narrow for all."""
 
-KEEP_BY = ("solver", "metric", "network", "ratio", "imputed", "drop", "problem", "loss")
+KEEP_BY = (
+    "solver",
+    "metric",
+    "network",
+    "variant",
+    "ratio",
+    "imputed",
+    "drop",
+    "KiB",
+    "nJ",
+    "problem",
+    "loss",
+)
 """The same of a table over a parameter, which comes first."""
 
 SCORE = "solvers by normalised excess (0 best known, 1 baseline)"
@@ -35,10 +48,36 @@ def show_boards(store: Path, suite: Suite, format: str) -> None:  # noqa: A002
 
 
 def show_by(table: pd.DataFrame, by: str, format: str, *, title: str = "") -> None:  # noqa: A002
-    """A table over the parameter `by`."""
+    """A table over the parameter `by`; over bits with what the network costs to store and to run."""
     from .tables import show
 
-    show(table, format, title=title, keep=(by, *KEEP_BY))
+    show(with_costs(table) if by == "bits" else table, format, title=title, keep=(by, *KEEP_BY))
+
+
+def with_costs(table: pd.DataFrame) -> pd.DataFrame:
+    """A table over bits with `KiB`, the size of the parameters, and `nJ`, the energy of one inference.
+
+    See `problems.costs` for the model of energy. Networks that are not ours, or lack their weights or data
+    here, have none.
+    """
+    found = {network: _costs_of(network) for network in table["network"].unique()}
+    rows = list(zip(table["network"], table["bits"], strict=True))
+    known = [(found[network], int(bits)) for network, bits in rows]
+    return table.assign(
+        KiB=[cost.bytes(bits) / 1024 if cost else None for cost, bits in known],
+        nJ=[cost.nanojoules(bits) if cost else None for cost, bits in known],
+    )
+
+
+def _costs_of(network: str) -> Costs | None:
+    from ..problems import InputError, classification_task
+    from ..problems.costs import costs
+
+    try:
+        task = classification_task(network, calibration=1)
+    except InputError:
+        return None
+    return costs(task.network, task.inputs)
 
 
 def show_board(board: pd.DataFrame, format: str, *, title: str = SCORE) -> None:  # noqa: A002

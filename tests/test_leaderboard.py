@@ -198,6 +198,19 @@ def test_a_table_by_bits_gives_loss_accuracy_and_drop(tmp_path: Path) -> None:
     assert failed[["cells", "imputed"]].tolist() == [1, 1]
 
 
+def test_a_table_keeps_variants_of_a_problem_apart_and_averages_over_draws(tmp_path: Path) -> None:
+    settings = [{"bits": 4, "grid": grid, "calibration_seed": s} for grid in ("code", "mse") for s in (0, 1)]
+    infos = [{"key": str(i), "parameters": setting} for i, setting in enumerate(settings)]
+    infos.append({"key": "other", "network": "cnn", "parameters": {"bits": 4, "grid": "code"}})
+    cells: list[dict[str, Any]] = [
+        {"instance_key": info["key"], "network": info.get("network", "mlp"), "loss": float(i)}
+        for i, info in enumerate(infos)
+    ]
+    table = by_parameter(make_store(tmp_path / "s.db", cells, infos), "bits")
+    assert table["variant"].tolist() == ["", "grid=code", "grid=mse"]
+    assert table["loss"].tolist() == [4.0, 0.5, 2.5]
+
+
 def test_a_ratio_to_a_negative_baseline_is_not_given(tmp_path: Path) -> None:
     infos = [{"baseline_loss": -4.0, "parameters": {"keep": 0.5}}]
     table = by_parameter(make_store(tmp_path / "s.db", [{"loss": -6.0}], infos), "keep")
