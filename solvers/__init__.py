@@ -4,6 +4,7 @@
 from . import (  # noqa: F401
     beam,
     bifurcation,
+    branch_and_bound,
     cp_sat,
     dwave_tabu,
     exhaustive,
