@@ -42,14 +42,22 @@ def cp_sat(
         return
     for variable, value in zip(model.x, start, strict=True):
         model.model.add_hint(variable, bool(value))
-    search = cp_model.CpSolver()
-    _limits(search.parameters, run, work)
-    status = search.solve(model.model, _watcher(cp_model, model.x, run))
-    if status == cp_model.MODEL_INVALID:
-        raise RuntimeError(f"cp-sat: {model.model.validate()}")
-    # Without a solution of its own the search's bound is a blank, which reads 0.
-    if status != cp_model.UNKNOWN:
-        run.prove(model.bound(search.best_objective_bound))
+    left = work * (run.restarts or 1)
+    while left > 0 and not run.stopped():
+        search = cp_model.CpSolver()
+        _limits(search.parameters, run, left)
+        watcher = _watcher(cp_model, model.x, run)
+        status = search.solve(model.model, watcher)
+        if status == cp_model.MODEL_INVALID:
+            raise RuntimeError(f"cp-sat: {model.model.validate()}")
+        # Without a solution of its own the search's bound is a blank, which reads 0.
+        if status in (cp_model.OPTIMAL, cp_model.FEASIBLE):
+            run.prove(model.bound(search.best_objective_bound))
+        left -= search.response_proto.deterministic_time if run.restarts is not None else 0.0
+        # The capacity is relaxed: what only its rounding let in is forbidden, and the search repeated.
+        if status != cp_model.OPTIMAL or not watcher.misfits:
+            break
+        model.forbid(watcher.misfits)
     run.stopped()
 
 
@@ -67,7 +75,7 @@ def _limits(parameters: Any, run: Run, work: float) -> None:
     parameters.num_workers = run.threads
     parameters.random_seed = int(run.rng.integers(2**31))
     if run.restarts is not None:
-        parameters.max_deterministic_time = work * run.restarts
+        parameters.max_deterministic_time = work
         # Several workers share what they find at fixed points, so that the outcome does not depend on time.
         parameters.interleave_search = run.threads > 1
     if run.seconds is not None:
@@ -105,6 +113,11 @@ class _Model:
         expression = self.cp_model.LinearExpr.weighted_sum(variables, whole.astype(np.int64).tolist())
         self.model.minimize(expression)
 
+    def forbid(self, points: list[Bits]) -> None:
+        """Leave these points out."""
+        for point in points:
+            self.model.add_bool_or([a.negated() if bit else a for a, bit in zip(self.x, point, strict=True)])
+
     def bound(self, objective: float) -> float:
         """Lower bound on the loss from one on the objective: less what rounding and float64 may hide."""
         return objective / self.scale + self.qubo.offset - self.slack - self.instance.resolution
@@ -138,7 +151,8 @@ def _pairs(qubo: Qubo) -> list[tuple[int, int, float]]:
 
 def _whole(capacity: Capacity) -> tuple[list[int], int]:
     """Costs and capacity as integers of a common unit, or rounded down, so that nothing feasible is lost."""
-    most = capacity.K + 1e-12 * max(1.0, capacity.K)  # wider than its slack: a valid relaxation
+    # A little wider than its slack: a valid relaxation, whatever the roundings here.
+    most = (capacity.K + 2 * capacity.slack) * (1 + 1e-15)
     for unit in (1, 10, 100, 1000):
         whole = np.round(capacity.costs * unit)
         if whole.max() < 2**53 and np.allclose(whole / unit, capacity.costs, rtol=1e-15, atol=0.0):
@@ -150,11 +164,18 @@ def _whole(capacity: Capacity) -> tuple[list[int], int]:
 
 
 def _watcher(cp_model: Any, x: list[Any], run: Run) -> Any:
-    """Offers every solution that the search finds, and ends it when the run says so."""
+    """Offers every solution that the search finds, keeps the misfits, ends it when the run says so."""
 
     class Watcher(cp_model.CpSolverSolutionCallback):  # type: ignore[misc]  # ortools comes untyped here
+        def __init__(self) -> None:
+            super().__init__()
+            self.misfits: list[Bits] = []
+
         def on_solution_callback(self) -> None:
-            run.offer(_values(self, x))
+            point = _values(self, x)
+            run.offer(point)
+            if run.instance.violation(point) > 0:
+                self.misfits.append(point)
             if run.stopped():
                 self.stop_search()
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..problems import Capacity, Qubo
 from ..problems.arrays import Bits, Floats
-from .kernels import copy, flip, matrix_of, readonly, slopes
+from .kernels import flip, matrix_of, readonly, slopes
 from .registry import solver
 from .run import Run
 
@@ -30,29 +30,34 @@ def exhaustive(instance: Qubo | Capacity, run: Run) -> None:
     matrix, (low, high) = matrix_of(qubo), _window(instance)
     ones = int(instance.K) if isinstance(instance, Capacity) and instance.exact else -1
     total = math.comb(qubo.n, ones) if ones >= 0 else 1 << qubo.n
-    x, best = (np.arange(qubo.n) < ones).astype(np.int8), np.zeros(qubo.n, dtype=np.int8)
-    lowest = np.inf
+    x, lowest = (np.arange(qubo.n) < ones).astype(np.int8), np.inf
     for start in range(0, total, BLOCK):
         if run.stopped():
             return
-        stop, loss, used = min(start + BLOCK, total), qubo.loss(x), float(costs @ x)
-        found = _walk(
-            matrix, slopes(qubo, x), x, best, costs, low, high, loss, used, lowest, start, stop, ones >= 0
-        )
+        code, stop = start, min(start + BLOCK, total)
+        slope, loss, used = slopes(qubo, x), qubo.loss(x), float(costs @ x)
+        while code < stop:
+            code, loss, used = _walk(
+                matrix, slope, x, costs, low, high, loss, used, lowest, code, stop, ones >= 0
+            )
+            # The window is wider than the capacity, so the instance itself judges what may replace the best.
+            if loss < lowest and instance.violation(x) == 0.0:
+                lowest = loss
+                run.offer(x)
         run.tally("solutions", stop - start)
-        if found < lowest:
-            lowest = found
-            run.offer(best)
     # Two solutions that float64 cannot tell apart may have been taken for each other.
     run.prove(run.loss - instance.resolution)
 
 
 def _window(instance: Qubo | Capacity) -> tuple[float, float]:
-    """Costs that a feasible solution may add up to."""
+    """What the costs of a feasible solution may add up to in the walk, whose running sum drifts."""
     if not isinstance(instance, Capacity):
         return -np.inf, np.inf
-    # Wider than the instance's own slack, because the walk's running sum drifts; `offer` judges feasibility.
-    return (instance.K if instance.exact else -np.inf), instance.K + 1e-12 * max(1.0, instance.K)
+    if instance.exact:
+        return instance.K, instance.K
+    return -np.inf, instance.K + instance.slack + BLOCK * np.finfo(np.float64).eps * float(
+        instance.costs.sum()
+    )
 
 
 @numba.njit(cache=True, nogil=True)
@@ -60,7 +65,6 @@ def _walk(
     matrix: Any,
     slope: Floats,
     x: Bits,
-    best: Bits,
     costs: Floats,
     low: float,
     high: float,
@@ -70,8 +74,11 @@ def _walk(
     start: int,
     stop: int,
     exact: bool,
-) -> float:
-    """Visit solutions start … stop−1, x being start−1; the lowest loss so far, `best` its bits."""
+) -> tuple[int, float, float]:
+    """Visit solutions from start, x being start−1, up to stop−1 or to the first below `lowest` in the window.
+
+    The number of the solution after the last one visited, which x is then; its loss and its costs.
+    """
     word = 0
     for i in range(x.size):
         word += (1 << i) * x[i]
@@ -84,9 +91,8 @@ def _walk(
                     used += costs[i] if x[i] else -costs[i]
             word = after
         if loss < lowest and low <= used <= high:
-            lowest = loss
-            copy(x, best)
-    return lowest
+            return code + 1, loss, used
+    return stop, loss, used
 
 
 @numba.njit(cache=True, nogil=True)

@@ -62,6 +62,34 @@ def test_a_sum_of_tenths_that_meets_the_capacity_is_not_lost_to_float64(name: st
     assert found.violation == 0.0
 
 
+@pytest.mark.parametrize("name", ["exhaustive", "cp-sat"])
+@pytest.mark.parametrize("unit", [1.0, 1e-13, 1e9])
+def test_costs_that_only_a_wider_allowance_would_fit_do_not_hide_the_optimum(name: str, unit: float) -> None:
+    # 0.1 + 0.2 passes K by 5e-13, far more than its slack; by 1e-12 a search would call it feasible.
+    costs = unit * np.array([0.1, 0.2, 0.29, 0.05])
+    capacity = Capacity(-np.diag([1.0, 1.0, 1.5, 0.1]), costs, unit * (0.3 - 5e-13))
+    found = solvers.solve(capacity, name, restarts=1)
+    assert found.x is not None
+    assert found.x.tolist() == [0, 0, 1, 0]
+    assert (found.status, found.violation) == (Status.OPTIMAL, 0.0)
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10_000), shift=st.sampled_from([-5e-13, -1e-15, 0.0, 1e-15]))
+@pytest.mark.parametrize("name", ["exhaustive", "cp-sat"])
+def test_capacities_at_a_sum_of_tenths_are_judged_as_the_instance_judges(
+    name: str, seed: int, shift: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(3, 9))
+    costs = rng.integers(1, 9, n) / 10
+    K = float(costs @ rng.integers(0, 2, n)) + 1.0
+    capacity = Capacity(rng.normal(size=(n, n)) - np.eye(n), costs, K * (1 + shift))
+    found, best = solvers.solve(capacity, name, restarts=1), optimum(capacity)
+    assert (found.status, found.violation) == (Status.OPTIMAL, 0.0)
+    assert found.loss == pytest.approx(best, abs=1e-12)
+
+
 def test_cp_sat_stopped_early_gives_a_solution_and_no_false_bound() -> None:
     qubo = Qubo(matrix(90))
     found = solvers.solve(qubo, "cp-sat", seconds=0.01)
