@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import fx, nn
-from torch.nn.utils.fusion import fuse_conv_bn_weights, fuse_linear_bn_weights
+from torch import Tensor, fx, nn
 
 from .errors import InputError
 
@@ -61,16 +60,21 @@ def _fits(layer: nn.Module, norm: nn.Module) -> bool:
 def _fold(layer: nn.Module, norm: nn.Module) -> None:
     assert isinstance(layer, nn.Linear | nn.Conv2d)
     assert isinstance(norm, NORMS)
-    fuse = fuse_linear_bn_weights if isinstance(layer, nn.Linear) else fuse_conv_bn_weights
-    mean, variance = norm.running_mean, norm.running_var
-    weight, bias = fuse(
-        *(layer.weight.double(), None if layer.bias is None else layer.bias.double()),
-        *(_double(mean), _double(variance), norm.eps, _double(norm.weight), _double(norm.bias)),
-    )
-    for name, tensor in (("weight", weight), ("bias", bias)):
-        rounded = tensor.detach().to(layer.weight.dtype)
-        layer.register_parameter(name, nn.Parameter(rounded, requires_grad=layer.weight.requires_grad))
+    mean, variance = _known(norm.running_mean).double(), _known(norm.running_var).double()
+    gain = torch.rsqrt(variance + norm.eps) * (1.0 if norm.weight is None else norm.weight.double())
+    shift = 0.0 if norm.bias is None else norm.bias.double()
+    before = 0.0 if layer.bias is None else layer.bias.double()
+    rows = gain.reshape(-1, *[1] * (layer.weight.dim() - 1))
+    _set(layer, "weight", layer.weight.double() * rows)
+    _set(layer, "bias", (before - mean) * gain + shift)
 
 
-def _double(tensor: torch.Tensor | None) -> torch.Tensor | None:
-    return None if tensor is None else tensor.double()
+def _known(tensor: Tensor | None) -> Tensor:
+    assert tensor is not None
+    return tensor
+
+
+def _set(layer: nn.Linear | nn.Conv2d, name: str, value: Tensor) -> None:
+    weight = layer.weight
+    made = nn.Parameter(value.detach().to(weight.dtype), requires_grad=weight.requires_grad)
+    layer.register_parameter(name, made)
