@@ -8,6 +8,7 @@ from . import (  # noqa: F401
     cp_sat,
     dwave_tabu,
     exhaustive,
+    mip,
     neal,
     nearest_plane,
     one_flip,

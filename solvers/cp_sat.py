@@ -12,7 +12,7 @@ from .kernels import descend, matrix_of, noise, per_look, slopes
 from .registry import Range, solver
 from .run import Run
 
-__all__ = ["cp_sat"]
+__all__ = ["cp_sat", "local_start", "products"]
 
 TOTAL = 2.0**50
 """Most that the scaled coefficients' sizes add up to; CP-SAT needs every sum to fit well inside 63 bits."""
@@ -35,7 +35,7 @@ def cp_sat(
 
     if not run.open():
         return
-    start = _start(instance)
+    start = local_start(instance)
     run.offer(start)
     model = _Model(cp_model, instance)
     if not model.link(run):
@@ -61,7 +61,7 @@ def cp_sat(
     run.stopped()
 
 
-def _start(instance: Qubo | Capacity) -> Bits:
+def local_start(instance: Qubo | Capacity) -> Bits:
     """Where the search is hinted to begin: the baseline, of a Qubo the local minimum that it descends to."""
     x = np.array(instance.baseline())
     if isinstance(instance, Qubo):
@@ -96,7 +96,7 @@ class _Model:
     def link(self, run: Run) -> bool:
         """Add products and objective; False if the budget ran out on the way."""
         variables, coefficients = list(self.x), self.qubo.linear.tolist()
-        for count, (i, j, a) in enumerate(_pairs(self.qubo)):
+        for count, (i, j, a) in enumerate(products(self.qubo)):
             if count % 1000 == 0 and run.stopped():
                 return False
             variables.append(self._product(self.x[i], self.x[j], a))
@@ -141,7 +141,7 @@ class _Model:
         self.model.add(total.weighted_sum(self.x, costs) <= most)
 
 
-def _pairs(qubo: Qubo) -> list[tuple[int, int, float]]:
+def products(qubo: Qubo) -> list[tuple[int, int, float]]:
     """Products of the loss: (i, j, coefficient), i < j."""
     upper = 2.0 * np.triu(qubo.couplings.toarray() if qubo.sparse else qubo.couplings)
     rows, columns = upper.nonzero()

@@ -1,0 +1,92 @@
+"""mip: what it calls proven is, within HiGHS' tolerances it claims nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from instances import matrix, optimum
+
+from qubopress import solvers
+from qubopress.problems import Capacity, Qubo
+from qubopress.solvers import Run, Status
+from qubopress.solvers.mip import TOLERANCE, _Model
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    n=st.integers(1, 9),
+    seed=st.integers(0, 10_000),
+    size=st.sampled_from([1e-9, 1.0, 1e7]),
+    offset=st.sampled_from([0.0, -3.0, 1e6]),
+    sparse=st.booleans(),
+)
+def test_the_proven_optimum_is_that_of_enumeration(
+    n: int, seed: int, size: float, offset: float, sparse: bool
+) -> None:
+    Q = size * np.random.default_rng(seed).normal(size=(n, n))
+    qubo = Qubo(sp.csr_array(Q) if sparse else Q, offset)
+    found, best = solvers.solve(qubo, "mip", restarts=1), optimum(qubo)
+    assert found.status is Status.OPTIMAL
+    assert found.loss is not None
+    assert found.loss <= best + 2 * qubo.resolution + 1e-9 * abs(best - offset)
+    assert found.bound is not None
+    assert found.bound <= best
+
+
+@settings(max_examples=40, deadline=None)
+@given(n=st.integers(1, 9), seed=st.integers(0, 10_000), share=st.floats(0.05, 1.0), unit=st.booleans())
+def test_the_proven_optimum_keeps_to_the_capacity(n: int, seed: int, share: float, unit: bool) -> None:
+    rng = np.random.default_rng(seed)
+    costs = np.ones(n) if unit else rng.integers(11, 90, n) / 10
+    K = round(share * n) if unit else share * float(costs.sum())
+    capacity = Capacity(rng.normal(size=(n, n)), costs, K)
+    found, best = solvers.solve(capacity, "mip", restarts=1), optimum(capacity)
+    assert (found.status, found.violation) == (Status.OPTIMAL, 0.0)
+    assert found.loss == pytest.approx(best, rel=1e-9, abs=1e-9)
+    assert found.bound is not None
+    assert found.bound <= best
+
+
+def test_what_only_the_tolerance_lets_in_is_forbidden_and_does_not_hide_the_optimum() -> None:
+    capacity = Capacity(-np.diag([1.0, 1.0, 1.5, 0.1]), [0.1, 0.2, 0.29, 0.05], 0.3 - 5e-13)
+    found = solvers.solve(capacity, "mip", restarts=1)
+    assert found.x is not None
+    assert found.x.tolist() == [0, 0, 1, 0]
+    assert (found.status, found.violation) == (Status.OPTIMAL, 0.0)
+
+
+def test_a_search_cut_off_gives_a_solution_and_no_false_bound() -> None:
+    qubo = Qubo(matrix(60))
+    found = solvers.solve(qubo, "mip", seconds=0.3)
+    assert found.status is Status.BUDGET
+    assert found.loss is not None
+    assert found.bound is not None
+    assert found.bound < solvers.solve(qubo, "tabu", restarts=2).loss
+
+
+def test_a_used_node_limit_ends_finished_and_unproven() -> None:
+    qubo = Qubo(matrix(24, seed=5))
+    first, again = (solvers.solve(qubo, "mip", restarts=1, nodes=1, seed=3) for _ in range(2))
+    assert first.status is Status.FINISHED
+    assert first.bound is not None
+    assert first.loss is not None
+    assert first.bound < first.loss - 1e-3
+    np.testing.assert_array_equal(first.x, again.x)
+    assert first.bound == again.bound
+
+
+def test_the_tolerance_of_every_variable_is_taken_off_the_bound() -> None:
+    qubo = Qubo(matrix(5), 2.0)
+    model = _Model(qubo, Run(qubo))
+    off = model.scale * (2.0 - model.bound(0.0) - qubo.resolution)
+    assert off == pytest.approx(TOLERANCE * (5 + 10 + 1), rel=1e-3)
+
+
+def test_products_are_written_by_one_side_only() -> None:
+    qubo = Qubo([[0.0, 1.0, -1.0], [1.0, 0.0, 0.0], [-1.0, 0.0, 0.0]])
+    model = _Model(qubo, Run(qubo))
+    assert model.highs.getNumCol() == 3 + 2
+    assert model.highs.getNumRow() == 1 + 2
