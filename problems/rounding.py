@@ -124,13 +124,14 @@ class Rounding:
         """`x` checked: shape (n, f), integers in [0, levels)."""
         return bits(x, shape=self.shape, levels=self.levels)
 
-    def row_losses(self, x: Any) -> Floats:
-        """Loss (n,) of each neuron of one solution (n, f)."""
-        error = np.asarray(x, dtype=np.float64) - self.shift
+    def row_losses(self, x: Any, rows: Any = None) -> Floats:
+        """Loss (n,) of each neuron of a solution (n, f); with `rows` (k,), losses (k,) of x (k, f) there."""
+        shift, scale = (self.shift, self.scale) if rows is None else (self.shift[rows], self.scale[rows])
+        error = np.asarray(x, dtype=np.float64) - shift
         form = np.einsum("nf,nf->n", error @ self.gram, error)
         # The form is positive semidefinite: rounding noise takes it below 0, never a better choice.
         form[(form < 0) & (form > -self._noise)] = 0.0
-        return np.asarray(self.scale**2 * form)
+        return np.asarray(scale**2 * form)
 
     def losses(self, x: Any) -> Floats:
         """Losses (k,) of k solutions (k, n, f)."""
@@ -169,10 +170,19 @@ class Rounding:
         error = start - self.shift[i]
         square = float(self.scale[i]) ** 2
         field = self.gram @ error
-        Q = square * self.gram[np.ix_(columns, columns)] * np.outer(weights, weights)
-        Q[np.diag_indices_from(Q)] += 2 * square * field[columns] * weights
+        Q = square * self._between(columns)
+        # Powers of two, so that the product is exactly symmetric however it is rounded.
+        if not self.binary:
+            Q *= np.multiply.outer(weights, weights)
+        Q.flat[:: len(Q) + 1] += 2 * square * field[columns] * weights
         offset = square * float(error @ field)
         return Row(Qubo(Q, offset), columns, weights, labels, start.astype(np.int8))
+
+    def _between(self, columns: npt.NDArray[np.int64]) -> Floats:
+        """The gram of some columns; all of them, which most neurons have, without a copy."""
+        if len(columns) == self.f and self.binary:
+            return np.asarray(self.gram)
+        return np.asarray(self.gram[columns[:, None], columns])
 
     def to_bqm(self, row: int | None = None) -> dimod.BinaryQuadraticModel:
         """Neuron `row`, or with None the whole layer, as a dimod model; fixed coordinates are left out.
@@ -257,10 +267,12 @@ def _bits_of(
     free: npt.NDArray[np.int64], levels: npt.NDArray[np.int64]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], list[Any]]:
     """Coordinate, weight and label of every bit of the free coordinates."""
-    places = [int(levels[i]).bit_length() - 1 for i in free]
-    if any(1 << place != levels[i] for i, place in zip(free, places, strict=True)):
+    places = np.frexp(levels[free])[1] - 1  # bits before the highest one
+    if np.any(1 << places != levels[free]):
         raise InputError("levels must be powers of two to be written in bits; use a solver for Rounding")
-    pairs = [(int(i), k) for i, place in zip(free, places, strict=True) for k in range(place)]
-    labels: list[Any] = [i if levels[i] == 2 else (i, k) for i, k in pairs]
-    columns = np.array([i for i, _ in pairs], dtype=np.int64)
-    return columns, np.array([1 << k for _, k in pairs], dtype=np.int64), labels
+    columns = np.repeat(free, places)
+    place = np.arange(len(columns)) - np.repeat(np.cumsum(places) - places, places)
+    labels: list[Any] = columns.tolist()
+    for bit in np.flatnonzero(levels[columns] > 2):
+        labels[bit] = (labels[bit], int(place[bit]))
+    return columns, 1 << place, labels

@@ -15,6 +15,7 @@ from . import (  # noqa: F401
     random_sampling,
     round_to_nearest,
     sa,
+    sphere,
     swap,
     tabu,
     tensor_train,

@@ -16,14 +16,11 @@ import numpy.typing as npt
 
 from ..problems import Rounding
 from ..problems.arrays import Bits, Floats
-from .nearest_plane import column_order, factor
+from .lattice import BLOCK, column_order, descend, factor
 from .registry import Choice, Range, solver
 from .run import Run
 
-__all__ = ["beam"]
-
-BLOCK = 32
-"""Coordinates between two matrix products."""
+__all__ = ["beam", "cheapest"]
 
 PREFIXES = 1 << 22
 """Numbers that the prefixes of a batch of neurons may take; between batches the run is polled."""
@@ -58,11 +55,11 @@ def beam(
                 return
             begun = run.elapsed()
             found = best.copy()
-            found[np.ix_(rows, columns)] = _prefixes(rounding, rows, columns, lower, kept)
-            _descend_rows(rounding.gram, rounding.shift, rounding.levels, rounding.fixed, found, rows)
-            now = rounding.row_losses(found)
-            better = now < losses
-            best[better], losses[better] = found[better], now[better]
+            found[np.ix_(rows, columns)] = cheapest(rounding, rows, columns, lower, kept)
+            descend(rounding, found, rows)
+            now = rounding.row_losses(found[rows], rows)
+            better = rows[now < losses[rows]]
+            best[better], losses[rows] = found[better], np.minimum(now, losses[rows])
             run.offer(best, float(losses.sum()))
             if run.stopped():
                 return
@@ -87,7 +84,7 @@ def _batches(rounding: Rounding, kept: int) -> list[npt.NDArray[np.int64]]:
     return [np.arange(i, min(i + size, rounding.n)) for i in range(0, rounding.n, size)]
 
 
-def _prefixes(
+def cheapest(
     rounding: Rounding, rows: npt.NDArray[np.int64], columns: npt.NDArray[np.int64], lower: Floats, kept: int
 ) -> Bits:
     """Cheapest full assignment (rows, f) of each neuron, in the order of `columns`."""
@@ -218,29 +215,3 @@ def _inherit(prefixes: Any, origin: Any, length: int) -> None:
     for k in range(origin.size):
         for j in range(length):
             prefixes[k, j] = old[origin[k], j]
-
-
-@numba.njit(cache=True, nogil=True)
-def _descend_rows(gram: Any, shift: Any, levels: Any, fixed: Any, x: Any, rows: Any) -> None:
-    """Move the coordinate that helps most by one level until none helps, neuron by neuron; O(f) a move."""
-    f = gram.shape[0]
-    for row in rows:
-        field = np.zeros(f)
-        for j in range(f):
-            error = x[row, j] - shift[row, j]
-            for i in range(f):
-                field[i] += gram[j, i] * error
-        while True:
-            best, step, gain = -1, 0, -1e-12
-            for i in range(f):
-                if fixed[row, i] >= 0:
-                    continue
-                move = -1 if field[i] > 0 else 1
-                change = 2.0 * move * field[i] + gram[i, i]
-                if change < gain and 0 <= x[row, i] + move < levels[i]:
-                    best, step, gain = i, move, change
-            if best < 0:
-                break
-            x[row, best] += step
-            for i in range(f):
-                field[i] += step * gram[best, i]

@@ -1,0 +1,267 @@
+"""What solvers for layers share: orders of columns, triangular factors, nearest planes, descent over levels.
+
+With gram = TᵀT, T lower triangular, the loss of a neuron is Σ_i (Σ_{j≤i} T_ij e_j)², e = x − shift: one term
+a coordinate, given the coordinates before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from ..problems import Rounding
+from ..problems.arrays import Bits, Floats
+from .kernels import per_look, readonly
+from .run import Run
+
+__all__ = ["column_order", "descend", "factor", "planes", "sorted_factor", "spans", "sweep"]
+
+Columns = npt.NDArray[np.int64]
+
+BLOCK = 32
+"""Coordinates between two matrix products."""
+
+UNIT = 2.0**-53
+"""Relative error of one float64 operation."""
+
+
+def column_order(gram: Floats, order: str) -> Columns:
+    """Columns in the order of rounding: "act" by falling mean square, "given" as they stand."""
+    if order == "given":
+        return np.arange(len(gram))
+    return np.argsort(-np.diag(gram), kind="stable")
+
+
+def factor(gram: Floats, damping: float) -> Floats:
+    """Lower triangular T with gram + damping·mean(diag)·I = TᵀT.
+
+    Where the sum is not positive definite in float64, which a rank-deficient gram may cause, the damping
+    grows tenfold.
+    """
+    ridge = damping * (float(np.mean(np.diag(gram))) or 1.0)
+    while True:
+        try:
+            damped = gram + ridge * np.eye(len(gram))
+            return np.asarray(np.linalg.cholesky(damped[::-1, ::-1])[::-1, ::-1].T)
+        except np.linalg.LinAlgError:
+            ridge *= 10.0
+
+
+def sorted_factor(gram: Floats, first: npt.NDArray[np.bool_]) -> tuple[Columns, Floats]:
+    """An order of the columns and lower triangular T with gram = TᵀT in that order, row by row from the last.
+
+    Each next row goes to the column that the rows below leave the least of; columns marked in `first` wait
+    for all others, so that they come first. What is left of a column may be nothing, which makes a row of
+    zeros: rank-deficient grams are factored as they are.
+    """
+    rows, columns = np.zeros(gram.shape), np.zeros(len(gram), dtype=np.int64)
+    least = 4 * len(gram) * UNIT * float(np.diag(gram).max(initial=0.0))
+    _factor(readonly(gram), readonly(first), int(first.sum()), least, rows, columns)
+    return columns, np.ascontiguousarray(rows[:, columns])
+
+
+@numba.njit(cache=True, nogil=True)
+def _factor(gram: Any, first: Any, count: int, least: float, rows: Any, columns: Any) -> None:
+    """Fill `rows` (f, f) from the last, in the given order of columns, and `columns` (f,)."""
+    f = columns.size
+    done, rest, row = np.zeros(f, dtype=np.bool_), np.empty(f), np.empty(f)
+    for j in range(f):
+        rest[j] = gram[j, j]
+    for k in range(f - 1, -1, -1):
+        pick, lowest = f, np.inf
+        for j in range(f):
+            if not done[j] and rest[j] < lowest and (k < count or not first[j]):
+                pick, lowest = j, rest[j]
+        for j in range(f):
+            row[j] = 0.0 if done[j] else gram[pick, j]
+        for m in range(k + 1, f):
+            share = rows[m, pick]
+            for j in range(f):
+                row[j] -= share * rows[m, j]
+        columns[k] = pick
+        if row[pick] > least:
+            size = np.sqrt(row[pick])
+            for j in range(f):
+                rows[k, j] = 0.0 if done[j] else row[j] / size
+                rest[j] -= rows[k, j] ** 2
+        done[pick] = True
+
+
+def spans(rounding: Rounding, run: Run, cost: int) -> Iterator[Columns]:
+    """Neurons in groups of some 20 ms at `cost` operations each; the run is polled before every group."""
+    size = per_look(cost)
+    for start in range(0, rounding.n, size):
+        if run.stopped():
+            return
+        yield np.arange(start, min(start + size, rounding.n))
+
+
+def planes(
+    rounding: Rounding,
+    rows: Columns,
+    columns: Columns,
+    lower: Floats,
+    *,
+    warmth: Floats | None = None,
+    draws: Floats | None = None,
+) -> Bits:
+    """Levels (k, f) of the neurons `rows` (k,), chosen column after column given those before.
+
+    Parameters:
+        lower: factor of the gram whose columns stand in the order `columns`.
+        warmth: (k,) temperature T of each row, which draws a level with probability ∝ exp(−cost/T); without
+            it, and at 0, the cheapest level is taken: Babai's nearest plane.
+        draws: (k, f) uniform random numbers in [0, 1), one a coordinate.
+    """
+    k, f = len(rows), rounding.f
+    shift, fixed = rounding.shift[rows[:, None], columns], rounding.fixed[rows[:, None], columns]
+    error, found = np.zeros((k, f)), np.empty((k, f), dtype=np.int8)
+    heat = np.zeros(k) if warmth is None else warmth
+    luck = np.zeros((k, 0)) if draws is None else draws
+    for start in range(0, f, BLOCK):
+        stop = min(start + BLOCK, f)
+        pull = error[:, :start] @ lower[start:stop, :start].T
+        block = readonly(lower[start:stop, start:stop])
+        _choose(pull, block, shift, fixed, rounding.levels[columns], heat, luck, error, found, start)
+    x = np.empty_like(found)
+    x[:, columns] = found
+    return x
+
+
+@numba.njit(cache=True, nogil=True)
+def _choose(
+    pull: Any,
+    lower: Any,
+    shift: Any,
+    fixed: Any,
+    levels: Any,
+    heat: Any,
+    luck: Any,
+    error: Any,
+    found: Any,
+    start: int,
+) -> None:
+    """Choose the levels of a block; `pull` (k, B) is what the errors before it add to its coordinates."""
+    for row in range(pull.shape[0]):
+        for b in range(pull.shape[1]):
+            i = start + b
+            level = int(fixed[row, i])
+            if level < 0:
+                for c in range(b):
+                    pull[row, b] += lower[b, c] * error[row, start + c]
+                centre = shift[row, i] - pull[row, b] / lower[b, b]
+                if heat[row] > 0.0:
+                    level = _draw(centre, lower[b, b] ** 2 / heat[row], levels[i], luck[row, i])
+                else:
+                    level = int(min(max(np.floor(centre + 0.5), 0.0), levels[i] - 1.0))
+            found[row, i] = level
+            error[row, i] = level - shift[row, i]
+
+
+@numba.njit(cache=True, nogil=True)
+def _draw(centre: float, sharpness: float, levels: int, luck: float) -> int:
+    """A level with probability ∝ exp(−sharpness·(level − centre)²), from a uniform number in [0, 1)."""
+    nearest = min(max(np.floor(centre + 0.5), 0.0), levels - 1.0)
+    # Costs are counted from the cheapest level, so that not every weight underflows.
+    least = (nearest - centre) ** 2
+    total = 0.0
+    for level in range(levels):
+        total += np.exp(-sharpness * ((level - centre) ** 2 - least))
+    left = luck * total
+    for level in range(levels):
+        left -= np.exp(-sharpness * ((level - centre) ** 2 - least))
+        if left < 0.0:
+            return int(level)
+    return int(nearest)
+
+
+def descend(rounding: Rounding, x: Bits, rows: Columns) -> int:
+    """Move the coordinate that helps most to its best level until none helps; x (n, f) changes in `rows`.
+
+    The number of moves comes back; each costs O(f).
+    """
+    field = (x[rows] - rounding.shift[rows]) @ rounding.gram
+    gram, levels, fixed = readonly(rounding.gram), readonly(rounding.levels), readonly(rounding.fixed)
+    return int(_descend(gram, levels, fixed, _least(rounding), field, x, rows))
+
+
+def sweep(rounding: Rounding, x: Bits, rows: Columns, columns: Columns, passes: int) -> int:
+    """Move each coordinate in the order `columns` to its best level given all others, up to `passes` times.
+
+    A row ends once a pass has changed nothing; x (n, f) changes in `rows`. The number of moves comes back.
+    """
+    field = (x[rows] - rounding.shift[rows]) @ rounding.gram
+    gram, levels, fixed = readonly(rounding.gram), readonly(rounding.levels), readonly(rounding.fixed)
+    return int(_sweep(gram, levels, fixed, _least(rounding), field, x, rows, columns, passes))
+
+
+def _least(rounding: Rounding) -> float:
+    """Change of a neuron's form below which the kernels' fields may only be rounding noise."""
+    size = float(np.diag(rounding.gram).max(initial=0.0)) * float(rounding.levels.max(initial=2))
+    return 1e-13 * rounding.f * size
+
+
+@numba.njit(cache=True, nogil=True)
+def _descend(gram: Any, levels: Any, fixed: Any, least: float, field: Any, x: Any, rows: Any) -> int:
+    moves = 0
+    for k in range(rows.size):
+        row = rows[k]
+        while True:
+            # A sentinel that is no literal spares numba a second compilation.
+            best, step, gain = levels.size, 0, -least
+            for i in range(levels.size):
+                if fixed[row, i] < 0:
+                    move = _best_move(field[k, i], gram[i, i], x[row, i], levels[i])
+                    change = move * (2.0 * field[k, i] + move * gram[i, i])
+                    if change < gain:
+                        best, step, gain = i, move, change
+            if best == levels.size:
+                break
+            x[row, best] += step
+            moves += 1
+            for j in range(levels.size):
+                field[k, j] += step * gram[best, j]
+    return moves
+
+
+@numba.njit(cache=True, nogil=True)
+def _sweep(
+    gram: Any,
+    levels: Any,
+    fixed: Any,
+    least: float,
+    field: Any,
+    x: Any,
+    rows: Any,
+    columns: Any,
+    passes: int,
+) -> int:
+    moves = 0
+    for k in range(rows.size):
+        row = rows[k]
+        for _ in range(passes):
+            before = moves
+            for i in columns:
+                if fixed[row, i] < 0:
+                    move = _best_move(field[k, i], gram[i, i], x[row, i], levels[i])
+                    if move * (2.0 * field[k, i] + move * gram[i, i]) < -least:
+                        x[row, i] += move
+                        moves += 1
+                        for j in range(levels.size):
+                            field[k, j] += move * gram[i, j]
+            if moves == before:
+                break
+    return moves
+
+
+@numba.njit(cache=True, nogil=True)
+def _best_move(field: float, weight: float, level: int, levels: int) -> int:
+    """How many levels to move a coordinate whose loss changes by 2·move·field + move²·weight."""
+    if weight <= 0.0:
+        return 0
+    move = np.floor(0.5 - field / weight)
+    return int(min(max(move, -level), levels - 1.0 - level))
