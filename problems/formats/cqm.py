@@ -23,7 +23,7 @@ from ..qubo import Qubo
 from .binary import Bytes
 from .terms import Row, Terms, sums
 
-__all__ = ["parse", "read", "write"]
+__all__ = ["read", "write"]
 
 MAGIC = b"DIMODCQM"
 
@@ -35,11 +35,7 @@ DAMAGE = (ValueError, KeyError, NotImplementedError, RuntimeError, EOFError, zip
 
 def read(path: str | Path) -> Qubo | Capacity:
     """Read a Qubo, or a Capacity where there is a constraint."""
-    return parse(content(path), path)
-
-
-def parse(data: bytes, path: str | Path) -> Qubo | Capacity:
-    """What `read` makes of the bytes of a file; the path is for messages."""
+    data = content(path)
     header = Bytes(data, path).header(MAGIC, versions=(2,))
     parts = _parts(data, path)
     n = _variables(parts, header.get("num_variables"), path)

@@ -55,6 +55,11 @@ class Lines:
         """How many lines are not taken yet."""
         return len(self._lines) - self._at
 
+    @property
+    def line(self) -> int:
+        """The number of the line that was taken last."""
+        return self._numbers[self._at - 1]
+
     def error(self, message: str, *, back: int = 0) -> FileError:
         """What is wrong with the line that is next, or with one `back` lines before it."""
         at = self._at - back
