@@ -33,7 +33,16 @@ from .claims import Broken, Claim, Undecided
 from .processes import ONE_THREAD
 from .wire import read_messages, send
 
-__all__ = ["Verdict", "check", "claims_about", "failures"]
+__all__ = [
+    "Verdict",
+    "check",
+    "claims_about",
+    "failures",
+    "is_solver",
+    "isolated",
+    "leave_with_parent",
+    "messages",
+]
 
 DEADLINE_SECONDS = 30.0
 """Most that a claim may take on one case, compilation included."""
@@ -43,6 +52,8 @@ START_SECONDS = 120.0
 
 MOST_LOST = 3
 """Processes lost to one check before the rest is left: a solver that always hangs is known by then."""
+
+MODULE = "qubopress.suites.conformance"
 
 LOOK_SECONDS = 0.2
 """Between two looks at a process that is silent."""
@@ -80,6 +91,11 @@ def claims_about(name: str) -> list[Claim]:
 
     refuse_unknown(name)
     return solver_claims.CLAIMS if name in solvers.names() else problem_claims.CLAIMS
+
+
+def is_solver(name: str) -> bool:
+    """Whether the name is a registered solver's."""
+    return name in solvers.names()
 
 
 def refuse_unknown(name: str) -> None:
@@ -143,8 +159,8 @@ def _check_from(
     """Verdicts of a new process from claim `first` on, and the number of the claim that lost it, if any."""
     done: list[Verdict] = []
     number, claim, case = first - 1, "it can be imported", ""
-    with _process(name, folder, first) as (process, pipe):
-        for message in _messages(process, pipe, deadline):
+    with isolated(MODULE, name, folder, first) as (process, pipe):
+        for message in messages(process, pipe, deadline):
             if "begin" in message:
                 number, claim, case = message["number"], message["begin"], message["case"]
                 told(f"{claim}: {case}" if case else claim)
@@ -157,13 +173,16 @@ def _check_from(
 
 
 @contextmanager
-def _process(name: str, folder: str, first: int) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-    """A process that checks and the pipe it answers on; whatever it started is killed in the end."""
+def isolated(module: str, *arguments: object) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """A process that runs a module and the pipe it answers on; whatever it started is killed in the end.
+
+    The module is told the pipe's descriptor, then the arguments.
+    """
     read, write = os.pipe()
     try:
         process = subprocess.Popen(  # noqa: S603 - fixed arguments
             # -P: a file of the user's in the working folder must not pass for a module.
-            [sys.executable, "-P", "-m", __spec__.name, str(write), name, folder, str(first)],
+            [sys.executable, "-P", "-m", module, str(write), *map(str, arguments)],
             pass_fds=[write],
             # Its end tells the process that this one is gone.
             stdin=subprocess.PIPE,
@@ -185,7 +204,7 @@ def _process(name: str, folder: str, first: int) -> Iterator[tuple[subprocess.Po
         os.close(read)
 
 
-def _messages(process: subprocess.Popen[bytes], pipe: int, deadline: float) -> Iterator[dict[str, Any]]:
+def messages(process: subprocess.Popen[bytes], pipe: int, deadline: float) -> Iterator[dict[str, Any]]:
     """What the process sends; {"lost": why} where it is silent too long, dies or sends what is no message."""
     buffer, until = bytearray(), time.monotonic() + max(deadline, START_SECONDS)
     with selectors.DefaultSelector() as selector:
@@ -226,7 +245,7 @@ def _how(code: int) -> str:
 def main(arguments: list[str]) -> None:
     """Check the claims from number FIRST on and send what came of each."""
     descriptor, name, folder, first = int(arguments[0]), arguments[1], arguments[2], int(arguments[3])
-    threading.Thread(target=_leave_with_parent, daemon=True).start()
+    threading.Thread(target=leave_with_parent, daemon=True).start()
     import torch
 
     torch.set_num_threads(1)
@@ -245,7 +264,7 @@ def _send_begin(descriptor: int, number: int, text: str, case: str) -> None:
     send(descriptor, {"number": number, "begin": text, "case": case})
 
 
-def _leave_with_parent() -> None:
+def leave_with_parent() -> None:
     """Die with all that was started once stdin is closed at the other end: nobody waits any more."""
     while os.read(0, 1024):
         pass
