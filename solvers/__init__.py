@@ -18,6 +18,7 @@ from . import (  # noqa: F401
     sphere,
     swap,
     tabu,
+    tempering,
     tensor_train,
 )
 from .adapters import reaches

@@ -76,8 +76,14 @@ class Landscape:
     @property
     def cost(self) -> int:
         """Elementary operations of a sweep in which every fourth variable moves."""
-        degree = self.n if isinstance(self.matrix, np.ndarray) else self.product.nnz // max(1, self.n)
-        return self.n * (4 + degree // 4)
+        dense = isinstance(self.matrix, np.ndarray)
+        row = self.n // 6 if dense else self.product.nnz // max(1, self.n)
+        return self.n * (2 + (10 + row) // 4)
+
+    @property
+    def patience(self) -> int:
+        """Sweeps between two sums in double precision, each of which costs as much as some 100 or 10."""
+        return 1000 if isinstance(self.matrix, np.ndarray) else 100
 
     def slopes(self, row: int, x: Any) -> Floats:
         """Slope (n,) of every variable at x (n,)."""
@@ -156,7 +162,8 @@ class Chain:
 
     Attributes:
         x: values (width,), zeros behind the n-th.
-        best: the lowest state of the last `anneal`, (width,).
+        energy: its loss in the landscape's unit, without the offset.
+        best, lowest: the lowest state since the last `put`, (width,), and its energy.
     """
 
     def __init__(self, landscape: Landscape, row: int, x: Bits) -> None:
@@ -169,17 +176,22 @@ class Chain:
         self.put(x)
 
     def put(self, x: Bits) -> None:
-        """Go to x (n,); its slopes are computed anew, free of the rounding errors of earlier moves."""
-        n = self.landscape.n
+        """Go to x (n,); slopes and energy are computed anew, free of the rounding errors of earlier moves."""
+        n, slopes = self.landscape.n, self.landscape.slopes(self.row, x)
         self.x[:n] = self.best[:n] = x
-        self.slope[:n] = self.landscape.slopes(self.row, x)
+        self.slope[:n] = slopes
+        self.energy = self.lowest = 0.5 * float(x @ (self.landscape.linear[self.row] + slopes))
         self.step[:n] = np.where(self.top[:n] == 0, np.nan, np.where(self.x[:n] == 0, 1, -1))
+
+    def values(self) -> Bits:
+        """A copy of the state, (n,)."""
+        return self.x[: self.landscape.n].copy()
 
     def anneal(self, temperatures: Floats, luck: Luck) -> Any:
         """Sweep once at each temperature; how many uphill steps each sweep took."""
         uphill = np.zeros(temperatures.size, dtype=np.int64)
         pool, starts = luck.draw(temperatures.size, 2)
-        _anneal(
+        self.energy, self.lowest = _anneal(
             self.landscape.matrix,
             self.landscape.curve,
             self.slope,
@@ -191,6 +203,8 @@ class Chain:
             pool,
             starts,
             uphill,
+            self.energy,
+            self.lowest,
         )
         return uphill
 
@@ -218,7 +232,7 @@ def temperature_range(landscape: Landscape, run: Run) -> tuple[float, float]:
         shares[part] = uphill.reshape(-1, each).mean(axis=1) / max(1, free)
         run.tally("sweeps", uphill.size)
     hot, cold = (_last_above(temperatures, shares, share) for share in (HOT, COLD))
-    return hot, min(cold, hot / 10)
+    return hot, min(cold, hot / 5)
 
 
 def _last_above(temperatures: Floats, shares: Floats, share: float) -> float:
@@ -247,12 +261,13 @@ def _anneal(
     pool: Singles,
     starts: Any,
     uphill: Any,
-) -> None:
+    now: float,
+    lowest: float,
+) -> tuple[float, float]:
     """Sweep at each temperature from two random places in the pool, for luck and for directions.
 
-    slope, step and x move on, `best` becomes the lowest state at the end of a sweep, the first x included.
+    slope, step, x and the energy `now` move on; a state below `lowest` at the end of a sweep becomes `best`.
     """
-    now = lowest = 0.0
     many = False
     for i in range(top.size):
         many |= top[i] > 1
@@ -264,6 +279,7 @@ def _anneal(
         if now < lowest:
             lowest = now
             copy(x, best)
+    return now, lowest
 
 
 @numba.njit(cache=True, nogil=True)

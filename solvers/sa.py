@@ -82,33 +82,39 @@ class _Search:
         self.instance, self.landscape, self.run = instance, landscape, run
         self.luck = Luck(landscape, run.rng)
         self.best = instance.baseline().reshape(len(landscape.linear), landscape.n)
+        self.energies = np.full(len(self.best), np.inf)
         self.losses = np.array([self._loss(row, x) for row, x in enumerate(self.best)])
 
     def read(self, row: int, sweeps: int, hot: float, cold: float) -> None:
         """One annealing of a row from a random state, in blocks between which the run is asked."""
         chain = Chain(self.landscape, row, self.landscape.random(row, self.run.rng))
-        block = per_look(self.landscape.cost)
+        block, since = per_look(self.landscape.cost), 0
         for first in range(0, sweeps, block):
             if self.run.stopped():
-                return
+                break
+            if since >= self.landscape.patience:
+                self._offer(chain)
+                chain.put(chain.values())
+                since = 0
             done = np.arange(first, min(first + block, sweeps)) / max(1, sweeps - 1)
-            self._go_on(chain, hot * (cold / hot) ** done)
-        chain.x[:] = chain.best
-        self._go_on(chain, np.zeros(QUENCH))
+            self._sweep(chain, hot * (cold / hot) ** done)
+            since += done.size
+        chain.put(chain.best[: self.landscape.n].copy())
+        self._sweep(chain, np.zeros(QUENCH))
+        self._offer(chain)
 
-    def _go_on(self, chain: Chain, temperatures: Floats) -> None:
-        chain.put(chain.x[: self.landscape.n])
+    def _sweep(self, chain: Chain, temperatures: Floats) -> None:
         chain.anneal(temperatures, self.luck)
         self.run.tally("sweeps", temperatures.size)
-        self._offer(chain.row, chain.best[: self.landscape.n])
 
-    def _offer(self, row: int, x: Bits) -> None:
-        """Keep a state of a row where it is the best, and hand in the whole."""
-        loss = self._loss(row, x)
+    def _offer(self, chain: Chain) -> None:
+        """Keep the lowest state of a chain where its row has no better one, and hand in the whole."""
+        row, x = chain.row, chain.best[: self.landscape.n]
+        if chain.lowest >= self.energies[row]:
+            return
+        self.energies[row], loss = chain.lowest, self._loss(row, x)
         if loss < self.losses[row]:
             self.best[row], self.losses[row] = x, loss
-        elif self.run.best is not None:
-            return
         self.run.offer(self.best.reshape(self.instance.shape), float(self.losses.sum()))
 
     def _loss(self, row: int, x: Bits) -> float:
