@@ -2,17 +2,21 @@
 
 The key holds the task's identity (weights, data, draw) and a hash of this package's code, so a changed
 formulation never reads what an older one wrote. A piece is a folder of .npy files, renamed into place
-whole; two runs that build the same piece at once both succeed, and one of the two copies stays.
+whole; two runs that build the same piece at once both succeed, and one of the two copies stays. Another
+machine may be sent a piece as bytes: its key says whose it is wherever it was built.
 """
 
 from __future__ import annotations
 
 import functools
 import hashlib
+import io
 import os
+import re
 import shutil
 import tempfile
-from collections.abc import Callable
+import zipfile
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +24,10 @@ import numpy as np
 from .arrays import Floats
 from .task import Task
 
-__all__ = ["cached", "folder", "version"]
+__all__ = ["cached", "folder", "lacking", "pack", "unpack", "used", "version"]
+
+_used: dict[str, None] = {}
+"""Keys of the pieces that this process has asked for, in that order."""
 
 
 def folder() -> Path:
@@ -40,7 +47,9 @@ def cached(task: Task, piece: str, build: Callable[[], dict[str, Floats]]) -> di
     """
     if not task.kept:
         return build()
-    place = folder() / _key(task, piece)
+    key = _key(task, piece)
+    _used[key] = None
+    place = folder() / key
     found = _read(place)
     if found is None:
         _write(place, build())
@@ -51,6 +60,52 @@ def cached(task: Task, piece: str, build: Callable[[], dict[str, Floats]]) -> di
 def version() -> str:
     """Hash of this package's code, which every key holds; computed at the first call."""
     return _code()
+
+
+def used() -> list[str]:
+    """Keys of the pieces that this process has asked for."""
+    return list(_used)
+
+
+def lacking(keys: Iterable[str]) -> list[str]:
+    """Those of the keys whose piece is not kept here."""
+    return [key for key in keys if _is_key(key) and _read(folder() / key) is None]
+
+
+def pack(key: str) -> bytes | None:
+    """A piece as the bytes of an .npz file, None where it is not kept here."""
+    arrays = _read(folder() / key) if _is_key(key) else None
+    if arrays is None:
+        return None
+    content = io.BytesIO()
+    # As keywords, names of arrays would be mixed up with savez's own parameters.
+    with zipfile.ZipFile(content, "w") as file:
+        for name, array in arrays.items():
+            with file.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, np.asarray(array), allow_pickle=False)
+    return content.getvalue()
+
+
+def unpack(key: str, content: bytes, digest: str) -> bool:
+    """Keep a piece that another machine packed, unless one is kept already; whether one is afterwards.
+
+    Nothing is kept of bytes whose SHA-256 is not `digest`, or that are no arrays.
+    """
+    if not _is_key(key) or hashlib.sha256(content).hexdigest() != digest:
+        return False
+    place = folder() / key
+    if _read(place) is None:
+        try:
+            with np.load(io.BytesIO(content), allow_pickle=False) as file:
+                _write(place, {Path(name).name: file[name] for name in file.files})
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+            return False
+    return _read(place) is not None
+
+
+def _is_key(text: str) -> bool:
+    """Whether this is a key; it becomes the name of a folder."""
+    return re.fullmatch("[0-9a-f]{32}", text) is not None
 
 
 def _key(task: Task, piece: str) -> str:

@@ -14,7 +14,7 @@ import torch
 from dwave import samplers
 
 from .. import problems, solvers
-from ..problems.cache import version
+from ..problems.cache import used, version
 from . import plugins
 from .cell import execute, one_line
 from .spec import InstanceSpec
@@ -50,10 +50,14 @@ def preload(payload: dict[str, Any]) -> None:
 
 
 def run_survey(payload: dict[str, Any], descriptor: int) -> None:
-    """Survey an instance; answers {"survey": …}, {"missing": …}, {"refused": …} or {"broken": …}."""
+    """Survey an instance; answers {"survey": …}, {"missing": …}, {"refused": …} or {"broken": …}.
+
+    Beside a survey stand the "pieces": keys of what the formulation measured, or found in the cache.
+    """
     try:
         _load_plugins(payload)
-        answer = {"survey": survey(InstanceSpec(**payload["spec"])).to_json()}
+        answer: dict[str, Any] = {"survey": survey(InstanceSpec(**payload["spec"])).to_json()}
+        answer["pieces"] = used()
     except problems.MissingDataError as error:
         answer = {"missing": str(error)}
     except problems.InputError as error:

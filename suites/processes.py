@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
@@ -153,10 +153,14 @@ class Server:
 
     Parameters:
         memory: bytes at which a job and what it started are killed, None without a cap.
+
+    Attributes:
+        wanted: whether anyone still waits for the jobs in flight; those that nobody waits for are killed.
     """
 
     def __init__(self, *, memory: int | None = None) -> None:
         self.memory = memory
+        self.wanted: Callable[[], bool] = lambda: True
         self._children: dict[int, _Child] = {}
         self._next = 0
         self._home: cgroups.Home | None = None
@@ -373,7 +377,9 @@ class Server:
             if now > child.terminated + TERM_SECONDS:
                 self._kill(child, signal.SIGKILL)
             return
-        if now > child.deadline:
+        if not self.wanted():
+            self._end(child, "CRASHED", "killed because nobody waits for it any longer")
+        elif now > child.deadline:
             budget = "setting up" if child.budget is None else f"its budget of {child.budget:.3g} s"
             self._end(child, "TIMEOUT", f"killed {now - child.begun:.1f} s after its start, past {budget}")
         elif self.memory is not None and self._out_of_memory(child, self.memory):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import io
 import threading
 from pathlib import Path
 from typing import Any
@@ -108,3 +110,65 @@ def test_the_instance_is_the_same_from_the_cache(task: problems.Task) -> None:
     assert isinstance(second, problems.Rounding)
     np.testing.assert_array_equal(first.gram, second.gram)
     assert first.loss(first.nearest()) == second.loss(second.nearest())
+
+
+# ---- pieces that another machine sent
+
+
+@pytest.fixture
+def packed(task: problems.Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, bytes]:
+    """Key and bytes of a piece that is kept elsewhere."""
+    monkeypatch.setattr(cache, "_used", {})
+    cache.cached(task, "piece", Counted())
+    (key,) = cache.used()
+    content = cache.pack(key)
+    assert content is not None
+    monkeypatch.setenv("QUBOPRESS_CACHE", str(tmp_path / "here"))
+    assert cache.lacking([key]) == [key]
+    return key, content
+
+
+def digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def test_a_piece_that_was_sent_is_not_built(task: problems.Task, packed: tuple[str, bytes]) -> None:
+    key, content = packed
+    assert cache.unpack(key, content, digest(content))
+    assert cache.lacking([key]) == []
+    build = Counted()
+    found = cache.cached(task, "piece", build)
+    assert build.runs == 0
+    for name, array in build().items():
+        np.testing.assert_array_equal(found[name], array)
+        assert found[name].dtype == array.dtype
+
+
+def test_a_piece_that_is_here_already_is_kept(packed: tuple[str, bytes], tmp_path: Path) -> None:
+    key, content = packed
+    cache.unpack(key, content, digest(content))
+    before = (tmp_path / "here" / key).stat().st_ino
+    assert cache.unpack(key, content, digest(content))
+    assert (tmp_path / "here" / key).stat().st_ino == before
+
+
+@pytest.mark.parametrize("harm", ["cut", "changed", "no arrays", "pickled"])
+def test_bytes_that_are_no_whole_piece_are_not_kept(
+    packed: tuple[str, bytes], harm: str, tmp_path: Path
+) -> None:
+    key, content = packed
+    pickled = io.BytesIO()
+    np.savez(pickled, gram=np.array([{}], dtype=object))
+    told = {"cut": content[:-30], "changed": content, "no arrays": b"text", "pickled": pickled.getvalue()}
+    name = digest(b"another" if harm == "changed" else told[harm])
+    assert not cache.unpack(key, told[harm], name)
+    assert not (tmp_path / "here" / key).exists()
+
+
+@pytest.mark.parametrize("key", ["", "../kept", "/etc", "A" * 32, "a" * 31, "a" * 32 + "\n"])
+def test_what_is_no_key_names_no_folder(key: str, packed: tuple[str, bytes], tmp_path: Path) -> None:
+    _, content = packed
+    assert cache.pack(key) is None
+    assert cache.lacking([key]) == []
+    assert not cache.unpack(key, content, digest(content))
+    assert not (tmp_path / "here").exists()

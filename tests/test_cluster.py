@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from collections import Counter
@@ -12,17 +13,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import psutil
 import pytest
 from warm import SharedServer, clean_registries, records, share_server, small
 
 from qubopress import suites
-from qubopress.problems import InputError
+from qubopress.problems import InputError, cache
 from qubopress.results import Record
 from qubopress.suites import Progress, cluster, harness, machine
 from qubopress.suites.processes import Job, Outcome, Server, ServerError
+from qubopress.suites.spec import InstanceSpec
+from qubopress.suites.wire import survey_request
 
 SURVEY = Job("survey", {"spec": {"nonsense": 1}, "plugins": ""}, tag="mine")
 
@@ -43,12 +47,20 @@ class Future:
 
     exception = result
 
+    def add_done_callback(self, call: Callable[[Future], object]) -> None:
+        call(self)
+
 
 class FakeWorker:
     address = "tcp://somewhere:1"
 
     class state:  # noqa: N801 - as Dask calls it
         nthreads = 1
+        tasks: ClassVar[dict[str, Any]] = {"task": SimpleNamespace(state="executing")}
+
+    @staticmethod
+    def get_current_task() -> str:
+        return "task"
 
 
 @pytest.fixture
@@ -70,8 +82,9 @@ class LocalCluster(cluster.Cluster):
         self.most = 0
 
         class Client:
-            loop = None
-            nthreads = staticmethod(lambda: {"one": 1})
+            nthreads = staticmethod(lambda: {FakeWorker.address: 1})
+            cancel = staticmethod(lambda futures: None)
+            run = staticmethod(lambda function, *arguments, **_: {"one": function(*arguments)})
 
             def submit(client, function: Any, *arguments: Any, **_: Any) -> Future:  # noqa: N805
                 return Future(value=function(*arguments))
@@ -82,21 +95,9 @@ class LocalCluster(cluster.Cluster):
     def __exit__(self, *error: object) -> None: ...
 
 
-class InOrder(list[Future]):
-    def __init__(self, loop: object) -> None: ...
-
-    add = list.append
-
-    def __next__(self) -> Future:
-        return self.pop(0)
-
-
 def test_a_run_on_a_cluster_is_a_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, worker: type[FakeWorker]
 ) -> None:
-    import distributed
-
-    monkeypatch.setattr(distributed, "as_completed", InOrder)
     monkeypatch.setattr(cluster, "Cluster", LocalCluster)
     share_server(monkeypatch)
     suite = small(tmp_path, "swap", "random", "one-flip", seeds=2)
@@ -174,6 +175,48 @@ def test_where_no_scheduler_answers_one_line_tells(monkeypatch: pytest.MonkeyPat
     assert "\n" not in str(caught.value)
 
 
+class Endless(LocalCluster):
+    """No job ever ends; what is cancelled is noted."""
+
+    def __enter__(self) -> Endless:
+        super().__enter__()
+        self.cancelled: list[Any] = []
+        self._client.cancel = self.cancelled.extend
+        self._client.submit = lambda *_, **__: SimpleNamespace(key="one", add_done_callback=lambda call: None)
+        return self
+
+
+def test_a_cluster_without_workers_ends_the_run_after_its_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Endless("somewhere:1", patience=0.2) as there:
+        monkeypatch.setattr(there._client, "nthreads", dict)
+        with pytest.raises(
+            ServerError, match=r"no worker for 0\.2 s; finished cells are in the store, start a worker"
+        ) as caught:
+            list(there.run([SURVEY]))
+    assert "\n" not in str(caught.value)
+    assert len(there.cancelled) == 1
+
+
+def test_patience_begins_anew_with_every_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "LOOK_SECONDS", 0.05)
+    begun = time.monotonic()
+    with Endless("somewhere:1", patience=0.5) as there:
+        there._client.nthreads = lambda: {"one": 1} if 0.2 < time.monotonic() - begun < 0.4 else {}
+        with pytest.raises(ServerError, match="no worker"):
+            list(there.run([SURVEY]))
+    assert time.monotonic() - begun > 0.7
+
+
+def test_a_job_that_nobody_waits_for_is_killed(
+    worker: type[FakeWorker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for state, ending in (("executing", ""), ("cancelled", "CRASHED")):
+        monkeypatch.setitem(worker.state.tasks, "task", SimpleNamespace(state=state))
+        assert cluster.run_remotely(vars(SURVEY), [], None)["status"] == ending
+    monkeypatch.delitem(worker.state.tasks, "task")
+    assert "nobody waits" in cluster.run_remotely(vars(SURVEY), [], None)["reason"]
+
+
 # ---- a real scheduler with two real workers
 
 SLOW = '''
@@ -185,7 +228,7 @@ def slow(capacity, run):
     """Takes a second, and says so in a file."""
     open(f"{os.environ['QUBOPRESS_BEGUN']}/{os.getpid()}", "w").close()
     run.offer([k < capacity.K for k in range(capacity.n)])
-    time.sleep(1.0)
+    time.sleep(SECONDS)
 '''
 
 
@@ -194,6 +237,7 @@ class Lab:
     """A scheduler and its workers, as processes of their own that a mark in the environment tells apart."""
 
     address: str
+    scheduler: subprocess.Popen[bytes]
     workers: list[subprocess.Popen[bytes]]
     mark: str
     begun: Path
@@ -224,20 +268,21 @@ def lab(folder: Path) -> Iterator[Lab]:
     environment = {**os.environ, "QUBOPRESS_TEST": mark, "QUBOPRESS_BEGUN": str(begun)}
     file = folder / "scheduler.json"
 
-    def start(kind: str, *options: str) -> subprocess.Popen[bytes]:
+    def start(kind: str, *options: str, cache: str = "") -> subprocess.Popen[bytes]:
+        own = {**environment, "QUBOPRESS_CACHE": str(folder / cache)} if cache else environment
         command = [sys.executable, "-m", "distributed.cli.dask_" + kind, *options, "--no-dashboard"]
         log = (folder / f"{kind}-{uuid.uuid4().hex[:4]}.log").open("wb")
         with log:
-            return subprocess.Popen(command, env=environment, cwd=folder, stdout=log, stderr=log)
+            return subprocess.Popen(command, env=own, cwd=folder, stdout=log, stderr=log)
 
     listen = ["--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(file)]
     running = [start("scheduler", *listen)]
-    found = Lab("", [], mark, begun)
+    found = Lab("", running[0], [], mark, begun)
     try:
         wait_for(file.exists)
         found.address = json.loads(file.read_text())["address"].removeprefix("tcp://")
         options = ["tcp://" + found.address, "--nthreads", "1", "--no-nanny", "--host", "127.0.0.1"]
-        found.workers = [start("worker", *options) for _ in range(2)]
+        found.workers = [start("worker", *options, cache=f"cache-{number}") for number in range(2)]
         running += found.workers
         yield found
     finally:
@@ -251,7 +296,7 @@ def lab(folder: Path) -> Iterator[Lab]:
 def test_all_cells_end_once_though_a_worker_is_killed_in_one(tmp_path: Path) -> None:
     folder = tmp_path / "plugins"
     folder.mkdir()
-    (folder / "slow.py").write_text(SLOW, encoding="utf-8")
+    (folder / "slow.py").write_text(SLOW.replace("SECONDS", "1.0"), encoding="utf-8")
 
     class Killing(Progress):
         def __init__(self) -> None:
@@ -307,3 +352,66 @@ def kill_one_that_works(there: Lab) -> int:
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
     return pid
+
+
+@pytest.mark.slow
+def test_pieces_go_to_every_worker_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QUBOPRESS_CACHE", str(tmp_path / "client"))
+    spec = InstanceSpec.of("adaround", network="digits-mlp", bits=3)
+    measured = Job("survey", survey_request(spec, ""))
+    with lab(tmp_path) as real, cluster.Cluster(real.address) as there:
+        there._client.wait_for_workers(2, timeout=60)
+        (outcome,) = there.run([measured])
+        keys = (outcome.answer or {})["pieces"]
+        assert len(keys) == 2
+        places = [tmp_path / name for name in ("client", "cache-0", "cache-1")]
+        size = sum(len(cache.pack(key) or b"") for key in keys)
+        assert sorted(there.shipped.values()) == [size]
+        for place in places:
+            assert {path.name for path in place.iterdir()} == set(keys)
+        again = [one.answer for one in there.run([measured, SURVEY] * 6) if one.job is measured]
+        assert again == [outcome.answer] * 6
+        assert sorted(there.shipped.values()) == [size]
+
+
+class Interrupting(Progress):
+    """Ctrl-C at the first record after a search of `slow` has begun."""
+
+    def __init__(self, begun: Path) -> None:
+        self.begun = begun
+
+    def finished(self, record: Record) -> None:
+        wait_for(lambda: list(self.begun.iterdir()))
+        raise KeyboardInterrupt
+
+
+@pytest.mark.slow
+def test_an_interrupted_run_leaves_no_cell_on_a_worker_and_a_lost_cluster_ends_it(tmp_path: Path) -> None:
+    folder = tmp_path / "plugins"
+    folder.mkdir()
+    (folder / "slow.py").write_text(SLOW.replace("SECONDS", "100.0"), encoding="utf-8")
+    with clean_registries(), lab(tmp_path) as there:
+        from qubopress.suites import plugins
+
+        plugins.load_folder(str(folder))
+        suite = small(tmp_path, "slow", "random", seconds=200)
+        wait_for(lambda: len(there.left()) >= 3)
+        with cluster.Cluster(there.address) as first:
+            first._client.wait_for_workers(2, timeout=60)
+        options: dict[str, Any] = {"executor": f"dask://{there.address}", "plugin_folder": folder}
+        with pytest.raises(KeyboardInterrupt):
+            suites.run(suite, store=tmp_path / "r.db", progress=Interrupting(there.begun), **options)
+        (cell,) = (int(file.name) for file in there.begun.iterdir())
+        wait_for(lambda: not psutil.pid_exists(cell), seconds=10)
+        assert all(worker.poll() is None for worker in there.workers)
+        assert [record.solver for record in records(tmp_path / "r.db")] == ["random"]
+
+        with cluster.Cluster(there.address, patience=1.0) as lonely:
+            for worker in there.workers:
+                worker.kill()
+            with pytest.raises(ServerError, match="the cluster has had no worker for 1 s"):
+                list(lonely.run([SURVEY]))
+            lonely.patience = 60.0
+            threading.Timer(1.0, there.scheduler.kill).start()
+            with pytest.raises(ServerError, match="the scheduler is gone; finished cells are in the store"):
+                list(lonely.run([SURVEY]))
