@@ -71,7 +71,7 @@ class Neurons:
         """Integers (n, f) from bits (n, m)."""
         f = int(self.columns.max(initial=-1)) + 1
         whole = np.zeros((len(x), f), dtype=np.int64)
-        np.add.at(whole, (slice(None), self.columns), x * self.weights)
+        np.add.at(whole.T, self.columns, (x * self.weights).T)
         return whole.astype(np.int8)
 
 

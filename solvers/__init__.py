@@ -12,6 +12,7 @@ from . import (  # noqa: F401
     neal,
     nearest_plane,
     one_flip,
+    oscillator,
     random_sampling,
     round_to_nearest,
     sa,
