@@ -20,6 +20,7 @@ from . import (  # noqa: F401
     swap,
     tabu,
     tempering,
+    tensor_cross,
     tensor_train,
 )
 from .adapters import reaches

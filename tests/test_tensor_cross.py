@@ -1,0 +1,54 @@
+"""tensor-cross: tables of prefixes and suffixes, rows of largest volume, counted evaluations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from instances import black_box, capacity, costly, matrix
+
+from qubopress import solvers
+from qubopress.problems import BlackBox, Instance, Qubo
+from qubopress.solvers.tensor_cross import _fitting, _largest, _with_bit
+
+
+def test_a_bit_goes_after_a_prefix_and_before_a_suffix() -> None:
+    kept = np.array([[0, 1], [1, 1]], dtype=np.int8)
+    assert _with_bit(kept, first=False).tolist() == [[0, 1, 0], [0, 1, 1], [1, 1, 0], [1, 1, 1]]
+    assert _with_bit(kept, first=True).tolist() == [[0, 0, 1], [0, 1, 1], [1, 0, 1], [1, 1, 1]]
+
+
+def test_the_row_of_the_lowest_loss_is_always_kept() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        losses = rng.normal(size=(8, 4))
+        rows = _largest(losses, 3)
+        assert len(rows) == len(set(rows.tolist())) == 3
+        assert int(np.argmin(losses.min(axis=1))) in rows
+
+
+@pytest.mark.parametrize("instance", [capacity(40), costly(40), black_box(40)])
+def test_every_point_is_brought_to_the_capacity(instance: Any) -> None:
+    rng = np.random.default_rng(0)
+    points = _fitting(instance, rng.integers(0, 2, (50, 40), dtype=np.int8), rng.random(40))
+    assert {instance.violation(x) for x in points} == {0.0}
+
+
+@pytest.mark.parametrize("instance", [Qubo(matrix(60)), capacity(60), costly(60)])
+def test_it_beats_random_draws_at_equal_evaluations(instance: Instance) -> None:
+    crossed = solvers.solve(instance, "tensor-cross", restarts=1, seed=1)
+    drawn = solvers.solve(instance, "random", restarts=crossed.counts["evaluations"] // 64 + 1, seed=1)
+    assert crossed.loss is not None
+    assert drawn.loss is not None
+    assert drawn.counts["evaluations"] >= crossed.counts["evaluations"]
+    assert crossed.loss < drawn.loss
+
+
+@pytest.mark.parametrize("evaluations", [1, 40, 500])
+def test_a_black_box_is_asked_for_no_more_than_allowed(evaluations: int) -> None:
+    box = BlackBox(Qubo(matrix(30)).losses, 30, start=np.zeros(30))
+    found = solvers.solve(box, "tensor-cross", evaluations=evaluations)
+    assert box.evaluations <= evaluations
+    assert found.loss is not None
+    assert found.loss <= 0.0
