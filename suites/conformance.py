@@ -284,7 +284,7 @@ def judge(claim: Claim, name: str, begin: Callable[[str], None]) -> Verdict | No
         except Undecided as reason:
             left_out[str(case)] = str(reason)
         except Broken as reason:
-            return Verdict(claim.text, False, f"{reason} (on {case})", len(cases))
+            return Verdict(claim.text, False, f"{' '.join(str(reason).split())} (on {case})", len(cases))
         except Exception as error:  # a stranger's code may raise anything
             return Verdict(claim.text, False, f"{one_line(error)} (on {case})", len(cases))
     if not cases:
