@@ -25,6 +25,8 @@ def random_sampling(instance: Qubo | Capacity | BlackBox, run: Run) -> None:
     while run.open():
         draws = _draw(instance, run, min(batch, run.evaluations_left()))
         losses = instance.losses(draws)
+        if not isinstance(instance, BlackBox):  # A black box counts by itself.
+            run.tally("evaluations", len(draws))
         best = int(np.argmin(losses))
         run.offer(draws[best], None if isinstance(instance, BlackBox) else float(losses[best]))
 

@@ -55,6 +55,8 @@ def tensor_train(
         for _ in range(iterations):
             draws = _fitting(instance, train.draw(min(samples, run.evaluations_left())), run.rng)
             best, losses = _best(np.r_[best, draws], np.r_[losses, instance.losses(draws)], elite)
+            if not isinstance(instance, BlackBox):  # A black box counts by itself.
+                run.tally("evaluations", len(draws))
             run.offer(best[0])
             train.approach(best)
             if run.stopped():
