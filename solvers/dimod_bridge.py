@@ -41,7 +41,7 @@ class RegisteredSampler(Sampler):
         *,
         seed: int | None = None,
         time_limit: float | None = None,
-        num_reads: int = 1,
+        num_reads: int | None = None,
         **parameters: Any,
     ) -> dimod.SampleSet:
         """Minimise a model of any vartype and labels; one sample for each search.
@@ -50,17 +50,18 @@ class RegisteredSampler(Sampler):
             bqm: the model; samples come in its vartype and its labels.
             seed: non-negative integer, None for a fresh one.
             time_limit: seconds for all reads together; None does one run of the solver's fixed work a read.
-            num_reads: independent searches, or the solver's own reads where it has that parameter.
+            num_reads: independent searches, one by default, or the solver's own reads where it has that
+                parameter.
             parameters: the solver's own.
 
         Raises:
             InputError: an unknown parameter, or a value outside its range.
         """
         own = "num_reads" in self.entry.parameters
-        if own:
+        if own and num_reads is not None:
             parameters["num_reads"] = num_reads
         labels, qubo = list(bqm.variables), _qubo(bqm)
-        seeds = np.random.SeedSequence(seed).generate_state(1 if own else max(1, num_reads))
+        seeds = np.random.SeedSequence(seed).generate_state(1 if own else max(1, num_reads or 1))
         budget = {"restarts": 1} if time_limit is None else {"seconds": time_limit / len(seeds)}
         reads = [solve(qubo, self.entry.name, seed=int(one), **budget, **parameters) for one in seeds]
         for read in reads:

@@ -11,12 +11,14 @@ import dimod
 import dimod.testing
 import numpy as np
 import pytest
+from dwave.samplers import SteepestDescentSolver
 
 from qubopress import solvers
 from qubopress.problems import InputError, Qubo
 from qubopress.solvers import registry
 
-SAMPLERS = ["exhaustive", "neal", "one-flip", "tabu"]
+SAMPLERS = [name for name in solvers.names() if Qubo in solvers.get(name).accepts]
+"""Every registered solver that a dimod sampler can be made of."""
 
 
 @pytest.fixture
@@ -48,15 +50,31 @@ def _tests_of_dimod(name: str) -> type[unittest.TestCase]:
     return dimod.testing.load_sampler_bqm_tests(make)(case)  # type: ignore[no-any-return]
 
 
-TestExhaustive = _tests_of_dimod("exhaustive")
-TestNeal = _tests_of_dimod("neal")
-TestOneFlip = _tests_of_dimod("one-flip")
-TestTabu = _tests_of_dimod("tabu")
+def _claims() -> list[Any]:
+    """(sampler, one of dimod's tests) for every sampler."""
+    cases = {name: _tests_of_dimod(name) for name in SAMPLERS}
+    loader = unittest.defaultTestLoader
+    return [
+        pytest.param(case, method, id=f"{name}-{method}")
+        for name, case in cases.items()
+        for method in loader.getTestCaseNames(case)
+    ]
 
 
-@pytest.mark.parametrize("case", [TestExhaustive, TestNeal, TestOneFlip, TestTabu])
-def test_dimod_has_tests_for_every_sampler(case: type[unittest.TestCase]) -> None:
-    assert len(unittest.defaultTestLoader.getTestCaseNames(case)) >= 20
+CLAIMS = _claims()
+
+
+@pytest.mark.parametrize(("case", "method"), CLAIMS)
+def test_a_sampler_passes_a_test_of_dimods_own(case: type[unittest.TestCase], method: str) -> None:
+    result = unittest.TestResult()
+    case(method).run(result)
+    assert result.testsRun == 1
+    assert not result.skipped
+    assert [text for _, text in result.failures + result.errors] == []
+
+
+def test_dimod_has_tests_for_every_sampler() -> None:
+    assert len(CLAIMS) >= 20 * len(SAMPLERS)
 
 
 @pytest.mark.parametrize("vartype", ["SPIN", "BINARY"])
@@ -135,6 +153,18 @@ def test_any_dimod_sampler_becomes_a_solver() -> None:
     assert found.loss == -1.0
     assert found.x is not None
     assert found.x.tolist() == [1, 1]
+
+
+@pytest.mark.usefixtures("_registry")
+@pytest.mark.parametrize("reference", [dimod.ExactSolver, SteepestDescentSolver])
+def test_dimods_reference_samplers_become_solvers(reference: Any) -> None:
+    entry = solvers.from_dimod(reference(), name="reference", reference="dimod")
+    qubo = Qubo(np.array([[1.0, -3.0, 0.5], [0.0, 1.0, 2.0], [0.0, 0.0, -1.0]]), 2.0)
+    found = solvers.solve(qubo, "reference", restarts=8, seed=1)
+    assert entry.reference == "dimod"
+    assert found.loss == pytest.approx(solvers.solve(qubo, "exhaustive").loss)
+    back = solvers.sampler("reference").sample(qubo.to_bqm())
+    assert back.first.energy == pytest.approx(found.loss)
 
 
 @pytest.mark.usefixtures("_registry")
