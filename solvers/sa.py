@@ -26,7 +26,7 @@ FIRST = 128
 GROWTH = 4
 """How many times longer each further read is."""
 
-QUENCH = 8
+QUENCH = 32
 """Sweeps at zero temperature that end a read."""
 
 
@@ -51,6 +51,7 @@ def sa(
     hot = cold = 0.0
     for sweeps in _lengths(run, num_sweeps):
         if not hot:
+            search.descend()
             hot, cold = temperature_range(landscape, run)
         for row in (row for row in range(rows) for _ in range(num_reads)):
             if run.stopped():
@@ -85,6 +86,12 @@ class _Search:
         self.energies = np.full(len(self.best), np.inf)
         self.losses = np.array([self._loss(row, x) for row, x in enumerate(self.best)])
 
+    def descend(self) -> None:
+        """Offer each row's baseline after a descent: more than short reads find on a layer of many rows."""
+        for row in range(len(self.best)):
+            if not self.run.stopped():
+                self._quench(Chain(self.landscape, row, self.best[row]))
+
     def read(self, row: int, sweeps: int, hot: float, cold: float) -> None:
         """One annealing of a row from a random state, in blocks between which the run is asked."""
         chain = Chain(self.landscape, row, self.landscape.random(row, self.run.rng))
@@ -99,6 +106,9 @@ class _Search:
             done = np.arange(first, min(first + block, sweeps)) / max(1, sweeps - 1)
             self._sweep(chain, hot * (cold / hot) ** done)
             since += done.size
+        self._quench(chain)
+
+    def _quench(self, chain: Chain) -> None:
         chain.put(chain.best[: self.landscape.n].copy())
         self._sweep(chain, np.zeros(QUENCH))
         self._offer(chain)
