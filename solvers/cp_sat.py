@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import numpy as np
 
 from ..problems import Capacity, Qubo
-from ..problems.arrays import Bits
+from ..problems.arrays import Bits, Floats
 from .kernels import descend, matrix_of, noise, per_look, slopes
 from .registry import Range, solver
 from .run import Run
@@ -96,7 +96,8 @@ class _Model:
     def link(self, run: Run) -> bool:
         """Add products and objective; False if the budget ran out on the way."""
         variables, coefficients = list(self.x), self.qubo.linear.tolist()
-        for count, (i, j, a) in enumerate(products(self.qubo)):
+        parts = (part.tolist() for part in products(self.qubo))
+        for count, (i, j, a) in enumerate(zip(*parts, strict=True)):
             if count % 1000 == 0 and run.stopped():
                 return False
             variables.append(self._product(self.x[i], self.x[j], a))
@@ -141,12 +142,11 @@ class _Model:
         self.model.add(total.weighted_sum(self.x, costs) <= most)
 
 
-def products(qubo: Qubo) -> list[tuple[int, int, float]]:
-    """Products of the loss: (i, j, coefficient), i < j."""
+def products(qubo: Qubo) -> tuple[Any, Any, Floats]:
+    """Products of the loss: i, j, coefficient, each (p,), i < j."""
     upper = 2.0 * np.triu(qubo.couplings.toarray() if qubo.sparse else qubo.couplings)
     rows, columns = upper.nonzero()
-    values = upper[rows, columns]
-    return list(zip(rows.tolist(), columns.tolist(), values.tolist(), strict=True))
+    return rows, columns, upper[rows, columns]
 
 
 def _whole(capacity: Capacity) -> tuple[list[int], int]:

@@ -11,11 +11,11 @@ from instances import matrix, optimum
 
 from qubopress import solvers
 from qubopress.problems import Capacity, Qubo
-from qubopress.solvers import Run, Status
+from qubopress.solvers import Status
 from qubopress.solvers.mip import TOLERANCE, _Model
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     n=st.integers(1, 9),
     seed=st.integers(0, 10_000),
@@ -36,7 +36,7 @@ def test_the_proven_optimum_is_that_of_enumeration(
     assert found.bound <= best
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(n=st.integers(1, 9), seed=st.integers(0, 10_000), share=st.floats(0.05, 1.0), unit=st.booleans())
 def test_the_proven_optimum_keeps_to_the_capacity(n: int, seed: int, share: float, unit: bool) -> None:
     rng = np.random.default_rng(seed)
@@ -80,13 +80,33 @@ def test_a_used_node_limit_ends_finished_and_unproven() -> None:
 
 def test_the_tolerance_of_every_variable_is_taken_off_the_bound() -> None:
     qubo = Qubo(matrix(5), 2.0)
-    model = _Model(qubo, Run(qubo))
+    model = _Model(qubo, qubo.baseline())
     off = model.scale * (2.0 - model.bound(0.0) - qubo.resolution)
     assert off == pytest.approx(TOLERANCE * (5 + 10 + 1), rel=1e-3)
 
 
 def test_products_are_written_by_one_side_only() -> None:
     qubo = Qubo([[0.0, 1.0, -1.0], [1.0, 0.0, 0.0], [-1.0, 0.0, 0.0]])
-    model = _Model(qubo, Run(qubo))
-    assert model.highs.getNumCol() == 3 + 2
-    assert model.highs.getNumRow() == 1 + 2
+    model = _Model(qubo, qubo.baseline())
+    assert len(model.costs) == 3 + 2
+    assert model.places == [[0, 1, 3], [4, 0], [4, 2]]
+    assert model.values == [[1.0, 1.0, -1.0], [1.0, -1.0], [1.0, -1.0]]
+    assert model.high == [1.0, 0.0, 0.0]
+
+
+def test_it_lives_beside_or_tools_in_one_process() -> None:
+    qubo = Qubo(matrix(8))
+    losses = [solvers.solve(qubo, name, restarts=1).loss for name in ("mip", "cp-sat", "mip")]
+    assert losses[0] == losses[1] == losses[2]
+
+
+def test_a_process_that_dies_is_an_error_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("qubopress.solvers.mip._Model.program", lambda *_: {"options": {}})
+    with pytest.raises(RuntimeError, match=r"HiGHS ended without an answer.*KeyError"):
+        solvers.solve(Qubo(matrix(8)), "mip", restarts=1)
+
+
+def test_the_budget_is_kept_whatever_highs_is_busy_with() -> None:
+    found = solvers.solve(Qubo(matrix(150)), "mip", seconds=0.5)
+    assert found.status is Status.BUDGET
+    assert found.seconds < 0.5 + 0.4
