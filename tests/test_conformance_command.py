@@ -69,6 +69,11 @@ BAD_SOLVERS = {
         "run.offer(random_x(qubo, run))\n    if run.seconds and run.seconds < 1 and qubo.n > 20:\n"
         "        time.sleep(1)",
     ),
+    "vandal": (
+        "inputs stay untouched",
+        "run.offer(random_x(qubo, run))\n    if not qubo.sparse and qubo.n:"
+        "\n        qubo.Q.setflags(write=True)\n        qubo.Q[0, 0] += 1.0",
+    ),
     "lazy": ("the smallest instances are solved", "run.offer(np.ones(qubo.n))"),
     "absolute": (
         "the size of the coefficients makes no difference",
