@@ -55,7 +55,7 @@ def _call(
 ) -> Bits:
     """The best point of one call. Only a fresh start deserves the long search that a call begins with."""
     # The sampler itself would build the dense matrix anew for each call, out of a dictionary.
-    from dwave.samplers.tabu import TabuSearch
+    from dwave.samplers.tabu import TabuSearch  # type: ignore[attr-defined]  # compiled, without stubs
 
     first, restart = _coefficients(qubo.n)
     found: Any = TabuSearch(

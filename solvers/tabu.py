@@ -150,7 +150,7 @@ def _keep(elite: list[tuple[float, Bits]], loss: float, point: Bits) -> None:
 
 
 @numba.njit(cache=True, nogil=True)
-def _move(row: Ints, sign: int, gain: Ints, side: Ints, until: Ints, step: int, luck: int) -> Any:
+def _move(row: Ints, sign: Any, gain: Ints, side: Ints, until: Ints, step: int, luck: int) -> Any:
     """Move the gains for a flip whose couplings are `row`; the lowest key of those free, and of all.
 
     A key is a gain with a variable's number, mixed with `luck` to break ties, in the low bits.
@@ -175,8 +175,8 @@ def _walk(
     tenures: Ints,
     state: Ints,
     top: Bits,
-    first: int,
-    steps: int,
+    first: Any,
+    steps: Any,
     bits: int,
 ) -> None:
     """`steps` tabu flips; `top` becomes the best point met.

@@ -107,9 +107,9 @@ def _fitting(instance: Qubo | Capacity | BlackBox, x: Bits, priority: Floats) ->
     """The points (k, n) with ones dropped, and for an exact capacity added, in order of priority."""
     if isinstance(instance, Qubo) or instance.K is None:
         return x
-    exact = not isinstance(instance, Capacity) or instance.exact
-    costs = np.ones(instance.n) if exact else instance.costs
-    slack = instance.slack if isinstance(instance, Capacity) else 0.0
+    exact, costs, slack = True, np.ones(instance.n), 0.0
+    if isinstance(instance, Capacity):
+        exact, costs, slack = instance.exact, instance.costs, instance.slack
     order = np.argsort(-(2.0 * x + priority), axis=1)
     fits = np.zeros_like(x)
     kept = np.cumsum(costs[order], axis=1) <= instance.K + slack
