@@ -1,0 +1,91 @@
+"""The exact frontier: it stops at the first miss, names limits, and its page holds everything."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from qubopress.problems import Qubo
+from qubopress.solvers import Status
+from qubopress.suites import frontier as module
+from qubopress.suites.frontier import FAMILIES, Family, dense, frontier, largest, rounding, signs, sizes
+
+SMALL = Family("small", dense, most=14)
+
+
+def test_sizes_grow_by_one_factor_and_end_in_the_familys_largest() -> None:
+    assert list(itertools.islice(sizes(), 8)) == [10, 12, 13, 15, 17, 20, 23, 27]
+    assert list(sizes(21)) == [10, 12, 13, 15, 17, 20, 21]
+
+
+def test_the_search_for_the_frontier_ends_with_the_family() -> None:
+    rows = list(frontier(SMALL, "exhaustive", seconds=5.0))
+    assert [(row["n"], row["status"]) for row in rows] == [(n, "OPTIMAL") for n in (10, 12, 13, 14)]
+    assert rows[-1]["nodes"] == 2**14
+
+
+def test_the_search_for_the_frontier_ends_with_the_first_miss() -> None:
+    hard = Family("hard", lambda n: dense(n if n < 13 else 140))
+    rows = list(frontier(hard, "branch-and-bound", seconds=0.2))
+    assert [row["status"] for row in rows] == ["OPTIMAL", "OPTIMAL", "BUDGET"]
+    assert rows[-1]["gap"] > 0
+
+
+def test_a_solver_is_asked_up_to_its_limit_and_the_limit_is_told() -> None:
+    easy = Family("easy", lambda n: Qubo(-np.eye(n)))
+    rows = pd.DataFrame(frontier(easy, "mip", seconds=20.0))
+    assert rows["n"].iloc[-1] == 150
+    assert largest(rows).to_dict("records") == [{"solver": "mip", "easy": "≥ 150 (limit 150)"}]
+
+
+def test_a_solver_that_has_used_its_share_starts_no_larger_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SHARE", 0.0)
+    assert len(list(frontier(SMALL, "exhaustive", seconds=5.0))) == 1
+
+
+def test_a_frontier_that_a_miss_sets_is_a_number() -> None:
+    states = [Status.OPTIMAL, Status.OPTIMAL, Status.BUDGET]
+    rows = pd.DataFrame(
+        [{"family": "f", "solver": "mip", "n": n, "status": s.value} for n, s in zip((5, 7, 9), states)]  # noqa: B905
+    )
+    assert largest(rows)["f"].tolist() == ["7"]
+    assert largest(rows[2:])["f"].tolist() == ["< 9"]
+
+
+def test_the_families_are_what_they_say() -> None:
+    assert np.count_nonzero(dense(12).Q) == 144
+    sparse = signs(200)
+    degree = np.count_nonzero(sparse.couplings) / 200
+    assert 5 < degree < 7
+    assert set(np.unique(2 * sparse.couplings)) == {-1.0, 0.0, 1.0}
+    assert set(np.unique(sparse.linear)) == {-1.0, 1.0}
+
+
+def test_a_rounding_row_of_fewer_bits_is_the_whole_row_with_the_rest_fixed() -> None:
+    small, whole = rounding(20), rounding(65)
+    assert (small.n, whole.n) == (20, FAMILIES[2].most)
+    np.testing.assert_allclose(small.couplings, whole.couplings[:20, :20])
+    nearest = module._layer().nearest()[0]
+    for x in np.eye(20):
+        assert small.loss(x) == pytest.approx(whole.loss(np.append(x, nearest[20:])))
+
+
+def test_the_page_and_the_table_hold_every_solver(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(module, "FAMILIES", (SMALL,))
+    module.main(["--seconds", "5", "--out", str(tmp_path / "new")])
+    printed = capsys.readouterr().out
+    html = (tmp_path / "new" / "frontier.html").read_text()
+    rows = pd.read_csv(tmp_path / "new" / "frontier.csv")
+    assert set(rows["solver"]) == set(module.SOLVERS)
+    assert (rows["status"] == "OPTIMAL").all()
+    for solver in module.SOLVERS:
+        assert solver in printed
+        assert solver in html
+    assert "src=" not in html.split("<script>")[0]
+    assert html.count('class="plot"') == 1
