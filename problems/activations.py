@@ -51,4 +51,4 @@ def quantize_input(network: nn.Module, name: str, quantizer: QuantizedInput) -> 
     if len(aliases) > 1:
         names = " and ".join(aliases)
         raise InputError(f"layers must not share a module for int8 activations, got {names}; copy it")
-    network.set_submodule(name, nn.Sequential(quantizer, layer))
+    network.set_submodule(name, nn.Sequential(quantizer, layer).train(layer.training))

@@ -109,7 +109,10 @@ def adaround_neuron(
         task: the network, and the samples that calibrate it.
         layer: of the layers with weights, in running order, from 0 on.
         neuron: row of the layer, from 0 on.
-        bits, grid, per, clip_aware: see `adaround`.
+        bits: width of the weights in [1, 8].
+        grid: "code", "minmax" or "mse"; see `grids`.
+        per: one step for the "tensor" or one for each output "channel".
+        clip_aware: see `adaround`.
 
     Raises:
         InputError: there is no such layer or neuron, or what `adaround` refuses.

@@ -35,7 +35,7 @@ def fold_batch_norms(network: nn.Module) -> list[str]:
         once = sum(one is layer for one in runs) == sum(one is norm for one in runs) == 1
         if once and len(before.users) == 1 and _fits(layer, norm):
             _fold(layer, norm)
-            network.set_submodule(str(node.target), nn.Identity())
+            network.set_submodule(str(node.target), nn.Identity().eval())
             changed.append(str(before.target))
     return changed
 

@@ -64,8 +64,8 @@ def _code_hash() -> str:
     digest = hashlib.sha256()
     for package in (problems, solvers):
         folder = Path(str(package.__file__)).parent
-        for path in sorted(folder.glob("*.py")):
-            digest.update(path.name.encode() + path.read_bytes())
+        for path in sorted(folder.rglob("*.py")):
+            digest.update(path.relative_to(folder).as_posix().encode() + path.read_bytes())
     return digest.hexdigest()
 
 

@@ -30,6 +30,8 @@ _sources: dict[Callable[..., Any], str] = {}
 def load_folder(folder: str) -> None:
     """Import every Python file of a folder once; "" for none. A broken one is a warning, never a silence.
 
+    Tests, test_*.py, stay out.
+
     Raises:
         InputError: there is no such folder.
     """
@@ -40,7 +42,7 @@ def load_folder(folder: str) -> None:
     for path in sorted(Path(folder).resolve().glob("*.py")):
         # The path is part of the name, so that two folders may hold files of one name.
         name = f"qubopress_plugin_{path.stem}_{_hash(str(path).encode())[:8]}"
-        if name not in sys.modules:
+        if name not in sys.modules and not path.name.startswith("test_"):
             before = _registered()
             _guarded(f"plug-in {path}", partial(_import, name, path))
             _attribute(_registered() - before, path)

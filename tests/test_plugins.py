@@ -118,3 +118,8 @@ def test_entry_points_are_loaded_and_a_broken_one_is_a_warning(
         plugins.load_entry_points()
     assert plugins.source_of(solvers.get("outsider").search) not in (None, "")
     assert isinstance(sys.modules.pop("outsiders_package"), types.ModuleType)
+
+
+def test_the_tests_beside_a_plug_in_are_not_imported(tmp_path: Path) -> None:
+    (tmp_path / "test_mine.py").write_text("raise RuntimeError('imported')")
+    plugins.load_folder(str(tmp_path))  # a broken plug-in would be a warning, and so an error here
