@@ -142,8 +142,9 @@ class _State(NamedTuple):
 class _Tree:
     """The open nodes of a search, in the original order of the variables."""
 
-    def __init__(self, order: Any, tables: _Tables, state: _State, step: float) -> None:
-        self.order, self.tables, self.state, self.step = order, tables, state, step
+    def __init__(self, order: Any, tables: _Tables, state: _State, step: float, noise: float) -> None:
+        self.order, self.tables, self.state = order, tables, state
+        self.step, self.noise = step, noise
 
     def grow(self, run: Run, nodes: int) -> bool:
         """Look at `nodes` more nodes; whether some are open afterwards and the budget is not used."""
@@ -155,14 +156,14 @@ class _Tree:
             nodes -= max(used, 1)
             if why == LEAF:
                 run.offer(self.state.found[np.argsort(self.order)])
-            run.prove(min(run.loss - run.instance.resolution, self._open()))
+            run.prove(min(run.loss, self._open()) - self.noise)
             if why == DONE:
                 return False
         return not run.stopped()
 
     def _cutoff(self, run: Run, best: float) -> float:
         """Bound from which on a node holds nothing better; on a lattice, nothing a step better."""
-        return best - max(self.step * (1 - 1e-6), run.instance.resolution / 2)
+        return best - max(self.step * (1 - 1e-6), self.noise / 2)
 
     def _open(self) -> float:
         """Lowest bound of an open node; infinite if none is."""
@@ -176,7 +177,7 @@ def _plant(instance: Qubo | Capacity, run: Run) -> _Tree | None:
     qubo = _objective(instance)
     order = _order(dense_couplings(qubo))
     A, linear, first = dense_couplings(qubo)[np.ix_(order, order)], qubo.linear[order], qubo.offset
-    costs, room = np.zeros(qubo.n), np.array([-np.inf, np.inf])
+    costs, room, noise = np.zeros(qubo.n), np.array([-np.inf, np.inf]), instance.resolution
     if isinstance(instance, Capacity):
         # Wider than its slack, as sums here run in another order; `offer` judges feasibility.
         costs, room[1] = instance.costs[order], instance.K + 4 * instance.slack
@@ -186,6 +187,8 @@ def _plant(instance: Qubo | Capacity, run: Run) -> _Tree | None:
         weight = PULL * float(np.abs(A).mean() + np.abs(linear).mean())
         A, linear = A + weight * (1 - np.eye(qubo.n)), linear + weight * (1 - 2 * instance.K)
         first += weight * instance.K**2
+        # As the resolution, of the sizes of the terms that cancel.
+        noise += 1e-13 * weight * (qubo.n + instance.K) ** 2
     assert run.best is not None
     likely = 0.5 + TRUST * (run.best[order] - 0.5)
     found = relaxations(A, linear, costs, likely, run.stopped)
@@ -194,7 +197,7 @@ def _plant(instance: Qubo | Capacity, run: Run) -> _Tree | None:
     tables = _Tables(linear.copy(), 2 * A, *_ranges(A, room), found, room)
     state = _root(tables, first)
     state.floor[0] = max(state.floor[0], posiform(qubo))
-    return _Tree(order, tables, state, lattice(qubo))
+    return _Tree(order, tables, state, lattice(qubo), noise)
 
 
 def _order(A: Floats) -> Any:

@@ -63,7 +63,7 @@ def test_a_sum_of_tenths_that_meets_the_capacity_is_not_lost_to_float64(name: st
 
 
 @pytest.mark.parametrize("name", ["exhaustive", "cp-sat"])
-@pytest.mark.parametrize("unit", [1.0, 1e-13, 1e9])
+@pytest.mark.parametrize("unit", [1.0, 1e-13, 1e9, np.pi])
 def test_costs_that_only_a_wider_allowance_would_fit_do_not_hide_the_optimum(name: str, unit: float) -> None:
     # 0.1 + 0.2 passes K by 5e-13, far more than its slack; by 1e-12 a search would call it feasible.
     costs = unit * np.array([0.1, 0.2, 0.29, 0.05])
