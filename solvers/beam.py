@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from ..problems import Rounding
 from ..problems.arrays import Bits, Floats
-from .lattice import BLOCK, column_order, descend, factor
+from .lattice import BLOCK, column_order, descend, factor, keep
 from .registry import Choice, Range, solver
 from .run import Run
 
@@ -57,9 +57,7 @@ def beam(
             found = best.copy()
             found[np.ix_(rows, columns)] = cheapest(rounding, rows, columns, lower, kept)
             descend(rounding, found, rows)
-            now = rounding.row_losses(found[rows], rows)
-            better = rows[now < losses[rows]]
-            best[better], losses[rows] = found[better], np.minimum(now, losses[rows])
+            keep(rounding, best, losses, rows, found[rows])
             run.offer(best, float(losses.sum()))
             if run.stopped():
                 return

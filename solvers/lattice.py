@@ -18,7 +18,7 @@ from ..problems.arrays import Bits, Floats
 from .kernels import per_look, readonly
 from .run import Run
 
-__all__ = ["column_order", "descend", "factor", "planes", "sorted_factor", "spans", "sweep"]
+__all__ = ["column_order", "descend", "factor", "keep", "planes", "sorted_factor", "spans", "sweep"]
 
 Columns = npt.NDArray[np.int64]
 
@@ -98,6 +98,14 @@ def spans(rounding: Rounding, run: Run, cost: int) -> Iterator[Columns]:
         if run.stopped():
             return
         yield np.arange(start, min(start + size, rounding.n))
+
+
+def keep(rounding: Rounding, best: Bits, losses: Floats, rows: Columns, x: Bits) -> bool:
+    """Take over the rows x (k, f) of the neurons `rows` that beat those of `best` (n, f), losses (n,) too."""
+    now = rounding.row_losses(x, rows)
+    better = now < losses[rows]
+    best[rows[better]], losses[rows[better]] = x[better], now[better]
+    return bool(better.any())
 
 
 def planes(

@@ -22,7 +22,7 @@ from ..problems import Rounding
 from ..problems.arrays import Bits, Floats
 from .beam import cheapest
 from .kernels import copy, per_look
-from .lattice import UNIT, column_order, descend, factor, sorted_factor
+from .lattice import UNIT, column_order, descend, factor, keep, sorted_factor
 from .registry import Range, solver
 from .run import Run
 
@@ -58,7 +58,7 @@ def sphere(
     _prove(rounding, run, searches)
     losses = rounding.row_losses(x)
     with ThreadPoolExecutor(run.threads) as pool:
-        for quantum in _quanta(run, nodes, per_look(4 * rounding.f)):
+        for quantum in _quanta(run, nodes, per_look(rounding.f)):
             for batch in _batches(searches, run):
                 run.tally("nodes", sum(pool.map(_Search.dig, batch, repeat(quantum))))
                 for one in batch:
@@ -88,9 +88,7 @@ def _begin(rounding: Rounding, run: Run) -> Bits:
             found = x.copy()
             found[np.ix_(rows, columns)] = cheapest(rounding, rows, columns, lower, kept)
             descend(rounding, found, rows)
-            now = rounding.row_losses(found[rows], rows)
-            better = rows[now < losses[rows]]
-            x[better], losses[rows] = found[better], np.minimum(now, losses[rows])
+            keep(rounding, x, losses, rows, found[rows])
         run.offer(x, float(losses.sum()))
     return x
 
@@ -263,14 +261,19 @@ class _Search:
 
     def dig(self, nodes: int) -> int:
         """Visit so many nodes, and a share of them on the ladder; what was visited comes back."""
-        visited = self._visit(self.ladder, nodes // LADDER)
-        if self.ladder.depth < 0:
-            self.least = max(self.least, self.ladder.radius)
-            self.ladder = self._rung()
+        visited = self.climb(nodes // LADDER)
         if self.least < self.form:
             visited += self._visit(self.main, nodes)
         if self.main.depth < 0 or self.least >= self.form:
             self.least, self.done = self.form, True
+        return visited
+
+    def climb(self, nodes: int) -> int:
+        """Visit so many nodes of the sphere in hand; the bound rises to its radius once it is done."""
+        visited = self._visit(self.ladder, nodes)
+        if self.ladder.depth < 0:
+            self.least = max(self.least, self.ladder.radius)
+            self.ladder = self._rung()
         return visited
 
     def _rung(self) -> _Dive:

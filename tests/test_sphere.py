@@ -15,7 +15,7 @@ from qubopress import solvers
 from qubopress.problems import Rounding
 from qubopress.solvers import Run, Status
 from qubopress.solvers.lattice import sorted_factor
-from qubopress.solvers.sphere import curbs
+from qubopress.solvers.sphere import _Search, _Tree, curbs
 
 
 def deficient(f: int, rank: int, *, seed: int) -> Any:
@@ -84,6 +84,36 @@ def test_the_bound_of_eighteen_bits_never_exceeds_the_optimum(rank: int, nodes: 
         if nodes > 1_000:
             assert found.status is Status.OPTIMAL
             assert found.loss == pytest.approx(best, rel=1e-9)
+
+
+@pytest.mark.parametrize(("levels", "f"), [(2, 18), (3, 8), (5, 6)])
+def test_from_a_poor_start_the_bound_rises_and_the_best_falls_to_the_optimum(levels: int, f: int) -> None:
+    steps = 0
+    for seed in range(6):
+        one = layer(f, f, seed=seed, n=1, levels=levels, held=0.2 if levels > 2 else 0.0)
+        best = (best_of_bits if levels == 2 else optimum)(one) / one.scale[0] ** 2
+        search = _Search(one, _Tree(one, Run(one)), 0, one.settle(np.zeros(one.shape))[0])
+        noise = one.resolution / one.scale[0] ** 2
+        while not search.done:
+            assert search.given + search.least <= best + noise
+            assert search.given + search.form >= best - noise
+            search.dig(8)
+            steps += 1
+        assert search.given + search.form == pytest.approx(best, rel=1e-9)
+    assert steps > 6
+
+
+def test_the_ladder_alone_climbs_to_the_optimum_and_not_beyond() -> None:
+    for seed in range(6):
+        one = layer(18, 18, seed=seed, n=1)
+        best, noise = best_of_bits(one) / one.scale[0] ** 2, one.resolution / one.scale[0] ** 2
+        search, rungs = _Search(one, _Tree(one, Run(one)), 0, one.nearest()[0]), {-1.0}
+        while search.least < search.form:
+            search.climb(1_000)
+            assert search.least <= best + noise
+            rungs.add(search.least)
+        assert len(rungs) > 3
+        assert search.form == pytest.approx(best, rel=1e-9)
 
 
 def test_a_search_given_up_leaves_a_bound_above_zero_that_more_nodes_raise() -> None:
