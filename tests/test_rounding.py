@@ -57,6 +57,12 @@ def test_loss_is_the_formula_on_every_assignment(rounding) -> None:
 
 
 @each_case
+def test_losses_of_chosen_rows_are_those_of_the_layer(rounding) -> None:
+    x, rows = rounding.nearest(), np.array([rounding.n - 1, 0, 0])
+    np.testing.assert_allclose(rounding.row_losses(x[rows], rows), rounding.row_losses(x)[rows], rtol=1e-13)
+
+
+@each_case
 def test_row_energies_are_row_losses_on_every_feasible_assignment(rounding) -> None:
     for x in assignments(rounding):
         if rounding.violation(x):
@@ -294,6 +300,13 @@ def test_levels_that_bits_cannot_write_are_refused_only_as_a_qubo() -> None:
     with pytest.raises(InputError, match="levels must be powers of two to be written in bits"):
         rounding.row(0)
     assert instance(n=1, levels=[3, 2, 2], fixed=[[1, -1, -1]]).row(0).qubo.n == 2
+
+
+def test_the_bits_of_a_row_are_labelled_by_coordinate_and_by_place_where_there_are_several() -> None:
+    row = instance(n=1, f=4, levels=[4, 2, 8, 2], fixed=[[-1, -1, -1, 1]]).row(0)
+    assert row.labels == [(0, 0), (0, 1), 1, (2, 0), (2, 1), (2, 2)]
+    assert row.columns.tolist() == [0, 0, 1, 2, 2, 2]
+    assert row.weights.tolist() == [1, 2, 1, 1, 2, 4]
 
 
 @pytest.mark.parametrize("row", [-1, 2, 0.5, True])
