@@ -187,8 +187,8 @@ def _plant(instance: Qubo | Capacity, run: Run) -> _Tree | None:
         weight = PULL * float(np.abs(A).mean() + np.abs(linear).mean())
         A, linear = A + weight * (1 - np.eye(qubo.n)), linear + weight * (1 - 2 * instance.K)
         first += weight * instance.K**2
-        # As the resolution, of the sizes of the terms that cancel.
-        noise += 1e-13 * weight * (qubo.n + instance.K) ** 2
+        # Sums of n terms err by n ε of the sum of their sizes, those that cancel included.
+        noise += 2 * qubo.n * float(np.finfo(np.float64).eps) * weight * (qubo.n + instance.K) ** 2
     assert run.best is not None
     likely = 0.5 + TRUST * (run.best[order] - 0.5)
     found = relaxations(A, linear, costs, likely, run.stopped)

@@ -73,7 +73,7 @@ def test_no_bound_exceeds_the_optimum_wherever_the_search_stops(
 def test_no_bound_exceeds_the_optimum_under_a_capacity(
     kind: str, n: int, seed: int, share: float, unit: bool, nodes: int
 ) -> None:
-    costs = np.ones(n) if unit else np.random.default_rng(seed).integers(1, 90, n) / 10
+    costs = np.ones(n) if unit else np.random.default_rng(seed).integers(11, 90, n) / 10
     K = round(share * n) if unit else share * float(costs.sum())
     capacity = Capacity(objective(kind, n, seed), costs, K)
     with POOR_START:
