@@ -125,7 +125,7 @@ def test_draws_beat_the_plane_that_they_start_from() -> None:
 
 
 def test_a_weight_rounds_up_with_its_fraction_as_probability() -> None:
-    one = Rounding(np.eye(5_000), np.full((1, 5_000), 2.3), levels=9)
+    one = Rounding(np.eye(100), np.full((50, 100), 2.3), levels=9)
     found = solvers.solve(one, "stochastic-rounding", restarts=1, samples=1)
     assert found.x is not None
     assert set(np.unique(found.x)) == {2, 3}
@@ -214,12 +214,12 @@ def obq_by_definition(one: Rounding, damping: float) -> Any:
 @given(
     f=st.integers(1, 8), seed=st.integers(0, 10_000), levels=st.sampled_from([2, 3, 16]), held=st.booleans()
 )
-def test_obq_equals_its_definition(f: int, seed: int, levels: int, held: bool) -> None:
-    one = layer(2, f, seed=seed, levels=levels, held=held)
+def test_obq_equals_its_definition_or_round_to_nearest(f: int, seed: int, levels: int, held: bool) -> None:
+    one = layer(1, f, seed=seed, levels=levels, held=held)
     found = solvers.solve(one, "obq", restarts=1, damping=0.02)
-    assert found.x is not None
-    if found.adapter == "":
-        np.testing.assert_array_equal(found.x, obq_by_definition(one, 0.02))
+    defined = obq_by_definition(one, 0.02)
+    # The solver offers round to nearest first, which may be better by chance.
+    np.testing.assert_array_equal(found.x, min(one.nearest(), defined, key=one.loss))
 
 
 def test_obq_states_the_size_that_it_takes() -> None:
