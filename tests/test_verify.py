@@ -128,7 +128,7 @@ def test_edited_bits_are_false(store: Path, change: str) -> None:
     stage = record.stages[0]
     assert stage.bits is not None
     x = unpack(stage.bits, stage.shape).copy()
-    x[np.unravel_index(np.argmax(x), x.shape)] ^= 1
+    x[0] ^= 1  # one bit alone may belong to an input that is always zero
     blobs = {
         "flip": pack(x),
         "garbage": b"bnonsense",
