@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -72,9 +71,11 @@ def adaround(
     free = count(block, name="block", low=0)
     if activations not in ACTIVATIONS:
         raise InputError(f"activations must be one of {', '.join(ACTIVATIONS)}, got {activations!r}")
-    compressed = task.copy()
-    fold_batch_norms(compressed)
-    source = compressed if sequential else copy.deepcopy(compressed)
+    compressed = _folded(task)
+
+    def source() -> nn.Module:
+        return compressed if sequential else _folded(task)
+
     for name in _weighted(compressed, task):
         part = _part(compressed, name)
         made = grid_for(_matrix(part), bits=bits, grid=grid, per=per)
@@ -117,13 +118,12 @@ def adaround_neuron(
     Raises:
         InputError: there is no such layer or neuron, or what `adaround` refuses.
     """
-    compressed = task.copy()
-    fold_batch_norms(compressed)
+    compressed = _folded(task)
     names = _weighted(compressed, task)
     name = names[count(layer, name="layer", low=0, high=len(names) - 1)]
     part = _part(compressed, name)
     made = grid_for(_matrix(part), bits=bits, grid=grid, per=per)
-    seen = _inputs_of(compressed, name, task, keep=True, rounded=False)
+    seen = _inputs_of(lambda: compressed, name, task, keep=True, rounded=False)
     step = input_step(*seen["span"])
     row = count(neuron, name="neuron", low=0, high=len(part.weight) - 1)
     group, place = divmod(row, len(part.weight) // groups_of(part))
@@ -259,16 +259,26 @@ def _matrix(part: Weighted) -> Floats:
     return np.asarray(part.weight.detach().double().flatten(1).numpy())
 
 
-def _inputs_of(source: nn.Module, name: str, task: Task, *, keep: bool, rounded: bool) -> dict[str, Floats]:
+def _folded(task: Task) -> nn.Module:
+    """A copy of the network without BatchNorms, as far as they can be folded."""
+    network = task.copy()
+    fold_batch_norms(network)
+    return network
+
+
+def _inputs_of(
+    source: Callable[[], nn.Module], name: str, task: Task, *, keep: bool, rounded: bool
+) -> dict[str, Floats]:
     """Gram matrices (groups, f + 1, f + 1) of a layer's inputs and their span, from the cache if they may be.
 
     Where `rounded`, the Gram matrices are of inputs rounded to eight bits over that span.
     """
 
     def build() -> dict[str, Floats]:
-        gram, low, high = gram_of_inputs(source, name, task.inputs)
+        network = source()
+        gram, low, high = gram_of_inputs(network, name, task.inputs)
         if rounded:
-            gram, _, _ = gram_of_inputs(source, name, task.inputs, through=QuantizedInput(low, high))
+            gram, _, _ = gram_of_inputs(network, name, task.inputs, through=QuantizedInput(low, high))
         return {"gram": gram, "span": np.array([low, high])}
 
     piece = f"{'8-bit ' if rounded else ''}inputs of {name}"

@@ -1,5 +1,7 @@
 """The warm server: one single-threaded process with everything imported, which forks a child for every job.
 
+One child waits ahead, forked while the job before it sets out, so that no job waits for a fork.
+
 Run as `python -m qubopress.suites.server FD` by `processes.Server`. A request is one JSON line on the socket
 FD with the write end of a pipe; the child writes its messages there. The server answers "started" and
 "exited" lines. When the socket closes, the harness is gone, and every process that came of it is killed.
@@ -23,8 +25,11 @@ from typing import Any, NoReturn
 
 __all__ = ["main"]
 
-PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
+PR_SET_PDEATHSIG, PR_SET_NAME, PR_SET_CHILD_SUBREAPER = 1, 15, 36
 """Numbers of Linux's prctl."""
+
+HEARD_SECONDS = 10.0
+"""In which a child that waits must say that it has heard its request; else it is dead or stopped."""
 
 MADV_COLLAPSE, HUGE = 25, 1 << 21
 """Number of Linux's madvise, since 6.1, and bytes of the page that it makes of 512 small ones."""
@@ -59,6 +64,7 @@ class _Server:
     def __init__(self, link: socket.socket, wake: socket.socket, alarm: socket.socket) -> None:
         self.link, self.wake, self.alarm, self.pid = link, wake, alarm, os.getpid()
         self.children: dict[int, int] = {}
+        self.spare: tuple[int, socket.socket] | None = None
 
     def serve(self, jobs: ModuleType) -> NoReturn:
         """Until the link closes; then no child is left."""
@@ -75,40 +81,59 @@ class _Server:
                         self._serve_request(jobs)
 
     def _serve_request(self, jobs: ModuleType) -> None:
-        request, descriptors = self._receive()
+        request, descriptors = _receive(self.link) or self.leave()
         if request["job"] == "preload":
+            self._discard_spare()
             jobs.preload(request["payload"])
             gc.freeze()
             _collapse()
             self._tell({"event": "preloaded"})
-            return
-        pid = os.fork()
-        if pid == 0:
-            self._become_child(jobs, request, descriptors[0])
+        else:
+            pid = self._hand_over(jobs, request, descriptors)
+            self.children[pid] = request["id"]
+            self._tell({"event": "started", "id": request["id"], "pid": pid})
         for descriptor in descriptors:
             os.close(descriptor)
+        if self.spare is None:
+            self.spare = self._fork(jobs)
+
+    def _hand_over(self, jobs: ModuleType, request: dict[str, Any], descriptors: list[int]) -> int:
+        """Give a request to the child that waits, or to a new one where that is dead; its process id."""
+        data = json.dumps(request).encode() + b"\n"
+        while True:
+            pid, link = self.spare or self._fork(jobs)
+            self.spare = None
+            link.settimeout(HEARD_SECONDS)
+            with link, suppress(ConnectionError, TimeoutError):
+                sent = socket.send_fds(link, [data], descriptors[:1])
+                link.sendall(data[sent:])
+                if link.recv(1):
+                    return pid
+            _kill(pid)
+
+    def _fork(self, jobs: ModuleType) -> tuple[int, socket.socket]:
+        """A child that waits for a request, and the socket that takes it there."""
+        ours, theirs = socket.socketpair()
+        pid = os.fork()
+        if pid == 0:
+            ours.close()
+            self._become_child(jobs, theirs)
+        theirs.close()
         # Parent and child both ask for the group, so that neither can be too late.
         with suppress(OSError):
             os.setpgid(pid, pid)
-        self.children[pid] = request["id"]
-        self._tell({"event": "started", "id": request["id"], "pid": pid})
+        return pid, ours
 
-    def _receive(self) -> tuple[dict[str, Any], list[int]]:
-        """One request and the descriptors that came with it; the end where the harness is gone."""
-        data = b""
-        descriptors: list[int] = []
-        while not data.endswith(b"\n"):
-            try:
-                part, found, _, _ = socket.recv_fds(self.link, 1 << 20, 1)
-            except ConnectionError:
-                part, found = b"", []
-            if not part:
-                self.leave()
-            data, descriptors = data + part, descriptors + found
-        return json.loads(data), descriptors
+    def _discard_spare(self) -> None:
+        """End the child that waits: it is a copy of what the server was."""
+        if self.spare is not None:
+            pid, link = self.spare
+            self.spare = None
+            link.close()
+            _kill(pid)
 
-    def _become_child(self, jobs: ModuleType, request: dict[str, Any], descriptor: int) -> NoReturn:
-        """Run the job in a process group of its own, silent, and leave without the parent's clean-up."""
+    def _become_child(self, jobs: ModuleType, waiting: socket.socket) -> NoReturn:
+        """Wait for a job and run it in a process group of its own, silent; leave without clean-up."""
         code = 1
         try:
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
@@ -120,15 +145,20 @@ class _Server:
                 os._exit(1)
             for inherited in (self.link, self.wake, self.alarm):
                 inherited.close()
+            _silence()
+            # A dump of all that was preloaded would take longer than most cells.
+            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+            _call_oneself("qubo-waiting")
+            request, descriptors = _receive(waiting) or os._exit(0)
+            waiting.sendall(b"!")
+            waiting.close()
+            _call_oneself("qubo-cell")
             if request.get("group"):
                 # Before the job: what a process holds already stays on the account of the group it came from.
                 Path(request["group"], "cgroup.procs").write_text("0", encoding="ascii")
             if request.get("cores"):
                 os.sched_setaffinity(0, request["cores"])
-            _silence()
-            # A dump of all that was preloaded would take longer than most cells.
-            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-            jobs.JOBS[request["job"]](request["payload"], descriptor)
+            jobs.JOBS[request["job"]](request["payload"], descriptors[0])
             code = 0
         finally:
             os._exit(code)
@@ -143,7 +173,8 @@ class _Server:
             if pid == 0:
                 return
             _kill(pid, group_only=True)
-            for stray in _own_processes() - self.children.keys():
+            waiting = {self.spare[0]} if self.spare else set()
+            for stray in _own_processes() - self.children.keys() - waiting:
                 _kill(stray)
             if pid in self.children:
                 code = os.waitstatus_to_exitcode(status)
@@ -164,6 +195,21 @@ class _Server:
             self.link.sendall(json.dumps(message).encode() + b"\n")
         except ConnectionError:
             self.leave()
+
+
+def _receive(link: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
+    """One request and the descriptors that came with it, None where the sender is gone."""
+    data = b""
+    descriptors: list[int] = []
+    while not data.endswith(b"\n"):
+        try:
+            part, found, _, _ = socket.recv_fds(link, 1 << 20, 1)
+        except ConnectionError:
+            part, found = b"", []
+        if not part:
+            return None
+        data, descriptors = data + part, descriptors + found
+    return json.loads(data), descriptors
 
 
 def _own_processes() -> set[int]:
@@ -187,6 +233,12 @@ def _prctl(option: int, value: int) -> None:
     """Set an attribute of this process on Linux; elsewhere the closing link must do."""
     if _libc is not None:
         _libc.prctl(option, ctypes.c_ulong(value), 0, 0, 0)
+
+
+def _call_oneself(name: str) -> None:
+    """What `ps` and `top` show of this process; on Linux alone."""
+    if _libc is not None:
+        _libc.prctl(PR_SET_NAME, ctypes.c_char_p(name.encode()), 0, 0, 0)
 
 
 def _collapse() -> None:

@@ -25,10 +25,21 @@ HONEST = ("honest", "random", "swap")
 
 
 def descendants() -> set[int]:
-    """Processes that came of this one, the warm server apart."""
+    """Processes that came of this one, the warm server and the child that waits there apart."""
     running = {process.pid for process in psutil.Process().children(recursive=True)}
     server = SharedServer.running
-    return running - ({server._process.pid} if server else set())
+    return running - {server._process.pid, *waiting(server)} if server else running
+
+
+def waiting(server: Server) -> list[int]:
+    """The child of a server that waits for the next job; it takes a moment to begin."""
+    for _ in range(500):
+        children = psutil.Process(server._process.pid).children()
+        found = [child.pid for child in children if child.name() == "qubo-waiting"]
+        if found:
+            break
+        time.sleep(0.01)
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +92,9 @@ def test_no_process_is_left(met: dict[str, Record]) -> None:
     assert met["leaves-an-orphan"].loss is not None
     server = SharedServer.running
     assert server is not None
-    assert psutil.Process(server._process.pid).children(recursive=True) == []
+    left = {child.pid for child in psutil.Process(server._process.pid).children(recursive=True)}
+    assert left == set(waiting(server))
+    assert len(left) == 1
     assert descendants() == set()
 
 
@@ -134,6 +147,25 @@ def test_a_request_larger_than_the_sockets_buffer_arrives_whole() -> None:
         payload = {"spec": {"x" * 3_000_000: 1}, "plugins": ""}
         (outcome,) = server.run([Job("survey", payload)])
     assert "unexpected keyword argument" in (outcome.answer or {})["broken"]
+
+
+def test_a_waiting_child_that_dies_costs_no_job() -> None:
+    with SharedServer() as server:
+        for _ in range(2):
+            (outcome,) = server.run([Job("survey", SURVEY)])
+            assert "broken" in (outcome.answer or {})
+            (spare,) = waiting(server)
+            os.kill(spare, signal.SIGKILL)
+
+
+def test_a_preload_replaces_the_child_that_waits() -> None:
+    with SharedServer() as server:
+        list(server.run([Job("survey", SURVEY)]))
+        (before,) = waiting(server)
+        spare = psutil.Process(before)
+        server.preload()
+        spare.wait(timeout=10)
+        assert waiting(server) != [before]
 
 
 # ---- what an empty cell costs
