@@ -292,6 +292,59 @@ def times_to_mean(qubo: Qubo, *, reads: int = 5, limit: float = 60.0) -> pd.Data
     return table.assign(ratio=table["seconds"] / table["seconds"][0])
 
 
+def neurons(*, count: int = 8, seconds: float = 5.0) -> pd.DataFrame:
+    """Mean loss and seconds on neurons of the first Fashion-MNIST layer, int4 min–max, 1,000 images.
+
+    The neurons are drawn by SEED. neal makes 10 reads of 1,000 sweeps, the peers get `seconds` a neuron, and
+    ours do a run of fixed work; the last column is the loss in units of round to nearest's.
+    """
+    spec = InstanceSpec.of("adaround", network="fashion-mlp", calibration=1000)
+    layer = _only(spec)
+    assert isinstance(layer, problems.Rounding)
+    drawn = np.random.default_rng(SEED).choice(layer.n, count, replace=False)
+    ones = [_neuron(layer, int(i)) for i in drawn]
+    rows = [_searched(name, ones) for name in ("round-to-nearest", "nearest-plane", "beam", "sphere")]
+    rows.append(_turns("neal 10 × 1,000", ones, lambda qubo, seed: _neal_reads(qubo, 10, seed)))
+    for name, peer in PEERS.items():
+        rows.append(_turns(f"{name}, {seconds:g} s", ones, _with_seconds(peer, seconds)))
+    table = pd.DataFrame(rows)
+    return table.assign(ratio=table["loss"] / table["loss"][0])
+
+
+def _neuron(layer: problems.Rounding, i: int) -> problems.Rounding:
+    one = slice(i, i + 1)
+    return problems.Rounding(layer.gram, layer.shift[one], layer.scale[one], layer.levels, layer.fixed[one])
+
+
+def _searched(name: str, ones: list[problems.Rounding]) -> dict[str, Any]:
+    """A rounding solver of ours, one run of fixed work, but for the exact one, which has 5 s."""
+    solvers.warm(name, problems.Rounding)
+    budget: dict[str, Any] = {"seconds": 5.0} if solvers.get(name).exact else {"restarts": 1}
+    found = [solvers.solve(one, name, **budget) for one in ones]
+    losses, times = zip(*((one.loss, one.seconds) for one in found), strict=True)
+    return {"solver": f"our {name}", "loss": float(np.mean(losses)), "seconds": float(np.mean(times))}
+
+
+def _turns(name: str, ones: list[problems.Rounding], search: Callable[[Qubo, int], Bits]) -> dict[str, Any]:
+    losses, times = [], []
+    for seed, one in enumerate(ones):
+        row = one.row(0)
+        begun = time.perf_counter()
+        x = search(row.qubo, seed)
+        times.append(time.perf_counter() - begun)
+        losses.append(row.qubo.loss(x))
+    return {"solver": name, "loss": float(np.mean(losses)), "seconds": float(np.mean(times))}
+
+
+def _with_seconds(peer: Peer, seconds: float) -> Callable[[Qubo, int], Bits]:
+    return lambda qubo, seed: peer(qubo, seconds, seed)
+
+
+def _neal_reads(qubo: Qubo, reads: int, seed: int) -> Bits:
+    found = _neal_sampler().sample(qubo.to_bqm(), num_reads=reads, num_sweeps=1000, seed=seed)
+    return _samples(found, qubo)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Print the tables and write them as CSV files."""
     parser = argparse.ArgumentParser(description="Our generic solvers beside other packages'.")
@@ -313,8 +366,12 @@ def main(arguments: list[str] | None = None) -> None:
         f"time to neal's mean energy, {sparsest.name}": times_to_mean(sparsest.qubo),
         f"mean loss at {given.seconds:g} s": equal_time(contests, seconds=given.seconds, seeds=given.seeds),
     }
+    files = ["sweeps", "time-to-mean", "equal-time"]
+    if not given.quick and _fashion()[0][0] == "fashion-mlp":
+        tables["eight neurons of 785 bits, fashion-mlp layer 0, int4"] = neurons()
+        files.append("neurons")
     given.out.mkdir(parents=True, exist_ok=True)
-    for file, (title, table) in zip(("sweeps", "time-to-mean", "equal-time"), tables.items(), strict=True):
+    for file, (title, table) in zip(files, tables.items(), strict=True):
         show(table, title=title)
         table.to_csv(given.out / f"{file}.csv", index=False)
 
