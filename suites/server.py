@@ -106,7 +106,8 @@ class _Server:
             link.settimeout(HEARD_SECONDS)
             with link, suppress(ConnectionError, TimeoutError):
                 sent = socket.send_fds(link, [data], descriptors[:1])
-                link.sendall(data[sent:])
+                if sent < len(data):  # to send nothing to a child that has all and closed its end would fail
+                    link.sendall(data[sent:])
                 if link.recv(1):
                     return pid
             _kill(pid)

@@ -4,6 +4,7 @@ import importlib.util
 import json
 import os
 import signal
+import socket
 import struct
 import time
 from collections.abc import Iterator
@@ -16,7 +17,8 @@ from warm import SharedServer, clean_registries, records, share_server, small
 
 from qubopress import results, suites
 from qubopress.results import Record
-from qubopress.suites import machine, plugins, processes
+from qubopress.suites import jobs, machine, plugins, processes
+from qubopress.suites import server as serving
 from qubopress.suites.processes import Job, Server, ServerError
 from qubopress.suites.wire import read_messages
 
@@ -156,6 +158,24 @@ def test_a_waiting_child_that_dies_costs_no_job() -> None:
             assert "broken" in (outcome.answer or {})
             (spare,) = waiting(server)
             os.kill(spare, signal.SIGKILL)
+
+
+def test_a_job_that_was_heard_is_given_to_no_second_child(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = socket.socketpair()
+    send = socket.send_fds
+
+    def heard_at_once(link: socket.socket, data: list[bytes], descriptors: list[int]) -> int:
+        sent = send(link, data, descriptors)
+        assert theirs.recv(1000) == b'{"id": 7}\n'
+        theirs.sendall(b"!")
+        theirs.close()
+        return sent
+
+    monkeypatch.setattr(socket, "send_fds", heard_at_once)
+    waits = serving._Server(ours, ours, ours)
+    waits.spare = 12345, ours
+    monkeypatch.setattr(waits, "_fork", lambda jobs: pytest.fail("a second child was forked"))
+    assert waits._hand_over(jobs, {"id": 7}, []) == 12345
 
 
 def test_a_preload_replaces_the_child_that_waits() -> None:
