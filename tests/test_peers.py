@@ -40,7 +40,7 @@ def test_the_lower_mean_loss_is_ahead_and_equal_ones_tie() -> None:
 
 @pytest.mark.slow
 def test_a_quick_run_writes_all_tables(tmp_path: Path, capsys: Captured) -> None:
-    peers.main(["--quick", "--seconds", "0.1", "--seeds", "1", "--out", str(tmp_path)])
+    peers.main(["--quick", "--no-neurons", "--seconds", "0.1", "--seeds", "1", "--out", str(tmp_path)])
     assert "mean loss at 0.1 s" in capsys.readouterr().out
     sweeps, to_mean, equal = (
         pd.read_csv(tmp_path / f"{name}.csv") for name in ("sweeps", "time-to-mean", "equal-time")

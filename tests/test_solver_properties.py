@@ -15,8 +15,8 @@ from qubopress import solvers
 from qubopress.problems import Capacity, Instance, Qubo, Rounding
 from qubopress.solvers import Status
 
-SLOW = ("mip",)
-"""Start a process for each search."""
+SLOW = ("mip", "relaxation")
+"""Take longer for a search than the others for all of theirs."""
 
 numbers = st.one_of(
     st.integers(-4, 4).map(float),
