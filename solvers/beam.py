@@ -7,7 +7,7 @@ product brings every prefix of every neuron up to date, so most of the arithmeti
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Annotated, Any
 
 import numba
@@ -23,7 +23,17 @@ from .run import Run
 __all__ = ["beam", "cheapest"]
 
 PREFIXES = 1 << 22
-"""Numbers that the prefixes of a batch of neurons may take; between batches the run is polled."""
+"""Numbers that the prefixes of a batch of neurons may take."""
+
+BETWEEN = 1 << 21
+"""Prefixes times coordinates between two looks at the clock, some tenths of a second."""
+
+MOST = 1 << 26
+"""Numbers that the prefixes of one neuron may take under a budget alone: 320 MiB with the choices."""
+
+
+def _never() -> bool:
+    return False
 
 
 @solver("beam", accepts=Rounding, reference="Anderson & Mohan 1984")
@@ -47,15 +57,20 @@ def beam(
     best = rounding.nearest()
     losses = rounding.row_losses(best)
     pace = 0.0
-    for kept in _widths(run, width):
+    for kept in _widths(run, width, rounding.f):
         for rows in _batches(rounding, kept):
             # One prefix of one neuron costs the same at every width, so a batch too long is known before it.
             if pace * kept * len(rows) > run.remaining():
                 run.exhausted = True
                 return
             begun = run.elapsed()
+            # The narrowest pass is quick and always ends, so that there is a solution.
+            halt = run.stopped if kept > 1 and run.restarts is None else _never
+            chosen = cheapest(rounding, rows, columns, lower, kept, stopped=halt)
+            if chosen is None:
+                return
             found = best.copy()
-            found[np.ix_(rows, columns)] = cheapest(rounding, rows, columns, lower, kept)
+            found[np.ix_(rows, columns)] = chosen
             descend(rounding, found, rows)
             keep(rounding, best, losses, rows, found[rows])
             run.offer(best, float(losses.sum()))
@@ -64,14 +79,14 @@ def beam(
             pace = (run.elapsed() - begun) / (kept * len(rows))
 
 
-def _widths(run: Run, width: int) -> Iterator[int]:
-    """Fixed work: one pass of `width`. With a budget alone: 1, 4, 16, … as long as the run is open."""
+def _widths(run: Run, width: int, f: int) -> Iterator[int]:
+    """Fixed work: one pass of `width`. With a budget alone: 1, 4, 16, … while prefixes fit into memory."""
     if run.restarts is not None:
         if run.open():
             yield width
         return
     kept = 1
-    while kept <= 1 << 20 and run.open():
+    while kept <= 1 << 20 and kept * f <= MOST and run.open():
         yield kept
         kept *= 4
 
@@ -83,9 +98,15 @@ def _batches(rounding: Rounding, kept: int) -> list[npt.NDArray[np.int64]]:
 
 
 def cheapest(
-    rounding: Rounding, rows: npt.NDArray[np.int64], columns: npt.NDArray[np.int64], lower: Floats, kept: int
-) -> Bits:
-    """Cheapest full assignment (rows, f) of each neuron, in the order of `columns`."""
+    rounding: Rounding,
+    rows: npt.NDArray[np.int64],
+    columns: npt.NDArray[np.int64],
+    lower: Floats,
+    kept: int,
+    *,
+    stopped: Callable[[], bool] = _never,
+) -> Bits | None:
+    """Cheapest full assignment (rows, f) of each neuron, in the order of `columns`; None where `stopped`."""
     f, m = rounding.f, len(rows)
     shift, fixed = rounding.shift[np.ix_(rows, columns)], rounding.fixed[np.ix_(rows, columns)]
     levels = rounding.levels[columns]
@@ -93,8 +114,11 @@ def cheapest(
     costs = np.full((m, kept), np.inf)
     costs[:, 0] = 0.0
     x = np.zeros((m, kept, f), dtype=np.int8)
-    for start in range(0, f, BLOCK):
-        stop = min(start + BLOCK, f)
+    size = int(np.clip(BETWEEN // max(1, m * kept), 4, BLOCK))
+    for start in range(0, f, size):
+        if start and stopped():
+            return None
+        stop = min(start + size, f)
         done = errors[:, :, :start].reshape(m * kept, start)
         pull = (done @ lower[start:stop, :start].T.astype(np.float32)).reshape(m, kept, stop - start)
         _extend(

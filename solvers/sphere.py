@@ -86,7 +86,9 @@ def _begin(rounding: Rounding, run: Run) -> Bits:
             if run.stopped():
                 return x
             found = x.copy()
-            found[np.ix_(rows, columns)] = cheapest(rounding, rows, columns, lower, kept)
+            chosen = cheapest(rounding, rows, columns, lower, kept)
+            assert chosen is not None
+            found[np.ix_(rows, columns)] = chosen
             descend(rounding, found, rows)
             keep(rounding, x, losses, rows, found[rows])
         run.offer(x, float(losses.sum()))
