@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -174,16 +174,15 @@ class Layer:
         rest = np.setdiff1d(np.arange(whole.f), strongest)
         fixed = np.array(whole.fixed)
         fixed[:, rest] = whole.nearest()[:, rest]
-        part = Rounding(whole.gram, whole.shift, whole.scale, whole.levels, fixed)
-        return Layer(part, self.floor, self.grid, self.bias_step, self.rows)
+        return replace(self, instance=replace(whole, fixed=fixed))
 
     def row(self, i: int) -> Layer:
         """Neuron i of these alone."""
-        whole, one = self.instance, slice(i, i + 1)
-        part = Rounding(whole.gram, whole.shift[one], whole.scale[one], whole.levels, whole.fixed[one])
+        one, first = slice(i, i + 1), self.rows.start + i
         bias_step = None if self.bias_step is None else self.bias_step[one]
-        first = self.rows.start + i
-        return Layer(part, self.floor[one], self.grid.rows(one), bias_step, slice(first, first + 1))
+        return Layer(
+            self.instance.neuron(i), self.floor[one], self.grid.rows(one), bias_step, slice(first, first + 1)
+        )
 
 
 def layer_rounding(

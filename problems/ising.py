@@ -16,7 +16,7 @@ import scipy.sparse as sp
 
 from .arrays import Bits, Floats
 from .qubo import Qubo
-from .rounding import Rounding, _bits_of
+from .rounding import Rounding, bit_places
 
 __all__ = ["Ising", "Neurons", "bits_of", "ising", "neurons", "spins_of"]
 
@@ -102,7 +102,7 @@ def neurons(rounding: Rounding) -> Neurons:
     Raises:
         InputError: levels that are no powers of two.
     """
-    columns, weights, _ = _bits_of(np.arange(rounding.f), rounding.levels)
+    columns, weights, _ = bit_places(np.arange(rounding.f), rounding.levels)
     G = rounding.gram[:, columns] * weights
     J = -0.5 * G[columns] * weights[:, None]
     np.fill_diagonal(J, 0.0)

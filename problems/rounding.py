@@ -158,6 +158,11 @@ class Rounding:
         """Round to nearest."""
         return self.nearest()
 
+    def neuron(self, i: int) -> Rounding:
+        """Neuron i alone, a layer of one."""
+        one = slice(i, i + 1)
+        return Rounding(self.gram, self.shift[one], self.scale[one], self.levels, self.fixed[one])
+
     def row(self, i: int) -> Row:
         """Neuron i as a Qubo over its free bits.
 
@@ -165,7 +170,7 @@ class Rounding:
             InputError: there is no such neuron, or a free coordinate whose levels are no power of two.
         """
         i = count(i, name="row", low=0, high=self.n - 1)
-        columns, weights, labels = _bits_of(np.flatnonzero(self.fixed[i] < 0), self.levels)
+        columns, weights, labels = bit_places(np.flatnonzero(self.fixed[i] < 0), self.levels)
         start = np.maximum(self.fixed[i], 0)
         error = start - self.shift[i]
         square = float(self.scale[i]) ** 2
@@ -263,7 +268,7 @@ def _fixed(fixed: Any, shape: tuple[int, ...], levels: npt.NDArray[np.int64]) ->
     return frozen(values.astype(np.int8))
 
 
-def _bits_of(
+def bit_places(
     free: npt.NDArray[np.int64], levels: npt.NDArray[np.int64]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], list[Any]]:
     """Coordinate, weight and label of every bit of the free coordinates."""

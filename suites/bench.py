@@ -5,21 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import pandas as pd
 
-from .. import solvers
-from ..results import Record, RecordError
+from ..results import Record
 from ..results.scores import excess
-from ..solvers import Status
-from . import plugins
-from .cell import Cell, failed
+from .cell import Cell
+from .harness import job_of, record_of, warm_pairs
 from .machine import provenance
 from .processes import Job, Outcome, Server
 from .spec import InstanceSpec
 from .survey import Survey
-from .wire import cell_request, survey_request
+from .wire import survey_request
 
 __all__ = ["Bench", "scored"]
 
@@ -54,27 +52,9 @@ class Bench:
     def measure(self, cells: Iterable[Cell]) -> list[Record]:
         """A record of each cell, in their order."""
         wanted = list(cells)
-        pairs = {(cell.solver.name, shape) for cell in wanted for shape in cell.survey.shapes}
-        # Strangers' code never enters the server.
-        ours = [pair for pair in sorted(pairs) if plugins.source_of(solvers.get(pair[0]).search) == ""]
-        self._running.preload(solvers=ours)
-        return [self._record_of(outcome) for outcome in self._running.run(self._job(cell) for cell in wanted)]
-
-    def _job(self, cell: Cell) -> Job:
-        request = cell_request(cell, self._where, self._folder)
-        stages = len(cell.survey.shapes)
-        return Job("cell", request, cell, seconds=cell.seconds, searches=stages, threads=cell.threads)
-
-    def _record_of(self, outcome: Outcome) -> Record:
-        """The record that a cell sent; of one that sent none, a record of how it failed."""
-        answer: dict[str, Any] = outcome.answer or {}
-        status, reason = outcome.status or Status.FAILED, str(answer.get("broken", outcome.reason))
-        if "record" in answer:
-            try:
-                return Record.from_json(str(answer["record"]))
-            except RecordError as error:
-                reason = f"the cell sent no record: {error}"
-        return failed(outcome.job.tag, self._where, Status[status], reason, wall=outcome.wall)
+        self._running.preload(solvers=warm_pairs(wanted))
+        jobs = (job_of(cell, self._where, self._folder) for cell in wanted)
+        return [record_of(outcome, self._where) for outcome in self._running.run(jobs)]
 
 
 def _survey_of(outcome: Outcome) -> Survey | str:

@@ -9,7 +9,7 @@ import argparse
 import itertools
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from html import escape
 from pathlib import Path
@@ -71,7 +71,7 @@ def rounding(n: int) -> Qubo:
     layer = _layer()
     fixed, free = layer.fixed[[0]].copy(), np.flatnonzero(layer.fixed[0] < 0)
     fixed[0, free[n:]] = layer.nearest()[0, free[n:]]
-    return Rounding(layer.gram, layer.shift[[0]], layer.scale[[0]], layer.levels, fixed).row(0).qubo
+    return replace(layer.neuron(0), fixed=fixed).row(0).qubo
 
 
 @cache

@@ -22,7 +22,7 @@ from .suite import load as load_suite
 from .survey import SHAPES, Survey
 from .wire import cell_request, survey_request
 
-__all__ = ["Progress", "Run", "run"]
+__all__ = ["Progress", "Run", "job_of", "record_of", "run", "warm_pairs"]
 
 
 class Progress:
@@ -93,13 +93,13 @@ def run(
         for found in surveys.values():
             records.add_instance(found.info)
         cells = list(_cells(chosen, surveys))
-        server.preload(solvers=_pairs(cells))
+        server.preload(solvers=warm_pairs(cells))
         ended = records.statuses()
         todo = [cell for cell in cells if _wanted(ended.get(cell.key(where)), rerun_failed)]
         result.resumed = len(cells) - len(todo)
         told.begin(len(cells), result.resumed)
-        for outcome in server.run((_job(cell, where, folder) for cell in todo), workers=jobs):
-            record = _record_of(outcome, where)
+        for outcome in server.run((job_of(cell, where, folder) for cell in todo), workers=jobs):
+            record = record_of(outcome, where)
             records.add(record, replace=True)
             result.measured += 1
             result.statuses[record.status] = result.statuses.get(record.status, 0) + 1
@@ -177,7 +177,7 @@ def _cells(suite: Suite, surveys: dict[str, Survey]) -> Iterator[Cell]:
             yield Cell(suite.name, spec, surveys[spec.label], solver, seed, *budget)
 
 
-def _pairs(cells: list[Cell]) -> list[tuple[str, str]]:
+def warm_pairs(cells: list[Cell]) -> list[tuple[str, str]]:
     """Solvers of the package with the shapes that they will meet; strangers' code never enters the server."""
     pairs = {(cell.solver.name, shape) for cell in cells for shape in cell.survey.shapes}
     return sorted((name, shape) for name, shape in pairs if plugins.source_of(solvers.get(name).search) == "")
@@ -189,13 +189,14 @@ def _wanted(status: str | None, rerun_failed: bool) -> bool:
     return status is None or (rerun_failed and status not in settled)
 
 
-def _job(cell: Cell, where: Provenance, folder: str) -> Job:
+def job_of(cell: Cell, where: Provenance, folder: str) -> Job:
+    """What an executor is given for a cell."""
     stages = len(cell.survey.shapes)
     request = cell_request(cell, where, folder)
     return Job("cell", request, cell, seconds=cell.seconds, searches=stages, threads=cell.threads)
 
 
-def _record_of(outcome: Outcome, where: Provenance) -> Record:
+def record_of(outcome: Outcome, where: Provenance) -> Record:
     """The record of a cell; what it says of its machine and its caps is what the executor says."""
     record = _believed(outcome, where)
     machine = outcome.machine or where.machine

@@ -51,12 +51,12 @@ def instances(*, quick: bool = False) -> Iterator[Contest]:
     """One-neuron rounding of the trained networks, dense Gaussian and sparse ±1; small ones where `quick`."""
     for network, layer in [("digits-mlp", 0)] if quick else _fashion():
         spec = InstanceSpec.of("adaround-neuron", network=network, layer=layer, neuron=7, calibration=500)
-        rounding = _only(spec)
+        rounding = _first(spec)
         assert isinstance(rounding, problems.Rounding)
         yield Contest(f"{network} layer {layer}", dense=True, qubo=rounding.row(0).qubo)
     for kind, sizes in {"gaussian": (100, 500, 1000, 2000), "sparse": (1000, 10_000)}.items():
         for n in sizes[:1] if quick else sizes:
-            qubo = _only(InstanceSpec.of("random-qubo", kind=kind, n=n, seed=SEED))
+            qubo = _first(InstanceSpec.of("random-qubo", kind=kind, n=n, seed=SEED))
             assert isinstance(qubo, Qubo)
             yield Contest(f"{kind} {n}", dense=kind == "gaussian", qubo=qubo)
 
@@ -70,16 +70,9 @@ def _fashion() -> list[tuple[str, int]]:
     return [("fashion-mlp", layer) for layer in (2, 1, 0)]
 
 
-def _only(spec: InstanceSpec) -> problems.Instance:
-    """The one instance of a formulation."""
-    seen: list[problems.Instance] = []
-
-    def decide(_: int, instance: problems.Instance) -> Any:
-        seen.append(instance)
-        return instance.baseline()
-
-    spec.drive(spec.task(), decide)
-    return seen[0]
+def _first(spec: InstanceSpec) -> problems.Instance:
+    """The first instance of a formulation."""
+    return next(problems.get(spec.problem).generate(spec.task(), **spec.parameters))
 
 
 def _best(qubo: Qubo, samples: Any) -> Bits:
@@ -300,21 +293,16 @@ def neurons(*, count: int = 8, seconds: float = 5.0) -> pd.DataFrame:
     ours do a run of fixed work; the last column is the loss in units of round to nearest's.
     """
     spec = InstanceSpec.of("adaround", network="fashion-mlp", calibration=1000)
-    layer = _only(spec)
+    layer = _first(spec)
     assert isinstance(layer, problems.Rounding)
     drawn = np.random.default_rng(SEED).choice(layer.n, count, replace=False)
-    ones = [_neuron(layer, int(i)) for i in drawn]
+    ones = [layer.neuron(int(i)) for i in drawn]
     rows = [_searched(name, ones) for name in ("round-to-nearest", "nearest-plane", "beam", "sphere")]
     rows.append(_turns("neal 10 × 1,000", ones, lambda qubo, seed: _neal_reads(qubo, 10, seed)))
     for name, peer in PEERS.items():
         rows.append(_turns(f"{name}, {seconds:g} s", ones, _with_seconds(peer, seconds)))
     table = pd.DataFrame(rows)
     return table.assign(ratio=table["loss"] / table["loss"][0])
-
-
-def _neuron(layer: problems.Rounding, i: int) -> problems.Rounding:
-    one = slice(i, i + 1)
-    return problems.Rounding(layer.gram, layer.shift[one], layer.scale[one], layer.levels, layer.fixed[one])
 
 
 def _searched(name: str, ones: list[problems.Rounding]) -> dict[str, Any]:

@@ -173,8 +173,7 @@ def optimum(instance: Instance) -> float:
 
 
 def _optimum_of_row(layer: Rounding, i: int) -> float:
-    shift, scale, fixed = layer.shift[[i]], layer.scale[[i]], layer.fixed[[i]]
-    one = Rounding(layer.gram, shift, scale, layer.levels, fixed)
+    one = layer.neuron(i)
     return float(one.losses(solutions(one)).min())
 
 

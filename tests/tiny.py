@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from qubopress import problems
+from qubopress.suites.specimens import all_bits
 
 __all__ = ["all_bits", "cnn", "mlp", "mlp_task", "network_task", "one_thread", "random_gram"]
 
@@ -22,11 +23,6 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
-
-
-def all_bits(n: int) -> np.ndarray:
-    """Every binary vector: (2^n, n) int8."""
-    return np.array(list(itertools.product((0, 1), repeat=n)), dtype=np.int8).reshape(2**n, n)
 
 
 def random_gram(rng: np.random.Generator, f: int, *, rank: int | None = None) -> np.ndarray:
