@@ -20,6 +20,7 @@ from .task import Task
 __all__ = ["Generate", "Problem", "drive", "get", "names", "problem"]
 
 Generate: TypeAlias = Callable[..., Generator[Instance, Bits, nn.Module]]
+Measures: TypeAlias = Callable[[Task, nn.Module], dict[str, float]]
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Problem:
         defaults: its parameters and their default values.
         network: whether it compresses a network; one that does not is given a task without any.
         file: whether it reads a file: its parameters `file`, a path, and `sha256`, the content's checksum.
+        measures: figures of the compressed network, by name, that records hold beside the task's metric.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Problem:
     defaults: dict[str, Any]
     network: bool = True
     file: bool = False
+    measures: Measures | None = None
 
     @property
     def summary(self) -> str:
@@ -71,13 +74,19 @@ _REGISTRY: dict[str, Problem] = {}
 
 
 def problem(
-    name: str, *, family: str = "custom", version: int = 1, network: bool = True, file: bool = False
+    name: str,
+    *,
+    family: str = "custom",
+    version: int = 1,
+    network: bool = True,
+    file: bool = False,
+    measures: Measures | None = None,
 ) -> Callable[[Generate], Generate]:
     """Register a generator function of (task, **parameters) as a formulation.
 
     It yields one instance after another, is sent the solution of each, and returns the compressed network.
     One that needs no `network` returns `task.copy()`; one that reads a `file` has the parameters `file` and
-    `sha256`.
+    `sha256`. What `measures` says of the network that it ends in, such as its size, stands in the record.
 
     Raises:
         InputError: the name is taken, or a parameter has no default.
@@ -86,7 +95,8 @@ def problem(
     def register(generate: Generate) -> Generate:
         if name in _REGISTRY:
             raise InputError(f"a problem named {name!r} is registered already; choose another name")
-        _REGISTRY[name] = Problem(name, family, generate, version, _defaults(generate), network, file)
+        defaults = _defaults(generate)
+        _REGISTRY[name] = Problem(name, family, generate, version, defaults, network, file, measures)
         return generate
 
     return register
