@@ -147,7 +147,8 @@ def by_parameter(
     -------
     One row a problem, network, value of the parameter (its column bears the parameter's name) and solver:
     means over the ranked cells of `loss`, `metric` and `drop` (of the metric, from the uncompressed
-    network), `ratio` (the mean loss in units of the mean baseline loss; NaN unless that is positive),
+    network), `ratio` (the mean loss in units of the mean baseline loss; NaN unless that is positive), each of
+    the network's other measures that occurs, under its own name,
     `float_metric`, `baseline_metric`, and the numbers of `cells` and of `imputed` ones, which enter no mean.
     Where other parameters of the same problem and network differ, a column `variant` names them and each
     combination has its own rows; seeds of draws are averaged over.
@@ -170,11 +171,21 @@ def by_parameter(
     frame = frame.assign(value=values, settings=settings)[values.notna()]
     frame = frame.assign(variant=_variants(frame, parameter))
     keys = ["problem", "network", "variant", frame["value"].map(_text), "label"]
-    rows = [_setting_row(parameter, cells) for _, cells in frame.groupby(keys, sort=False)]
+    measures = _measures(frame)
+    rows = [
+        _setting_row(parameter, cells, measures.loc[cells.index])
+        for _, cells in frame.groupby(keys, sort=False)
+    ]
     order = ["problem", "network", "variant", parameter]
-    table = pd.DataFrame(rows, columns=[*order, *_SETTING_COLUMNS])
+    table = pd.DataFrame(rows, columns=[*order, *_SETTING_COLUMNS, *measures])
     table = table.sort_values([*order, "loss"], key=_sortable, ignore_index=True, kind="stable")
     return table if table["variant"].any() else table.drop(columns="variant")
+
+
+def _measures(frame: pd.DataFrame) -> pd.DataFrame:
+    """By row, the measures of the compressed networks, a column each; none that bears another's name."""
+    found = pd.DataFrame([json.loads(text) for text in frame["measures"]], frame.index)
+    return found[[name for name in found if name not in frame]].astype("float64")
 
 
 def _variants(frame: pd.DataFrame, parameter: str) -> "pd.Series[str]":
@@ -295,12 +306,13 @@ _SETTING_COLUMNS = (
 )
 
 
-def _setting_row(parameter: str, cells: pd.DataFrame) -> dict[str, Any]:
+def _setting_row(parameter: str, cells: pd.DataFrame, measures: pd.DataFrame) -> dict[str, Any]:
     ranked, first = cells[cells["ranked"]], cells.iloc[0]
     baseline = ranked["baseline_loss"].mean()
     row = {name: first[name] for name in ("problem", "network", "variant")} | {parameter: first["value"]}
     row |= {name: ranked[name].mean() for name in ("loss", "metric", "drop")}
     row |= {name: cells[name].mean() for name in ("float_metric", "baseline_metric")}
+    row |= measures[cells["ranked"]].mean().to_dict()
     row["ratio"] = row["loss"] / baseline if baseline > 0 else np.nan
     return row | {"solver": first["label"], "cells": len(cells), "imputed": len(cells) - len(ranked)}
 

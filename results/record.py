@@ -113,6 +113,7 @@ class Record(Plain):
     anytime : whether the solver's path does not depend on the budget, so that its trace may be cut.
     counts : machine-independent work by name (evaluations, restarts, flips, nodes).
     limits : how its caps were enforced, such as {"memory": "rss-watchdog 4 GiB"}.
+    measures : of the compressed network besides its metric, by name (parameters, products, SSIM).
     """
 
     cell: str
@@ -150,6 +151,7 @@ class Record(Plain):
     anytime: bool = True
     counts: dict[str, int] = field(default_factory=dict)
     limits: dict[str, str] = field(default_factory=dict)
+    measures: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from .record import InstanceInfo, Record, canonical
 
 APPLICATION_ID = 0x51554250  # "QUBP": how a store is told from any other SQLite file
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 WAIT_SECONDS = 30.0  # for another process's commit
 
 _SCHEMA = f"""
@@ -40,7 +40,8 @@ CREATE TABLE cell (
     loss REAL, energy REAL, violation REAL, bound REAL, metric REAL, metric_name TEXT NOT NULL,
     seconds REAL, wall_seconds REAL, finished_at TEXT NOT NULL, "commit" TEXT NOT NULL,
     machine TEXT NOT NULL, adapter TEXT NOT NULL, peak_bytes INTEGER, versions TEXT NOT NULL,
-    timing_grade INTEGER NOT NULL, anytime INTEGER NOT NULL, counts TEXT NOT NULL, limits TEXT NOT NULL
+    timing_grade INTEGER NOT NULL, anytime INTEGER NOT NULL, counts TEXT NOT NULL, limits TEXT NOT NULL,
+    measures TEXT NOT NULL
 ) STRICT;
 CREATE TABLE stage (
     cell INTEGER NOT NULL REFERENCES cell (id) ON DELETE CASCADE, position INTEGER NOT NULL,
@@ -57,7 +58,7 @@ PRAGMA user_version = {SCHEMA_VERSION};
 _CELL = tuple(field.name for field in fields(Record) if field.name not in ("stages", "trace"))
 _INSTANCE = tuple(field.name for field in fields(InstanceInfo))
 _STAGE = ("variables", "loss", "violation", "bits", "shape")
-_JSON = {"parameters", "versions", "counts", "limits", "stage_variables", "stage_losses", "shape"}
+_JSON = {"parameters", "versions", "counts", "limits", "measures", "stage_variables", "stage_losses", "shape"}
 _FLAGS = ("timing_grade", "anytime", "higher_is_better")
 
 _LOADED = tuple(name for name in _CELL if name != "versions")
@@ -217,10 +218,9 @@ class Store:
 def load(path: str | Path) -> pd.DataFrame:
     """Read a store as a table: one row a cell, in the order they finished.
 
-    Columns: every field of a record but its bits, trace and versions (`parameters`, `counts` and `limits`
-    as canonical JSON),
-    then the instance's `problem_parameters`, `variables`, `baseline_loss`, `baseline_metric`,
-    `float_metric` and `higher_is_better`. Absent numbers are NaN.
+    Columns: every field of a record but its bits, trace and versions (`parameters`, `counts`, `limits` and
+    `measures` as canonical JSON), then the instance's `problem_parameters`, `variables`, `baseline_loss`,
+    `baseline_metric`, `float_metric` and `higher_is_better`. Absent numbers are NaN.
     """
     with Store(path) as store:
         return store.frame()
@@ -388,8 +388,13 @@ def _text_if_json(name: str, value: Any) -> Any:
     if name not in _JSON:
         return value
     if isinstance(value, dict):
-        return canonical(value)
-    return json.dumps([item if math.isfinite(item) else str(item) for item in value])
+        return canonical({key: _json_number(one) for key, one in value.items()})
+    return json.dumps([_json_number(item) for item in value])
+
+
+def _json_number(value: Any) -> Any:
+    """A non-finite number as its text, since JSON has none."""
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _values(names: tuple[str, ...], row: tuple[Any, ...]) -> dict[str, Any]:

@@ -80,7 +80,9 @@ class _Log:
 def execute(cell: Cell, provenance: Provenance, clock: Clock) -> Record:
     """Search every stage, decode the network, measure it. Only the searches are on the solver's clock."""
     begun = time.monotonic()
-    log, metric, message = _Log(), None, ""
+    log, message = _Log(), ""
+    metric: float | None = None
+    measures: dict[str, float] = {}
     status: Status | None = None
     try:
         task = cell.spec.task()
@@ -89,6 +91,7 @@ def execute(cell: Cell, provenance: Provenance, clock: Clock) -> Record:
             stages = f"{len(log.judged)} of {len(cell.survey.shapes)} stages"
             raise InputError(f"the formulation ended after {stages}; their number must not depend on answers")
         metric = task.judge(network) if task.judge else None
+        measures = cell.spec.measures(task, network)
     except _Stopped:
         pass
     except MissingDataError as error:
@@ -98,7 +101,9 @@ def execute(cell: Cell, provenance: Provenance, clock: Clock) -> Record:
     except Exception as error:
         # Whatever a solver raises is the cell's result, never the harness's.
         status, message = _status_of(error), one_line(error)
-    return _record(cell, provenance, log, status, message, metric, time.monotonic() - begun)
+    wall = time.monotonic() - begun
+    fields = {"metric": metric, "measures": measures, "wall_seconds": wall}
+    return _record(cell, provenance, log, status, message, fields)
 
 
 def _decide(cell: Cell, clock: Clock, log: _Log, stage: int, instance: Instance) -> Any:
@@ -149,32 +154,33 @@ def _record(
     log: _Log,
     status: Status | None,
     message: str,
-    metric: float | None,
-    wall: float,
+    known: dict[str, Any],
 ) -> Record:
-    """The record of a cell whose process lived to write it."""
+    """The record of a cell whose process lived to write it; `known` are fields that are settled."""
     done = log.judged
     whole = status is None and bool(done) and all(one.x is not None for one in done)
     loss = sum(one.loss for one in done if one.loss is not None) if whole else None
     worst = next((one for kind in WORST for one in done if one.status is kind), None)
     messages = [message, *(one.message for one in done)]
-    fields = _fields(cell, provenance) | {
-        "status": str(status or _joint_status(done)),
-        "message": next((text for text in messages if text), "") if status or worst else "",
-        "loss": loss,
-        "energy": sum(one.energy for one in done if one.energy is not None) if whole else None,
-        "violation": sum(one.violation for one in done if one.violation is not None) if whole else None,
-        "bound": _joint_bound(done) if whole else None,
-        "metric": metric,
-        "seconds": sum(one.seconds for one in done) if done else None,
-        "wall_seconds": wall,
-        "adapter": ", ".join(dict.fromkeys(one.adapter for one in done if one.adapter)),
-        "peak_bytes": _peak_bytes(),
-        "stages": tuple(log.stages),
-        "trace": _trace(cell, done, loss) if loss is not None else (),
-        "anytime": _anytime(cell, done),
-        "counts": dict(sum((Counter(one.counts) for one in done), Counter())),
-    }
+    fields = (
+        _fields(cell, provenance)
+        | known
+        | {
+            "status": str(status or _joint_status(done)),
+            "message": next((text for text in messages if text), "") if status or worst else "",
+            "loss": loss,
+            "energy": sum(one.energy for one in done if one.energy is not None) if whole else None,
+            "violation": sum(one.violation for one in done if one.violation is not None) if whole else None,
+            "bound": _joint_bound(done) if whole else None,
+            "seconds": sum(one.seconds for one in done) if done else None,
+            "adapter": ", ".join(dict.fromkeys(one.adapter for one in done if one.adapter)),
+            "peak_bytes": _peak_bytes(),
+            "stages": tuple(log.stages),
+            "trace": _trace(cell, done, loss) if loss is not None else (),
+            "anytime": _anytime(cell, done),
+            "counts": dict(sum((Counter(one.counts) for one in done), Counter())),
+        }
+    )
     return Record(**fields)
 
 

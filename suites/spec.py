@@ -171,7 +171,7 @@ class InstanceSpec:
         """The network and its data."""
         if not self.network:
             return problems.bare_task()
-        return _kept.get(self._draw) or problems.classification_task(
+        return _kept.get(self._draw) or problems.task_of(
             self.network, calibration=self.calibration, calibration_seed=self.calibration_seed
         )
 
@@ -198,3 +198,9 @@ class InstanceSpec:
     def drive(self, task: Task, decide: Callable[[int, Instance], Any]) -> nn.Module:
         """The compressed network when `decide` answers the stages."""
         return problems.drive(problems.get(self.problem), task, self.parameters, decide)
+
+    def measures(self, task: Task, network: nn.Module) -> dict[str, float]:
+        """The further metrics of the compressed network, and the figures its formulation gives, by name."""
+        found = {name: float(judge(network)) for name, judge in task.also.items()}
+        own = problems.get(self.problem).measures
+        return found | ({name: float(value) for name, value in own(task, network).items()} if own else {})

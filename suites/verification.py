@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +26,9 @@ TOLERANCE = 1e-5
 
 METRIC_TOLERANCE = 0.004
 """Difference of a metric: a sample or two on the border between two classes."""
+
+MEASURE_TOLERANCE = 0.02
+"""Relative difference of any other measure; a fine-tune by gradients multiplies what rounding changes."""
 
 VERSIONS = 100
 """Versions of a formulation by which a key is tried, to tell another version from other content."""
@@ -191,7 +195,19 @@ def _misstated(record: Record, spec: InstanceSpec, task: Task) -> str:
     metric = task.judge(network) if task.judge else None
     if not _metric_close(record.metric, metric):
         return f"stored {record.metric_name} is {record.metric}, the decoded network has {metric}"
+    if misstated := _mismeasured(record.measures, spec.measures(task, network)):
+        return misstated
     return _overstated(record, total, violation, room=TOLERANCE * abs(total) + 10 * noise)
+
+
+def _mismeasured(stored: dict[str, float], true: dict[str, float]) -> str:
+    """A measure of the network that is missing, or is another one here."""
+    for name in sorted(stored.keys() | true.keys()):
+        here, there = true.get(name, math.nan), stored.get(name, math.nan)
+        room = MEASURE_TOLERANCE * abs(here) + METRIC_TOLERANCE
+        if here != there and not abs(here - there) <= room:
+            return f"stored {name} is {there:g}, the decoded network has {here:g}"
+    return ""
 
 
 def _overstated(record: Record, loss: float, violation: float, *, room: float) -> str:

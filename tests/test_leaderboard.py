@@ -211,6 +211,20 @@ def test_a_table_keeps_variants_of_a_problem_apart_and_averages_over_draws(tmp_p
     assert table["loss"].tolist() == [4.0, 0.5, 2.5]
 
 
+def test_measures_of_the_networks_are_columns_of_their_own(tmp_path: Path) -> None:
+    cells: list[dict[str, Any]] = [
+        {"measures": {"products": 6.0, "loss": 1.0}},
+        {"measures": {"products": 8.0}},
+        {"measures": {"products": 100.0}, "status": "FAILED"},
+        {"solver": "neal"},
+    ]
+    infos = [{"parameters": {"keep": 0.5}}]
+    table = by_parameter(make_store(tmp_path / "s.db", cells, infos), "keep").set_index("solver")
+    assert table.loc["sa", "products"] == 7.0  # a cell that failed enters no mean
+    assert np.isnan(table.loc["neal", "products"])
+    assert table.loc["sa", "loss"] == 2.0  # and no measure takes another column's place
+
+
 def test_a_ratio_to_a_negative_baseline_is_not_given(tmp_path: Path) -> None:
     infos = [{"baseline_loss": -4.0, "parameters": {"keep": 0.5}}]
     table = by_parameter(make_store(tmp_path / "s.db", [{"loss": -6.0}], infos), "keep")

@@ -98,6 +98,7 @@ def test_a_non_finite_parameter_is_kept_as_text() -> None:
         ({"timing_grade": 1}, "Record.timing_grade must be true or false"),
         ({"counts": {"flips": 1.5}}, "Record.counts must be an integer"),
         ({"limits": {"memory": 4}}, "Record.limits must be text"),
+        ({"measures": {"SSIM": "good"}}, "Record.measures must be a number"),
         ({"extra": 1}, "missing or unknown: 'extra'"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import sqlite3
@@ -55,6 +56,7 @@ COLUMNS = [
     "anytime",
     "counts",
     "limits",
+    "measures",
 ]
 
 
@@ -211,6 +213,7 @@ def test_what_a_cell_says_of_its_work_is_loaded(tmp_path: Path) -> None:
             "anytime": False,
             "counts": {"flips": 7},
             "limits": {"memory": "cgroup 4 GiB"},
+            "measures": {"SSIM": 0.5, "products": math.inf},
         },
     ]
     path = make_store(tmp_path / "s.db", cells)
@@ -221,6 +224,7 @@ def test_what_a_cell_says_of_its_work_is_loaded(tmp_path: Path) -> None:
     with Store(path) as store:
         record = store.record("cell-1")
     assert (record.timing_grade, record.anytime, record.counts) == (False, False, {"flips": 7})
+    assert record.measures == {"SSIM": 0.5, "products": math.inf}
 
 
 def test_a_record_that_is_not_there_is_named(tmp_path: Path) -> None:
@@ -294,14 +298,17 @@ def test_a_store_of_another_schema_is_refused(tmp_path: Path) -> None:
     path = make_store(tmp_path / "s.db", [])
     with closing(sqlite3.connect(path)) as db, db:
         db.execute("PRAGMA user_version = 99")
-    assert "must have schema 2, got 99" in refused(path)
+    assert "must have schema 3, got 99" in refused(path)
 
 
 @pytest.mark.parametrize("write", [False, True])
-def test_a_store_of_the_first_schema_is_refused_with_the_cure(tmp_path: Path, write: bool) -> None:
+@pytest.mark.parametrize("schema", [1, 2])
+def test_a_store_of_an_earlier_schema_is_refused_with_the_cure(
+    tmp_path: Path, schema: int, write: bool
+) -> None:
     path = make_store(tmp_path / "s.db", [])
     with closing(sqlite3.connect(path)) as db, db:
-        db.execute("PRAGMA user_version = 1")
+        db.execute(f"PRAGMA user_version = {schema}")
     assert "run its suites again into a new file" in refused(path, write=write)
 
 

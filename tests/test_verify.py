@@ -101,6 +101,7 @@ def test_every_record_of_an_honest_run_holds(honest: Path, capsys: pytest.Captur
             "ended OPTIMAL, and its bound",
         ),
         ("UPDATE cell SET status = 'OPTIMAL', bound = NULL WHERE cell = ?", "and its bound is None"),
+        ("UPDATE cell SET measures = '{\"parameters\":7}' WHERE cell = ?", "stored parameters is 7"),
         ("UPDATE cell SET network = 'digits-mlp' WHERE cell = ?", "stored network is digits-mlp"),
         ("UPDATE cell SET family = 'rounding' WHERE cell = ?", "its instance has pruning"),
         ("UPDATE cell SET instance_key = 'x' WHERE cell = ?", "its instance is not described in the store"),
