@@ -1,5 +1,7 @@
 """The exact frontier: how many variables each exact solver proves within a time, family by family.
 
+`sphere` knows the structure of a rounding neuron and solves nothing else, so only that family has it.
+
 Run `python -m qubopress.suites.frontier`; it writes frontier.csv and frontier.html and prints a table.
 """
 
@@ -28,19 +30,19 @@ from .tables import show
 
 __all__ = ["FAMILIES", "SOLVERS", "Family", "figure", "frontier", "largest", "sizes"]
 
-SOLVERS = ("exhaustive", "branch-and-bound", "cp-sat", "mip")
+SOLVERS = ("exhaustive", "branch-and-bound", "cp-sat", "mip", "sphere")
 
 FIRST, FACTOR = 10, 1.15
 """The first size, and the ratio of each further one to the one before."""
 
 SHARE = 2.0
-"""Limits after which a solver starts no further size. Nine pairs at most three limits each, and exhaustive's
-enumeration, whose declared limit is small, keep all within 30."""
+"""Limits after which a solver starts no further size. Ten pairs at most three limits each, and exhaustive's
+enumeration, whose declared limit is small, keep all within 33."""
 
 
 @dataclass(frozen=True)
 class Family:
-    """QUBOs of one kind, one for every size.
+    """Instances of one kind, one for every size.
 
     Attributes:
         name: for tables.
@@ -49,7 +51,7 @@ class Family:
     """
 
     name: str
-    make: Callable[[int], Qubo]
+    make: Callable[[int], Qubo | Rounding]
     most: int | None = None
 
 
@@ -66,29 +68,38 @@ def signs(n: int) -> Qubo:
     return Qubo((upper + upper.T) / 2 + np.diag(rng.choice([-1.0, 1.0], n)))
 
 
-def rounding(n: int) -> Qubo:
-    """The first neuron of digits-mlp: its first n free coordinates, the others at their nearest value."""
-    layer = _layer()
-    fixed, free = layer.fixed[[0]].copy(), np.flatnonzero(layer.fixed[0] < 0)
-    fixed[0, free[n:]] = layer.nearest()[0, free[n:]]
-    return replace(layer.neuron(0), fixed=fixed).row(0).qubo
+def rounding(n: int) -> Rounding:
+    """A neuron of digits-wide's second layer: n coordinates free, the others at their nearest value."""
+    neuron = _neuron()
+    fixed, free = neuron.fixed.copy(), np.flatnonzero(neuron.fixed[0] < 0)
+    fixed[0, free[n:]] = neuron.nearest()[0, free[n:]]
+    return replace(neuron, fixed=fixed)
 
 
 @cache
-def _layer() -> Rounding:
-    """The first layer of digits-mlp at 4 bits."""
-    formulation = problems.get("adaround")
-    task = problems.classification_task("digits-mlp")
-    layer = next(formulation.generate(task, **formulation.defaults))
-    assert isinstance(layer, Rounding)
-    return layer
+def _neuron() -> Rounding:
+    """Neuron 0 of the second layer of digits-wide at 4 bits: 301 coordinates."""
+    formulation = problems.get("adaround-neuron")
+    task = problems.classification_task("digits-wide")
+    neuron = next(formulation.generate(task, **{**formulation.defaults, "layer": 1}))
+    assert isinstance(neuron, Rounding)
+    return neuron
 
 
 FAMILIES = (
     Family("dense Gaussian", dense),
     Family("sparse ±1, degree 6", signs),
-    Family("rounding of one neuron", rounding, most=65),
+    Family("rounding of one neuron", rounding, most=301),
 )
+
+
+def pairs() -> list[tuple[Family, str]]:
+    """Every family with the solvers that take its instances."""
+    return [
+        (family, solver)
+        for family, solver in itertools.product(FAMILIES, SOLVERS)
+        if solvers.reaches(solvers.get(solver), type(family.make(FIRST)))
+    ]
 
 
 def sizes(most: int | None = None) -> Iterator[int]:
@@ -111,8 +122,7 @@ def frontier(family: Family, solver: str, *, seconds: float) -> Iterator[dict[st
     begun, ends = time.monotonic(), (family.most, solvers.get(solver).max_variables)
     # What the solver declines is not asked of it: its declared limit is the last size.
     for n in sizes(min((end for end in ends if end is not None), default=None)):
-        qubo = family.make(n)
-        found = solvers.solve(qubo, solver, seconds=seconds)
+        found = solvers.solve(family.make(n), solver, seconds=seconds)
         gap = None if found.loss is None or found.bound is None else found.loss - found.bound
         yield {
             "family": family.name,
@@ -206,8 +216,8 @@ def main(arguments: list[str] | None = None) -> None:
     )
     given = parser.parse_args(arguments)
     found: list[dict[str, Any]] = []
-    for family, solver in itertools.product(FAMILIES, SOLVERS):
-        solvers.warm(solver, Qubo)
+    for family, solver in pairs():
+        solvers.warm(solver, type(family.make(FIRST)))
         found += frontier(family, solver, seconds=given.seconds)
     rows = pd.DataFrame(found)
     given.out.mkdir(parents=True, exist_ok=True)

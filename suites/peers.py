@@ -286,6 +286,34 @@ def times_to_mean(qubo: Qubo, *, reads: int = 5, limit: float = 10.0) -> pd.Data
     return table.assign(ratio=table["seconds"] / table["seconds"][0])
 
 
+CURVE = ("nearest-plane", "random-nearest-plane", "coordinate-descent", "sa", "beam", "sphere")
+"""Solvers of whole layers whose loss is drawn over time."""
+
+
+def layer_curve(*, budgets: Iterable[float] = (0.3, 1.0, 3.0, 10.0, 30.0), threads: int = 2) -> pd.DataFrame:
+    """Loss of the whole first Fashion-MNIST layer against time, int4 min–max, 1,000 calibration images.
+
+    A row a solver and budget: seconds used, loss, and loss in units of round to nearest's. The first rows of
+    `beam` are single passes of fixed work, by width.
+    """
+    layer = _first(InstanceSpec.of("adaround", network="fashion-mlp", calibration=1000))
+    assert isinstance(layer, problems.Rounding)
+    nearest = layer.loss(layer.nearest())
+    rows = [{"solver": "round-to-nearest", "setting": "", "seconds": 0.0, "loss": nearest}]
+    for name in CURVE:
+        solvers.warm(name, problems.Rounding)
+        settings: list[dict[str, Any]] = [{"seconds": budget} for budget in budgets]
+        if name == "beam":
+            settings = [{"restarts": 1, "width": width} for width in (1, 4, 16, 64, 256, 1024)] + settings
+        for setting in settings:
+            found = solvers.solve(layer, name, threads=threads, **setting)
+            told = ", ".join(f"{key} {value:g}" for key, value in setting.items())
+            loss = float("nan") if found.loss is None else found.loss
+            rows.append({"solver": name, "setting": told, "seconds": found.seconds, "loss": loss})
+    table = pd.DataFrame(rows)
+    return table.assign(ratio=table["loss"] / nearest)
+
+
 def neurons(*, count: int = 8, seconds: float = 5.0) -> pd.DataFrame:
     """Mean loss and seconds on neurons of the first Fashion-MNIST layer, int4 min–max, 1,000 images.
 
@@ -344,19 +372,39 @@ def main(arguments: list[str] | None = None) -> None:
         "--neurons",
         action=argparse.BooleanOptionalAction,
         default=True,
-        help="the table of whole neurons too",
+        help="the tables of whole neurons and of a whole layer too",
+    )
+    parser.add_argument(
+        "--generic",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="the tables of generic solvers on QUBOs",
     )
     parser.add_argument("--quick", action="store_true", help="small instances, to see that it works")
     given = parser.parse_args(arguments)
     _check_installed()
     torch.set_num_threads(1)
+    given.out.mkdir(parents=True, exist_ok=True)
+    tables = _generic_tables(given) if given.generic else {}
+    if given.neurons and _fashion()[0][0] == "fashion-mlp":
+        tables["neurons"] = "eight neurons of 785 bits, fashion-mlp layer 0, int4", neurons
+        tables["layer"] = "the whole layer of 128 neurons against time, two threads", layer_curve
+    for file, (title, make) in tables.items():
+        table = make()
+        show(table, title=title)
+        sys.stdout.flush()
+        table.to_csv(given.out / f"{file}.csv", index=False)
+
+
+def _generic_tables(given: argparse.Namespace) -> dict[str, tuple[str, Callable[[], pd.DataFrame]]]:
+    """Titles and tables of generic solvers on QUBOs, by file."""
     contests = list(instances(quick=given.quick))
     widest = max((one for one in contests if "layer" in one.name), key=lambda one: one.qubo.n)
     sparsest = max((one for one in contests if not one.dense), key=lambda one: one.qubo.n)
     for contest in (widest, sparsest):
         for name in OURS:
             solvers.warm(name, Qubo, sparse=contest.qubo.sparse)
-    tables: dict[str, tuple[str, Callable[[], pd.DataFrame]]] = {
+    return {
         "sweeps": (
             f"sweeps per second, {widest.name}, {widest.qubo.n} bits",
             lambda: sweep_rates(widest.qubo),
@@ -370,14 +418,6 @@ def main(arguments: list[str] | None = None) -> None:
             lambda: equal_time(contests, seconds=given.seconds, seeds=given.seeds),
         ),
     }
-    if given.neurons and _fashion()[0][0] == "fashion-mlp":
-        tables["neurons"] = "eight neurons of 785 bits, fashion-mlp layer 0, int4", neurons
-    given.out.mkdir(parents=True, exist_ok=True)
-    for file, (title, make) in tables.items():
-        table = make()
-        show(table, title=title)
-        sys.stdout.flush()
-        table.to_csv(given.out / f"{file}.csv", index=False)
 
 
 def _check_installed() -> None:
