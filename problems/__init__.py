@@ -9,7 +9,7 @@ from .instance import Instance, load_instance, save_instance
 from .qubo import Qubo
 from .registry import Problem, drive, get, names, problem
 from .rounding import Rounding
-from .task import Task, bare_task, classification_task, own_task
+from .task import Task, bare_task, classification_task, denoising_task, own_task, task_of
 
 __all__ = [
     "BlackBox",
@@ -23,6 +23,7 @@ __all__ = [
     "Task",
     "bare_task",
     "classification_task",
+    "denoising_task",
     "drive",
     "get",
     "load_instance",
@@ -30,4 +31,5 @@ __all__ = [
     "own_task",
     "problem",
     "save_instance",
+    "task_of",
 ]

@@ -1,4 +1,4 @@
-"""Architectures: perceptrons, convolutional and residual networks, with names for their layers."""
+"""Architectures: perceptrons, convolutional and residual networks, a denoiser. Their layers have names."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["Residual", "convolutional", "digits_cnn", "perceptron", "residual"]
+__all__ = ["HalfUnet", "Residual", "convolutional", "digits_cnn", "half_unet", "perceptron", "residual"]
 
 
 def perceptron(*widths: int) -> nn.Sequential:
@@ -83,4 +83,47 @@ def residual(*widths: int) -> nn.Sequential:
         layers[f"block{number}b"] = Residual(after, after)
     layers["pool"], layers["flatten"] = nn.AdaptiveAvgPool2d(1), nn.Flatten()
     layers["fc"] = nn.Linear(widths[-1], 10)
+    return nn.Sequential(layers)
+
+
+class HalfUnet(nn.Module):
+    """A denoiser, equally wide at every scale (Half-UNet, Lu et al. 2022, Front. Neuroinform. 16).
+
+    A scale is two convolutions and half as large as the one before. All are brought back to the image's size
+    and added, so that two more convolutions and a last one see every scale; the sum predicts the noise, which
+    is subtracted from the image. Ordinary convolutions stand where the paper has cheaper ones.
+    """
+
+    def __init__(self, width: int, scales: int) -> None:
+        super().__init__()
+        self.encoders = nn.ModuleList(
+            _convolutions(3 if scale == 0 else width, width, width) for scale in range(scales)
+        )
+        self.pool = nn.MaxPool2d(2)
+        self.resize = nn.ModuleList(nn.Upsample(scale_factor=2**scale) for scale in range(1, scales))
+        self.decoder = _convolutions(width, width, width)
+        self.noise = nn.Conv2d(width, 3, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Noisy images (N, 3, height, width), sides divisible by 2^(scales − 1), to clean ones."""
+        seen = self.encoders[0](x)
+        total = seen
+        for encoder, resize in zip(self.encoders[1:], self.resize, strict=True):
+            seen = encoder(self.pool(seen))
+            total = total + resize(seen)
+        return x - self.noise(self.decoder(total))
+
+
+def half_unet(width: int, scales: int) -> HalfUnet:
+    """A denoiser of colour images in [0, 1] with so many filters in every layer and so many scales."""
+    return HalfUnet(width, scales)
+
+
+def _convolutions(*widths: int) -> nn.Sequential:
+    """Convolutions, each with a BatchNorm and a ReLU."""
+    layers = OrderedDict[str, nn.Module]()
+    for number, (before, after) in enumerate(pairwise(widths), start=1):
+        layers[f"conv{number}"] = nn.Conv2d(before, after, 3, padding=1, bias=False)
+        layers[f"norm{number}"] = nn.BatchNorm2d(after)
+        layers[f"relu{number}"] = nn.ReLU()
     return nn.Sequential(layers)

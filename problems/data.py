@@ -21,9 +21,18 @@ from numpy.typing import NDArray
 from .cifar import read_batches
 from .errors import InputError
 from .idx import Bytes, read_idx
+from .photographs import Pairs, photographs
 from .sources import Source, SourceFile
 
-__all__ = ["COLLECTIONS", "Dataset", "calibration_draw", "dataset_names", "load_dataset", "unknown_name"]
+__all__ = [
+    "COLLECTIONS",
+    "PAIRED",
+    "Dataset",
+    "calibration_draw",
+    "dataset_names",
+    "load_dataset",
+    "unknown_name",
+]
 
 Floats: TypeAlias = NDArray[np.float32]
 Labels: TypeAlias = NDArray[np.int64]
@@ -35,18 +44,19 @@ DIGITS_PEAK = 16  # brightest pixel of the 8×8 digits
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Images and labels, split once and for all. Every array is read-only.
+    """Images and labels, or noisy and clean images, split once and for all. Every array is read-only.
 
     `train_inputs` and `test_inputs` are float32 (N, channels, height, width) in [0, 1]; the targets are int64
-    (N,).
-    `checksum` is the sha256 of shapes and unscaled bytes in split order, the same whatever the source.
+    (N,), or float32 images of the inputs' shape.
+    `checksum` is the sha256 of shapes and unscaled bytes in split order, the same whatever the source; of
+    photographs, that of their files and of how noise is made.
     """
 
     name: str
     train_inputs: Floats = field(repr=False)
-    train_targets: Labels = field(repr=False)
+    train_targets: Labels | Floats = field(repr=False)
     test_inputs: Floats = field(repr=False)
-    test_targets: Labels = field(repr=False)
+    test_targets: Labels | Floats = field(repr=False)
     checksum: str
 
 
@@ -58,6 +68,8 @@ def load_dataset(name: str) -> Dataset:
     """
     if name == "digits":
         return _load_digits()
+    if name in PAIRED:
+        return Dataset(name, *PAIRED[name]())
     if name in COLLECTIONS:
         source, read = COLLECTIONS[name]
         return _assemble(name, read(source), peak=255)
@@ -66,10 +78,10 @@ def load_dataset(name: str) -> Dataset:
 
 def dataset_names() -> list[str]:
     """Every name that `load_dataset` knows, sorted."""
-    return sorted(["digits", *COLLECTIONS])
+    return sorted(["digits", *PAIRED, *COLLECTIONS])
 
 
-def calibration_draw(dataset: Dataset, count: int, *, seed: int) -> tuple[Floats, Labels, Labels]:
+def calibration_draw(dataset: Dataset, count: int, *, seed: int) -> tuple[Floats, Labels | Floats, Labels]:
     """Draw `count` training samples without replacement: inputs (count, ...), targets and indices (count,).
 
     The test split is never touched. Draws of one seed are nested, a smaller one begins a larger one, so that
@@ -197,6 +209,9 @@ COLLECTIONS: dict[str, tuple[Source, Callable[[Source], list[Bytes]]]] = {
     "cifar-10": (CIFAR_10, _read_cifar),
 }
 """Data sets of files, and what reads them: train images, train labels, test images, test labels."""
+
+PAIRED: dict[str, Callable[[], Pairs]] = {"photographs": photographs}
+"""Data sets of noisy and clean images, and what makes them."""
 
 
 # ---- Digits, and what all kinds share

@@ -17,8 +17,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import nn
 
-from .architectures import convolutional, digits_cnn, perceptron, residual
-from .data import unknown_name
+from .architectures import convolutional, digits_cnn, half_unet, perceptron, residual
+from .data import PAIRED, unknown_name
 from .errors import InputError, MissingDataError
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "load_network",
     "network",
     "network_names",
+    "outputs_of",
     "weights_checksum",
     "weights_metadata",
 ]
@@ -53,6 +54,11 @@ class Network:
     epochs: int
     learning_rate: float
     batch: int
+
+    @property
+    def denoises(self) -> bool:
+        """Whether it maps images to images rather than to classes."""
+        return self.dataset in PAIRED
 
 
 def network_names() -> list[str]:
@@ -131,14 +137,23 @@ def accuracy(module: nn.Module, inputs: Array, targets: Array, *, batch: int = 1
             f"inputs and targets must be equally many and not none, got {len(inputs)} and {len(targets)}; "
             "pass one target a sample"
         )
-    device = next((parameter.device for parameter in module.parameters()), torch.device("cpu"))
-    right = 0
-    with _evaluating(module), torch.no_grad():
-        for start in range(0, len(targets), batch):
-            outputs = module(_tensor(inputs[start : start + batch]).to(device))
-            expected = _tensor(targets[start : start + batch]).to(device)
-            right += int((outputs.argmax(dim=1) == expected).sum())
+    right = start = 0
+    for outputs in outputs_of(module, inputs, batch=batch):
+        expected = _tensor(targets[start : start + batch]).to(outputs.device)
+        right += int((outputs.argmax(dim=1) == expected).sum())
+        start += batch
     return right / len(targets)
+
+
+def outputs_of(module: nn.Module, inputs: Array, *, batch: int) -> Iterator[torch.Tensor]:
+    """What a module puts out for inputs (N, ...), `batch` samples at a time, in eval mode without gradients.
+
+    Every mode is as it was when this ends.
+    """
+    device = next((parameter.device for parameter in module.parameters()), torch.device("cpu"))
+    with _evaluating(module), torch.no_grad():
+        for start in range(0, len(inputs), batch):
+            yield module(_tensor(inputs[start : start + batch]).to(device))
 
 
 def _weights_path(name: str, weights: Path | None) -> Path:
@@ -188,6 +203,8 @@ NETWORKS = {
         Network("fashion-mlp", "fashion-mnist", partial(perceptron, 784, 128, 64, 10), 15, 0.002, 128),
         Network("fashion-cnn", "fashion-mnist", partial(convolutional, 32, 32, 64, 64), 3, 0.002, 128),
         Network("fashion-resnet", "fashion-mnist", partial(residual, 8, 16), 4, 0.002, 128),
+        Network("photographs-denoiser", "photographs", partial(half_unet, 24, 4), 30, 0.002, 32),
+        Network("photographs-denoiser-small", "photographs", partial(half_unet, 12, 3), 20, 0.002, 32),
         *_published("mnist", "mnist", 784, 10),
         *_published("emnist", "emnist-balanced", 784, 47),
         *_published("cifar10", "cifar-10", 3072, 10),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,11 +13,13 @@ import torch
 from torch import Tensor, nn
 
 from .arrays import count
-from .data import calibration_draw, load_dataset
+from .criteria import Criterion, criterion_of, summed_cross_entropy
+from .data import Dataset, calibration_draw, load_dataset
+from .denoising import psnr, ssim
 from .errors import InputError
 from .networks import accuracy, load_network, network, weights_checksum
 
-__all__ = ["Task", "bare_task", "classification_task", "own_task"]
+__all__ = ["Task", "bare_task", "classification_task", "denoising_task", "own_task", "task_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,13 +29,16 @@ class Task:
     Attributes:
         name: of the network.
         network: trained module in eval mode.
-        inputs, targets: calibration samples (N, ...) and classes (N,), from training data only.
+        inputs, targets: calibration samples (N, ...) and their classes (N,) or, where the network puts out
+            images, the images (N, ...) it should put out; from training data only.
         held_inputs, held_targets: more training samples, disjoint from those, for choices between masks.
         judge: true metric of a network on data that no choice has seen; None where there is no such data.
         metric: its name.
         higher_is_better: its direction.
         identity: hash of the weights, the data and the draw; two tasks with the same hash are the same.
         kept: whether what is measured on it may be kept on disk; a caller's own data never is.
+        criterion: loss of outputs and targets, summed over the samples of a batch; what training lowered.
+        also: further true metrics by name, of a network on the judge's data.
     """
 
     name: str
@@ -47,10 +52,21 @@ class Task:
     higher_is_better: bool
     identity: str
     kept: bool = False
+    criterion: Criterion = summed_cross_entropy
+    also: Mapping[str, Callable[[nn.Module], float]] = field(default_factory=dict)
 
     def copy(self) -> nn.Module:
         """A copy of the network, in eval mode, that a problem may change."""
         return copy.deepcopy(self.network).eval()
+
+
+def task_of(name: str, *, calibration: int = 500, calibration_seed: int = 0) -> Task:
+    """The task of a network of ours: of denoising where it is trained on photographs, else of classes.
+
+    Raises as `classification_task` does.
+    """
+    make = denoising_task if network(name).denoises else classification_task
+    return make(name, calibration=calibration, calibration_seed=calibration_seed)
 
 
 def classification_task(name: str, *, calibration: int = 500, calibration_seed: int = 0) -> Task:
@@ -61,24 +77,52 @@ def classification_task(name: str, *, calibration: int = 500, calibration_seed: 
         MissingDataError: the data set is not on this machine.
     """
     data = load_dataset(network(name).dataset)
+    return replace(
+        _calibrated(name, data, calibration, calibration_seed),
+        judge=lambda candidate: accuracy(candidate, data.test_inputs, data.test_targets),
+        metric="accuracy",
+    )
+
+
+def denoising_task(name: str, *, calibration: int = 500, calibration_seed: int = 0) -> Task:
+    """A denoiser of ours with `calibration` noisy and clean patches of training scenes, and as many others.
+
+    Its metric is the mean PSNR (dB) over images and noise of scenes that nothing was trained on; it also has
+    their mean SSIM.
+
+    Raises as `classification_task` does.
+    """
+    data = load_dataset(network(name).dataset)
+    return replace(
+        _calibrated(name, data, calibration, calibration_seed),
+        judge=lambda candidate: psnr(candidate, data.test_inputs, data.test_targets),
+        metric="PSNR",
+        also={"SSIM": lambda candidate: ssim(candidate, data.test_inputs, data.test_targets)},
+    )
+
+
+def _calibrated(name: str, data: Dataset, calibration: int, calibration_seed: int) -> Task:
+    """The network and its draws from the training split; who calls adds what judges it."""
     half = len(data.train_targets) // 2
     wanted = count(calibration, name="calibration", low=1, high=half)
     seed = count(calibration_seed, name="calibration_seed", low=0)
-    inputs, targets, _ = calibration_draw(data, 2 * wanted, seed=seed)
+    drawn, expected, _ = calibration_draw(data, 2 * wanted, seed=seed)
+    inputs, targets = torch.tensor(drawn), torch.tensor(expected)
     module = load_network(name)
     parts = (weights_checksum(module), data.checksum, str(wanted), str(seed))
     return Task(
         name=name,
         network=module,
-        inputs=torch.tensor(inputs[:wanted]),
-        targets=torch.tensor(targets[:wanted]),
-        held_inputs=torch.tensor(inputs[wanted:]),
-        held_targets=torch.tensor(targets[wanted:]),
-        judge=lambda candidate: accuracy(candidate, data.test_inputs, data.test_targets),
-        metric="accuracy",
+        inputs=inputs[:wanted],
+        targets=targets[:wanted],
+        held_inputs=inputs[wanted:],
+        held_targets=targets[wanted:],
+        judge=None,
+        metric="",
         higher_is_better=True,
         identity=hashlib.sha256("\n".join(parts).encode()).hexdigest(),
         kept=True,
+        criterion=criterion_of(targets),
     )
 
 
@@ -102,6 +146,7 @@ def bare_task() -> Task:
 def own_task(model: nn.Module, data: Any, *, samples: int = 1000, name: str = "own") -> Task:
     """A copy of a caller's module, with the first samples of a loader or of a pair as calibration data.
 
+    Whole-numbered targets are classes, judged by cross-entropy; real ones are outputs, by squared error.
     One sample in four is held out for choices between masks; up to three samples serve as both. There is no
     judge: the caller has the test data.
 
@@ -120,9 +165,10 @@ def own_task(model: nn.Module, data: Any, *, samples: int = 1000, name: str = "o
     network = copy.deepcopy(model).eval()
     inputs, targets = _gather(data, count(samples, name="samples", low=1))
     inputs = inputs.to(_dtype(network)) if inputs.is_floating_point() else inputs
-    targets = targets if targets.is_floating_point() else targets.long()
-    if not torch.isfinite(inputs).all():
-        raise InputError("data must be finite, got NaN or infinity in the inputs; clean them first")
+    targets = targets.to(_dtype(network)) if targets.is_floating_point() else targets.long()
+    for what, tensor in (("inputs", inputs), ("targets", targets)):
+        if not torch.isfinite(tensor).all():
+            raise InputError(f"data must be finite, got NaN or infinity in the {what}; clean them first")
     held = torch.arange(len(inputs)) % 4 == 3
     spare = held if held.any() else ~held
     return Task(
@@ -136,6 +182,7 @@ def own_task(model: nn.Module, data: Any, *, samples: int = 1000, name: str = "o
         metric="",
         higher_is_better=True,
         identity=_identity(network, inputs, targets),
+        criterion=criterion_of(targets),
     )
 
 

@@ -70,11 +70,11 @@ def with_costs(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _costs_of(network: str) -> Costs | None:
-    from ..problems import InputError, classification_task
+    from ..problems import InputError, task_of
     from ..problems.costs import costs
 
     try:
-        task = classification_task(network, calibration=1)
+        task = task_of(network, calibration=1)
     except InputError:
         return None
     return costs(task.network, task.inputs)
