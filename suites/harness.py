@@ -171,10 +171,11 @@ def _survey_of(answer: dict[str, Any]) -> Survey | None:
 
 def _cells(suite: Suite, surveys: dict[str, Survey]) -> Iterator[Cell]:
     """Every pair of an instance and a solver that can be brought to it, replicate by replicate."""
-    for seed, spec, solver in itertools.product(range(suite.seeds), suite.instances, suite.solvers):
-        if spec.label in surveys and surveys[spec.label].suits(solver.name):
-            budget = (suite.seconds, suite.restarts, suite.evaluations, suite.threads)
-            yield Cell(suite.name, spec, surveys[spec.label], solver, seed, *budget)
+    budget = (suite.seconds, suite.restarts, suite.evaluations, suite.threads)
+    for seed, entering in enumerate(suite.rounds()):
+        for spec, solver in itertools.product(suite.instances, entering):
+            if spec.label in surveys and surveys[spec.label].suits(solver.name):
+                yield Cell(suite.name, spec, surveys[spec.label], solver, seed, *budget)
 
 
 def warm_pairs(cells: list[Cell]) -> list[tuple[str, str]]:

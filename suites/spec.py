@@ -63,10 +63,17 @@ def seed_of(*names: Any) -> int:
 
 @dataclass(frozen=True)
 class SolverSpec:
-    """A solver and the parameters that differ from its defaults."""
+    """A solver and the parameters that differ from its defaults.
+
+    Attributes:
+        name: of the solver.
+        parameters: those given.
+        seeds: replicates of its cells where the suite gives it other ones than the rest.
+    """
 
     name: str
     parameters: dict[str, Any]
+    seeds: int | None = None
 
     @classmethod
     def of(cls, name: Any, /, **parameters: Any) -> SolverSpec:
@@ -76,7 +83,10 @@ class SolverSpec:
             InputError: an unknown solver or parameter, or a value outside its range.
         """
         entry = solvers.get(text(name, name="the name of a solver"))
-        return cls(entry.name, plain(entry.settings(parameters)))
+        seeds = parameters.pop("seeds", None)
+        if seeds is not None:
+            count(seeds, name="seeds", low=1)
+        return cls(entry.name, plain(entry.settings(parameters)), seeds)
 
     @property
     def label(self) -> str:

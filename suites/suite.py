@@ -49,7 +49,7 @@ class Suite:
         seconds: budget of a cell.
         restarts: fixed work of a cell, None to use the seconds up.
         evaluations: most black-box losses of a cell, None without a limit.
-        seeds: replicates of each cell.
+        seeds: replicates of each cell of a solver that has no `seeds` of its own.
         threads: threads a solver may use.
         by: problem parameter that the results are tabled over, "" for none.
     """
@@ -86,8 +86,15 @@ class Suite:
         if seconds is not None:
             narrowed = replace(narrowed, seconds=_positive(seconds))
         if seeds is not None:
-            narrowed = replace(narrowed, seeds=count(seeds, name="seeds", low=1))
+            every = tuple(replace(one, seeds=None) for one in chosen)
+            narrowed = replace(narrowed, solvers=every, seeds=count(seeds, name="seeds", low=1))
         return narrowed
+
+    def rounds(self) -> Iterator[tuple[SolverSpec, ...]]:
+        """The solvers that have a first replicate, those that have a second one, and so on."""
+        seeds = [self.seeds if solver.seeds is None else solver.seeds for solver in self.solvers]
+        for seed in range(max(seeds, default=0)):
+            yield tuple(one for one, most in zip(self.solvers, seeds, strict=True) if seed < most)
 
     def on(self, files: Iterable[str | Path]) -> Suite:
         """The suite's solvers and budget on the instances of a user's own files; its name is then "own".

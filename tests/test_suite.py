@@ -86,6 +86,7 @@ def test_sweeps_that_overlap_name_a_cell_once(tmp_path: Path) -> None:
         ("seconds = 0.5", 'seconds = "long"', "seconds must be a finite number"),
         ("seconds = 0.5", "seconds = nan", "seconds must be a finite number"),
         ("seeds = 3", "seeds = 0", "seeds must be an integer of at least 1, got 0"),
+        ('name = "neal"', 'name = "neal"\nseeds = 0', "seeds must be an integer of at least 1, got 0"),
         ("seeds = 3", "restarts = 1.5", "restarts must be an integer of at least 1, got 1.5"),
         ("seeds = 3", "threads = true", "threads must be an integer of at least 1, got True"),
         ('name = "mine"', "name = 7", "name must be a text, got 7"),
@@ -139,6 +140,14 @@ def test_globs_choose_from_the_suite(tmp_path: Path) -> None:
     assert [spec.problem for spec in suite.narrowed(problem="taylor").instances] == ["taylor"]
     other = suite.narrowed(seconds=2, seeds=1)
     assert (other.seconds, other.seeds, other.name) == (2.0, 1, "mine")
+
+
+def test_a_solver_may_have_replicates_of_its_own(tmp_path: Path) -> None:
+    text = WHOLE + '\n[[solver]]\nname = "random"\nseeds = 5\n'
+    suite = suites.load(write_suite(tmp_path, text))
+    names = [[solver.name for solver in entering] for entering in suite.rounds()]
+    assert names == [["tabu", "one-flip", "neal", "neal", "random"]] * 3 + [["random"]] * 2
+    assert [len(entering) for entering in suite.narrowed(seeds=2).rounds()] == [5, 5]
 
 
 def test_a_solver_named_exactly_is_added(tmp_path: Path) -> None:
