@@ -13,11 +13,12 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.conv import _ConvNd
 
 from .arrays import count
 from .layers import Hook, hooked
 
-__all__ = ["PICOJOULES", "Costs", "costs"]
+__all__ = ["PICOJOULES", "Costs", "costs", "products_of"]
 
 PICOJOULES = {
     "8-bit multiply": 0.2,
@@ -35,7 +36,7 @@ class Costs:
     """Of one network on one input.
 
     Attributes:
-        weights, biases: how many there are in its Linear and Conv2d layers.
+        weights, biases: how many there are in its Linear and convolution layers.
         products: multiply–accumulates.
     """
 
@@ -60,12 +61,11 @@ class Costs:
 def costs(network: nn.Module, inputs: Tensor) -> Costs:
     """Count the weights, biases and products of a network in eval mode on the first of `inputs`."""
     weights = biases = products = 0
-    layers = [module for module in network.modules() if isinstance(module, nn.Linear | nn.Conv2d)]
+    layers = [module for module in network.modules() if isinstance(module, nn.Linear | _ConvNd)]
 
-    def add(layer: nn.Module, _: object, output: Tensor) -> None:
+    def add(layer: nn.Module, arguments: tuple[Tensor, ...], output: Tensor) -> None:
         nonlocal products
-        weight = layer.get_parameter("weight")
-        products += output.numel() * weight[0].numel()
+        products += products_of(layer, arguments[0], output)
 
     hooks: dict[nn.Module, Hook] = dict.fromkeys(layers, add)
     with hooked(hooks), torch.no_grad():
@@ -74,3 +74,11 @@ def costs(network: nn.Module, inputs: Tensor) -> Costs:
         weights += layer.weight.numel()
         biases += 0 if layer.bias is None else layer.bias.numel()
     return Costs(weights, biases, products)
+
+
+def products_of(layer: nn.Module, argument: Tensor, output: Tensor) -> int:
+    """Multiply–accumulates of one run of a Linear or a convolution."""
+    weight = layer.get_parameter("weight")
+    # Each output sums over a filter; a transposed convolution spreads each input over one.
+    transposed = isinstance(layer, _ConvNd) and layer.transposed
+    return (argument if transposed else output).numel() * weight[0].numel()

@@ -1,133 +1,30 @@
-"""Coupled channels: which of a network's channels go together, where they lie, and what each costs.
+"""What of a network can be pruned, and what each channel costs.
 
-Layers whose outputs are added, and a depthwise convolution and what feeds it, have their channels in common:
-channel i stays in all of them or in none. Torch-Pruning's dependency graph finds these groups by tracing.
-
-Reference: Fang et al. 2023, DepGraph, arXiv:2301.12900.
+The channels that go together are found in `coupling`; here they are tried: a network can be pruned if it puts
+out the same whether channels are zeroed or cut out.
 """
 
 from __future__ import annotations
 
-import contextlib
-import io
-import warnings
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, TypeAlias
-
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
-from torch.nn.modules.conv import _ConvNd
-from torch.nn.modules.instancenorm import _InstanceNorm
 
-from .arrays import Floats, frozen
+from .arrays import Bits, Floats
+from .costs import products_of
+from .coupling import LAYERS, Group, Groups, Ints, Part, depthwise, find, inputs_of, outputs_of
 from .errors import InputError
-from .layers import Call, calls
+from .layers import calls
+from .surgery import mask, shrink
 from .task import Task
 
 __all__ = ["UNITS", "Group", "Groups", "Part", "prunable", "shares"]
 
-Ints: TypeAlias = npt.NDArray[np.int64]
-
-ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.GELU, nn.SiLU, nn.Tanh, nn.Hardswish)
-"""Each maps 0 to 0, so that a channel without weights puts out zeros."""
-
-NORMS = (_BatchNorm, _InstanceNorm)
-
-LAYERS = (nn.Linear, _ConvNd)
-
-HANDLED = (*LAYERS, *NORMS, nn.PReLU)
-"""What can lose a channel and keep the others as they are. LayerNorm and GroupNorm mix them."""
-
 UNITS = ("filters", "parameters", "products")
 """In which a channel's cost is counted; products are multiply–accumulates of one sample."""
 
-
-@dataclass(frozen=True, eq=False)
-class Part:
-    """Where a group's channels lie in a layer.
-
-    Attributes:
-        name: of the layer.
-        places: (width, p), the p channels or features of the layer that belong to channel i. They are its
-            inputs in `Group.takers`, its outputs in `Group.holders`; p > 1 after a flatten, and they are
-            offset after a concatenation.
-        channels: how many inputs or outputs the layer has in all.
-    """
-
-    name: str
-    places: Ints
-    channels: int
-
-
-@dataclass(frozen=True, eq=False)
-class Group:
-    """Channels that are kept or removed in several layers at once, one variable each.
-
-    Attributes:
-        name: of the first layer that makes them.
-        width: number of variables.
-        chains: for each layer that makes them (a depthwise convolution is one) its name, then those of the
-            BatchNorms that follow it alone and of the activation after them. Channel i is the i-th output.
-        takers: layers that read them.
-        holders: layers and norms that put them out, with weights for each; those of the chains, and norms
-            and depthwise convolutions that come after an addition or a concatenation.
-    """
-
-    name: str
-    width: int
-    chains: tuple[tuple[str, ...], ...]
-    takers: tuple[Part, ...]
-    holders: tuple[Part, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class Groups:
-    """The prunable channels of a network, group after group in running order; x (n,) = 1 keeps."""
-
-    groups: tuple[Group, ...]
-
-    @property
-    def widths(self) -> tuple[int, ...]:
-        """Variables of each group."""
-        return tuple(group.width for group in self.groups)
-
-    @property
-    def total(self) -> int:
-        """Number of variables n."""
-        return sum(self.widths)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Name of each group."""
-        return tuple(group.name for group in self.groups)
-
-    def spans(self) -> list[slice]:
-        """Variables of each group."""
-        ends = np.cumsum(self.widths)
-        return [slice(int(end - width), int(end)) for end, width in zip(ends, self.widths, strict=True)]
-
-    @cached_property
-    def outputs(self) -> Mapping[str, Ints]:
-        """For each layer and norm that puts channels out: the variable (channels,) of each, −1 for none."""
-        return self._variables([group.holders for group in self.groups])
-
-    @cached_property
-    def inputs(self) -> Mapping[str, Ints]:
-        """For each layer that reads channels: the variable (channels,) of each of its inputs, −1 for none."""
-        return self._variables([group.takers for group in self.groups])
-
-    def _variables(self, parts: list[tuple[Part, ...]]) -> Mapping[str, Ints]:
-        found: dict[str, Ints] = {}
-        for span, of_group in zip(self.spans(), parts, strict=True):
-            for part in of_group:
-                whole = found.setdefault(part.name, np.full(part.channels, -1))
-                whole[part.places] = np.arange(span.start, span.stop)[:, None]
-        return {name: frozen(whole) for name, whole in found.items()}
+TRIED = 8
+"""Samples on which cut networks are compared with masked ones."""
 
 
 def prunable(task: Task) -> Groups:
@@ -139,19 +36,74 @@ def prunable(task: Task) -> Groups:
 
     Raises:
         InputError: the network does not run on the calibration data or cannot be traced, a layer does not run
-            exactly once, a hidden Linear puts out sequences, or there is no group.
+            exactly once, a Linear puts out sequences, there is no group, or channels whose layers put out
+            zeros do not reach the next layers as zeros, as behind a sigmoid.
     """
     network = task.copy()
     made = calls(network, task.inputs)
-    _check_runs(network, made)
-    graph = _trace(network, task.inputs[:1])
-    groups = _Finder(network, made, graph).groups()
-    if not groups:
+    groups = find(network, made, task.inputs[:1])
+    if not groups.groups:
         raise InputError(
             "the network must have a layer before its last one with two channels or more that can be pruned; "
             "it has none"
         )
-    return Groups(tuple(groups))
+    _try(task, groups)
+    return groups
+
+
+def _try(task: Task, groups: Groups) -> None:
+    """Compare masked and cut networks: every channel is removed once, in two halves of all groups.
+
+    Raises:
+        InputError: they differ; the message names the first group that makes them.
+    """
+    inputs = task.inputs[:TRIED]
+    whole = _run(task.network, inputs)
+    if not torch.isfinite(whole).all():
+        raise InputError(
+            "the network must put out finite numbers on the calibration data; check its weights for NaN"
+        )
+    halves = [_half(groups, parity) for parity in (0, 1)]
+    if all(_agree(task, groups, x, inputs, whole) for x in halves):
+        return
+    for group, span in zip(groups.groups, groups.spans(), strict=True):
+        for half in halves:
+            x = np.ones(groups.total, dtype=np.int8)
+            x[span] = half[span]
+            if not _agree(task, groups, x, inputs, whole):
+                raise InputError(_refusal(group.name))
+    raise InputError(_refusal(groups.groups[0].name))
+
+
+def _refusal(name: str) -> str:
+    return (
+        f"channels of layer {name} must mean nothing to later layers once they are zero, got other "
+        "outputs than without them; let no sigmoid, added constant or fixed shape follow"
+    )
+
+
+def _half(groups: Groups, parity: int) -> Bits:
+    """Every other channel of each group kept, from the first or the second on."""
+    return np.concatenate([np.arange(width) % 2 == parity for width in groups.widths]).astype(np.int8)
+
+
+def _agree(task: Task, groups: Groups, x: Bits, inputs: Tensor, whole: Tensor) -> bool:
+    """Whether the masked and the cut network put out the same, up to rounding."""
+    masked = task.copy()
+    mask(masked, groups, x, original=task.network)
+    expected = _run(masked, inputs)
+    try:
+        got = _run(shrink(masked, groups, x), inputs)
+    except Exception:  # a foreign forward that counts on a shape may raise anything
+        return False
+    room = torch.finfo(whole.dtype).eps ** 0.5 * max(float(whole.abs().max()), float(expected.abs().max()))
+    return got.shape == expected.shape and bool(((got - expected).abs() <= room).all())
+
+
+def _run(network: nn.Module, inputs: Tensor) -> Tensor:
+    with torch.no_grad():
+        outputs: Tensor = network(inputs)
+    return outputs
 
 
 def shares(task: Task, groups: Groups, unit: str) -> Floats:
@@ -168,204 +120,34 @@ def shares(task: Task, groups: Groups, unit: str) -> Floats:
         raise InputError(f"unit must be one of {', '.join(UNITS)}, got {unit!r}")
     if unit == "filters":
         return np.ones(groups.total)
-    uses = _uses(task) if unit == "products" else {}
+    products = _products(task) if unit == "products" else {}
     cost = np.zeros(groups.total + 1)  # the last is of channels that are no variables, whose index is −1
     for name in {**groups.outputs, **groups.inputs}:
         module = task.network.get_submodule(name)
         if isinstance(module, LAYERS):
-            _add_weights(cost, module, groups.outputs.get(name), groups.inputs.get(name), uses.get(name, 1))
+            amount = products.get(name, module.weight.numel())
+            _spread(cost, module, amount, groups.outputs.get(name), groups.inputs.get(name))
         if unit == "parameters" and name in groups.outputs:
             vectors = [p for p in module.parameters(recurse=False) if p.dim() == 1]
             np.add.at(cost, groups.outputs[name], len(vectors))
     return cost[:-1]
 
 
-def _add_weights(cost: Floats, layer: nn.Module, makes: Ints | None, reads: Ints | None, uses: int) -> None:
-    """Add a layer's weights, each used so often, to the channels that they lie between."""
-    weight = layer.get_parameter("weight")
-    made = np.full(_outputs(layer), -1) if makes is None else makes
-    read = np.full(1 if _depthwise(layer) else _inputs(layer), -1) if reads is None else reads
-    each = uses * weight.numel() / (len(made) * len(read))
-    both = 0.5 * each
-    np.add.at(cost, made, each * np.sum(read < 0) + both * np.sum(read >= 0))
-    np.add.at(cost, read, each * np.sum(made < 0) + both * np.sum(made >= 0))
+def _spread(cost: Floats, layer: nn.Module, amount: int, makes: Ints | None, reads: Ints | None) -> None:
+    """Add a layer's amount, of which each weight has an equal share, to the channels that it lies between."""
+    made = np.full(outputs_of(layer), -1) if makes is None else makes
+    read = np.full(1 if depthwise(layer) else inputs_of(layer), -1) if reads is None else reads
+    each = amount / (len(made) * len(read))
+    np.add.at(cost, made, each * (np.sum(read < 0) + 0.5 * np.sum(read >= 0)))
+    np.add.at(cost, read, each * (np.sum(made < 0) + 0.5 * np.sum(made >= 0)))
 
 
-def _uses(task: Task) -> dict[str, int]:
-    """How often each layer uses each of its weights for one sample: its positions."""
-    found = {}
-    for call in calls(task.copy(), task.inputs):
-        module = task.network.get_submodule(call.name)
-        if isinstance(module, LAYERS):
-            transposed = isinstance(module, _ConvNd) and module.transposed
-            spread = call.argument.numel() // _inputs(module) if transposed else call.output.numel()
-            found[call.name] = spread if transposed else spread // _outputs(module)
-    return found
-
-
-def _check_runs(network: nn.Module, made: list[Call]) -> None:
-    for name, module in network.named_modules():
-        runs = sum(call.name == name for call in made)
-        if isinstance(module, HANDLED) and runs != 1:
-            raise InputError(f"layer {name} must run once in a pass to be pruned, got {runs}")
-
-
-class _Entry(nn.BatchNorm1d):
-    """Stands for the network's inputs, so that what is added to or concatenated with them is seen."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """The same values, now with a place in autograd's graph."""
-        return x * self.weight.mean()
-
-
-class _Traced(nn.Module):
-    """The network between its inputs and outputs, each of which is an operation of its own."""
-
-    def __init__(self, network: nn.Module, sample: Tensor) -> None:
-        super().__init__()
-        seen = sample.is_floating_point() and sample.dim() > 1
-        self.entry = _Entry(sample.shape[1]) if seen else nn.Identity()
-        self.network = network
-
-    def forward(self, x: Tensor) -> Tensor:
-        """What the network puts out."""
-        outputs = self.network(self.entry(x))
-        if not isinstance(outputs, Tensor):
-            raise TypeError(f"the network must put out one tensor, got {type(outputs).__name__}")
-        return outputs * 1
-
-
-def _trace(network: nn.Module, sample: Tensor) -> Any:
-    """Torch-Pruning's dependency graph of a network that we own. It reads autograd's, so needs gradients."""
-    try:
-        with _silence(), torch.enable_grad():
-            from torch_pruning import DependencyGraph  # takes a second, and most runs prune nothing
-
-            for parameter in network.parameters():
-                parameter.requires_grad_(parameter.is_floating_point())
-            traced = _Traced(network, sample)
-            return DependencyGraph().build_dependency(traced, sample, forward_fn=lambda f, x: f(x))
-    except Exception as error:  # it runs a foreign forward, and fails in many ways of its own
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise InputError(
-            f"torch-pruning must be able to trace the network, got {reason}; build it of modules whose "
-            "gradients autograd can follow"
-        ) from error
-
-
-@contextlib.contextmanager
-def _silence() -> Iterator[None]:
-    """Torch-Pruning prints and warns of what it does not know; what matters is checked here."""
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-        warnings.simplefilter("ignore")
-        yield
-
-
-class _Finder:
-    """Reads groups out of Torch-Pruning's graph, in which our modules and its own operations are nodes."""
-
-    def __init__(self, network: nn.Module, made: list[Call], graph: Any) -> None:
-        self.network, self.made, self.graph = network, made, graph
-        self.names = {module: name for name, module in network.named_modules()}
-        self.order = [call.name for call in made]
-
-    def groups(self) -> list[Group]:
-        """Those that can be pruned, in the order in which their first layers run."""
-        with _silence():
-            coupled = [list(items) for items in self.graph.get_all_groups()]
-        found = [group for items in coupled if (group := self._group(items)) is not None]
-        return sorted(found, key=lambda group: self.order.index(group.name))
-
-    def _group(self, items: list[Any]) -> Group | None:
-        """One group, or None where it must stay whole."""
-        width = len(items[0].idxs)
-        if width == 1 or any(self._must_stay(item.dep.target.module) for item in items):
-            return None
-        members = [item for item in items if self._has_channels(item.dep.target.module)]
-        parts = [(self._reads(item), self._part(item, width)) for item in members]
-        holders = tuple(part for reads, part in parts if part is not None and not reads)
-        takers = tuple(part for reads, part in parts if part is not None and reads)
-        makers = [part.name for part in holders if isinstance(self._module(part.name), LAYERS)]
-        whole = all(part is not None for _, part in parts)
-        if not (whole and makers and all(self._fits(part, width) for part in holders)):
-            return None
-        chains = tuple(self._chain(name) for name in sorted(makers, key=self.order.index))
-        return Group(chains[0][0], width, chains, takers, holders)
-
-    def _must_stay(self, module: Any) -> bool:
-        """Whether a member keeps its group whole: an end of the network, or a layer that mixes channels."""
-        from torch_pruning.ops import _OutputOp
-
-        mixes = isinstance(module, _ConvNd) and module.groups > 1 and not _depthwise(module)
-        foreign = isinstance(module, nn.Parameter) or (
-            module in self.names and not isinstance(module, HANDLED)
-        )
-        return mixes or foreign or isinstance(module, (_Entry, _OutputOp))
-
-    def _has_channels(self, module: Any) -> bool:
-        """Whether a member is a layer with something of each channel: no operation, no PReLU of one slope."""
-        return module in self.names and not (isinstance(module, nn.PReLU) and module.num_parameters == 1)
-
-    def _reads(self, item: Any) -> bool:
-        """Whether the channels are a layer's inputs rather than its outputs."""
-        module = item.dep.target.module
-        both = not isinstance(module, LAYERS) or _depthwise(module)
-        return not both and item.dep.handler == self.graph.get_pruner_of_module(module).prune_in_channels
-
-    def _part(self, item: Any, width: int) -> Part | None:
-        """Where the channels lie, or None where they have no equal shares of the layer."""
-        module = item.dep.target.module
-        channels, roots = np.array(item.idxs), np.array(item.root_idxs)
-        number = _inputs(module) if self._reads(item) else _outputs(module)
-        shares = np.bincount(roots, minlength=width)
-        if channels.max() >= number or len(shares) > width or len(set(shares)) > 1:
-            return None
-        places = channels[np.lexsort((channels, roots))].reshape(width, -1)
-        return Part(self.names[module], frozen(places), number)
-
-    def _fits(self, part: Part, width: int) -> bool:
-        """Whether a layer makes these channels and no others. A norm or depthwise layer may have more."""
-        module = self._module(part.name)
-        if not isinstance(module, LAYERS) or _depthwise(module):
-            return True
-        return part.channels == width and bool((part.places[:, 0] == np.arange(width)).all())
-
-    def _module(self, name: str) -> nn.Module:
-        return self.network.get_submodule(name)
-
-    def _chain(self, name: str) -> tuple[str, ...]:
-        """A layer and, as long as each alone takes what the one before puts out, norms and an activation.
-
-        A module that runs again elsewhere, such as a shared ReLU, ends the chain before it.
-        """
-        start = self.order.index(name)
-        chain = [self.made[start]]
-        for call in self.made[start + 1 :]:
-            module = self._module(call.name)
-            follows = call.argument is chain[-1].output and self.order.count(call.name) == 1
-            if not (follows and self._alone(chain[-1].name) and isinstance(module, NORMS + ACTIVATIONS)):
-                break
-            chain.append(call)
-            if isinstance(module, ACTIVATIONS):
-                break
-        return tuple(call.name for call in chain)
-
-    def _alone(self, name: str) -> bool:
-        """Whether one operation takes what a layer puts out, and no other."""
-        return len(self.graph.module2node[self._module(name)].outputs) == 1
-
-
-def _depthwise(module: nn.Module) -> bool:
-    """Whether each output of a layer sees the input of the same number alone."""
-    return isinstance(module, _ConvNd) and module.groups == module.in_channels == module.out_channels > 1
-
-
-def _outputs(module: nn.Module) -> int:
-    """Channels or features that a layer puts out."""
-    names = ("out_channels", "out_features", "num_features", "num_parameters")
-    return int(next(getattr(module, name) for name in names if hasattr(module, name)))
-
-
-def _inputs(module: nn.Module) -> int:
-    """Channels or features that a layer reads."""
-    return int(module.in_features if isinstance(module, nn.Linear) else module.in_channels)
+def _products(task: Task) -> dict[str, int]:
+    """Multiply–accumulates of each layer for one sample."""
+    made = {call.name: call for call in calls(task.copy(), task.inputs)}
+    layers = {name: task.network.get_submodule(name) for name in made}
+    return {
+        name: products_of(layers[name], call.argument, call.output)
+        for name, call in made.items()
+        if isinstance(layers[name], LAYERS)
+    }
