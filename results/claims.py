@@ -1,0 +1,141 @@
+"""Claims: whether one choice leaves a better network than another, on pairs alike in all else.
+
+A claim names two choices, such as two formulations or two solvers. Cells of both are paired by network,
+draw of calibration data and every other parameter; replicates are averaged first. What is claimed holds where
+the 95 % bootstrap interval of the mean difference lies above 0, is refuted where it lies below.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from .leaderboard import score
+from .statistics import mean_interval
+from .store import StoreError
+
+__all__ = ["Claim", "Side", "judged"]
+
+SHARED = ("keep", "capacity", "refine", "finetune", "calibration", "calibration_seed", "bits", "prepare")
+"""Parameters that say how much is compressed and on which data; the others are a formulation's own."""
+
+COLUMNS = (
+    "claim",
+    "network",
+    "metric",
+    "worse",
+    "better",
+    "difference",
+    "low",
+    "high",
+    "pairs",
+    "verdict",
+)
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two choices.
+
+    Attributes:
+        problem, solver: names; "" for any. The solver "start" is the point that a refinement began at.
+        measure: of the compressed network, "" for its metric.
+    """
+
+    problem: str = ""
+    solver: str = ""
+    measure: str = ""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """That `better` leaves a better network than `worse`."""
+
+    text: str
+    better: Side
+    worse: Side
+
+
+def judged(source: str | Path | pd.DataFrame, claims: list[Claim]) -> pd.DataFrame:
+    """Judge claims on the ranked cells of a store, network by network.
+
+    Returns
+    -------
+    One row a claim and network that has pairs: the means `worse` and `better`, the mean `difference` in the
+    good direction with its interval `low`, `high` over pairs, the number of `pairs`, and the `verdict`.
+
+    Raises StoreError when no claim has a pair in the source.
+    """
+    frame = score(source)
+    frame = frame[frame["ranked"]]
+    rows = [row for claim in claims for row in _rows(claim, frame)]
+    if not rows:
+        raise StoreError(
+            "the store must hold cells of both sides of a claim, got none; run the suite that has them"
+        )
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _rows(claim: Claim, frame: pd.DataFrame) -> list[dict[str, Any]]:
+    better, worse = (_means(side, frame) for side in (claim.better, claim.worse))
+    pairs = better.merge(worse, on=["network", "metric", "sign", "setting"], suffixes=("_better", "_worse"))
+    return [
+        _row(claim.text, str(network), str(metric), cells)
+        for (network, metric), cells in pairs.groupby(["network", "metric"])
+    ]
+
+
+def _means(side: Side, frame: pd.DataFrame) -> pd.DataFrame:
+    """Mean value by network and what both formulations must agree in."""
+    start = side.solver == "start"
+    for column, wanted in (("problem", side.problem), ("solver", "" if start else side.solver)):
+        frame = frame[frame[column] == wanted] if wanted else frame
+    if start:
+        frame = frame[frame["problem_parameters"].str.contains('"prepare"', regex=False)]
+    table = frame.assign(
+        setting=[_setting(json.loads(text)) for text in frame["problem_parameters"]],
+        value=_values(frame, side, start=start),
+        sign=np.where(frame["higher_is_better"].astype(bool), 1.0, -1.0),
+        metric=side.measure or frame["metric_name"],
+    )
+    return table.groupby(["network", "metric", "sign", "setting"], as_index=False)["value"].mean()
+
+
+def _setting(parameters: dict[str, Any]) -> str:
+    return json.dumps({name: parameters[name] for name in SHARED if name in parameters}, sort_keys=True)
+
+
+def _values(frame: pd.DataFrame, side: Side, *, start: bool) -> "pd.Series[float]":
+    if start:
+        return frame["baseline_metric"]
+    if not side.measure:
+        return frame["metric"]
+    return frame["measures"].map(lambda text: json.loads(text).get(side.measure, np.nan)).astype("float64")
+
+
+def _row(text: str, network: str, metric: str, cells: pd.DataFrame) -> dict[str, Any]:
+    differences = (cells["sign"] * (cells["value_better"] - cells["value_worse"])).to_numpy()
+    low, high = mean_interval(differences, np.arange(len(differences)))
+    return {
+        "claim": text,
+        "network": network,
+        "metric": metric,
+        "worse": cells["value_worse"].mean(),
+        "better": cells["value_better"].mean(),
+        "difference": differences.mean(),
+        "low": low,
+        "high": high,
+        "pairs": len(cells),
+        "verdict": _verdict(low, high),
+    }
+
+
+def _verdict(low: float, high: float) -> str:
+    if np.isnan(low):
+        return "one pair"
+    if low > 0:
+        return "holds"
+    return "refuted" if high < 0 else "undecided"

@@ -1,0 +1,61 @@
+"""Findings: the claims of the papers, judged on a store with intervals; a claim that fails says so.
+
+Run `python -m qubopress.suites.findings STORE...` on stores of the suites `pruning-claims`, `refinement`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+from ..results import StoreError
+from ..results.claims import Claim, Side, judged
+from .tables import show
+
+__all__ = ["CLAIMS", "main"]
+
+REFINERS = ("protes", "cross-refine", "random-swap", "greedy-swap")
+
+
+def _formulations(better: str, worse: str) -> Claim:
+    return Claim(f"{better} above {worse}", Side(better, "swap"), Side(worse, "swap"))
+
+
+CLAIMS = [
+    # Orabi et al. 2026, arXiv:2604.05856
+    _formulations("hybrid", "taylor"),
+    _formulations("hybrid", "l1"),
+    *(Claim(f"{name} above the QUBO alone", Side(solver=name), Side(solver="start")) for name in REFINERS),
+    *(
+        Claim(f"{name} above random swaps", Side(solver=name), Side(solver="random-swap"))
+        for name in ("protes", "cross-refine", "greedy-swap")
+    ),
+    # ours
+    _formulations("reconstruction", "taylor"),
+    _formulations("reconstruction", "hybrid"),
+    _formulations("joint-fisher", "taylor"),
+]
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Print what each store says of the claims that it has cells for, and write it as CSV where asked."""
+    parser = argparse.ArgumentParser(description="Judge the papers' claims on stores.")
+    parser.add_argument("store", type=Path, nargs="+")
+    parser.add_argument("--out", type=Path, help="CSV file to write")
+    given = parser.parse_args(arguments)
+    try:
+        tables = [judged(store, CLAIMS) for store in given.store]
+    except StoreError as error:
+        sys.exit(f"error: {error}")
+    table = pd.concat(tables, ignore_index=True)
+    show(table, title="claims, each on pairs of equal data, capacity and network")
+    if given.out:
+        given.out.parent.mkdir(parents=True, exist_ok=True)
+        table.to_csv(given.out, index=False)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+"""Claims: pairs alike in all but the choice, intervals over pairs, verdicts in the good direction."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from records import make_store
+
+from qubopress.results import StoreError
+from qubopress.results.claims import Claim, Side, judged
+
+CLAIM = Claim("new above old", Side("new"), Side("old"))
+
+
+def store_of(
+    path: Path, old: list[float], new: list[float], *, higher: bool = True, network: str = "mlp"
+) -> Path:
+    """Cells of two formulations, one pair a calibration seed."""
+    infos, cells = list[dict[str, Any]](), list[dict[str, Any]]()
+    for problem, values in (("old", old), ("new", new)):
+        for seed, value in enumerate(values):
+            key = f"{problem}-{seed}"
+            parameters = {"keep": 0.5, "calibration_seed": seed, "own": problem}
+            common = {"problem": problem, "network": network, "family": "pruning"}
+            infos.append({**common, "key": key, "parameters": parameters, "higher_is_better": higher})
+            cells.append({**common, "cell": key, "instance_key": key, "metric": value})
+    return make_store(path, cells, infos)
+
+
+@pytest.mark.parametrize(
+    ("higher", "verdict"), [(True, "holds"), (False, "refuted")], ids=["accuracy", "distance"]
+)
+def test_a_claim_holds_in_the_good_direction_of_the_metric(
+    tmp_path: Path, higher: bool, verdict: str
+) -> None:
+    path = store_of(tmp_path / "s.db", [0.5, 0.6, 0.7], [0.6, 0.7, 0.9], higher=higher)
+    (row,) = judged(path, [CLAIM]).to_dict("records")
+    assert row["verdict"] == verdict
+    assert row["pairs"] == 3
+    assert row["difference"] == pytest.approx(0.4 / 3 if higher else -0.4 / 3)
+    assert row["low"] <= row["difference"] <= row["high"]
+    assert (row["worse"], row["better"]) == pytest.approx((0.6, 2.2 / 3))
+
+
+def test_a_difference_of_both_signs_is_undecided_and_one_pair_says_nothing(tmp_path: Path) -> None:
+    both = store_of(tmp_path / "both.db", [0.5, 0.6], [0.4, 0.8])
+    assert judged(both, [CLAIM])["verdict"].tolist() == ["undecided"]
+    one = judged(store_of(tmp_path / "one.db", [0.5], [0.4]), [CLAIM])
+    assert one["verdict"].tolist() == ["one pair"]
+    assert np.isnan(one["low"][0])
+
+
+def test_only_equal_settings_are_paired(tmp_path: Path) -> None:
+    path = store_of(tmp_path / "s.db", [0.5, 0.6, 0.7], [0.6])
+    assert judged(path, [CLAIM])["pairs"].tolist() == [1]
+
+
+def test_a_refinement_is_paired_with_its_own_start(tmp_path: Path) -> None:
+    infos = [
+        {
+            "key": f"k{seed}",
+            "parameters": {"refine": 8, "calibration_seed": seed, "prepare": "swap"},
+            "baseline_metric": 0.5,
+        }
+        for seed in range(3)
+    ]
+    cells = [
+        {"cell": info["key"], "instance_key": info["key"], "solver": "protes", "metric": 0.6}
+        for info in infos
+    ]
+    claim = Claim("refined above start", Side(solver="protes"), Side(solver="start"))
+    (row,) = judged(make_store(tmp_path / "s.db", cells, infos), [claim]).to_dict("records")
+    assert (row["worse"], row["better"], row["verdict"]) == (0.5, 0.6, "holds")
+
+
+def test_a_store_without_both_sides_is_refused(tmp_path: Path) -> None:
+    path = store_of(tmp_path / "s.db", [0.5, 0.6], [])
+    with pytest.raises(StoreError, match="must hold cells of both sides of a claim"):
+        judged(path, [CLAIM])
