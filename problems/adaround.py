@@ -21,7 +21,18 @@ from .registry import problem
 from .rounding import Rounding
 from .task import Task
 
-__all__ = ["Layer", "adaround", "adaround_neuron", "layer_rounding"]
+__all__ = [
+    "Layer",
+    "Weighted",
+    "adaround",
+    "adaround_neuron",
+    "folded",
+    "inputs_of",
+    "layer_rounding",
+    "matrix_of",
+    "part_of",
+    "weighted",
+]
 
 BIAS_LOW, BIAS_HIGH = -(2**31), 2**31 - 1
 
@@ -71,15 +82,15 @@ def adaround(
     free = count(block, name="block", low=0)
     if activations not in ACTIVATIONS:
         raise InputError(f"activations must be one of {', '.join(ACTIVATIONS)}, got {activations!r}")
-    compressed = _folded(task)
+    compressed = folded(task)
 
     def source() -> nn.Module:
-        return compressed if sequential else _folded(task)
+        return compressed if sequential else folded(task)
 
-    for name in _weighted(compressed, task):
-        part = _part(compressed, name)
-        made = grid_for(_matrix(part), bits=bits, grid=grid, per=per)
-        seen = _inputs_of(source, name, task, keep=not sequential, rounded=activations == "int8")
+    for name in weighted(compressed, task):
+        part = part_of(compressed, name)
+        made = grid_for(matrix_of(part), bits=bits, grid=grid, per=per)
+        seen = inputs_of(source, name, task, keep=not sequential, rounded=activations == "int8")
         step = input_step(*seen["span"])
         for group, gram in enumerate(seen["gram"]):
             layer = layer_rounding(part, gram, made, input_step=step, clip_aware=clip_aware, group=group)
@@ -118,12 +129,12 @@ def adaround_neuron(
     Raises:
         InputError: there is no such layer or neuron, or what `adaround` refuses.
     """
-    compressed = _folded(task)
-    names = _weighted(compressed, task)
+    compressed = folded(task)
+    names = weighted(compressed, task)
     name = names[count(layer, name="layer", low=0, high=len(names) - 1)]
-    part = _part(compressed, name)
-    made = grid_for(_matrix(part), bits=bits, grid=grid, per=per)
-    seen = _inputs_of(lambda: compressed, name, task, keep=True, rounded=False)
+    part = part_of(compressed, name)
+    made = grid_for(matrix_of(part), bits=bits, grid=grid, per=per)
+    seen = inputs_of(lambda: compressed, name, task, keep=True, rounded=False)
     step = input_step(*seen["span"])
     row = count(neuron, name="neuron", low=0, high=len(part.weight) - 1)
     group, place = divmod(row, len(part.weight) // groups_of(part))
@@ -210,7 +221,7 @@ def layer_rounding(
     size = len(part.weight) // groups_of(part)
     rows = slice(group * size, (group + 1) * size)
     own = grid.rows(rows)
-    position = own.position(_matrix(part)[rows])
+    position = own.position(matrix_of(part)[rows])
     floor, fixed = _floors(position, own.low, own.high, clip_aware=clip_aware)
     if part.bias is None:
         instance = Rounding(gram[:-1, :-1], position - floor, own.step[:, 0], 2, fixed)
@@ -235,7 +246,7 @@ def _floors(position: Floats, low: int, high: int, *, clip_aware: bool) -> tuple
     return floor, np.where(floor == high, 0, -1).astype(np.int8)
 
 
-def _weighted(network: nn.Module, task: Task) -> list[str]:
+def weighted(network: nn.Module, task: Task) -> list[str]:
     """Names of the layers that hold weights to round, in running order."""
     order = running_order(network, task.inputs)
     names = [name for name in order if isinstance(network.get_submodule(name), Weighted)]
@@ -244,7 +255,7 @@ def _weighted(network: nn.Module, task: Task) -> list[str]:
     return names
 
 
-def _part(network: nn.Module, name: str) -> Weighted:
+def part_of(network: nn.Module, name: str) -> Weighted:
     """A layer, its weights and bias checked."""
     part = network.get_submodule(name)
     assert isinstance(part, Weighted)
@@ -253,19 +264,19 @@ def _part(network: nn.Module, name: str) -> Weighted:
     return part
 
 
-def _matrix(part: Weighted) -> Floats:
+def matrix_of(part: Weighted) -> Floats:
     """Weights as (n, f) float64."""
     return np.asarray(part.weight.detach().double().flatten(1).numpy())
 
 
-def _folded(task: Task) -> nn.Module:
+def folded(task: Task) -> nn.Module:
     """A copy of the network without BatchNorms, as far as they can be folded."""
     network = task.copy()
     fold_batch_norms(network)
     return network
 
 
-def _inputs_of(
+def inputs_of(
     source: Callable[[], nn.Module], name: str, task: Task, *, keep: bool, rounded: bool
 ) -> dict[str, Floats]:
     """Gram matrices (groups, f + 1, f + 1) of a layer's inputs and their span, from the cache if they may be.

@@ -2,7 +2,8 @@
 
 `code` is the grid of the authors' repository of Muñiz Subiñas et al. 2025 (arXiv:2510.16075); `minmax` is
 asymmetric with an integer zero point; `mse` shrinks the range of `minmax` to where rounding to nearest has
-the least squared error, because most low-bit damage is the scale.
+the least squared error, because most low-bit damage is the scale. `midrise` has no level at 0, for hardware
+that cannot hold one: w = s(2u − (2^b − 1)), whose scale is searched alike.
 """
 
 from __future__ import annotations
@@ -10,16 +11,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from .arrays import Floats, count, real
 from .errors import InputError
 
-__all__ = ["GRIDS", "Grid", "grid_for"]
+__all__ = ["GRIDS", "Grid", "grid_for", "midrise"]
 
 GRIDS = ("code", "minmax", "mse")
 
 SHRINK = np.linspace(0.2, 1.0, 81)
 """Shares of the whole range that the `mse` grid tries."""
+
+
+REACHES = np.geomspace(0.02, 1.0, 119)
+"""Shares of the largest weight that the outermost level of a `midrise` grid tries; one bit wants mean |w|."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,13 +69,46 @@ def grid_for(weights: Floats, *, bits: int, grid: str, per: str) -> Grid:
     width = count(bits, name="bits", low=1, high=8)
     if grid not in GRIDS:
         raise InputError(f"grid must be one of {', '.join(GRIDS)}, got {grid!r}")
-    if per not in ("tensor", "channel"):
-        raise InputError(f"per must be tensor or channel, got {per!r}")
+    _check_per(per)
     matrix = real(weights, name="weights", ndim=2)
     rows = matrix if per == "channel" else matrix.reshape(1, -1)
     made = _MAKERS[grid](rows, width)
     ones = np.ones((len(matrix), 1))
     return Grid(made.step * ones, made.zero * ones, made.low, made.high)
+
+
+def midrise(weights: Floats, exists: npt.NDArray[np.bool_], *, bits: int, per: str) -> Grid:
+    """The grid s(2u − (2^bits − 1)) of the connections that exist: ±s, ±3s, …, never 0; one bit is a sign.
+
+    s gives rounding to nearest the least squared error over those connections.
+
+    Parameters:
+        weights: (n, f), a row a neuron.
+        exists: (n, f) connections that count.
+        bits: width in [1, 4].
+        per: one s for the "tensor" or one for each output "channel".
+
+    Raises:
+        InputError: a width or granularity that there is not, or weights with NaN.
+    """
+    width = count(bits, name="bits", low=1, high=4)
+    _check_per(per)
+    matrix = real(weights, name="weights", ndim=2)
+    rows, there = (one if per == "channel" else one.reshape(1, -1) for one in (matrix, exists))
+    top = 2**width - 1
+    largest = np.abs(np.where(there, rows, 0.0)).max(axis=1, keepdims=True, initial=0.0)
+    best, error = np.ones_like(largest), np.full_like(largest, np.inf)
+    for reach in REACHES:
+        grid = Grid(_positive(2 * reach * largest / top), np.full_like(largest, top / 2), 0, top)
+        now = (there * (grid.nearest(rows) - rows) ** 2).sum(axis=1, keepdims=True)
+        best, error = np.where(now < error, grid.step, best), np.minimum(now, error)
+    ones = np.ones((len(matrix), 1))
+    return Grid(best * ones, top / 2 * ones, 0, top)
+
+
+def _check_per(per: str) -> None:
+    if per not in ("tensor", "channel"):
+        raise InputError(f"per must be tensor or channel, got {per!r}")
 
 
 def _code(rows: Floats, bits: int) -> Grid:

@@ -32,6 +32,10 @@ SETTINGS: dict[str, list[dict[str, Any]]] = {
     "hybrid": [{"refine": 4}],
     "qubo": [{"file": str(Path(os.environ["QUBOPRESS_CACHE"], "specimen.npz"))}],
     "random-qubo": [{"n": 8}, {"n": 8, "kind": "sparse", "degree": 2}],
+    "sign-magnitude": [
+        {"bits": 1, "topology": "1:2", "read_noise": 0.2},
+        {"topology": "own", "sequential": True, "per": "tensor"},
+    ],
     "taylor": [{"refine": 4, "keep": 0.5}],
 }
 
