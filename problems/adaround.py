@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TypeAlias
 
 import numpy as np
@@ -84,6 +85,7 @@ def adaround(
         raise InputError(f"activations must be one of {', '.join(ACTIVATIONS)}, got {activations!r}")
     compressed = folded(task)
 
+    @cache
     def source() -> nn.Module:
         return compressed if sequential else folded(task)
 
@@ -249,16 +251,23 @@ def _floors(position: Floats, low: int, high: int, *, clip_aware: bool) -> tuple
 def weighted(network: nn.Module, task: Task) -> list[str]:
     """Names of the layers that hold weights to round, in running order."""
     order = running_order(network, task.inputs)
-    names = [name for name in order if isinstance(network.get_submodule(name), Weighted)]
+    names = [name for name in order if _has_weights(network.get_submodule(name))]
     if not names:
         raise InputError("the network must have a Linear or Conv2d layer to round; it has none")
     return names
+
+
+def _has_weights(part: nn.Module) -> bool:
+    """A layer of no inputs or no outputs has none, and stays as it is."""
+    return isinstance(part, Weighted) and part.weight.numel() > 0
 
 
 def part_of(network: nn.Module, name: str) -> Weighted:
     """A layer, its weights and bias checked."""
     part = network.get_submodule(name)
     assert isinstance(part, Weighted)
+    if not part.weight.is_floating_point():
+        raise InputError(f"weights of layer {name} must be real, got {part.weight.dtype}; convert them")
     if not all(torch.isfinite(tensor).all() for tensor in part.parameters()):
         raise InputError(f"weights of layer {name} must be finite, got NaN or infinity; train it again")
     return part

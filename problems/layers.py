@@ -61,16 +61,24 @@ def calls(network: nn.Module, inputs: Tensor) -> list[Call]:
         return lambda _, arguments, output: made.append(Call(name, (*arguments, None)[0], output))
 
     leaves = {module: note(name) for name, module in network.named_modules() if not list(module.children())}
+    with hooked(leaves):
+        _forward(network, inputs[:1], "a sample")
+    return made
+
+
+def _forward(network: nn.Module, inputs: Tensor, what: str) -> None:
+    """Run the network for its hooks. Raises InputError where it fails, whatever a foreign forward raises."""
     try:
-        with hooked(leaves), torch.no_grad():
-            network(inputs[:1])
-    except Exception as error:  # a foreign forward may raise anything
+        with torch.no_grad():
+            network(inputs)
+    except InputError:  # of a hook of ours
+        raise
+    except Exception as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
-        sample = f"a sample of shape {tuple(inputs[:1].shape)} and {inputs.dtype}"
+        sample = f"{what} of shape {tuple(inputs.shape)} and {inputs.dtype}"
         raise InputError(
             f"the network must run on the calibration data, got {reason} for {sample}"
         ) from error
-    return made
 
 
 def running_order(network: nn.Module, inputs: Tensor) -> list[str]:
@@ -94,22 +102,29 @@ def gram_of_inputs(
         through: what the layer's inputs pass first, None for nothing.
 
     Raises:
-        InputError: the layer is of another kind, or something not finite reaches it.
+        InputError: the layer is of another kind or has no weights, the network does not run on the inputs,
+            or nothing or something not finite reaches the layer.
     """
     layer = network.get_submodule(name)
     if not _supported(layer):
         raise InputError(f"layer {name} must be Linear or Conv2d with zero padding, got {layer}")
+    weight = layer.get_parameter("weight")
+    if not weight.numel():
+        raise InputError(f"layer {name} must have weights, got {layer}; leave it out")
     sums = _Sums()
 
     def add(_: nn.Module, arguments: Any, output: Tensor) -> None:
-        weight = layer.get_parameter("weight")
+        if not output.numel():
+            return
         size = output.numel() // len(weight) * (weight[0].numel() + 1) * groups_of(layer)
         for piece in arguments[0].chunk(-(-size // ELEMENTS)):
             sums.add(_rows(layer, piece if through is None else through(piece)))
 
-    with hooked({layer: add}), torch.no_grad():
+    with hooked({layer: add}):
         for start in range(0, len(inputs), BATCH):
-            network(inputs[start : start + BATCH])
+            _forward(network, inputs[start : start + BATCH], "a batch")
+    if not sums.rows:
+        raise InputError(f"something must reach layer {name}, got no row; use other calibration data")
     gram = sums.mean()
     if not np.isfinite(gram).all():
         raise InputError(f"inputs of layer {name} must be finite; check the network's weights for NaN")
@@ -148,6 +163,7 @@ def _rows(layer: nn.Module, x: Tensor) -> Tensor:
     """What a layer multiplies with its weights: (groups, rows, f)."""
     if not isinstance(layer, nn.Conv2d):
         return x.reshape(1, -1, x.shape[-1])
+    x = x if x.dim() == 4 else x[None]  # one image may come without a batch
     padded = functional.pad(x, _padding(layer))
     patches = functional.unfold(padded, layer.kernel_size, dilation=layer.dilation, stride=layer.stride)
     # Channels come first in a patch, so a group's are neighbours.

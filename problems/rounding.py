@@ -18,6 +18,9 @@ from .qubo import Qubo
 
 __all__ = ["Rounding", "Row"]
 
+LARGEST = 1e100
+"""Of a gram's entries, and by its inverse the least that the largest one may be."""
+
 
 @dataclass(frozen=True, eq=False)
 class Row:
@@ -65,7 +68,8 @@ class Rounding:
 
     Raises:
         InputError: wrong shapes, NaN, a gram that is not symmetric positive semidefinite, fixed values
-            outside the levels, or numbers so large that losses pass float64.
+            outside the levels, or numbers so large or small that losses or what solvers make of them leave
+            float64.
     """
 
     gram: Any
@@ -86,6 +90,7 @@ class Rounding:
         object.__setattr__(self, "fixed", _fixed(self.fixed, shift.shape, self.levels))
         if not np.isfinite(self.resolution):
             raise InputError("gram, shift and scale must keep losses within float64; rescale the larger ones")
+        _check_size(gram)
 
     @property
     def n(self) -> int:
@@ -228,6 +233,14 @@ def _gram(value: Any) -> Floats:
     if size and not _semidefinite(gram / size):
         raise InputError("gram must be positive semidefinite; build it as X.T @ X / len(X) in float64")
     return gram
+
+
+def _check_size(gram: Floats) -> None:
+    """Solvers square and invert the entries, which a largest one beyond these ends would not survive."""
+    size = float(np.abs(gram).max(initial=0.0))
+    if size and not 1 / LARGEST <= size <= LARGEST:
+        span = f"[{1 / LARGEST:g}, {LARGEST:g}]"
+        raise InputError(f"gram must have its largest entry in {span}, got {size:g}; rescale it")
 
 
 def _semidefinite(gram: Floats) -> bool:
