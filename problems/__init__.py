@@ -1,7 +1,7 @@
 """Networks become instances: shapes of problem, formulations, data and trained networks."""
 
 # Importing a family's file registers its problems.
-from . import adaround, bare, pruning, sign_magnitude  # noqa: F401
+from . import adaround, bare, pruning, sign_magnitude, topology  # noqa: F401
 from .blackbox import BlackBox
 from .capacity import Capacity
 from .errors import InputError, MissingDataError

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from .arrays import Floats, count, number
 from .errors import InputError
 
-__all__ = ["TOPOLOGIES", "Mask", "connections", "erk_densities", "fan_in"]
+__all__ = ["TOPOLOGIES", "Mask", "connections", "erk_densities", "inputs_kept"]
 
 Mask: TypeAlias = npt.NDArray[np.bool_]
 
@@ -41,8 +41,7 @@ def connections(
     Raises:
         InputError: there is no such topology or density, N > M, or a neuron is left without connections.
     """
-    if not 0 < number(density, name="density") <= 1:
-        raise InputError(f"density must lie in (0, 1], got {density}; 0.5 fabricates half of the connections")
+    _check_share(density)
     rng = np.random.default_rng(count(seed, name="topology_seed", low=0))
     pattern = _pattern(topology)
     shares = erk_densities({name: one.shape for name, one in weights.items()}, density=density)
@@ -51,9 +50,9 @@ def connections(
         if pattern:
             mask = _n_of_m(matrix.shape, *pattern, rng)
         elif topology == "random":
-            mask = _ranked(rng.random(matrix.shape), fan_in(shares[name], matrix.shape[1]))
+            mask = _ranked(rng.random(matrix.shape), inputs_kept(shares[name], matrix.shape[1]))
         elif topology == "largest":
-            mask = _ranked(np.abs(matrix), fan_in(density, matrix.shape[1]))
+            mask = _ranked(np.abs(matrix), inputs_kept(density, matrix.shape[1]))
         elif topology == "block":
             mask = _blocks(matrix.shape, round(1 / density))
         else:
@@ -80,14 +79,20 @@ def erk_densities(shapes: Mapping[str, tuple[int, ...]], *, density: float) -> d
         full |= over
 
 
-def fan_in(density: float, f: int) -> int:
-    """Connections of a neuron with f inputs. Raises InputError where a density leaves none."""
+def inputs_kept(density: float, f: int) -> int:
+    """Connections of a neuron with f inputs. Raises InputError outside (0, 1] or where none is left."""
+    _check_share(density)
     kept = round(density * f)
     if not kept:
         raise InputError(
             f"every neuron must have a connection, got {density:.3g} of {f} inputs; raise density"
         )
     return kept
+
+
+def _check_share(density: float) -> None:
+    if not 0 < number(density, name="density") <= 1:
+        raise InputError(f"density must lie in (0, 1], got {density}; 0.5 fabricates half of the connections")
 
 
 def _pattern(topology: str) -> tuple[int, int] | None:
