@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 STORE ?= results.db
 
-.PHONY: leaderboard test test-slow check format asv asv-publish peers frontier clean
+.PHONY: leaderboard test test-slow check format asv asv-publish peers frontier publish clean
 
 leaderboard: .venv/installed
 	$(BIN)/qubopress run smoke --store $(STORE)
@@ -38,6 +38,10 @@ peers: .venv/installed-dev
 
 frontier: .venv/installed-dev
 	$(BIN)/python -m qubopress.suites.frontier
+
+# The README's tables, from the results that are stored in results/data.
+publish: .venv/installed
+	$(BIN)/python -m qubopress.suites.publish
 
 clean:
 	rm -rf .venv build dist *.egg-info results/asv

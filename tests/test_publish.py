@@ -1,0 +1,159 @@
+"""The README's tables say what the stored results say."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from qubopress.problems import InputError
+from qubopress.suites import publish
+from qubopress.suites.publish import BLOCKS, Block, published, table
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BITS = Block("rounding", "by-bits.csv", "bits", "int{}")
+
+
+def row(**given: Any) -> dict[str, Any]:
+    defaults = {"network": "net", "solver": "beam", "bits": 4, "metric": 0.9, "ratio": 0.25}
+    return defaults | {"float_metric": 0.95, "cells": 1, "imputed": 0} | given
+
+
+def cells_of(text: str) -> list[list[str]]:
+    """The table's lines below its head."""
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines()[2:]]
+
+
+def test_the_tables_of_the_readme_are_those_of_the_stored_results() -> None:
+    assert published(README, ROOT) == README, "run `make publish` and commit the README with the results"
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.name)
+def test_every_stored_number_of_a_table_stands_in_the_readme(block: Block) -> None:
+    stored = pd.read_csv(ROOT / block.source)
+    part = README.split(f"<!-- {block.name} table: begin -->")[1].split("<!-- end -->")[0]
+    assert set(stored["solver"]) <= {cells[1] for cells in cells_of(part.strip())}
+    for ratio in stored["ratio"].dropna():
+        assert f"({ratio:.2f})" in part
+
+
+def test_a_changed_result_changes_the_readme(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "README.md", tmp_path)
+    for block in BLOCKS:
+        (tmp_path / block.source).parent.mkdir(parents=True)
+        frame = pd.read_csv(ROOT / block.source).assign(ratio=0.1234)
+        frame.to_csv(tmp_path / block.source, index=False)
+    publish.main(["--root", str(tmp_path)])
+    after = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert "(0.12)" in after
+    assert published(after, tmp_path) == after != README
+    outside = [text.split("<!-- rounding table: begin -->")[0] for text in (README, after)]
+    assert outside[0] == outside[1]
+
+
+def test_a_network_has_a_row_a_method_and_a_column_a_width_the_widest_first() -> None:
+    frame = pd.DataFrame([row(bits=2, metric=0.5, ratio=0.5), row(), row(network="other", ratio=None)])
+    text = table(BITS, frame)
+    assert text.splitlines()[:2] == ["| network | solver | int4 | int2 |", "| --- | --- | ---: | ---: |"]
+    assert cells_of(text) == [
+        ["net (95.0)", "beam", "**90.0** (0.25)", "**50.0** (0.50)"],
+        ["other (95.0)", "beam", "**90.0**", "–"],
+    ]
+
+
+def test_methods_come_by_their_mean_ratio_and_the_network_is_told_once() -> None:
+    frame = pd.DataFrame([row(solver="a", ratio=0.9), row(solver="b", ratio=0.1), row(solver="c", ratio=0.5)])
+    assert [cells[:2] for cells in cells_of(table(BITS, frame))] == [
+        ["net (95.0)", "b"],
+        ["", "c"],
+        ["", "a"],
+    ]
+
+
+def test_the_best_of_a_network_in_a_column_is_bold_and_so_is_a_tie() -> None:
+    frame = pd.DataFrame(
+        [
+            row(solver="a", metric=0.9001),
+            row(solver="b", metric=0.9004),
+            row(solver="c", metric=0.8),
+            row(solver="c", metric=0.99, network="other"),
+        ]
+    )
+    shown = {(cells[1], cells[2]) for cells in cells_of(table(BITS, frame))}
+    bold = {("a", "**90.0** (0.25)"), ("b", "**90.0** (0.25)"), ("c", "**99.0** (0.25)")}
+    assert shown == bold | {("c", "80.0 (0.25)")}
+
+
+def test_failures_are_shown_as_such() -> None:
+    frame = pd.DataFrame(
+        [
+            row(solver="a", metric=None, ratio=None, cells=2, imputed=2),
+            row(solver="b", cells=3, imputed=1),
+            row(solver="c", metric=None, ratio=0.5),
+        ]
+    )
+    shown = {cells[1]: cells[2] for cells in cells_of(table(BITS, frame))}
+    assert shown == {"a": "failed", "b": "**90.0** (0.25), 1 of 3 failed", "c": "–"}
+
+
+def test_another_table_has_rows_columns_and_a_metric_of_its_own() -> None:
+    pruning = Block("pruning", "by-keep.csv", "keep", "{} kept", rows=("network", "problem", "solver"))
+    rows = [
+        row(problem=name, keep=keep, metric=metric, float_metric=31.456)
+        for name, keep, metric in (("taylor", 0.64, 30.0), ("hybrid", 0.64, 30.5), ("hybrid", 0.5, 29.123))
+    ]
+    text = table(pruning, pd.DataFrame(rows))
+    assert text.splitlines()[0] == "| network | problem | solver | 0.64 kept | 0.5 kept |"
+    assert ["", "taylor", "beam", "30.00 (0.25)", "–"] in cells_of(text)
+    assert ["net (31.46)", "hybrid", "beam", "**30.50** (0.25)", "**29.12** (0.25)"] in cells_of(text)
+
+
+def test_two_blocks_are_written_each_between_its_own_markers(tmp_path: Path) -> None:
+    pd.DataFrame([row()]).to_csv(tmp_path / "by-bits.csv", index=False)
+    other = Block("other", "by-bits.csv", "bits", "{} bits")
+    text = (
+        "a\n<!-- other table: begin -->\nold\n<!-- end -->\nb\n<!-- rounding table: begin -->\n<!-- end -->c"
+    )
+    made = published(text, tmp_path, blocks=(BITS, other))
+    assert made.index("4 bits") < made.index("\nb\n") < made.index("int4")
+    assert (made[:2], made[-1], "old" in made) == ("a\n", "c", False)
+
+
+MARKED = "<!-- rounding table: begin -->\n<!-- end -->"
+
+
+@pytest.mark.parametrize(
+    ("text", "frame", "message"),
+    [
+        ("no markers", [row()], "the README must hold <!-- rounding table: begin --> … <!-- end --> once"),
+        (2 * MARKED, [row()], r"once, got it 2 times"),
+        (
+            MARKED,
+            None,
+            "by-bits.csv must be a CSV file, got .*; write it with `qubopress leaderboard --by bits",
+        ),
+        (MARKED, [{"network": "net"}], "by-bits.csv must have the column solver, got none; write it with"),
+        (MARKED, [row(), row()], "by-bits.csv must have one line a network, solver and bits"),
+    ],
+)
+def test_what_cannot_be_published_is_refused_in_one_line(
+    tmp_path: Path, text: str, frame: list[dict[str, Any]] | None, message: str
+) -> None:
+    if frame is not None:
+        pd.DataFrame(frame).to_csv(tmp_path / "by-bits.csv", index=False)
+    with pytest.raises(InputError, match=message) as caught:
+        published(text, tmp_path, blocks=(BITS,))
+    assert "\n" not in str(caught.value)
+
+
+def test_the_command_ends_in_one_line_where_it_cannot_write(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "README.md").write_text("no markers", encoding="utf-8")
+    with pytest.raises(SystemExit, match="2"):
+        publish.main(["--root", str(tmp_path)])
+    assert "by-bits.csv must be a CSV file" in capsys.readouterr().err
