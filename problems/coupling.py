@@ -147,13 +147,36 @@ def find(network: nn.Module, made: list[Call], sample: Tensor) -> Groups:
         sample: (1, ...).
 
     Raises:
-        InputError: a layer does not run exactly once, or Torch-Pruning cannot trace the network.
+        InputError: a layer does not run exactly once, is parametrized or shares weights, a hidden Linear puts
+            out sequences, or Torch-Pruning cannot trace the network.
     """
     for name, module in network.named_modules():
-        runs = sum(call.name == name for call in made)
-        if isinstance(module, HANDLED) and runs != 1:
-            raise InputError(f"layer {name} must run once in a pass to be pruned, got {runs}")
+        if isinstance(module, HANDLED):
+            _check_layer(name, module, sum(call.name == name for call in made))
+    _check_own(network)
     return Groups(_Finder(network, made, _trace(network, sample)).groups())
+
+
+def _check_layer(name: str, layer: nn.Module, runs: int) -> None:
+    if list(layer.children()):
+        raise InputError(
+            f"layer {name} must hold its weights itself to be pruned, got {type(layer).__name__}; "
+            "remove its parametrizations"
+        )
+    if runs != 1:
+        raise InputError(
+            f"layer {name} must run once in a pass to be pruned, got {runs}; give each run a layer of its own"
+        )
+
+
+def _check_own(network: nn.Module) -> None:
+    first: dict[nn.Parameter, str] = {}
+    for name, parameter in network.named_parameters(remove_duplicate=False):
+        if first.setdefault(parameter, name) != name:
+            raise InputError(
+                f"layers must have weights of their own to be pruned, got {first[parameter]} as {name} too; "
+                "copy it"
+            )
 
 
 class _Entry(nn.BatchNorm1d):

@@ -31,13 +31,13 @@ def prunable(task: Task) -> Groups:
     """Every group of channels that can be pruned.
 
     Left out, because they must stay: the network's inputs and outputs and what is added to them, single
-    channels, and what runs through layers that mix channels (grouped convolutions, LayerNorm, GroupNorm,
-    attention) or into a layer of another width.
+    channels and what they are multiplied with, what is split, and what runs through layers that mix channels
+    (grouped convolutions, LayerNorm, GroupNorm).
 
     Raises:
         InputError: the network does not run on the calibration data or cannot be traced, a layer does not run
-            exactly once, a Linear puts out sequences, there is no group, or channels whose layers put out
-            zeros do not reach the next layers as zeros, as behind a sigmoid.
+            exactly once or shares its weights, a hidden Linear puts out sequences, there is no group, or
+            channels that are zeroed do not reach the next layers as zeros, as behind a sigmoid.
     """
     network = task.copy()
     made = calls(network, task.inputs)
@@ -93,16 +93,22 @@ def _agree(task: Task, groups: Groups, x: Bits, inputs: Tensor, whole: Tensor) -
     mask(masked, groups, x, original=task.network)
     expected = _run(masked, inputs)
     try:
-        got = _run(shrink(masked, groups, x), inputs)
-    except Exception:  # a foreign forward that counts on a shape may raise anything
+        got = _run(shrink(task.network, groups, x), inputs)
+    except InputError:  # it counts on a shape
         return False
     room = torch.finfo(whole.dtype).eps ** 0.5 * max(float(whole.abs().max()), float(expected.abs().max()))
     return got.shape == expected.shape and bool(((got - expected).abs() <= room).all())
 
 
 def _run(network: nn.Module, inputs: Tensor) -> Tensor:
-    with torch.no_grad():
-        outputs: Tensor = network(inputs)
+    try:
+        with torch.no_grad():
+            outputs: Tensor = network(inputs)
+    except Exception as error:  # a foreign forward may raise anything
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise InputError(
+            f"the network must run on {len(inputs)} samples of the calibration data at once, got {reason}"
+        ) from error
     return outputs
 
 

@@ -38,8 +38,8 @@ STEP = 32
 def mask(network: nn.Module, groups: Groups, x: Bits, *, original: nn.Module) -> None:
     """Make `network`, a copy of `original`, put out zeros for each removed channel, x (n,) being 0, in place.
 
-    Whatever it was before, its weights for kept channels become the original's, and those for removed ones 0
-    in every layer and norm that puts them out. So does what a norm would make of their zeros.
+    In every layer and norm that puts them out, weights for kept channels become the original's, whatever they
+    were before, and those for removed ones 0; so does what a norm would make of their zeros.
 
     Raises:
         InputError: x has another length, or values other than 0 and 1.
@@ -51,6 +51,8 @@ def mask(network: nn.Module, groups: Groups, x: Bits, *, original: nn.Module) ->
             stays = torch.from_numpy(keep[variables])
             for tensor, source in zip(_by_channel(ours), _by_channel(theirs), strict=True):
                 torch.mul(source, stays.view(-1, *[1] * (source.dim() - 1)), out=tensor)
+            if getattr(theirs, "running_var", None) is not None:
+                ours.get_buffer("running_var").copy_(theirs.get_buffer("running_var"))
 
 
 def shrink(network: nn.Module, groups: Groups, x: Bits) -> nn.Module:
@@ -155,12 +157,12 @@ def finetune(
     of threads; global generators stay as they were.
 
     Raises:
-        InputError: a negative number of epochs or seed, a learning rate that is not positive, or a loss that
+        InputError: a negative number of epochs or seed, a learning rate outside (0, 1], or a loss that
             does not stay finite.
     """
     rounds, start = count(epochs, name="epochs", low=0), count(seed, name="seed", low=0)
-    if not number(learning_rate, name="learning_rate") > 0:
-        raise InputError(f"learning_rate must be positive, got {learning_rate}")
+    if not 0 < number(learning_rate, name="learning_rate") <= 1:
+        raise InputError(f"learning_rate must lie in (0, 1], got {learning_rate}")
     shuffler = torch.Generator().manual_seed(start)
     steps = rounds * -(-len(task.targets) // STEP)
     with _mode_kept(network), _learning(network), torch.enable_grad():
