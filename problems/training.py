@@ -15,7 +15,7 @@ from .data import load_dataset
 from .errors import InputError
 from .networks import WEIGHTS, Network, accuracy, network
 
-__all__ = ["save_weights", "train"]
+__all__ = ["fit", "save_weights", "train"]
 
 Progress: TypeAlias = Callable[[int, int, float], None]
 
@@ -42,7 +42,7 @@ def train(
     data = load_dataset(spec.dataset)
     module = initialised(spec, seed=seed)
     inputs, targets = torch.tensor(data.train_inputs), torch.tensor(data.train_targets)
-    for epoch, loss in enumerate(_fit(module, spec, inputs, targets, rounds, seed), start=1):
+    for epoch, loss in enumerate(fit(module, spec, inputs, targets, rounds, seed), start=1):
         if progress is not None:
             progress(epoch, rounds, loss)
     module.eval().requires_grad_(False)
@@ -82,7 +82,7 @@ def initialised(spec: Network, *, seed: int) -> nn.Module:
         return spec.build()
 
 
-def _fit(
+def fit(
     module: nn.Module, spec: Network, inputs: torch.Tensor, targets: torch.Tensor, epochs: int, seed: int
 ) -> Iterator[float]:
     """Adam with a cosine schedule; yields each epoch's mean loss."""
