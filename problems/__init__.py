@@ -4,6 +4,7 @@
 from . import adaround, bare, pruning, sign_magnitude, topology  # noqa: F401
 from .blackbox import BlackBox
 from .capacity import Capacity
+from .denoising import psnr_samples
 from .errors import InputError, MissingDataError
 from .instance import Instance, load_instance, save_instance
 from .qubo import Qubo
@@ -30,6 +31,7 @@ __all__ = [
     "names",
     "own_task",
     "problem",
+    "psnr_samples",
     "save_instance",
     "task_of",
 ]

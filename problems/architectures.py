@@ -103,6 +103,9 @@ class HalfUnet(nn.Module):
         self.resize = nn.ModuleList(nn.Upsample(scale_factor=2**scale) for scale in range(1, scales))
         self.decoder = _convolutions(width, width, width)
         self.noise = nn.Conv2d(width, 3, 1)
+        # Training starts at the image itself.
+        for parameter in self.noise.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, x: Tensor) -> Tensor:
         """Noisy images (N, 3, height, width), sides divisible by 2^(scales − 1), to clean ones."""
@@ -111,7 +114,8 @@ class HalfUnet(nn.Module):
         for encoder, resize in zip(self.encoders[1:], self.resize, strict=True):
             seen = encoder(self.pool(seen))
             total = total + resize(seen)
-        return x - self.noise(self.decoder(total))
+        noise: Tensor = self.noise(self.decoder(total))
+        return x - noise
 
 
 def half_unet(width: int, scales: int) -> HalfUnet:

@@ -21,7 +21,9 @@ from numpy.typing import NDArray
 from .cifar import read_batches
 from .errors import InputError
 from .idx import Bytes, read_idx
-from .photographs import Pairs, photographs
+from .photographs import photographs
+from .pictures import Pairs
+from .sidd import sidd
 from .sources import Source, SourceFile
 
 __all__ = [
@@ -210,7 +212,7 @@ COLLECTIONS: dict[str, tuple[Source, Callable[[Source], list[Bytes]]]] = {
 }
 """Data sets of files, and what reads them: train images, train labels, test images, test labels."""
 
-PAIRED: dict[str, Callable[[], Pairs]] = {"photographs": photographs}
+PAIRED: dict[str, Callable[[], Pairs]] = {"photographs": photographs, "sidd": sidd}
 """Data sets of noisy and clean images, and what makes them."""
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from torch import nn
 
-from .arrays import Floats
+from .arrays import Floats, count
 from .errors import InputError
 from .networks import Array, outputs_of
 from .photographs import held_out_images
@@ -37,8 +38,11 @@ def psnr_samples(network: nn.Module, *, seeds: int = 3) -> Floats:
 
     Their mean, with three seeds, is the metric of `denoising_task`. Four images come from one scene and there
     are three scenes, so an interval over images says nothing of other scenes.
+
+    Raises:
+        InputError: no seed, or a network that does not put out images.
     """
-    noisy, clean = held_out_images(seeds=seeds)
+    noisy, clean = held_out_images(seeds=count(seeds, name="seeds", low=1))
     shape = noisy.shape[2:]
     found = psnr_each(network, noisy.reshape(-1, *shape), clean.reshape(-1, *shape))
     return found.reshape(noisy.shape[:2])
@@ -51,16 +55,11 @@ def ssim(network: nn.Module, noisy: Array, clean: Array) -> float:
     """
     from skimage.metrics import structural_similarity  # takes seconds
 
-    def one(image: Any, expected: Any) -> float:
-        return float(
-            structural_similarity(
-                image, expected, channel_axis=0, data_range=1.0,
-                gaussian_weights=True, sigma=1.5, use_sample_covariance=False,
-            )
-        )  # fmt: skip
-
-    wanted = np.asarray(clean, dtype=np.float64)
-    return float(np.mean([one(*pair) for pair in zip(_denoised(network, noisy, clean), wanted, strict=True)]))
+    compare: Callable[..., Any] = structural_similarity
+    window = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
+    pairs = zip(_denoised(network, noisy, clean), np.asarray(clean, dtype=np.float64), strict=True)
+    found = [compare(*pair, channel_axis=0, data_range=1.0, **window) for pair in pairs]
+    return float(np.mean(found))
 
 
 def _denoised(network: nn.Module, noisy: Array, clean: Array) -> Floats:

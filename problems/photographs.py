@@ -20,12 +20,9 @@ import numpy as np
 from .arrays import Floats
 from .errors import MissingDataError
 from .idx import Bytes
-from .pictures import Floats32, as_floats, read_picture, tiles
+from .pictures import Floats32, Pairs, as_floats, read_picture, tiles
 
-__all__ = ["PATCH", "TEST", "TRAIN", "Pairs", "held_out_images", "photographs", "sensor_noise"]
-
-Pairs = tuple[Floats32, Floats32, Floats32, Floats32, str]
-"""Noisy and clean training images, noisy and clean test images, and a checksum."""
+__all__ = ["PATCH", "TEST", "TRAIN", "held_out_images", "photographs", "sensor_noise"]
 
 TRAIN = (
     "skimage/data/astronaut.png",
@@ -65,9 +62,9 @@ def photographs() -> Pairs:
     """
     clean = as_floats(np.concatenate([tiles(_picture(name), PATCH) for name in TRAIN]))
     noisy = sensor_noise(clean, seed=TRAIN_SEED)
-    test_noisy, test_clean = held_out_images()
-    shape = test_clean.shape[2:]
-    return noisy, clean, test_noisy.reshape(-1, *shape), test_clean.reshape(-1, *shape), _checksum()
+    test_noisy, test_clean = (images.reshape(-1, *images.shape[2:]) for images in held_out_images())
+    test_clean.setflags(write=False)
+    return noisy, clean, test_noisy, test_clean, _checksum()
 
 
 def held_out_images(*, seeds: int = TEST_SEEDS) -> tuple[Floats32, Floats32]:

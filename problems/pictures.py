@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +13,12 @@ from PIL import Image
 from .errors import InputError
 from .idx import Bytes
 
-__all__ = ["Floats32", "as_floats", "read_picture", "tiles"]
+__all__ = ["Floats32", "Pairs", "as_floats", "read_picture", "tiles"]
 
-Floats32 = NDArray[np.float32]
+Floats32: TypeAlias = NDArray[np.float32]
+
+Pairs: TypeAlias = tuple[Floats32, Floats32, Floats32, Floats32, str]
+"""Noisy and clean training images, noisy and clean test images (N, 3, side, side), and a checksum."""
 
 LIMIT = 1 << 25
 """Pixels of a picture; SIDD's largest has 1.6e7."""

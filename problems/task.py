@@ -73,14 +73,16 @@ def classification_task(name: str, *, calibration: int = 500, calibration_seed: 
     """A network of ours with `calibration` training samples, as many held-out ones, and its test accuracy.
 
     Raises:
-        InputError: an unknown network, or more samples than the training split can give twice.
+        InputError: an unknown network, a denoiser, or more samples than the training split can give twice.
         MissingDataError: the data set is not on this machine.
     """
+    if network(name).denoises:
+        raise InputError(f"{name} must be a classifier, got a denoiser; call task_of")
     data = load_dataset(network(name).dataset)
     return replace(
         _calibrated(name, data, calibration, calibration_seed),
         judge=lambda candidate: accuracy(candidate, data.test_inputs, data.test_targets),
-        metric="accuracy",
+        metric=network(name).metric,
     )
 
 
@@ -92,11 +94,13 @@ def denoising_task(name: str, *, calibration: int = 500, calibration_seed: int =
 
     Raises as `classification_task` does.
     """
+    if not network(name).denoises:
+        raise InputError(f"{name} must map images to images, got a classifier; call task_of")
     data = load_dataset(network(name).dataset)
     return replace(
         _calibrated(name, data, calibration, calibration_seed),
         judge=lambda candidate: psnr(candidate, data.test_inputs, data.test_targets),
-        metric="PSNR",
+        metric=network(name).metric,
         also={"SSIM": lambda candidate: ssim(candidate, data.test_inputs, data.test_targets)},
     )
 

@@ -11,24 +11,28 @@ import torch
 from safetensors.torch import save
 from torch import nn
 
-from .data import load_dataset
+from .criteria import criterion_of
+from .data import Dataset, load_dataset
+from .denoising import psnr
 from .errors import InputError
 from .networks import WEIGHTS, Network, accuracy, network
+from .photographs import sensor_noise
 
 __all__ = ["fit", "save_weights", "train"]
 
 Progress: TypeAlias = Callable[[int, int, float], None]
+Samples: TypeAlias = tuple[torch.Tensor, torch.Tensor]
 
 
 def train(
     name: str, *, seed: int = 0, epochs: int | None = None, progress: Progress | None = None
 ) -> tuple[nn.Module, float]:
-    """Train a network and measure it: the module, in eval mode and without gradients, and its test accuracy.
+    """Train a network and measure it: the module, in eval mode and without gradients, and its test metric.
 
     `epochs` replaces the registered number; the test split only measures, it chooses nothing.
     After each epoch `progress(epoch, epochs, loss)` hears its number, from 1 on, and its mean training loss
-    (cross-entropy, nats). The same seed gives the same weights on the same machine and number of threads;
-    global generators stay as they were.
+    (cross-entropy in nats, or squared error). The same seed gives the same weights on the same machine and
+    number of threads; global generators stay as they were.
     Raises InputError for an unknown network, epochs < 1 or seed < 0, MissingDataError without its data set.
     """
     spec = network(name)
@@ -42,37 +46,58 @@ def train(
     data = load_dataset(spec.dataset)
     module = initialised(spec, seed=seed)
     inputs, targets = torch.tensor(data.train_inputs), torch.tensor(data.train_targets)
-    for epoch, loss in enumerate(fit(module, spec, inputs, targets, rounds, seed), start=1):
+    losses = fit(module, spec, inputs, targets, rounds, seed, renew=_renewal(spec))
+    for epoch, loss in enumerate(losses, start=1):
         if progress is not None:
             progress(epoch, rounds, loss)
     module.eval().requires_grad_(False)
-    return module, accuracy(module, data.test_inputs, data.test_targets)
+    return module, _measured(spec, module, data)
 
 
 def save_weights(name: str, module: nn.Module, *, seed: int, epochs: int, folder: Path = WEIGHTS) -> Path:
     """Write `folder/<name>.safetensors`, whole or not at all, with the weights' origin; return its path.
 
-    The test accuracy in the file is measured here, so that it is the accuracy of these very weights.
-    Raises InputError for weights that do no better than guessing.
+    The test metric in the file is measured here, so that it is that of these very weights.
+    Raises InputError for weights that do no better than guessing, or than leaving the noise in.
     """
-    data = load_dataset(network(name).dataset)
-    measured = accuracy(module, data.test_inputs, data.test_targets)
-    chance = float(torch.bincount(torch.tensor(data.test_targets)).max()) / len(data.test_targets)
-    if measured < 2 * chance:  # a margin: a network that learned anything is far above it
-        raise InputError(
-            f"weights of {name} must reach twice the accuracy of guessing, {2 * chance:.1%}, "
-            f"got {measured:.1%}; train for more epochs"
-        )
+    spec = network(name)
+    data = load_dataset(spec.dataset)
+    measured = _measured(spec, module, data)
+    _check_worth(spec, measured, data)
     metadata = {
         "network": name,
         "dataset": data.name,
         "dataset_checksum": data.checksum,
         "seed": str(seed),
         "epochs": str(epochs),
-        "test_accuracy": repr(measured),
+        f"test_{spec.metric.lower()}": repr(measured),
         "torch": torch.__version__,
     }
     return _write(module, metadata, folder / f"{name}.safetensors")
+
+
+def _measured(spec: Network, module: nn.Module, data: Dataset) -> float:
+    """The test metric: accuracy in [0, 1], or mean PSNR in dB."""
+    judge = psnr if spec.denoises else accuracy
+    return judge(module, data.test_inputs, data.test_targets)
+
+
+def _check_worth(spec: Network, measured: float, data: Dataset) -> None:
+    """Refuse weights that learned nothing; a network that learned anything is far above these margins."""
+    if spec.denoises:
+        noisy = psnr(nn.Identity(), data.test_inputs, data.test_targets)
+        if measured < noisy + 1:
+            raise InputError(
+                f"weights of {spec.name} must reach 1 dB more than the noisy images' {noisy:.2f} dB, "
+                f"got {measured:.2f}; train for more epochs"
+            )
+        return
+    chance = float(torch.bincount(torch.tensor(data.test_targets)).max()) / len(data.test_targets)
+    if measured < 2 * chance:
+        raise InputError(
+            f"weights of {spec.name} must reach twice the accuracy of guessing, {2 * chance:.1%}, "
+            f"got {measured:.1%}; train for more epochs"
+        )
 
 
 def initialised(spec: Network, *, seed: int) -> nn.Module:
@@ -83,25 +108,55 @@ def initialised(spec: Network, *, seed: int) -> nn.Module:
 
 
 def fit(
-    module: nn.Module, spec: Network, inputs: torch.Tensor, targets: torch.Tensor, epochs: int, seed: int
+    module: nn.Module,
+    spec: Network,
+    inputs: torch.Tensor,
+    targets: torch.Tensor,
+    epochs: int,
+    seed: int,
+    *,
+    renew: Callable[[int, Samples], Samples] | None = None,
 ) -> Iterator[float]:
-    """Adam with a cosine schedule; yields each epoch's mean loss."""
+    """Adam with a cosine schedule; yields each epoch's mean loss.
+
+    `renew` makes the samples of an epoch, given its number from 0 on and the samples there are.
+    """
     shuffler = torch.Generator().manual_seed(seed)
     optimiser = torch.optim.Adam(module.parameters(), lr=spec.learning_rate)
     steps = epochs * -(-len(targets) // spec.batch)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
-    criterion = nn.CrossEntropyLoss()
+    criterion = criterion_of(targets)
     module.train()
-    for _ in range(epochs):
+    for epoch in range(epochs):
         total = 0.0
+        x, y = renew(epoch, (inputs, targets)) if renew else (inputs, targets)
         for rows in torch.split(torch.randperm(len(targets), generator=shuffler), spec.batch):
-            loss = criterion(module(inputs[rows]), targets[rows])
+            loss = criterion(module(x[rows]), y[rows]) / len(rows)
             optimiser.zero_grad()
-            loss.backward()
+            torch.autograd.backward(loss)
             optimiser.step()
             schedule.step()
             total += loss.item() * len(rows)
         yield total / len(targets)
+
+
+def _renewal(spec: Network) -> Callable[[int, Samples], Samples] | None:
+    """For denoisers, images that lie another way each epoch, photographs under another draw of noise."""
+
+    def renew(epoch: int, samples: Samples) -> Samples:
+        noisy, clean = (_turned(images, epoch) for images in samples)
+        if spec.dataset == "photographs" and epoch:
+            # Draw 0 is the calibration's; a test draw is never reached.
+            noisy = torch.tensor(sensor_noise(clean.numpy(), seed=epoch))
+        return noisy, clean
+
+    return renew if spec.denoises else None
+
+
+def _turned(images: torch.Tensor, way: int) -> torch.Tensor:
+    """Square images (N, channels, side, side) in one of the eight ways they can lie."""
+    turned = torch.rot90(images, way % 4, dims=(2, 3))
+    return (turned if way % 8 < 4 else turned.flip(3)).contiguous()
 
 
 def _write(module: nn.Module, metadata: dict[str, str], path: Path) -> Path:

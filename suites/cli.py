@@ -92,10 +92,10 @@ def _everything() -> pd.DataFrame:
 def _trained(name: str) -> str:
     """What is known of a network's weights."""
     from ..problems import MissingDataError
-    from ..problems.networks import weights_metadata
+    from ..problems.networks import float_metric, network
 
     try:
-        return f"float accuracy {weights_metadata(name).get('test_accuracy', '')}"
+        return f"float {network(name).metric} {float_metric(name)}"
     except MissingDataError:
         return f"no weights yet: qubopress train {name}"
 
@@ -239,7 +239,7 @@ def compress(
     for name in parameters.keys() & inspect.signature(compress_module).parameters.keys():
         raise CallError(f"--set must name a parameter of the formulation, got {name}")
     load_plugins("")
-    task = problems.classification_task(network_name)
+    task = problems.task_of(network_name)
     data = task.inputs, task.targets
     compressed = compress_module(
         task.network, data, problem=problem, solver=solver, seconds=seconds, seed=seed, **parameters
@@ -279,10 +279,11 @@ def train(
     def tell_epoch(epoch: int, total: int, loss: float) -> None:
         tell(f"epoch {epoch} of {total}: training loss {loss:.4f}")
 
-    module, accuracy = train_network(network_name, seed=seed, epochs=epochs, progress=tell_epoch)
-    done = epochs or network(network_name).epochs
+    module, measured = train_network(network_name, seed=seed, epochs=epochs, progress=tell_epoch)
+    spec = network(network_name)
+    done = epochs or spec.epochs
     path = save_weights(network_name, module, seed=seed, epochs=done, folder=out)
-    print(f"test accuracy {accuracy:.4f}, weights in {path}")
+    print(f"test {spec.metric} {measured:.4f}, weights in {path}")
 
 
 def _bytes(text: str | None) -> int | None:

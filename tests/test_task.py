@@ -9,7 +9,17 @@ from tiny import cnn, mlp, one_thread
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from qubopress.problems import InputError, MissingDataError, classification_task, networks, own_task
+from qubopress.problems import (
+    InputError,
+    MissingDataError,
+    classification_task,
+    denoising_task,
+    networks,
+    own_task,
+    psnr_samples,
+    task_of,
+)
+from qubopress.problems.criteria import summed_cross_entropy, summed_squared_error
 from qubopress.problems.data import load_dataset
 
 pytestmark = pytest.mark.usefixtures(one_thread.__name__)
@@ -29,6 +39,48 @@ def test_digits_come_calibrated_held_out_and_judged() -> None:
     assert (task.metric, task.higher_is_better) == ("accuracy", True)
     assert task.judge is not None
     assert task.judge(task.network) == networks.float_accuracy("digits-mlp")
+
+
+def test_photographs_come_calibrated_held_out_and_judged_in_decibels() -> None:
+    task = task_of("photographs-denoiser-small", calibration=10)
+    assert task.inputs.shape == task.targets.shape == task.held_inputs.shape == (10, 3, 32, 32)
+    assert (task.metric, task.higher_is_better, task.kept) == ("PSNR", True, True)
+    assert task.judge is not None
+    judged = task.judge(task.network)
+    assert judged == pytest.approx(networks.float_metric("photographs-denoiser-small"), abs=1e-3)
+    assert judged == pytest.approx(psnr_samples(task.network).mean())
+    assert list(task.also) == ["SSIM"]
+    assert task.also["SSIM"](nn.Identity()) < task.also["SSIM"](task.network) < 1
+
+
+def test_a_networks_data_choose_its_task() -> None:
+    classes, images = (
+        task_of("digits-mlp", calibration=9),
+        task_of("photographs-denoiser-small", calibration=9),
+    )
+    assert classes.identity == classification_task("digits-mlp", calibration=9).identity
+    assert images.identity == denoising_task("photographs-denoiser-small", calibration=9).identity
+    assert (classes.criterion, images.criterion) == (summed_cross_entropy, summed_squared_error)
+    assert not classes.also
+
+
+def test_a_task_of_the_other_kind_is_refused() -> None:
+    with pytest.raises(
+        InputError, match="digits-mlp must map images to images, got a classifier; call task_of"
+    ):
+        denoising_task("digits-mlp")
+    with pytest.raises(
+        InputError, match="photographs-denoiser must be a classifier, got a denoiser; call task"
+    ):
+        classification_task("photographs-denoiser")
+
+
+def test_no_patch_calibrates_and_is_held_out() -> None:
+    task = task_of("photographs-denoiser-small", calibration=500, calibration_seed=2)
+    clean = [{image.numpy().tobytes() for image in part} for part in (task.targets, task.held_targets)]
+    shared = clean[0] & clean[1]
+    assert all(np.frombuffer(image, dtype=np.float32).max() < 0.01 for image in shared)  # black is black
+    assert len(shared) <= 1
 
 
 def test_calibration_and_held_out_samples_are_disjoint_training_samples() -> None:
@@ -123,6 +175,14 @@ def test_one_sample_in_four_is_held_out() -> None:
     assert task.judge is None
 
 
+def test_whole_numbers_are_classes_and_real_ones_are_outputs() -> None:
+    assert own_task(model(), (X, Y)).criterion is summed_cross_entropy
+    task = own_task(model(), (X, RNG.standard_normal((20, 2))))
+    assert task.criterion is summed_squared_error
+    assert task.targets.dtype == torch.float32
+    assert torch.isfinite(task.criterion(task.network(task.inputs), task.targets))
+
+
 @pytest.mark.parametrize("n", [1, 2, 3])
 def test_up_to_three_samples_serve_as_both(n) -> None:
     task = own_task(model(), (X[:n], Y[:n]))
@@ -215,6 +275,7 @@ def test_the_identity_tells_whatever_makes_another_task() -> None:
         (([[1.0], [1.0, 2.0]], [0, 1]), "data must be numbers in arrays, got list"),
         ([(X, Y), (X[:, :2], Y)], "data must have samples of one shape in every batch"),
         ((np.where(X > 1, np.nan, X), Y), "data must be finite, got NaN or infinity in the inputs"),
+        ((X, np.where(X > 1, np.inf, X)), "data must be finite, got NaN or infinity in the targets"),
         (
             (np.where(X > 1, 1e300, X.astype(float)), Y),
             "data must be finite, got NaN or infinity in the inputs",

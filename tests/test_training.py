@@ -76,6 +76,31 @@ def test_weights_at_chance_are_refused_and_nothing_is_written(tmp_path: Path) ->
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_denoiser_that_leaves_the_noise_in_is_refused(tmp_path: Path) -> None:
+    name = "photographs-denoiser-small"
+    module = training.initialised(networks.network(name), seed=0)
+    with pytest.raises(
+        InputError, match=r"must reach 1 dB more than the noisy images' 2.\.\d\d dB, got 2.*more"
+    ):
+        training.save_weights(name, module, seed=0, epochs=1, folder=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_photographs_lie_another_way_under_other_noise_each_epoch() -> None:
+    clean = torch.tensor(data.load_dataset("photographs").train_targets[:2])
+    noisy = torch.tensor(data.load_dataset("photographs").train_inputs[:2])
+    renew = training._renewal(networks.network("photographs-denoiser"))
+    assert renew is not None
+    made = [renew(epoch, (noisy, clean)) for epoch in range(9)]
+    assert torch.equal(made[0][0], noisy)
+    assert len({y.numpy().tobytes() for _, y in made}) == 8
+    assert torch.equal(made[8][1], clean)
+    assert not torch.equal(made[8][0], noisy)
+    # An image and its noise lie the same way.
+    assert all(torch.corrcoef(torch.stack([x.ravel(), y.ravel()]))[0, 1] > 0.8 for x, y in made)
+    assert training._renewal(networks.network("digits-mlp")) is None
+
+
 def test_training_refuses_no_epochs_negative_seeds_and_unknown_networks() -> None:
     with pytest.raises(InputError, match="epochs must be 1 or more, got 0"):
         training.train("digits-mlp", epochs=0)
