@@ -2,34 +2,39 @@
 
 The M-algorithm (Anderson & Mohan 1984) on the layer's closest-vector problem; with K = 1 it is nearest plane.
 Coordinates go in blocks: within a block each neuron extends its prefixes alone, between blocks one matrix
-product brings every prefix of every neuron up to date, so most of the arithmetic runs at BLAS speed.
+product brings every prefix of every neuron up to date, so most of the arithmetic runs at BLAS speed. What
+decides how good a beam is, is the order: the sorted one of V-BLAST (Wolniansky et al. 1998) leaves the
+coordinates that the others hardly tell apart to the last.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 import numba
 import numpy as np
-import numpy.typing as npt
 
 from ..problems import Rounding
 from ..problems.arrays import Bits, Floats
-from .lattice import BLOCK, column_order, descend, factor, keep
+from . import lattice_torch
+from .lattice import BLOCK, HORIZON, NUMBA, PRECISIONS, Columns, aims, column_order, descend, factor, keep
 from .registry import Choice, Range, solver
 from .run import Run
 
 __all__ = ["beam", "cheapest"]
 
-PREFIXES = 1 << 22
-"""Numbers that the prefixes of a batch of neurons may take."""
+PREFIXES = 1 << 19
+"""Numbers that the prefixes of a batch of neurons may take, so that a processor's cache holds them."""
 
 BETWEEN = 1 << 21
 """Prefixes times coordinates between two looks at the clock, some tenths of a second."""
 
 MOST = 1 << 26
-"""Numbers that the prefixes of one neuron may take under a budget alone: 320 MiB with the choices."""
+"""Numbers that the prefixes of one neuron may take under a budget alone: 320 MiB with their errors."""
+
+HALVINGS = 32
+"""Of the range of costs, after which ties are at work."""
 
 
 def _never() -> bool:
@@ -42,23 +47,27 @@ def beam(
     run: Run,
     *,
     width: Annotated[int, Range(1, 65_536, log=True)] = 64,
-    damping: Annotated[float, Range(1e-8, 1.0, log=True)] = 3e-3,
-    order: Annotated[str, Choice("act", "given")] = "act",
+    damping: Annotated[float, Range(1e-8, 1.0, log=True)] = 1e-3,
+    order: Annotated[str, Choice("sorted", "act", "given")] = "sorted",
+    device: str = NUMBA,
+    precision: Annotated[str, Choice(*PRECISIONS)] = "float32",
 ) -> None:
     """Widen the beam from one prefix, fourfold a time, while the budget lasts; a pass costs O(n K f²).
 
     Parameters:
         width: prefixes that a run of fixed work keeps, in one pass.
         damping: added to the Gram matrix's diagonal, as a share of its mean.
-        order: "act" takes the columns of the largest mean square first, "given" left to right.
+        order: "sorted" is V-BLAST's, "act" takes the columns of the largest mean square first, "given" left
+            to right.
+        device: "numba" for the compiled kernels, or torch's "cpu", "cuda", "cuda:1", … for one batch.
+        precision: of the matrix products between blocks; costs and losses are float64 always.
     """
-    columns = column_order(rounding.gram, order)
-    lower = factor(rounding.gram[np.ix_(columns, columns)], damping)
+    layer = _layer(rounding, order, damping, device, precision)
     best = rounding.nearest()
-    losses = rounding.row_losses(best)
+    losses = layer.losses(best, np.arange(rounding.n))
     pace = 0.0
     for kept in _widths(run, width, rounding.f):
-        for rows in _batches(rounding, kept):
+        for rows in layer.batches(kept):
             # One prefix of one neuron costs the same at every width, so a batch too long is known before it.
             if pace * kept * len(rows) > run.remaining():
                 run.exhausted = True
@@ -66,13 +75,10 @@ def beam(
             begun = run.elapsed()
             # The narrowest pass is quick and always ends, so that there is a solution.
             halt = run.stopped if kept > 1 and run.restarts is None else _never
-            chosen = cheapest(rounding, rows, columns, lower, kept, stopped=halt)
-            if chosen is None:
+            found = layer.beam(rows, kept, halt)
+            if found is None:
                 return
-            found = best.copy()
-            found[np.ix_(rows, columns)] = chosen
-            descend(rounding, found, rows)
-            keep(rounding, best, losses, rows, found[rows])
+            keep(rounding, best, losses, rows, found, layer.losses(found, rows))
             run.offer(best, float(losses.sum()))
             if run.stopped():
                 return
@@ -86,114 +92,227 @@ def _widths(run: Run, width: int, f: int) -> Iterator[int]:
             yield width
         return
     kept = 1
-    while kept <= 1 << 20 and kept * f <= MOST and run.open():
+    while kept <= 1 << 20 and kept * min(f, HORIZON) <= MOST and run.open():
         yield kept
         kept *= 4
 
 
-def _batches(rounding: Rounding, kept: int) -> list[npt.NDArray[np.int64]]:
-    """Neurons in groups whose prefixes fit into memory."""
-    size = max(1, PREFIXES // (kept * max(1, rounding.f)))
-    return [np.arange(i, min(i + size, rounding.n)) for i in range(0, rounding.n, size)]
+class _Layer(Protocol):
+    """What the search asks of a layer, wherever its arrays are."""
+
+    def batches(self, kept: int) -> list[Columns]:
+        """Neurons in groups whose prefixes fit into memory."""
+
+    def beam(self, rows: Columns, kept: int, stopped: Callable[[], bool]) -> Bits | None:
+        """The beam's choice (k, f) for some neurons, after a descent; None where `stopped`."""
+
+    def losses(self, x: Bits, rows: Columns) -> Floats:
+        """Loss (k,) of some neurons at x (k, f), in float64."""
+
+
+def _layer(rounding: Rounding, order: str, damping: float, device: str, precision: str) -> _Layer:
+    if device == NUMBA:
+        return _Compiled(rounding, order=order, damping=damping, precision=precision)
+    return lattice_torch.Layer(rounding, device, order=order, damping=damping, precision=precision)
+
+
+class _Compiled:
+    """A layer in this process's memory, factored, for the compiled kernels."""
+
+    def __init__(self, rounding: Rounding, *, order: str, damping: float, precision: str) -> None:
+        self.rounding, self.losses, self.kind = rounding, rounding.row_losses, np.dtype(precision)
+        self.columns = column_order(rounding.gram, order, damping)
+        self.lower = factor(rounding.gram[np.ix_(self.columns, self.columns)], damping)
+        self.aim = aims(rounding, self.columns, self.lower)
+
+    def batches(self, kept: int) -> list[Columns]:
+        """Neurons in groups whose prefixes fit into the cache."""
+        n, width = self.rounding.n, max(1, min(self.rounding.f, HORIZON))
+        size = max(1, PREFIXES // (kept * width))
+        return [np.arange(i, min(i + size, n)) for i in range(0, n, size)]
+
+    def beam(self, rows: Columns, kept: int, stopped: Callable[[], bool]) -> Bits | None:
+        """As `_Layer` says."""
+        chosen = cheapest(
+            self.rounding,
+            rows,
+            self.columns,
+            self.lower,
+            kept,
+            aim=self.aim,
+            kind=self.kind,
+            stopped=stopped,
+        )
+        if chosen is None:
+            return None
+        x = np.zeros(self.rounding.shape, dtype=np.int8)
+        x[np.ix_(rows, self.columns)] = chosen
+        descend(self.rounding, x, rows)
+        return np.asarray(x[rows])
 
 
 def cheapest(
     rounding: Rounding,
-    rows: npt.NDArray[np.int64],
-    columns: npt.NDArray[np.int64],
+    rows: Columns,
+    columns: Columns,
     lower: Floats,
     kept: int,
     *,
+    aim: Floats | None = None,
+    kind: Any = np.float32,
     stopped: Callable[[], bool] = _never,
 ) -> Bits | None:
-    """Cheapest full assignment (rows, f) of each neuron, in the order of `columns`; None where `stopped`."""
+    """Cheapest full assignment (rows, f) of each neuron, in the order of `columns`; None where `stopped`.
+
+    Parameters:
+        lower: factor of the damped gram in that order.
+        kept: prefixes of each neuron.
+        aim: (n, f) in that order, what the factor's form is to be near to; `rounding.shift` where None.
+        kind: precision of the products between blocks.
+    """
     f, m = rounding.f, len(rows)
     shift, fixed = rounding.shift[np.ix_(rows, columns)], rounding.fixed[np.ix_(rows, columns)]
-    levels = rounding.levels[columns]
-    errors = np.zeros((m, kept, f), dtype=np.float32)
+    aim, levels = shift if aim is None else aim[rows], rounding.levels[columns]
+    window = np.zeros((m, kept, min(f, HORIZON)), dtype=np.int8)
+    decided, base = np.zeros((m, f), dtype=np.int8), 0
     costs = np.full((m, kept), np.inf)
     costs[:, 0] = 0.0
-    x = np.zeros((m, kept, f), dtype=np.int8)
     size = int(np.clip(BETWEEN // max(1, m * kept), 4, BLOCK))
     for start in range(0, f, size):
         if start and stopped():
             return None
         stop = min(start + size, f)
-        done = errors[:, :, :start].reshape(m * kept, start)
-        pull = (done @ lower[start:stop, :start].T.astype(np.float32)).reshape(m, kept, stop - start)
+        if stop - base > window.shape[2]:
+            half = window.shape[2] // 2
+            decided[:, base : base + half] = _decide(window, costs, half)
+            base += half
+        errors = window[:, :, : start - base].astype(kind)
+        errors -= aim[:, None, base:start].astype(kind)
+        pull = errors.reshape(m * kept, start - base) @ lower[start:stop, base:start].T.astype(kind)
+        settled = (decided[:, :base] - aim[:, :base]) @ lower[start:stop, :base].T
         _extend(
-            pull.astype(np.float64),
-            np.ascontiguousarray(lower[start:stop, start:stop]),
-            np.ascontiguousarray(shift[:, start:stop]),
+            pull.reshape(m, kept, stop - start),
+            settled,
+            np.ascontiguousarray(lower[start:stop, start:stop].T),
+            np.ascontiguousarray(aim[:, start:stop]),
             np.ascontiguousarray(fixed[:, start:stop]),
             levels[start:stop],
             costs,
-            x,
-            errors,
-            start,
+            window,
+            start - base,
         )
-    return np.asarray(x[np.arange(m), np.argmin(costs, axis=1)])
+    decided[:, base:] = window[np.arange(m), np.argmin(costs, axis=1), : f - base]
+    return decided
+
+
+def _decide(window: Bits, costs: Floats, half: int) -> Bits:
+    """Settle the oldest coordinates as the cheapest prefixes have them, (m, half); the rest moves on."""
+    lead = window[np.arange(len(window)), np.argmin(costs, axis=1), None, :half]
+    costs[(window[:, :, :half] != lead).any(axis=2)] = np.inf
+    window[:, :, :-half] = window[:, :, half:].copy()
+    return np.asarray(lead[:, 0])
 
 
 @numba.njit(cache=True, nogil=True)
 def _extend(  # noqa: C901 - one pass over rows, coordinates and prefixes
-    pull: Any, lower: Any, shift: Any, fixed: Any, levels: Any, costs: Any, x: Any, errors: Any, start: int
+    pull: Any,
+    settled: Any,
+    upper: Any,
+    aim: Any,
+    fixed: Any,
+    levels: Any,
+    costs: Any,
+    window: Any,
+    start: int,
 ) -> None:
-    """Extend the prefixes of each neuron by the coordinates of a block.
+    """Extend the prefixes of each neuron by the coordinates of a block, from `start` on in the window.
 
-    `pull` (m, K, B) is what the errors before the block add to each of its coordinates. Loops stand where
-    slices would do, because numba takes ten times as long to compile those.
+    `pull` (m, K, B) is what the errors of the window add to each coordinate of the block, `settled` (m, B)
+    what those of decided coordinates add, `upper` (B, B) the factor's block transposed.
+    Children stand by level, then by parent; of equal ones the first are kept.
+    Loops stand where slices would do, because numba takes ten times as long to compile those.
     """
     m, kept, size = pull.shape
-    picked, origin = np.zeros(kept, dtype=np.int64), np.zeros(kept, dtype=np.int64)
-    chosen = np.zeros((kept, size), dtype=np.int8)
-    candidates, scratch = np.zeros(kept * levels.max()), np.zeros(kept * levels.max())
-    spare_origin, spare_cost = np.zeros(kept, dtype=np.int64), np.zeros(kept)
-    spare, spare_pull = np.zeros((kept, size), dtype=np.int8), np.zeros((kept, size))
+    widest = levels.max()
+    parents, values = np.zeros((size, kept + 1), dtype=np.int64), np.zeros((size, kept + 1), dtype=np.int8)
+    children, scratch = np.zeros(kept * widest), np.zeros(kept * widest)
+    origin, old = np.zeros(kept, dtype=np.int64), np.zeros((kept, start), dtype=np.int8)
+    now, after = np.zeros((kept, size)), np.zeros((kept, size))
     for row in range(m):
         for k in range(kept):
-            origin[k] = k
+            for d in range(size):
+                now[k, d] = pull[row, k, d] + settled[row, d]
         for b in range(size):
             low, high = 0, levels[b]
             if fixed[row, b] >= 0:
                 low, high = fixed[row, b], fixed[row, b] + 1
-            span = high - low
-            for c in range(kept * span):
-                error = pull[row, c // span, b] + lower[b, b] * (low + c % span - shift[row, b])
-                candidates[c] = costs[row, c // span] + error * error
-            count = _pick(candidates, kept * span, picked, scratch)
-            for k in range(count):
-                parent, value = picked[k] // span, low + picked[k] % span
-                spare_cost[k], spare_origin[k] = candidates[picked[k]], origin[parent]
-                for d in range(b):
-                    spare[k, d] = chosen[parent, d]
-                spare[k, b] = value
-                for d in range(b + 1, size):
-                    spare_pull[k, d] = pull[row, parent, d] + lower[d, b] * (value - shift[row, b])
+            for level in range(low, high):
+                step, first = upper[b, b] * (level - aim[row, b]), (level - low) * kept
+                for k in range(kept):
+                    error = now[k, b] + step
+                    children[first + k] = costs[row, k] + error * error
+            count = _pick(children, high - low, low, parents[b], values[b], scratch)
             for k in range(kept):
-                costs[row, k] = spare_cost[k] if k < count else np.inf
-                for d in range(b + 1, size):
-                    pull[row, k, d] = spare_pull[k, d]
-            origin, spare_origin = spare_origin, origin
-            chosen, spare = spare, chosen
-        _write(x[row], errors[row], origin, chosen, shift[row], start)
+                costs[row, k] = scratch[k] if k < count else np.inf
+            for k in range(count):
+                parent, error = parents[b, k], values[b, k] - aim[row, b]
+                # All of them, as a loop of one length is worth more than half the work.
+                for d in range(size):
+                    after[k, d] = now[parent, d] + upper[b, d] * error
+            now, after = after, now
+        _write(window[row], parents, values, origin, old, start)
 
 
 @numba.njit(cache=True, nogil=True)
-def _pick(candidates: Any, size: int, picked: Any, scratch: Any) -> int:
-    """Indices of the cheapest finite ones of the first `size` candidates, as many as `picked` holds."""
-    kept, count = picked.size, 0
-    limit = _smallest(candidates, size, kept - 1, scratch) if size > kept else np.inf
-    for c in range(size):
-        if candidates[c] < limit:
-            picked[count] = c
-            count += 1
-    for c in range(size):
-        # Ties with the last one, as far as there is room.
-        if count < kept and candidates[c] == limit and limit < np.inf:
-            picked[count] = c
-            count += 1
+def _pick(children: Any, span: int, low: int, parents: Any, values: Any, scratch: Any) -> int:
+    """Parents and values of the cheapest finite children (span, K), as many as K, by their place.
+
+    Their costs come in `scratch`; the number of them comes back.
+    """
+    kept = parents.size - 1
+    limit = _limit(children, span * kept, kept, scratch) if span > 1 else np.inf
+    count, ties = 0, _below(children, span * kept, limit) < kept and limit < np.inf
+    spare = kept - _below(children, span * kept, limit) if ties else 0
+    for level in range(span):
+        for k in range(kept):
+            cost = children[level * kept + k]
+            # Written for every child and kept for some, because a branch that no one foresees costs more.
+            parents[count], values[count], scratch[count] = k, low + level, cost
+            count += 1 if cost < limit else 0
+            if ties and cost == limit and spare > 0:
+                count, spare = count + 1, spare - 1
     return count
+
+
+@numba.njit(cache=True, nogil=True)
+def _below(values: Any, size: int, limit: float) -> int:
+    """How many of the first `size` values are lower."""
+    count = np.int64(0)
+    # Unsigned, or numba does not vectorise the comparison.
+    for i in range(np.uint64(0), np.uint64(size)):
+        count += np.int64(1) if values[i] < limit else np.int64(0)
+    return int(count)
+
+
+@numba.njit(cache=True, nogil=True)
+def _limit(values: Any, size: int, count: int, scratch: Any) -> float:
+    """A number below which `count` of the values lie, or the one that ties there; infinite if fewer do.
+
+    Halving the range takes some ten looks at all values, each a few instructions, where a selection by
+    exchange is as many mispredicted branches as values.
+    """
+    low, high = np.inf, -np.inf
+    for i in range(size):
+        low, high = min(low, values[i]), max(high, values[i] if values[i] < np.inf else high)
+    if _below(values, size, np.inf) <= count:
+        return np.inf
+    for _ in range(HALVINGS):
+        middle = low + (high - low) / 2
+        found = _below(values, size, middle)
+        if found == count:
+            return float(middle)
+        low, high = (middle, high) if found < count else (low, middle)
+    return _smallest(values, size, count - 1, scratch)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -220,20 +339,18 @@ def _smallest(values: Any, size: int, k: int, scratch: Any) -> float:
 
 
 @numba.njit(cache=True, nogil=True)
-def _write(x: Any, errors: Any, origin: Any, chosen: Any, shift: Any, start: int) -> None:
-    """Put a block's choices (K, B) behind the prefixes (K, f) that they extend."""
-    _inherit(x, origin, start)
-    _inherit(errors, origin, start)
-    for k in range(origin.size):
-        for b in range(chosen.shape[1]):
-            x[k, start + b] = chosen[k, b]
-            errors[k, start + b] = chosen[k, b] - shift[b]
-
-
-@numba.njit(cache=True, nogil=True)
-def _inherit(prefixes: Any, origin: Any, length: int) -> None:
-    """Each prefix (K, f) takes over the first `length` entries of the one that it extends."""
-    old = prefixes.copy()
-    for k in range(origin.size):
-        for j in range(length):
-            prefixes[k, j] = old[origin[k], j]
+def _write(window: Any, parents: Any, values: Any, origin: Any, old: Any, start: int) -> None:
+    """Put a block's values (B, K) behind the prefixes (K, start) that they extend, parent by parent."""
+    size, kept = values.shape[0], origin.size
+    for k in range(kept):
+        origin[k] = k
+    for b in range(size - 1, -1, -1):
+        for k in range(kept):
+            window[k, start + b] = values[b, origin[k]]
+            origin[k] = parents[b, origin[k]]
+    for k in range(kept):
+        for j in range(start):
+            old[k, j] = window[k, j]
+    for k in range(kept):
+        for j in range(start):
+            window[k, j] = old[origin[k], j]

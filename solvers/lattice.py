@@ -12,28 +12,83 @@ from typing import Any
 import numba
 import numpy as np
 import numpy.typing as npt
+from scipy.linalg import solve_triangular
 
 from ..problems import Rounding
 from ..problems.arrays import Bits, Floats
 from .kernels import per_look, readonly
 from .run import Run
 
-__all__ = ["column_order", "descend", "factor", "keep", "planes", "sorted_factor", "spans", "sweep"]
+__all__ = [
+    "aims",
+    "column_order",
+    "descend",
+    "factor",
+    "keep",
+    "noise_of",
+    "planes",
+    "sorted_columns",
+    "sorted_factor",
+    "spans",
+    "sweep",
+]
 
 Columns = npt.NDArray[np.int64]
 
 BLOCK = 32
 """Coordinates between two matrix products."""
 
+HORIZON = 1024
+"""Coordinates that a beam's prefixes may differ in; beyond, the cheapest decides the older half."""
+
+NUMBA = "numba"
+"""The device of the compiled kernels, which is none of torch's."""
+
+PRECISIONS = ("float32", "float64")
+"""Of matrix products between blocks."""
+
 UNIT = 2.0**-53
 """Relative error of one float64 operation."""
 
 
-def column_order(gram: Floats, order: str) -> Columns:
-    """Columns in the order of rounding: "act" by falling mean square, "given" as they stand."""
+def column_order(gram: Floats, order: str, damping: float = 0.0) -> Columns:
+    """Columns in the order of rounding: "act" by falling mean square, "given" as they stand.
+
+    "sorted" is as `sorted_columns` of the gram damped as by `factor`.
+    """
     if order == "given":
         return np.arange(len(gram))
+    if order == "sorted":
+        return sorted_columns(gram + _ridge(gram, damping) * np.eye(len(gram)))
     return np.argsort(-np.diag(gram), kind="stable")
+
+
+def sorted_columns(gram: Any) -> Columns:
+    """Columns of which each, from the last, is the one that those behind it leave the least of.
+
+    The sorted QR factorisation of Wübben et al. 2001, blocked so that matrix products do the O(f³): a
+    search that goes through them from the first decides early what the others tell well apart.
+
+    Parameters:
+        gram: (f, f) positive definite, an array or a tensor on any device.
+    """
+    names, found = np.arange(len(gram)), np.zeros(0, dtype=np.int64)
+    while len(names):
+        rest, rows = gram.diagonal() * 1.0, gram[:BLOCK] * 0.0
+        picks = []
+        for k in range(len(rows)):
+            picks.append(int(rest.argmin()))
+            row = gram[picks[k]] - rows[:k, picks[k]] @ rows[:k]
+            left = float(row[picks[k]])
+            # Of a column that those behind it span, rounding may leave less than nothing.
+            rows[k] = row / left**0.5 if left > 0.0 else 0.0
+            rest -= rows[k] ** 2
+            rest[picks[k]] = np.inf
+        found = np.append(found, names[picks])
+        stay = np.setdiff1d(np.arange(len(names)), picks)
+        names, rows = names[stay], rows[:, stay]
+        gram = gram[stay][:, stay] - rows.T @ rows
+    return found[::-1].copy()
 
 
 def factor(gram: Floats, damping: float) -> Floats:
@@ -42,13 +97,32 @@ def factor(gram: Floats, damping: float) -> Floats:
     Where the sum is not positive definite in float64, which a rank-deficient gram may cause, the damping
     grows tenfold.
     """
-    ridge = damping * (float(np.mean(np.diag(gram))) or 1.0)
+    ridge = _ridge(gram, damping)
     while True:
         try:
             damped = gram + ridge * np.eye(len(gram))
             return np.asarray(np.linalg.cholesky(damped[::-1, ::-1])[::-1, ::-1].T)
         except np.linalg.LinAlgError:
             ridge *= 10.0
+
+
+def _ridge(gram: Floats, damping: float) -> float:
+    return damping * (float(np.mean(np.diag(gram))) or 1.0)
+
+
+def aims(rounding: Rounding, columns: Columns, lower: Floats) -> Floats:
+    """What the damped form is to be near to, (n, f) in the order `columns`, so that damping costs nothing.
+
+    A pull λ(x − ½)² towards the middle of two levels is the same at both, where λ(x − shift)² is not: with it
+    the damped form differs from the loss by a constant alone, and a prefix is charged for what would lead
+    later coordinates outside their box. More levels have no such point and are pulled to their shift.
+    """
+    middle = np.where(rounding.levels == 2, 0.5, rounding.shift)[:, columns]
+    slopes = (rounding.gram @ (rounding.shift - np.where(rounding.levels == 2, 0.5, rounding.shift)).T)[
+        columns
+    ]
+    half = solve_triangular(lower, slopes, lower=True, trans="T", check_finite=False)
+    return np.asarray(middle + solve_triangular(lower, half, lower=True, check_finite=False).T)
 
 
 def sorted_factor(gram: Floats, first: npt.NDArray[np.bool_]) -> tuple[Columns, Floats]:
@@ -100,9 +174,14 @@ def spans(rounding: Rounding, run: Run, cost: int) -> Iterator[Columns]:
         yield np.arange(start, min(start + size, rounding.n))
 
 
-def keep(rounding: Rounding, best: Bits, losses: Floats, rows: Columns, x: Bits) -> bool:
-    """Take over the rows x (k, f) of the neurons `rows` that beat those of `best` (n, f), losses (n,) too."""
-    now = rounding.row_losses(x, rows)
+def keep(
+    rounding: Rounding, best: Bits, losses: Floats, rows: Columns, x: Bits, now: Floats | None = None
+) -> bool:
+    """Take over the rows x (k, f) of the neurons `rows` that beat those of `best` (n, f), losses (n,) too.
+
+    `now` are the losses (k,) of x where the caller has them.
+    """
+    now = rounding.row_losses(x, rows) if now is None else now
     better = now < losses[rows]
     best[rows[better]], losses[rows[better]] = x[better], now[better]
     return bool(better.any())
@@ -194,7 +273,7 @@ def descend(rounding: Rounding, x: Bits, rows: Columns) -> int:
     """
     field = (x[rows] - rounding.shift[rows]) @ rounding.gram
     gram, levels, fixed = readonly(rounding.gram), readonly(rounding.levels), readonly(rounding.fixed)
-    return int(_descend(gram, levels, fixed, _least(rounding), field, x, rows))
+    return int(_descend(gram, levels, fixed, noise_of(rounding), field, x, rows))
 
 
 def sweep(rounding: Rounding, x: Bits, rows: Columns, columns: Columns, passes: int) -> int:
@@ -204,10 +283,10 @@ def sweep(rounding: Rounding, x: Bits, rows: Columns, columns: Columns, passes: 
     """
     field = (x[rows] - rounding.shift[rows]) @ rounding.gram
     gram, levels, fixed = readonly(rounding.gram), readonly(rounding.levels), readonly(rounding.fixed)
-    return int(_sweep(gram, levels, fixed, _least(rounding), field, x, rows, columns, passes))
+    return int(_sweep(gram, levels, fixed, noise_of(rounding), field, x, rows, columns, passes))
 
 
-def _least(rounding: Rounding) -> float:
+def noise_of(rounding: Rounding) -> float:
     """Change of a neuron's form below which the kernels' fields may only be rounding noise."""
     size = float(np.diag(rounding.gram).max(initial=0.0)) * float(rounding.levels.max(initial=2))
     return 1e-13 * rounding.f * size

@@ -13,7 +13,8 @@ from instances import gram, optimum
 from qubopress import solvers
 from qubopress.problems import Rounding
 from qubopress.solvers import Status
-from qubopress.solvers.lattice import descend
+from qubopress.solvers.beam import _pick, cheapest
+from qubopress.solvers.lattice import aims, column_order, descend, factor, planes, sorted_columns
 
 
 def layer(n: int, f: int, *, seed: int = 0, levels: Any = 2, held: bool = False) -> Rounding:
@@ -30,15 +31,24 @@ def test_with_every_prefix_kept_it_finds_the_optimum(f: int, seed: int, levels: 
     assert found.loss == pytest.approx(optimum(one), rel=1e-5, abs=1e-7)
 
 
-@pytest.mark.parametrize("levels", [2, 5])
-def test_with_one_prefix_it_is_nearest_plane_and_descent(levels: int) -> None:
-    one = layer(6, 70, seed=1, levels=levels)
-    plane = solvers.solve(one, "nearest-plane", restarts=1, damping=3e-3)
+@pytest.mark.parametrize("order", ["sorted", "act", "given"])
+def test_with_one_prefix_it_is_nearest_plane_and_descent(order: str) -> None:
+    one = layer(6, 70, seed=1, levels=5)
+    plane = solvers.solve(one, "nearest-plane", restarts=1, damping=3e-3, order=order)
     assert plane.x is not None
     x = plane.x.copy()
     descend(one, x, np.arange(one.n))
-    found = solvers.solve(one, "beam", restarts=1, width=1)
+    found = solvers.solve(one, "beam", restarts=1, width=1, damping=3e-3, order=order)
     assert found.loss == pytest.approx(one.loss(x), rel=1e-9)
+
+
+@pytest.mark.parametrize("levels", [2, 5])
+def test_one_prefix_that_aims_at_the_shift_is_the_nearest_plane(levels: int) -> None:
+    one, every = layer(6, 70, seed=1, levels=levels, held=True), np.arange(6)
+    columns = column_order(one.gram, "act")
+    lower = factor(one.gram[np.ix_(columns, columns)], 3e-3)
+    plane = planes(one, every, columns, lower)
+    np.testing.assert_array_equal(cheapest(one, every, columns, lower, 1), plane[:, columns])
 
 
 def test_a_wide_beam_beats_a_narrow_one_on_a_layer() -> None:
@@ -56,6 +66,66 @@ def test_neurons_in_batches_end_like_neurons_at_once(monkeypatch: pytest.MonkeyP
     parts = solvers.solve(one, "beam", restarts=1, width=8)
     np.testing.assert_array_equal(whole.x, parts.x)
     assert len(parts.trace) > len(whole.trace)
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_damping_between_two_levels_adds_a_constant_alone(held: bool) -> None:
+    one = layer(3, 7, seed=4, held=held)
+    columns = column_order(one.gram, "sorted", 0.1)
+    lower = factor(one.gram[np.ix_(columns, columns)], 0.1)
+    aim = aims(one, columns, lower)
+    rng = np.random.default_rng(0)
+    errors = rng.integers(0, 2, (50, 1, 7))[:, :, columns] - aim
+    damped = np.square(errors @ lower.T).sum(axis=2)
+    plain = np.array([one.row_losses(x) / one.scale**2 for x in (errors + aim)[:, :, np.argsort(columns)]])
+    np.testing.assert_allclose(np.ptp(damped - plain, axis=0), 0.0, atol=1e-9)
+
+
+def test_the_sorted_order_beats_that_of_mean_squares() -> None:
+    one = layer(40, 60, seed=2)
+    act, ordered = (solvers.solve(one, "beam", restarts=1, order=order) for order in ("act", "sorted"))
+    assert act.loss is not None
+    assert ordered.loss is not None
+    assert ordered.loss < act.loss
+
+
+def test_sorted_columns_leave_the_least_to_the_last() -> None:
+    G = gram(70, seed=5)
+    columns = sorted_columns(G)
+    assert sorted(columns) == list(range(70))
+    left = G.copy()
+    for k in range(69, -1, -1):
+        free = columns[: k + 1]
+        assert left[columns[k], columns[k]] == pytest.approx(np.diag(left)[free].min())
+        left = left - np.outer(left[:, columns[k]], left[columns[k]]) / left[columns[k], columns[k]]
+
+
+def test_prefixes_longer_than_the_horizon_are_decided_on_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = layer(6, 300, seed=6, held=True)
+    whole = solvers.solve(one, "beam", restarts=1, width=8)
+    alone = solvers.solve(one, "beam", restarts=1, width=1)
+    monkeypatch.setattr("qubopress.solvers.beam.HORIZON", 128)
+    short = solvers.solve(one, "beam", restarts=1, width=8)
+    assert short.loss == pytest.approx(whole.loss, rel=0.02)
+    np.testing.assert_array_equal(solvers.solve(one, "beam", restarts=1, width=1).x, alone.x)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    costs=st.lists(st.sampled_from([1.0, 2.0, 3.0, 3.5, np.inf]), min_size=4, max_size=24),
+    span=st.sampled_from([1, 2, 4]),
+)
+def test_the_cheapest_children_are_picked_and_of_equal_ones_the_first(costs: list[float], span: int) -> None:
+    kept = len(costs) // span
+    children = np.array(costs[: kept * span])
+    parents, values = np.zeros(kept + 1, dtype=np.int64), np.zeros(kept + 1, dtype=np.int8)
+    scratch = np.zeros(max(4, span) * kept)
+    count = _pick(children, span, 1, parents, values, scratch)
+    first = np.sort(np.argsort(children, kind="stable")[:kept])
+    expected = first[np.isfinite(children[first])]
+    assert count == len(expected)
+    np.testing.assert_array_equal((values[:count] - 1) * kept + parents[:count], expected)
+    np.testing.assert_array_equal(scratch[:count], children[expected])
 
 
 def test_with_a_budget_alone_it_widens_until_the_beam_holds_everything() -> None:
