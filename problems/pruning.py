@@ -1,71 +1,149 @@
-"""Filter pruning: which filters of a trained network stay when exactly K may (Orabi et al. 2026).
+"""Pruning: which channels of a trained network stay when a capacity allows a fraction of them.
 
-x_i = 1 keeps filter i. Importances T (Taylor) and F (Fisher) and the similarity S are defined in `filters`;
-the tilde divides an importance by its mean over all filters, which is our reading of the paper.
+x_i = 1 keeps channel i and r = 1 − x marks the removed ones; layers whose outputs are added have their
+channels in common (`groups`). Importances T (Taylor) and F (Fisher), effects u and the similarity S are
+defined in `channels`. A tilde divides an importance by its mean over the channels of its group
+(normalise="layer") or over all (normalise="global"), which is our reading of Orabi et al. 2026.
+
+The capacity is part of the instance, so no penalty distorts what is minimised: Σ x = K where filters are
+counted, else Σ c·x ≤ K with each channel's share c of the parameters or products (`groups.shares`). A
+weight between two channels counts half to each and goes with either, so the smaller network may come out
+smaller than asked, never larger. In each group the `least` channels that the energy's own linear part
+favours most are kept and are no variables.
+
+All end the same way: the network of the kept channels alone, its BatchNorms re-estimated on the calibration
+samples, then trained on them for `finetune` epochs. `refine` adds a second stage before that: that many of
+the channels nearest to the border are chosen by the true loss on held-out samples, BatchNorms re-estimated
+for each mask.
+
+docs/pruning.md compares the formulations and says how the defaults were chosen.
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator
+from functools import partial
 
 import numpy as np
 from torch import nn
 
-from .arrays import Bits, Floats, count, number
-from .blackbox import BlackBox
+from .arrays import Bits, number
 from .cache import cached
-from .capacity import Capacity
+from .channels import magnitudes, statistics
 from .errors import InputError
-from .filters import Filters, Statistics, cross_entropy, measure, prunable, remove
 from .instance import Instance
+from .reconstruction import errors, repair
 from .registry import problem
+from .selection import NORMALISATIONS, chosen, flag, normalised, of_removed, plan, select
+from .surgery import measures
 from .task import Task
 
-__all__ = ["hybrid", "kept", "taylor"]
+__all__ = ["hybrid", "joint_fisher", "l1", "reconstruction", "taylor"]
 
 
-@problem("taylor", family="pruning")
-def taylor(task: Task, *, keep: float = 0.64, refine: int = 0) -> Generator[Instance, Bits, nn.Module]:
-    """Keep the K filters of the largest Taylor importance: E(x) = −Σ T̃_i x_i, Σ x = K.
+@problem("taylor", family="pruning", version=2, measures=measures)
+def taylor(
+    task: Task,
+    *,
+    keep: float = 0.64,
+    capacity: str = "filters",
+    least: int = 1,
+    normalise: str = "layer",
+    refine: int = 0,
+    finetune: int = 0,
+) -> Generator[Instance, Bits, nn.Module]:
+    """Keep the channels of the largest Taylor importance: E(x) = −Σ T̃_i x_i.
 
-    Linear, so greedy is optimal: the baseline of the family and the check that a solver keeps the capacity.
+    Linear, so greedy is optimal where filters are counted: the check that a solver keeps the capacity.
 
     Parameters:
         task: the network, and the samples that calibrate it.
-        keep: fraction of the filters kept, in (0, 1].
-        refine: where positive, that many of the least certain filters are then chosen by the true loss.
+        keep: fraction of the capacity kept, in (0, 1].
+        capacity: what is counted, "filters", "parameters" or "products".
+        least: channels that every group keeps, at least 1.
+        normalise: mean that importances are divided by, of the "layer" or "global".
+        refine: least certain channels that are then chosen by the true loss.
+        finetune: epochs of training at the end.
 
     Raises:
-        InputError: keep outside (0, 1], more filters to refine than there are, or no filter to prune.
+        InputError: a parameter outside its range, or no channel to prune.
 
     References:
         Molchanov et al. 2019, arXiv:1906.10771.
     """
-    filters = prunable(task)
-    K = _checked(filters, keep, refine)
-    importance = _normalised(_statistics(task, filters).taylor)
-    return (
-        yield from _select(task, filters, Capacity(np.diag(-importance), np.ones(filters.total), K), refine)
-    )
+    chosen(normalise, NORMALISATIONS, name="normalise")
+    made = plan(task, keep=keep, capacity=capacity, least=least, refine=refine, finetune=finetune)
+    importance = normalised(statistics(task, made.groups).taylor, made.groups, normalise)
+    return (yield from select(made, np.diag(-importance)))
 
 
-@problem("hybrid", family="pruning")
-def hybrid(
-    task: Task, *, keep: float = 0.64, alpha: float = 0.5, beta: float = 0.1, refine: int = 0
+@problem("l1", family="pruning", measures=measures)
+def l1(
+    task: Task,
+    *,
+    keep: float = 0.64,
+    capacity: str = "filters",
+    least: int = 1,
+    normalise: str = "layer",
+    refine: int = 0,
+    finetune: int = 0,
 ) -> Generator[Instance, Bits, nn.Module]:
-    """Keep K filters that matter and are unlike: E(x) = −Σ I_i x_i + β Σ_{i<j} S_ij x_i x_j, Σ x = K.
+    """Keep the channels of the largest weights: E(x) = −Σ ‖W_i‖₁˜ x_i, W_i all weights that make channel i.
 
-    I = α T̃ + (1 − α) F̃. The capacity is exact, part of the instance and not a penalty.
+    The baseline that Orabi et al. 2026 measure against, read with an exact capacity; its penalty λ(Σx − K)²
+    is what the solver `neal` makes of this instance.
 
     Parameters:
         task: the network, and the samples that calibrate it.
-        keep: fraction of the filters kept, in (0, 1].
-        alpha: weight of Taylor against Fisher, in [0, 1].
-        beta: weight of similarity, at least 0.
-        refine: where positive, that many of the least certain filters are then chosen by the true loss.
+        keep: fraction of the capacity kept, in (0, 1].
+        capacity: what is counted, "filters", "parameters" or "products".
+        least: channels that every group keeps, at least 1.
+        normalise: mean that importances are divided by, of the "layer" or "global".
+        refine: least certain channels that are then chosen by the true loss.
+        finetune: epochs of training at the end.
 
     Raises:
-        InputError: a parameter outside its range, or no filter to prune.
+        InputError: a parameter outside its range, or no channel to prune.
+
+    References:
+        Li et al. 2017, arXiv:1608.08710; Orabi et al. 2026, arXiv:2604.05856.
+    """
+    chosen(normalise, NORMALISATIONS, name="normalise")
+    made = plan(task, keep=keep, capacity=capacity, least=least, refine=refine, finetune=finetune)
+    importance = normalised(magnitudes(task, made.groups), made.groups, normalise)
+    return (yield from select(made, np.diag(-importance)))
+
+
+@problem("hybrid", family="pruning", version=2, measures=measures)
+def hybrid(
+    task: Task,
+    *,
+    keep: float = 0.64,
+    alpha: float = 0.5,
+    beta: float = 0.1,
+    capacity: str = "filters",
+    least: int = 1,
+    normalise: str = "layer",
+    refine: int = 0,
+    finetune: int = 0,
+) -> Generator[Instance, Bits, nn.Module]:
+    """Keep channels that matter and are unlike: E(x) = −Σ I_i x_i + β Σ_{i<j} S_ij x_i x_j.
+
+    I = α T̃ + (1 − α) F̃.
+
+    Parameters:
+        task: the network, and the samples that calibrate it.
+        keep: fraction of the capacity kept, in (0, 1].
+        alpha: weight of Taylor against Fisher, in [0, 1].
+        beta: weight of similarity, at least 0.
+        capacity: what is counted, "filters", "parameters" or "products".
+        least: channels that every group keeps, at least 1.
+        normalise: mean that importances are divided by, of the "layer" or "global".
+        refine: least certain channels that are then chosen by the true loss.
+        finetune: epochs of training at the end.
+
+    Raises:
+        InputError: a parameter outside its range, or no channel to prune.
 
     References:
         Orabi et al. 2026, arXiv:2604.05856.
@@ -74,76 +152,94 @@ def hybrid(
         raise InputError(f"alpha must lie in [0, 1], got {alpha}")
     if number(beta, name="beta") < 0:
         raise InputError(f"beta must not be negative, got {beta}")
-    filters = prunable(task)
-    K = _checked(filters, keep, refine)
-    found = _statistics(task, filters)
-    importance = alpha * _normalised(found.taylor) + (1 - alpha) * _normalised(found.fisher)
+    chosen(normalise, NORMALISATIONS, name="normalise")
+    made = plan(task, keep=keep, capacity=capacity, least=least, refine=refine, finetune=finetune)
+    found = statistics(task, made.groups)
+    taylors, fishers = (normalised(one, made.groups, normalise) for one in (found.taylor, found.fisher))
     # Each pair stands twice in a symmetric Q, so half of β S is its share.
-    Q = np.diag(-importance) + 0.5 * beta * found.similarity
-    return (yield from _select(task, filters, Capacity(Q, np.ones(filters.total), K), refine))
+    Q = 0.5 * beta * found.similarity - np.diag(alpha * taylors + (1 - alpha) * fishers)
+    return (yield from select(made, Q))
 
 
-def _statistics(task: Task, filters: Filters) -> Statistics:
-    """What calibration says of the filters, measured once for all sparsities."""
-    return Statistics(**cached(task, "statistics of filters", lambda: dict(vars(measure(task, filters)))))
+@problem("joint-fisher", family="pruning", measures=measures)
+def joint_fisher(
+    task: Task,
+    *,
+    keep: float = 0.64,
+    gradient: bool = True,
+    capacity: str = "filters",
+    least: int = 1,
+    refine: int = 0,
+    finetune: int = 0,
+) -> Generator[Instance, Bits, nn.Module]:
+    """Remove the channels that together raise the loss least: ΔL ≈ −ū·r + ½ rᵀ E[u uᵀ] r.
 
+    The second-order change of the mean loss, its curvature read from the gradients of single samples; unlike
+    an importance it knows what channels do together, across layers too. In units of the loss.
 
-def kept(keep: float, total: int) -> int:
-    """Number of filters that a fraction stands for, at least one.
+    Parameters:
+        task: the network, and the samples that calibrate it.
+        keep: fraction of the capacity kept, in (0, 1].
+        gradient: whether the first-order term counts; in a minimum of the loss it is noise.
+        capacity: what is counted, "filters", "parameters" or "products".
+        least: channels that every group keeps, at least 1.
+        refine: least certain channels that are then chosen by the true loss.
+        finetune: epochs of training at the end.
 
     Raises:
-        InputError: a fraction outside (0, 1].
+        InputError: a parameter outside its range, or no channel to prune.
+
+    References:
+        Yu et al. 2022, arXiv:2203.04466, for single weights; of channels it is our reading.
     """
-    if not 0 < number(keep, name="keep") <= 1:
-        raise InputError(f"keep must lie in (0, 1], got {keep}; 0.64 keeps 64 % of the filters")
-    return max(1, round(keep * total))
+    flag(gradient, name="gradient")
+    made = plan(task, keep=keep, capacity=capacity, least=least, refine=refine, finetune=finetune)
+    found = statistics(task, made.groups)
+    slope = -found.effects.mean(axis=0) if gradient else np.zeros(made.groups.total)
+    Q, offset = of_removed(slope, 0.5 * found.interactions)
+    return (yield from select(made, Q, offset=offset))
 
 
-def _checked(filters: Filters, keep: float, refine: int) -> int:
-    """K, both parameters checked before anything is measured or solved."""
-    count(refine, name="refine", low=0, high=filters.total)
-    return kept(keep, filters.total)
-
-
-def _normalised(importance: Floats) -> Floats:
-    return importance / (float(importance.mean()) or 1.0)
-
-
-def _select(
-    task: Task, filters: Filters, capacity: Capacity, refine: int
+@problem("reconstruction", family="pruning", measures=measures)
+def reconstruction(
+    task: Task,
+    *,
+    keep: float = 0.64,
+    centred: bool = True,
+    compensate: bool = True,
+    capacity: str = "filters",
+    least: int = 1,
+    refine: int = 0,
+    finetune: int = 0,
 ) -> Generator[Instance, Bits, nn.Module]:
-    """The exact-capacity stage, the refinement if wanted, and the network without the removed filters."""
-    x = yield capacity
-    if refine:
-        chosen = _least_certain(capacity, x, refine)
-        mask = np.array(x)
-        mask[chosen] = yield _refinement(task, filters, mask, chosen)
-        x = mask
-    pruned = task.copy()
-    remove(pruned, filters, x, original=task.network)
-    return pruned
+    """Remove the channels that their readers miss least: E = Σ_takers rᵀ C r, C_cd = ⟨Y_c, Y_d⟩/‖ΣY‖².
 
+    Y_c is what channel c adds to the pre-activation of a layer that reads it, a taker, so that rᵀ C r is
+    exactly the relative squared error of removing r there, all else being whole. Ours, after the rounding
+    problem.
 
-def _least_certain(capacity: Capacity, x: Bits, wanted: int) -> list[int]:
-    """The filters whose marginal energy is nearest to the border between kept and removed."""
-    slope = capacity.qubo.linear + 2 * (capacity.qubo.couplings @ x.astype(np.float64))
-    border = (slope[x == 1].max(initial=-np.inf) + slope[x == 0].min(initial=np.inf)) / 2
-    distance = np.abs(slope - (border if np.isfinite(border) else 0.0))
-    return sorted(int(i) for i in np.argsort(distance, kind="stable")[:wanted])
+    Parameters:
+        task: the network, and the samples that calibrate it.
+        keep: fraction of the capacity kept, in (0, 1].
+        centred: count errors about their mean, which biases and BatchNorms then take up.
+        compensate: refit the weights that read kept channels, by least squares, once the choice is made.
+        capacity: what is counted, "filters", "parameters" or "products".
+        least: channels that every group keeps, at least 1.
+        refine: least certain channels that are then chosen by the true loss, without the refit.
+        finetune: epochs of training at the end.
 
+    Raises:
+        InputError: a parameter outside its range, no channel to prune, or a taker that is neither Linear nor
+            Conv2d with zero padding.
 
-def _refinement(task: Task, filters: Filters, mask: Bits, chosen: list[int]) -> BlackBox:
-    """Cross-entropy on the held-out samples as a function of the chosen filters, as many kept as before."""
-    network = task.copy()
-    start = np.array(mask[chosen])
-
-    def evaluate(points: Bits) -> Floats:
-        return np.array([loss(point) for point in points])
-
-    def loss(point: Bits) -> float:
-        x = np.array(mask)
-        x[chosen] = point
-        remove(network, filters, x, original=task.network)
-        return cross_entropy(network, task.held_inputs, task.held_targets)
-
-    return BlackBox(evaluate, len(chosen), start=start, K=int(start.sum()))
+    References:
+        He et al. 2017, arXiv:1707.06168, for the refit.
+    """
+    flag(centred, name="centred")
+    flag(compensate, name="compensate")
+    made = plan(task, keep=keep, capacity=capacity, least=least, refine=refine, finetune=finetune)
+    piece = f"errors of reconstruction, centred={centred}"
+    C = cached(task, piece, lambda: {"C": errors(task, made.groups, centred=centred)})["C"]
+    Q, offset = of_removed(np.zeros(len(C)), C)
+    mend = partial(repair, task=task, groups=made.groups, weights=compensate)
+    return (yield from select(made, Q, offset=offset, repair=mend if centred or compensate else None))

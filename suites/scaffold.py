@@ -15,7 +15,7 @@ __all__ = ["KINDS", "Scaffold", "write"]
 
 KINDS = ("solver", "problem")
 
-TAKEN_WORDS = {"copy", "np", "nn", "kept", "prunable", "remove", "problem", "solver"}
+TAKEN_WORDS = {"copy", "np", "nn", "kept", "mask", "prunable", "problem", "solver"}
 """Names that the files use themselves."""
 
 SOLVER = '''"""NAME: say here what the method is, and below it author, year and source."""
@@ -51,34 +51,35 @@ import numpy as np
 from torch import nn
 
 from qubopress.problems import Capacity, Task, problem
-from qubopress.problems.filters import prunable, remove
-from qubopress.problems.pruning import kept
+from qubopress.problems.groups import prunable
+from qubopress.problems.selection import kept
+from qubopress.problems.surgery import mask
 
 
 @problem("NAME", family="pruning")
 def FUNCTION(
     task: Task, *, keep: float = 0.64, beta: float = 0.1
 ) -> Generator[Capacity, np.ndarray, nn.Module]:
-    """Keep K filters of large weights that are unlike each other: E(x) = −Σ w_i x_i + β Σ S_ij x_i x_j.
+    """Keep K channels of large weights that are unlike each other: E(x) = −Σ w_i x_i + β Σ S_ij x_i x_j.
 
-    w_i is the norm of a filter's weights over the layer's mean, S_ij the |cosine| of two of a layer. The
+    w_i is the norm of a channel's weights over the layer's mean, S_ij the |cosine| of two of a layer. The
     capacity Σ x = K is part of the instance, so no penalty is needed.
 
     Parameters:
         task: the network, and the samples that calibrate it.
-        keep: fraction of the filters kept, in (0, 1].
+        keep: fraction of the channels kept, in (0, 1].
         beta: weight of the likeness.
     """
-    filters = prunable(task)
-    Q = np.zeros((filters.total, filters.total))
-    for layer, span in zip(filters.layers, filters.spans(), strict=True):
+    groups = prunable(task)
+    Q = np.zeros((groups.total, groups.total))
+    for layer, span in zip(groups.names, groups.spans(), strict=True):
         rows = task.network.get_submodule(layer).get_parameter("weight").detach().double().flatten(1).numpy()
         norms = np.linalg.norm(rows, axis=1) + 1e-12
         likeness = np.abs(rows @ rows.T) / np.outer(norms, norms)
         Q[span, span] = beta * (likeness - np.diag(np.diag(likeness))) - np.diag(norms / norms.mean())
-    x = yield Capacity(Q, np.ones(filters.total), kept(keep, filters.total))
+    x = yield Capacity(Q, np.ones(groups.total), kept(keep, groups.total))
     network = task.copy()
-    remove(network, filters, x, original=task.network)
+    mask(network, groups, x, original=task.network)
     return network
 '''
 

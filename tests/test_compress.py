@@ -106,21 +106,6 @@ def test_more_bits_are_closer() -> None:
     assert errors[0] > errors[1] > errors[2]
 
 
-@pytest.mark.parametrize("problem", ["taylor", "hybrid"])
-def test_the_removed_channels_are_zero(problem: str) -> None:
-    model, (x, y) = seeded(Images), pair(1, 4, 4)
-    smaller = suites.compress(model, (x, y), problem=problem, solver="swap", keep=0.5)
-    removed = 0
-    for name in ("first", "second"):
-        weight = smaller.get_submodule(name).weight.detach()
-        assert isinstance(weight, Tensor)
-        zero = (weight.flatten(1) == 0).all(dim=1)
-        removed += int(zero.sum())
-        kept = model.get_submodule(name).weight
-        assert torch.equal(weight[~zero], kept[~zero])  # type: ignore[index]
-    assert removed == 4
-
-
 def test_a_refinement_has_a_solver_and_a_budget_of_its_own() -> None:
     model, data = seeded(Images), pair(1, 4, 4)
     smaller = suites.compress(

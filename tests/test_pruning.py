@@ -1,113 +1,27 @@
-"""Importances mean what they say, removed filters put out zeros, and the energy is the formula."""
+"""The energies are the formulas, the capacity holds, and what comes back is the smaller network."""
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from tiny import all_bits, cnn, mlp, mlp_task, network_task, one_thread
+from coupled import denoising, each_network, task_of
+from tiny import all_bits, mlp, mlp_task, network_task, one_thread
 from torch import nn
-from torch.nn import functional
 
 from qubopress import problems
-from qubopress.problems import BlackBox, Capacity, InputError, Task, networks
-from qubopress.problems.filters import ACTIVATIONS, Filters, cross_entropy, measure, prunable, remove
-from qubopress.problems.pruning import kept
+from qubopress.problems import BlackBox, Capacity, InputError, Task, networks, surgery
+from qubopress.problems.channels import magnitudes, mean_loss, measure
+from qubopress.problems.groups import prunable, shares
+from qubopress.problems.reconstruction import errors, repair
+from qubopress.problems.selection import kept, normalised, of_removed
 
 pytestmark = pytest.mark.usefixtures(one_thread.__name__)
 
-FAMILY = ("hybrid", "taylor")
-
-
-def with_norms(network: nn.Module, *, seed: int = 3) -> nn.Module:
-    """The network with BatchNorm statistics and parameters that move every zero."""
-    rng = np.random.default_rng(seed)
-    with torch.no_grad():
-        for part in network.modules():
-            if isinstance(part, (nn.BatchNorm1d, nn.BatchNorm2d)):
-                for tensor in (*part.parameters(), part.running_mean, part.running_var):
-                    tensor.copy_(torch.tensor(rng.uniform(0.2, 1.5, tensor.shape)))
-    return network.eval()
-
-
-class Tangled(nn.Module):
-    """Registered against its running order, one ReLU for all layers, a functional one, inplace at that."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.head, self.norm2, self.norm1 = nn.Linear(2, 3), nn.BatchNorm2d(2), nn.BatchNorm2d(4)
-        self.conv2, self.relu, self.conv1 = nn.Conv2d(4, 2, 2), nn.ReLU(inplace=True), nn.Conv2d(1, 4, 2)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = self.relu(self.norm1(self.conv1(x)))
-        x = self.relu(self.norm2(self.conv2(x)))
-        return self.head(functional.relu(x).mean(dim=(2, 3)))
-
-
-class Residual(nn.Module):
-    """The second layer's sum with the first passes through the ReLU, so that the ReLU is not its own."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.one, self.relu1 = nn.Conv2d(1, 3, 3, padding=1), nn.ReLU()
-        self.two, self.norm, self.relu2 = nn.Conv2d(3, 3, 3, padding=1), nn.BatchNorm2d(3), nn.ReLU()
-        self.head = nn.Linear(3, 2)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = self.relu1(self.one(x))
-        return self.head(self.relu2(x + self.norm(self.two(x))).mean(dim=(2, 3)))
-
-
-def dense_with_norms() -> nn.Module:
-    parts = (nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Tanh(), nn.Linear(4, 3), nn.Sigmoid(), nn.Linear(3, 2))
-    return nn.Sequential(*parts)
-
-
-def bare_norm() -> nn.Module:
-    norm = nn.BatchNorm2d(3, affine=False)
-    return nn.Sequential(nn.Conv2d(1, 3, 2), norm, nn.GELU(), nn.Flatten(), nn.Linear(27, 2))
-
-
-IMAGE = (1, 4, 4)
-NETWORKS = {
-    "dense": (lambda: mlp(5, 6, 4, 3), (5,)),
-    "dense with norms": (dense_with_norms, (3,)),
-    "conv": (cnn, IMAGE),
-    "norm without parameters": (bare_norm, IMAGE),
-    "tangled": (Tangled, IMAGE),
-    "residual": (Residual, IMAGE),
-}
-each_network = pytest.mark.parametrize(("build", "shape"), NETWORKS.values(), ids=NETWORKS.keys())
-
-
-def task_of(build, shape) -> Task:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(2)
-        return network_task(with_norms(build()), *shape)
-
-
-def outputs_of(
-    network: nn.Module, filters: Filters, x: torch.Tensor, scale=None
-) -> tuple[list, torch.Tensor]:
-    """What the filters' modules put out, times `scale` (n,) if any, and what the network does then."""
-    seen = []
-
-    def hook(span):
-        def multiply(_, __, output):
-            factor = torch.ones(filters.total, dtype=output.dtype) if scale is None else scale
-            made = output * factor[span].reshape(1, -1, *[1] * (output.dim() - 2))
-            seen.append(made.clone())
-            return made
-
-        return multiply
-
-    with ExitStack() as stack, torch.no_grad():
-        for name, span in zip(filters.outputs, filters.spans(), strict=True):
-            handle = network.get_submodule(name).register_forward_hook(hook(span))
-            stack.callback(handle.remove)
-        return seen, network(x)
+FAMILY = ("hybrid", "joint-fisher", "l1", "reconstruction", "taylor")
+each_problem = pytest.mark.parametrize("name", FAMILY)
 
 
 def stages(name: str, task: Task, decide=lambda _, instance: instance.baseline(), **parameters):
@@ -122,300 +36,351 @@ def stages(name: str, task: Task, decide=lambda _, instance: instance.baseline()
     return seen, network
 
 
-def random_masks(total: int, count: int = 12) -> np.ndarray:
-    masks = np.random.default_rng(4).integers(0, 2, (count, total)).astype(np.int8)
-    masks[0], masks[1] = 0, 1
-    return masks
+def fixed_of(task: Task, importance: np.ndarray, least: int = 1) -> np.ndarray:
+    """The channels (n,) that are no variables: the most important ones of each group."""
+    fixed = np.zeros(len(importance), dtype=bool)
+    for span in prunable(task).spans():
+        fixed[span.start + np.argsort(-importance[span], kind="stable")[:least]] = True
+    return fixed
 
 
-def pruned(task: Task, filters: Filters, x: np.ndarray) -> nn.Module:
-    network = task.copy()
-    remove(network, filters, x, original=task.network)
+def whole(x: np.ndarray, fixed: np.ndarray) -> np.ndarray:
+    """Which of all channels are kept when x says so of those that are free."""
+    full = np.ones(len(fixed), dtype=np.int8)
+    full[~fixed] = x
+    return full
+
+
+def same(one: nn.Module, two: nn.Module) -> bool:
+    return networks.weights_checksum(one) == networks.weights_checksum(two)
+
+
+def smaller(task: Task, x: np.ndarray) -> nn.Module:
+    """The network of the kept channels with its norms re-estimated."""
+    network = surgery.shrink(task.copy(), prunable(task), x)
+    surgery.reestimate(network, task.inputs)
     return network
 
 
-# ---- Which filters there are
+# ---- The energies
 
 
-def test_filters_are_those_of_every_layer_but_the_last() -> None:
-    filters = prunable(network_task(cnn(), *IMAGE))
-    assert filters.chains == (("0", "1", "2"), ("3", "4"))
-    assert (filters.layers, filters.outputs) == (("0", "3"), ("2", "4"))
-    assert (filters.widths, filters.total) == ((3, 2), 5)
-    assert filters.spans() == [slice(0, 3), slice(3, 5)]
-
-
+@each_network
 @pytest.mark.parametrize(
-    ("build", "shape", "chains"),
-    [
-        (Tangled, IMAGE, (("conv1", "norm1"), ("conv2", "norm2"))),
-        (Residual, IMAGE, (("one", "relu1"), ("two", "norm"))),
-        (dense_with_norms, (3,), (("0", "1", "2"), ("3",))),
-    ],
+    ("alpha", "beta", "over"), [(0.5, 0.1, "layer"), (0.0, 0.0, "global"), (1.0, 3.0, "layer")]
 )
-def test_only_what_is_the_layers_own_belongs_to_its_chain(build, shape, chains) -> None:
-    assert prunable(task_of(build, shape)).chains == chains
-
-
-def test_a_network_without_a_layer_to_prune_is_refused() -> None:
-    with pytest.raises(InputError, match="the network must have a layer before its last one to prune"):
-        prunable(network_task(mlp(3, 2), 3))
-
-
-def test_a_layer_that_runs_twice_is_refused() -> None:
-    layer = nn.Linear(3, 3)
-    with pytest.raises(InputError, match="layer 0 must run once in a pass to be pruned, got 2"):
-        prunable(network_task(nn.Sequential(layer, nn.ReLU(), layer, nn.Linear(3, 2)), 3))
-
-
-def test_a_linear_over_sequences_is_refused() -> None:
-    network = nn.Sequential(nn.Linear(3, 4), nn.Flatten(), nn.Linear(8, 2))
-    with pytest.raises(InputError, match=r"layer 0 must put out \(samples, units\) to be pruned, got shape"):
-        prunable(network_task(network, 2, 3))
-
-
-# ---- The network without some
-
-
-@each_network
-def test_removed_filters_put_out_exact_zeros_and_the_others_are_untouched(build, shape) -> None:
-    task = task_of(build, shape)
-    filters = prunable(task)
-    for x in random_masks(filters.total):
-        found, output = outputs_of(pruned(task, filters, x), filters, task.inputs)
-        wanted, functionally = outputs_of(task.network, filters, task.inputs, torch.tensor(x))
-        for span, got, want in zip(filters.spans(), found, wanted, strict=True):
-            removed = torch.tensor(x[span] == 0)
-            assert torch.count_nonzero(got[:, removed]) == 0
-            assert torch.allclose(got, want, atol=1e-6)
-        assert torch.allclose(output, functionally, atol=1e-6)
-
-
-@each_network
-def test_removing_nothing_changes_nothing_and_what_was_removed_comes_back(build, shape) -> None:
-    task = task_of(build, shape)
-    filters, network = prunable(task), task.copy()
-    everything, nothing = np.ones(filters.total, np.int8), np.zeros(filters.total, np.int8)
-    remove(network, filters, nothing, original=task.network)
-    assert networks.weights_checksum(network) != networks.weights_checksum(task.network)
-    remove(network, filters, everything, original=task.network)
-    assert networks.weights_checksum(network) == networks.weights_checksum(task.network)
-
-
-def test_every_activation_that_ends_a_chain_leaves_zero_at_zero() -> None:
-    for activation in ACTIVATIONS:
-        assert float(activation()(torch.zeros(1))) == 0.0
-
-
-# ---- What calibration says of them
-
-
-@each_network
-def test_effects_are_the_derivative_of_each_samples_loss_by_the_filters_scale(build, shape) -> None:
-    task = task_of(lambda: build().double(), shape)
-    filters = prunable(task)
-    found = measure(task, filters)
-
-    def losses(scale):
-        _, output = outputs_of(task.network, filters, task.inputs, scale)
-        return functional.cross_entropy(output, task.targets, reduction="none").numpy()
-
-    step = 1e-5
-    for i in range(filters.total):
-        up, down = (torch.ones(filters.total, dtype=torch.float64) for _ in range(2))
-        up[i], down[i] = 1 + step, 1 - step
-        slope = (losses(up) - losses(down)) / (2 * step)
-        np.testing.assert_allclose(found.effects[:, i], slope, atol=1e-8)
-    np.testing.assert_allclose(found.taylor, np.abs(found.effects).mean(axis=0))
-    np.testing.assert_allclose(found.fisher, (found.effects**2).mean(axis=0) / 2)
-
-
-def test_importances_of_one_unit_by_hand() -> None:
-    network = nn.Sequential(nn.Linear(1, 1, bias=False), nn.ReLU(), nn.Linear(1, 2, bias=False))
-    with torch.no_grad():
-        network[0].weight.fill_(2.0)
-        network[2].weight.copy_(torch.tensor([[1.0], [-1.0]]))
-    x = np.array([[0.5], [-1.0], [1.0]])
-    task = problems.own_task(network, (x, [0, 1, 1]))
-    # Logits (a, −a) with a = max(2x, 0): of class 0 dL/da = −2 / (1 + e^2a), of class 1 2 / (1 + e^−2a).
-    effects = np.array([-2 / (1 + np.exp(2)), 0.0, 2 * 2 / (1 + np.exp(-4))])
-    found = measure(task, prunable(task))
-    np.testing.assert_allclose(found.effects[:, 0], effects, rtol=1e-6)
-    assert found.taylor[0] == pytest.approx(np.abs(effects).mean(), rel=1e-6)
-    assert found.fisher[0] == pytest.approx((effects**2).mean() / 2, rel=1e-6)
-
-
-@each_network
-def test_similarity_is_the_absolute_correlation_of_maps_within_a_layer(build, shape) -> None:
-    task = task_of(build, shape)
-    filters = prunable(task)
-    found = measure(task, filters).similarity
-    maps, _ = outputs_of(task.network, filters, task.inputs)
-    if build is Tangled:  # its ReLUs write into the norms' outputs, which are what is kept
-        maps = [functional.relu(a) for a in maps]
-    assert (np.diag(found) == 0).all()
-    assert ((found >= 0) & (found <= 1)).all()
-    np.testing.assert_array_equal(found, found.T)
-    apart = np.ones_like(found, dtype=bool)
-    for span, a in zip(filters.spans(), maps, strict=True):
-        rows = a.double().transpose(0, 1).flatten(1).numpy()
-        with np.errstate(invalid="ignore", divide="ignore"):
-            expected = np.nan_to_num(np.abs(np.corrcoef(rows)))
-        np.fill_diagonal(expected, 0.0)
-        np.testing.assert_allclose(found[span, span], expected, atol=1e-9)
-        apart[span, span] = False
-    assert (found[apart] == 0).all()
-
-
-def test_maps_that_never_change_are_like_no_other() -> None:
-    network = mlp(3, 40, 2).double()
-    with torch.no_grad():
-        network[0].weight[:30] = 0.0
-        network[0].bias[:30] = torch.linspace(-1.0, 100.0, 30, dtype=torch.float64)
-    task = network_task(network, 3, samples=50)
-    found = measure(task, prunable(task)).similarity
-    assert (found[:30] == 0).all()
-    assert found[30:, 30:].max() > 0
-
-
-def test_batches_do_not_change_the_statistics(monkeypatch) -> None:
-    task = network_task(cnn(), *IMAGE)
-    whole = measure(task, prunable(task))
-    monkeypatch.setattr("qubopress.problems.filters.BATCH", 5)
-    parts = measure(task, prunable(task))
-    np.testing.assert_allclose(parts.effects, whole.effects, atol=1e-7)
-    np.testing.assert_allclose(parts.similarity, whole.similarity, atol=1e-9)
-
-
-@pytest.mark.parametrize("targets", [[0, 3, 1, 2], [0, -1, 1, 2], [0.5, 0.1, 0.2, 0.3], [[0], [1], [2], [0]]])
-def test_targets_that_are_no_classes_are_refused(targets) -> None:
-    task = problems.own_task(mlp(3, 2, 3), (np.ones((4, 3)), np.array(targets)), samples=3)
-    with pytest.raises(
-        InputError, match=r"targets must be classes \(N,\) of outputs \(N, classes\), got outputs"
-    ):
-        measure(task, prunable(task))
-
-
-def test_weights_with_nan_are_refused() -> None:
-    task = mlp_task()
-    with torch.no_grad():
-        task.network[0].weight[0, 0] = torch.nan
-    with pytest.raises(
-        InputError, match="effects of the filters must be finite; check the network's weights"
-    ):
-        measure(task, prunable(task))
-
-
-# ---- The formulations
-
-
-@pytest.mark.parametrize(("alpha", "beta"), [(0.5, 0.1), (0.0, 0.0), (1.0, 3.0)])
-def test_the_hybrid_energy_is_the_formula(alpha, beta) -> None:
-    task = mlp_task()
-    filters = prunable(task)
-    found = measure(task, filters)
-    (capacity,), _ = stages("hybrid", task, alpha=alpha, beta=beta)
-    importance = alpha * found.taylor / found.taylor.mean() + (1 - alpha) * found.fisher / found.fisher.mean()
-    for x in random_masks(filters.total, 40):
-        energy = -sum(importance[i] for i in range(filters.total) if x[i])
-        for i in range(filters.total):
-            energy += beta * sum(found.similarity[i, j] * x[i] * x[j] for j in range(i + 1, filters.total))
+def test_the_hybrid_energy_is_the_formula(kind: str, alpha: float, beta: float, over: str) -> None:
+    task = task_of(kind)
+    groups = prunable(task)
+    found = measure(task, groups)
+    (capacity,), _ = stages("hybrid", task, alpha=alpha, beta=beta, normalise=over)
+    importance = alpha * normalised(found.taylor, groups, over)
+    importance += (1 - alpha) * normalised(found.fisher, groups, over)
+    fixed = fixed_of(task, importance)
+    for x in all_bits(capacity.n)[::3]:
+        full = whole(x, fixed)
+        energy = -sum(importance[i] for i in range(groups.total) if full[i])
+        for i in range(groups.total):
+            energy += beta * sum(
+                found.similarity[i, j] * full[i] * full[j] for j in range(i + 1, groups.total)
+            )
         assert capacity.loss(x) == pytest.approx(energy, rel=1e-12, abs=1e-12)
 
 
-def test_the_taylor_energy_is_minus_the_kept_importance_and_greedy_is_optimal() -> None:
-    task = mlp_task()
-    taylor = measure(task, prunable(task)).taylor
-    (capacity,), _ = stages("taylor", task, keep=0.5)
-    for x in random_masks(10):
-        assert capacity.loss(x) == pytest.approx(-float(taylor[x == 1].sum()) / taylor.mean(), abs=1e-12)
-    best = min(capacity.loss(x) for x in all_bits(10) if x.sum() == capacity.K)
+@pytest.mark.parametrize("name", ["taylor", "l1"])
+@pytest.mark.parametrize("over", ["layer", "global"])
+def test_a_linear_energy_is_minus_the_kept_importance_and_greedy_is_optimal(name: str, over: str) -> None:
+    task = task_of("residual")
+    groups = prunable(task)
+    raw = measure(task, groups).taylor if name == "taylor" else magnitudes(task, groups)
+    importance = np.array(raw)
+    for span in groups.spans() if over == "layer" else [slice(None)]:
+        importance[span] = raw[span] / np.mean(raw[span])
+    (capacity,), _ = stages(name, task, keep=0.6, normalise=over)
+    fixed = fixed_of(task, importance)
+    for x in all_bits(capacity.n):
+        expected = -float(importance[whole(x, fixed) == 1].sum())
+        assert capacity.loss(x) == pytest.approx(expected, rel=1e-12, abs=1e-12)
+    best = min(capacity.loss(x) for x in all_bits(capacity.n) if capacity.violation(x) == 0)
     assert capacity.loss(capacity.baseline()) == pytest.approx(best)
 
 
-@pytest.mark.parametrize("name", FAMILY)
-def test_the_capacity_counts_filters_exactly(name) -> None:
-    for keep, K in ((0.64, 6), (1.0, 10), (0.001, 1)):
-        (capacity,), _ = stages(name, mlp_task(), keep=keep)
+@each_network
+@pytest.mark.parametrize("gradient", [True, False])
+def test_the_joint_fisher_energy_is_the_second_order_change_of_the_loss(kind: str, gradient: bool) -> None:
+    task = task_of(kind)
+    u = measure(task, prunable(task)).effects
+    (capacity,), _ = stages("joint-fisher", task, gradient=gradient)
+    slope = -u.mean(axis=0) if gradient else np.zeros(u.shape[1])
+    curvature = 0.5 * u.T @ u / len(u)
+    fixed = fixed_of(task, slope + 2 * curvature.sum(axis=1) - np.diag(curvature))
+    for x in all_bits(capacity.n)[::3]:
+        r = 1.0 - whole(x, fixed)
+        expected = np.mean([0.5 * (sample @ r) ** 2 - (sample @ r if gradient else 0.0) for sample in u])
+        assert capacity.loss(x) == pytest.approx(expected, rel=1e-9, abs=1e-12)
+
+
+@each_network
+@pytest.mark.parametrize("centred", [True, False])
+def test_the_reconstruction_energy_is_the_error_form_of_the_removed(kind: str, centred: bool) -> None:
+    task = task_of(kind)
+    C = errors(task, prunable(task), centred=centred)
+    (capacity,), _ = stages("reconstruction", task, centred=centred)
+    fixed = fixed_of(task, 2 * C.sum(axis=1) - np.diag(C))
+    for x in all_bits(capacity.n)[::3]:
+        r = 1.0 - whole(x, fixed)
+        assert capacity.loss(x) == pytest.approx(r @ C @ r, rel=1e-9, abs=1e-12)
+    assert capacity.loss(np.ones(capacity.n)) == pytest.approx(0.0, abs=1e-12)
+
+
+def test_a_form_of_the_removed_is_one_of_the_kept() -> None:
+    rng = np.random.default_rng(0)
+    linear, quadratic = rng.normal(size=5), rng.normal(size=(5, 5))
+    quadratic += quadratic.T
+    Q, offset = of_removed(linear, quadratic)
+    for x in all_bits(5):
+        r = 1.0 - x
+        assert x @ Q @ x + offset == pytest.approx(linear @ r + r @ quadratic @ r, abs=1e-12)
+
+
+def test_normalising_makes_means_one_and_leaves_zeros() -> None:
+    groups = prunable(mlp_task())
+    importance = np.array([0.0, 0, 0, 0, 0, 0, 1, 2, 3, 4])
+    by_layer = normalised(importance, groups, "layer")
+    assert by_layer.tolist() == pytest.approx([0, 0, 0, 0, 0, 0, 0.4, 0.8, 1.2, 1.6])
+    assert normalised(importance, groups, "global").tolist() == pytest.approx(list(importance))
+    assert importance[-1] == 4
+
+
+# ---- The capacity
+
+
+@each_problem
+def test_filters_are_counted_exactly_those_that_stay_anyway_included(name: str) -> None:
+    for keep, K in ((0.64, 6), (1.0, 10), (0.2, 2)):
+        (capacity,), network = stages(name, mlp_task(), keep=keep)
         assert isinstance(capacity, Capacity)
-        assert (capacity.K, capacity.exact, capacity.n) == (K, True, 10)
+        assert (capacity.K, capacity.exact, capacity.n) == (K - 2, True, 8)
+        assert network[0].out_features + network[2].out_features == K
 
 
-@pytest.mark.parametrize("name", FAMILY)
-def test_the_network_that_comes_back_lacks_what_was_not_kept(name) -> None:
-    task = network_task(cnn(), *IMAGE)
-    filters, x = prunable(task), np.array([0, 1, 1, 1, 0], dtype=np.int8)
-    _, network = stages(name, task, lambda *_: x, keep=0.6)
-    assert networks.weights_checksum(network) == networks.weights_checksum(pruned(task, filters, x))
-    assert networks.weights_checksum(network) != networks.weights_checksum(task.network)
+@each_problem
+@pytest.mark.parametrize("unit", ["parameters", "products"])
+def test_other_capacities_bound_what_the_kept_channels_cost(name: str, unit: str) -> None:
+    task = task_of("conv")
+    groups = prunable(task)
+    costs = shares(task, groups, unit)
+    answers = []
+
+    def decide(_, instance):
+        answers.append(instance.baseline())
+        return answers[-1]
+
+    (capacity,), network = stages(name, task, decide, keep=0.7, capacity=unit)
+    assert (capacity.exact, capacity.n) == (False, groups.total - 2)
+    spent = float(costs.sum() - capacity.costs.sum())
+    assert abs(capacity.K - (0.7 * costs.sum() - spent)) < 1e-9 * costs.sum()
+    assert 0 < float(capacity.costs @ answers[0]) <= capacity.K
+    before, after = (surgery.measures(task, one)[unit] for one in (task.network, network))
+    assert after < before
 
 
-def test_dead_filters_alone_have_no_importance_and_do_no_harm() -> None:
+@each_problem
+@pytest.mark.parametrize("least", [1, 2, 4])
+def test_every_group_keeps_its_least_whatever_is_chosen(name: str, least: int) -> None:
+    def nothing_of_the_first(_, instance):
+        x = np.zeros(instance.n, np.int8)
+        x[instance.n - int(instance.K) :] = 1
+        return x
+
+    (capacity,), network = stages(name, mlp_task(), nothing_of_the_first, keep=0.8, least=least)
+    assert (capacity.n, capacity.K) == (10 - 2 * least, 8 - 2 * least)
+    assert network[0].out_features >= least
+    assert network[2].out_features >= least
+
+
+def test_more_than_a_group_has_cannot_be_asked_of_it() -> None:
+    (capacity,), network = stages("taylor", mlp_task(), keep=0.9, least=5)
+    assert (capacity.n, network[2].out_features) == (1, 4)
+
+
+def test_everything_may_be_kept_anyway() -> None:
+    for unit in ("filters", "parameters"):
+        (capacity,), network = stages("taylor", mlp_task(), keep=1.0, least=9, capacity=unit)
+        assert capacity.n == 0
+        assert same(network, mlp_task().network)
+
+
+def test_the_most_important_channels_are_the_ones_that_stay() -> None:
+    network = mlp(3, 4, 2)
+    with torch.no_grad():
+        network[0].weight.copy_(torch.tensor([[1.0] * 3, [2.0] * 3, [4.0] * 3, [3.0] * 3]))
+    (capacity,), found = stages("l1", network_task(network, 3), keep=0.25)
+    assert (capacity.n, capacity.K) == (3, 0)
+    assert found[0].weight.tolist() == [[4.0] * 3]
+
+
+def test_dead_channels_alone_have_no_importance_and_do_no_harm() -> None:
     network = mlp(3, 4, 2)
     with torch.no_grad():
         network[0].weight.zero_()
         network[0].bias.fill_(-1.0)
-    (capacity,), _ = stages("hybrid", network_task(network, 3), keep=0.5)
-    assert capacity.loss(capacity.baseline()) == 0.0
+    for name in FAMILY:
+        (capacity,), found = stages(name, network_task(network, 3), keep=0.5)
+        assert capacity.loss(capacity.baseline()) == 0.0
+        assert found[0].out_features == 2
+
+
+# ---- What comes back
+
+
+@each_problem
+@each_network
+def test_the_network_that_comes_back_is_cut_to_what_was_kept(
+    name: str, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = task_of(kind)
+    groups, cuts, shrink = prunable(task), list[np.ndarray](), surgery.shrink
+    monkeypatch.setattr(
+        "qubopress.problems.surgery.shrink", lambda *given: cuts.append(given[2].copy()) or shrink(*given)
+    )
+    plain = {"compensate": False, "centred": False} if name == "reconstruction" else {}
+    (capacity,), network = stages(name, task, keep=0.6, **plain)
+    (x,) = cuts
+    assert x.sum() == round(0.6 * groups.total) == capacity.K + len(groups.groups)
+    assert same(network, smaller(task, x))
+    count = sum(parameter.numel() for parameter in network.parameters())
+    assert count < sum(parameter.numel() for parameter in task.network.parameters())
+
+
+def test_the_reconstructions_network_is_repaired_and_then_re_estimated() -> None:
+    task = task_of("conv")
+    groups = prunable(task)
+    for compensate in (True, False):
+        answers: list[Any] = []
+
+        def decide(_, instance, answers=answers):
+            answers.append(instance.baseline())
+            return answers[-1]
+
+        _, network = stages("reconstruction", task, decide, keep=0.6, compensate=compensate)
+        C = errors(task, groups, centred=True)
+        x = whole(answers[0], fixed_of(task, 2 * C.sum(axis=1) - np.diag(C)))
+        expected = surgery.shrink(task.copy(), groups, x)
+        repair(expected, x, task=task, groups=groups, weights=compensate)
+        surgery.reestimate(expected, task.inputs)
+        assert same(network, expected)
+        assert not same(network, smaller(task, x))
+
+
+def test_the_refit_brings_the_outputs_closer() -> None:
+    task = network_task(mlp(6, 20, 16, 3), 6, samples=400)
+    misses = []
+    for parameters in ({"compensate": False, "centred": False}, {"compensate": False}, {"compensate": True}):
+        _, network = stages("reconstruction", task, keep=0.64, **parameters)
+        with torch.no_grad():
+            miss = (network(task.held_inputs) - task.network(task.held_inputs)).pow(2).mean()
+        misses.append(float(miss))
+    assert misses[2] < 0.8 * misses[0]
+    assert misses[2] < 0.8 * misses[1]
+
+
+@each_problem
+def test_fine_tuning_lowers_the_calibration_loss(name: str) -> None:
+    task = mlp_task()
+    losses = []
+    for epochs in (0, 20):
+        _, network = stages(name, task, keep=0.5, finetune=epochs)
+        assert not any(module.training for module in network.modules())
+        losses.append(mean_loss(task, network, task.inputs, task.targets))
+    assert losses[1] < losses[0]
+
+
+@each_problem
+def test_a_network_of_images_is_pruned_by_its_squared_error(name: str) -> None:
+    task = denoising()
+    seen, network = stages(name, task, keep=0.67, refine=2)
+    with torch.no_grad():
+        assert network(task.inputs).shape == task.targets.shape
+    assert network[0].out_channels == 2
+    assert isinstance(seen[1], BlackBox)
 
 
 # ---- The refinement
 
 
 @each_network
-def test_the_refined_loss_is_the_cross_entropy_of_the_functionally_masked_network(build, shape) -> None:
-    task = task_of(build, shape)
-    filters, given = prunable(task), {}
-
-    def decide(stage, instance):
-        given[stage] = instance.baseline()
-        return given[stage]
-
-    (_, box), _ = stages("hybrid", task, decide, keep=0.5, refine=3)
+def test_the_refined_loss_is_that_of_the_smaller_network_on_held_out_samples(kind: str) -> None:
+    task = task_of(kind)
+    groups = prunable(task)
+    (capacity, box), _ = stages("taylor", task, keep=0.6, refine=3)
     assert isinstance(box, BlackBox)
-    chosen = chosen_by(box, given[0], task)
-    for point in all_bits(3):
-        mask = np.array(given[0])
-        mask[chosen] = point
-        _, output = outputs_of(task.network, filters, task.held_inputs, torch.tensor(mask))
-        expected = float(functional.cross_entropy(output.double(), task.held_targets))
-        assert box.loss(point) == pytest.approx(expected, rel=1e-6)
+    fixed = fixed_of(task, normalised(measure(task, groups).taylor, groups, "layer"))
+    x = capacity.baseline()
+    places = least_certain(capacity, x, box.n)
+    assert x[places].tolist() == box.start.tolist()
+    for point in all_bits(box.n):
+        changed = np.array(x)
+        changed[places] = point
+        network = smaller(task, whole(changed, fixed))
+        expected = mean_loss(task, network, task.held_inputs, task.held_targets)
+        assert box.loss(point) == pytest.approx(expected, rel=1e-4)
 
 
-def chosen_by(box: BlackBox, mask: np.ndarray, task: Task) -> list[int]:
-    """Filters that a refinement may change: those whose marginal energies lie nearest to the border."""
-    (capacity,), _ = stages("hybrid", task, keep=0.5)
-    slopes = [
-        capacity.loss(with_bit(mask, i, 1)) - capacity.loss(with_bit(mask, i, 0)) for i in range(len(mask))
-    ]
-    kept_ones, removed = ([s for s, bit in zip(slopes, mask, strict=True) if bit == side] for side in (1, 0))
-    border = (max(kept_ones) + min(removed)) / 2
-    return sorted(np.argsort(np.abs(np.array(slopes) - border))[: box.n].tolist())
+def least_certain(capacity: Capacity, x: np.ndarray, wanted: int) -> list[int]:
+    """Those whose marginal energies lie nearest to the border between kept and removed."""
+    slopes = [capacity.loss(with_bit(x, i, 1)) - capacity.loss(with_bit(x, i, 0)) for i in range(len(x))]
+    sides = [[s for s, bit in zip(slopes, x, strict=True) if bit == side] for side in (1, 0)]
+    border = (max(sides[0]) + min(sides[1])) / 2 if all(sides) else 0.0
+    return sorted(np.argsort(np.abs(np.array(slopes) - border), kind="stable")[:wanted].tolist())
 
 
-def with_bit(mask: np.ndarray, i: int, bit: int) -> np.ndarray:
-    return np.where(np.arange(len(mask)) == i, bit, mask)
+def with_bit(x: np.ndarray, i: int, bit: int) -> np.ndarray:
+    return np.where(np.arange(len(x)) == i, bit, x)
 
 
-@pytest.mark.parametrize("name", FAMILY)
-def test_the_refinement_starts_at_the_mask_and_keeps_as_many(name) -> None:
+@each_problem
+def test_the_refinement_starts_at_the_first_stages_choice_and_keeps_as_many(name: str) -> None:
     task = mlp_task()
     (capacity, box), network = stages(name, task, keep=0.5, refine=10)
-    x = capacity.baseline()
-    np.testing.assert_array_equal(box.start, x)
-    assert box.K == x.sum() == 5
-    expected = cross_entropy(pruned(task, prunable(task), x), task.held_inputs, task.held_targets)
-    assert box.loss(box.start) == expected
-    # The baseline of both stages is the start, so that refining by it changes nothing.
-    assert networks.weights_checksum(network) == networks.weights_checksum(pruned(task, prunable(task), x))
+    np.testing.assert_array_equal(box.start, capacity.baseline())
+    assert (box.n, box.K) == (8, 3)
+    # The baseline of the second stage is its start, so that refining by it changes nothing.
+    _, unrefined = stages(name, task, keep=0.5)
+    assert same(network, unrefined)
 
 
-def test_evaluations_are_counted_and_cached(monkeypatch) -> None:
+def test_the_refined_choice_is_what_comes_back() -> None:
+    task = mlp_task()
+
+    def decide(stage, instance):
+        return instance.baseline() if stage == 0 else instance.baseline()[::-1]
+
+    (_, box), network = stages("taylor", task, decide, keep=0.5, refine=10)
+    assert (box.start[::-1] != box.start).any()
+    groups = prunable(task)
+    fixed = fixed_of(task, normalised(measure(task, groups).taylor, groups, "layer"))
+    assert same(network, smaller(task, whole(box.start[::-1], fixed)))
+
+
+def test_under_another_capacity_the_refinement_may_keep_any_number_that_fits() -> None:
+    task = task_of("residual")
+    (capacity, box), _ = stages("taylor", task, keep=0.6, refine=3, capacity="parameters")
+    assert box.K is None
+    assert np.isfinite(box.loss(box.start))
+    places, costs = least_certain(capacity, capacity.baseline(), box.n), capacity.costs
+    room = capacity.K - float(costs @ capacity.baseline()) + float(costs[places] @ box.start)
+    allowed = [float(costs[places] @ point) <= room + 1e-9 for point in all_bits(box.n)]
+    assert np.isfinite(box.losses(all_bits(box.n))).tolist() == allowed
+    assert len(set(allowed)) == 2
+
+
+def test_evaluations_are_counted_and_cached(monkeypatch: pytest.MonkeyPatch) -> None:
     (_, box), _ = stages("hybrid", mlp_task(), keep=0.5, refine=4)
-    calls = []
+    calls: list[int] = []
     monkeypatch.setattr(
-        "qubopress.problems.pruning.cross_entropy",
-        lambda *arguments: calls.append(1) or cross_entropy(*arguments),
+        "qubopress.problems.selection.mean_loss",
+        lambda *arguments: calls.append(1) or mean_loss(*arguments),
     )
     first = box.losses(all_bits(4))
     assert (box.evaluations, len(calls)) == (16, 16)
@@ -423,27 +388,15 @@ def test_evaluations_are_counted_and_cached(monkeypatch) -> None:
     assert (box.evaluations, len(calls)) == (16, 16)
 
 
-def test_the_refined_mask_is_what_comes_back() -> None:
-    task = mlp_task()
-
-    def decide(stage, instance):
-        return instance.baseline() if stage == 0 else instance.baseline()[::-1]
-
-    (capacity, box), network = stages("taylor", task, decide, keep=0.5, refine=10)
-    x = capacity.baseline()[::-1].copy()
-    assert (x != box.start).any()
-    assert networks.weights_checksum(network) == networks.weights_checksum(pruned(task, prunable(task), x))
-
-
-def test_the_least_certain_filters_lie_on_both_sides_of_the_border() -> None:
+def test_the_least_certain_channels_lie_on_both_sides_of_the_border() -> None:
     (capacity, box), _ = stages("taylor", mlp_task(), keep=0.5, refine=2)
     order = np.argsort(capacity.qubo.linear)
     assert box.K == 1
-    assert box.start.tolist() == capacity.baseline()[sorted(order[4:6])].tolist()
+    assert box.start.tolist() == capacity.baseline()[sorted(order[2:4])].tolist()
 
 
-@pytest.mark.parametrize("keep", [1.0, 0.01])
-def test_refinement_works_where_all_or_one_are_kept(keep) -> None:
+@pytest.mark.parametrize("keep", [1.0, 0.2])
+def test_refinement_works_where_all_or_the_least_are_kept(keep: float) -> None:
     (_, box), _ = stages("hybrid", mlp_task(), keep=keep, refine=3)
     assert box.violation(box.start) == 0
 
@@ -451,44 +404,67 @@ def test_refinement_works_where_all_or_one_are_kept(keep) -> None:
 # ---- What is refused
 
 
-@pytest.mark.parametrize("name", FAMILY)
+def never(*_: Any) -> Any:
+    pytest.fail("a stage was begun")
+
+
+@each_problem
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"keep": 0}, r"keep must lie in \(0, 1\], got 0; 0.64 keeps 64 % of the filters"),
+        ({"keep": 0}, r"keep must lie in \(0, 1\], got 0; 0.64 keeps 64 % of the channels"),
         ({"keep": -0.5}, r"keep must lie in \(0, 1\], got -0.5"),
         ({"keep": 1.5}, r"keep must lie in \(0, 1\], got 1.5"),
+        ({"keep": 1.5, "capacity": "products"}, r"keep must lie in \(0, 1\], got 1.5"),
         ({"keep": np.nan}, "keep must be a finite number, got nan"),
         ({"keep": "half"}, "keep must be a finite number, got 'half'"),
+        (
+            {"keep": 0.1},
+            "keep must leave 1 channel to each group, at least 0.2 of the filters, got 0.1",
+        ),
+        ({"keep": 0.5, "least": 3}, "keep must leave 3 channels to each group, at least 0.6 of the filters"),
+        ({"keep": 0.001, "capacity": "parameters"}, "at least 0.* of the parameters, got 0.001; raise keep"),
+        ({"least": 0}, "least must be an integer of at least 1, got 0"),
+        ({"least": 1.5}, "least must be an integer of at least 1, got 1.5"),
+        ({"capacity": "bytes"}, "capacity must be one of filters, parameters, products, got 'bytes'"),
+        ({"capacity": None}, "capacity must be one of filters, parameters, products, got None"),
         ({"refine": -1}, r"refine must be an integer in \[0, 10\], got -1"),
         ({"refine": 11}, r"refine must be an integer in \[0, 10\], got 11"),
         ({"refine": True}, r"refine must be an integer in \[0, 10\], got True"),
+        ({"finetune": -1}, "finetune must be an integer of at least 0, got -1"),
+        ({"finetune": 0.5}, "finetune must be an integer of at least 0, got 0.5"),
         ({"kep": 0.5}, "no parameter of .* named 'kep'; did you mean 'keep'"),
     ],
 )
 def test_a_parameter_outside_its_range_is_refused_before_anything_is_solved(
-    name, parameters, message
+    name: str, parameters: dict[str, Any], message: str
 ) -> None:
-    def never(*_):
-        pytest.fail("a stage was begun")
-
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(InputError, match=message) as caught:
         stages(name, mlp_task(), never, **parameters)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("parameters", "message"),
+    ("name", "parameters", "message"),
     [
-        ({"alpha": -0.1}, r"alpha must lie in \[0, 1\], got -0.1"),
-        ({"alpha": 1.1}, r"alpha must lie in \[0, 1\], got 1.1"),
-        ({"alpha": None}, "alpha must be a finite number, got None"),
-        ({"beta": -1}, "beta must not be negative, got -1"),
-        ({"beta": np.inf}, "beta must be a finite number, got inf"),
+        ("hybrid", {"alpha": -0.1}, r"alpha must lie in \[0, 1\], got -0.1"),
+        ("hybrid", {"alpha": 1.1}, r"alpha must lie in \[0, 1\], got 1.1"),
+        ("hybrid", {"alpha": None}, "alpha must be a finite number, got None"),
+        ("hybrid", {"beta": -1}, "beta must not be negative, got -1"),
+        ("hybrid", {"beta": np.inf}, "beta must be a finite number, got inf"),
+        ("hybrid", {"normalise": "group"}, "normalise must be one of layer, global, got 'group'"),
+        ("taylor", {"normalise": 1}, "normalise must be one of layer, global, got 1"),
+        ("l1", {"normalise": ""}, "normalise must be one of layer, global, got ''"),
+        ("joint-fisher", {"gradient": 1}, "gradient must be True or False, got 1"),
+        ("reconstruction", {"centred": "yes"}, "centred must be True or False, got 'yes'"),
+        ("reconstruction", {"compensate": None}, "compensate must be True or False, got None"),
     ],
 )
-def test_a_weight_of_the_hybrid_outside_its_range_is_refused(parameters, message) -> None:
+def test_a_parameter_of_its_own_outside_its_range_is_refused(
+    name: str, parameters: dict[str, Any], message: str
+) -> None:
     with pytest.raises(InputError, match=message):
-        stages("hybrid", mlp_task(), **parameters)
+        stages(name, mlp_task(), never, **parameters)
 
 
 def test_kept_is_the_nearest_number_and_at_least_one() -> None:

@@ -1,0 +1,186 @@
+"""Reconstruction: what the layers that read a channel miss when it is gone, and its least-squares repair.
+
+A taker's pre-activation is Z = Σ_c Y_c + b, Y_c being what channel c adds by the taker's weights. Without the
+channels R it is off by exactly Σ_{c∈R} Y_c, so the error is quadratic in the removed set:
+‖Σ_{c∈R} Y_c‖² = rᵀ C r with C_cd = ⟨Y_c, Y_d⟩. With weights W and the Gram matrix G of the taker's inputs,
+C is the sum of (WᵀW) ∘ G over the inputs a of c and b of d; no activation has to be kept.
+
+The repair refits the kept weights to the pre-activations of the original network, as in He et al. 2017
+(arXiv:1707.06168); the choice of channels by C is ours.
+"""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from .arrays import Bits, Floats
+from .groups import Groups
+from .layers import BATCH, calls, gram_of_inputs, hooked, running_order
+from .task import Task
+
+__all__ = ["contributions", "errors", "repair"]
+
+NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
+
+RIDGE = 1e-3
+"""Pull of a repair towards the weights as they are, in mean squares of the layer's inputs."""
+
+
+ROWS = 2**16
+"""Rows, of samples and positions, that a repair is fitted to; neighbouring positions say much the same."""
+
+
+def errors(task: Task, groups: Groups, *, centred: bool) -> Floats:
+    """C (n, n): rᵀ C r is the relative squared error of removing r, summed over all takers.
+
+    The error of a taker is divided by ‖Σ_c Y_c‖² over all its inputs, those that nothing can remove included.
+    Each taker is taken alone, its inputs being those of the whole network. Centred, the mean over samples and
+    positions counts neither in the error nor in what divides it: a BatchNorm re-estimated afterwards, or a
+    bias, takes it up.
+
+    Raises:
+        InputError: a taker is neither Linear nor Conv2d with zero padding, or NaN reaches it.
+    """
+    C = np.zeros((groups.total, groups.total))
+    for name, variables in groups.inputs.items():
+        found = contributions(task, name, centred=centred)
+        whole, mine = float(found.sum()), variables >= 0
+        if whole > 0:
+            into = np.ix_(variables[mine], variables[mine])
+            np.add.at(C, into, found[np.ix_(mine, mine)] / whole)
+    return (C + C.T) / 2
+
+
+def contributions(task: Task, name: str, *, centred: bool) -> Floats:
+    """⟨Y_c, Y_d⟩ (p, p) of the p input channels of a layer, a mean over its rows: samples and positions.
+
+    Raises:
+        InputError: as `errors`.
+    """
+    layer = task.network.get_submodule(name)
+    (gram,), _, _ = gram_of_inputs(task.network, name, task.inputs)
+    mean = gram[-1, :-1] if centred else np.zeros(len(gram) - 1)
+    W = layer.get_parameter("weight").detach().double().flatten(1).numpy()
+    products = (W.T @ W) * (gram[:-1, :-1] - np.outer(mean, mean))
+    size = int(np.prod(layer.kernel_size)) if isinstance(layer, nn.Conv2d) else 1
+    channels = len(products) // size
+    return np.asarray(products.reshape(channels, size, channels, size).sum(axis=(1, 3)))
+
+
+# ---- repair
+
+
+def repair(network: nn.Module, x: Bits, *, task: Task, groups: Groups, weights: bool) -> None:
+    """Bring the takers of `network`, shrunk to x, back to the original's pre-activations; in place.
+
+    One after the other as they run, each on what the layers before it put out by then. A bias is refitted, or
+    added, unless a BatchNorm comes next, which takes up the mean once it is re-estimated.
+
+    Parameters:
+        network: the shrunk network, in eval mode.
+        task: the original one, and the samples on which the two are compared.
+        groups: of the original.
+        x: (n,) channels that were kept.
+        weights: whether to refit the kept weights too, by least squares; else the biases alone.
+
+    Raises:
+        InputError: as `errors`.
+    """
+    normed = _before_norms(task)
+    for name in running_order(task.network, task.inputs):
+        if name in groups.inputs and (weights or name not in normed):
+            rows = _left(groups.outputs.get(name), x)
+            _refit(network, task, name, rows, weights=weights, bias=name not in normed)
+
+
+def _left(variables: npt.NDArray[np.int64] | None, x: Bits) -> Tensor | None:
+    """Which outputs of a layer are left, None for all."""
+    return None if variables is None else torch.from_numpy((variables < 0) | (x[variables] == 1))
+
+
+def _before_norms(task: Task) -> set[str]:
+    """Names of the modules whose output a BatchNorm takes."""
+    made = calls(task.network, task.inputs)
+    norms = [call for call in made if isinstance(task.network.get_submodule(call.name), NORMS)]
+    return {call.name for call in made if any(norm.argument is call.output for norm in norms)}
+
+
+def _enough(network: nn.Module, name: str, inputs: Tensor) -> Tensor:
+    """The first of the inputs, as many as give a layer `ROWS` rows."""
+    _, output = _passing(network, name, inputs[:1])
+    layer = network.get_submodule(name)
+    positions = output.numel() // len(layer.get_parameter("weight"))
+    return inputs[: -(-ROWS // positions)]
+
+
+def _refit(
+    network: nn.Module, task: Task, name: str, rows: Tensor | None, *, weights: bool, bias: bool
+) -> None:
+    """One Newton step on half the squared error of a layer: it is quadratic, so the step ends at the minimum.
+
+    The ridge draws the step to 0, not the weights. `rows` are the original's outputs that are left.
+    """
+    layer, inputs = network.get_submodule(name), _enough(network, name, task.inputs)
+    slope = _slope(network, task.network, name, inputs, rows)
+    step = np.zeros_like(slope)
+    step[:, -1] = -slope[:, -1]
+    if weights:
+        (gram,), _, _ = gram_of_inputs(network, name, inputs)
+        step = _newton(gram, slope)
+    _add(layer, "weight", step[:, :-1])
+    if bias:
+        _add(layer, "bias", step[:, -1])
+
+
+def _newton(gram: Floats, slope: Floats) -> Floats:
+    """−slope · (gram + ridge)⁻¹ for slopes (rows, f + 1); the intercept, the last, is free."""
+    pull = np.full(len(gram), RIDGE * float(np.diag(gram)[:-1].mean()) or 1.0)
+    pull[-1] = 0.0
+    return np.asarray(-np.linalg.solve(gram + np.diag(pull), slope.T).T)
+
+
+def _slope(network: nn.Module, original: nn.Module, name: str, inputs: Tensor, rows: Tensor | None) -> Floats:
+    """Gradient (outputs, f + 1) of half a layer's mean squared error by its weights and its bias."""
+    layer = copy.deepcopy(network.get_submodule(name)).requires_grad_(True)
+    weight, axis = layer.get_parameter("weight"), -1 if isinstance(layer, nn.Linear) else 1
+    total, count = np.zeros((len(weight), weight[0].numel() + 1)), 0
+    for batch in inputs.split(BATCH):
+        _, wanted = _passing(original, name, batch)
+        reaching, _ = _passing(network, name, batch)
+        wanted = wanted if rows is None else wanted.movedim(axis, 0)[rows].movedim(0, axis)
+        with torch.enable_grad():
+            error = layer(reaching) - wanted
+            (slope,) = torch.autograd.grad(0.5 * (error**2).sum(), weight)
+        total[:, :-1] += slope.double().flatten(1).numpy()
+        total[:, -1] += error.detach().double().movedim(axis, 0).flatten(1).sum(dim=1).numpy()
+        count += error.numel() // len(weight)
+    return total / count
+
+
+def _passing(network: nn.Module, name: str, inputs: Tensor) -> tuple[Tensor, Tensor]:
+    """What reaches a layer and what it puts out."""
+    seen: list[tuple[Tensor, Tensor]] = []
+
+    def note(_: nn.Module, arguments: tuple[Tensor, ...], output: Tensor) -> None:
+        seen.append((arguments[0].clone(), output.clone()))
+
+    with hooked({network.get_submodule(name): note}), torch.no_grad():
+        network(inputs)
+    return seen[0]
+
+
+def _add(layer: nn.Module, name: str, step: Floats) -> None:
+    """Add to a parameter of the layer, or give it the bias that it lacks."""
+    weight = layer.get_parameter("weight")
+    change = torch.from_numpy(step).to(weight.dtype)
+    with torch.no_grad():
+        if getattr(layer, name) is None:
+            layer.register_parameter(name, nn.Parameter(change, requires_grad=weight.requires_grad))
+        else:
+            parameter = layer.get_parameter(name)
+            parameter.add_(change.reshape(parameter.shape))
