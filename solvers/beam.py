@@ -24,8 +24,12 @@ from .run import Run
 
 __all__ = ["beam", "cheapest"]
 
-PREFIXES = 1 << 19
-"""Numbers that the prefixes of a batch of neurons may take, so that a processor's cache holds them."""
+PREFIXES, PARTS = 1 << 22, 16
+"""Numbers that the prefixes of a batch of neurons take, but a layer has so many batches at most: after each
+the whole layer is offered, and every offer is judged once more after the clock."""
+
+CACHED = 1 << 19
+"""Numbers that the prefixes of neurons searched at once may take, so that a processor's cache holds them."""
 
 BETWEEN = 1 << 21
 """Prefixes times coordinates between two looks at the clock, some tenths of a second."""
@@ -126,29 +130,32 @@ class _Compiled:
         self.aim = aims(rounding, self.columns, self.lower)
 
     def batches(self, kept: int) -> list[Columns]:
-        """Neurons in groups whose prefixes fit into the cache."""
-        n, width = self.rounding.n, max(1, min(self.rounding.f, HORIZON))
-        size = max(1, PREFIXES // (kept * width))
-        return [np.arange(i, min(i + size, n)) for i in range(0, n, size)]
+        """As `_Layer` says, but these are searched in turn."""
+        size = max(self._fitting(kept, PREFIXES), -(-self.rounding.n // PARTS))
+        return _groups(np.arange(self.rounding.n), size)
+
+    def _fitting(self, kept: int, numbers: int) -> int:
+        """Neurons whose prefixes take so many numbers."""
+        return max(1, numbers // (kept * max(1, min(self.rounding.f, HORIZON))))
 
     def beam(self, rows: Columns, kept: int, stopped: Callable[[], bool]) -> Bits | None:
         """As `_Layer` says."""
-        chosen = cheapest(
-            self.rounding,
-            rows,
-            self.columns,
-            self.lower,
-            kept,
-            aim=self.aim,
-            kind=self.kind,
-            stopped=stopped,
-        )
-        if chosen is None:
-            return None
         x = np.zeros(self.rounding.shape, dtype=np.int8)
-        x[np.ix_(rows, self.columns)] = chosen
+        for some in _groups(rows, self._fitting(kept, CACHED)):
+            chosen = self._cheapest(some, kept, stopped)
+            if chosen is None:
+                return None
+            x[np.ix_(some, self.columns)] = chosen
         descend(self.rounding, x, rows)
         return np.asarray(x[rows])
+
+    def _cheapest(self, rows: Columns, kept: int, stopped: Callable[[], bool]) -> Bits | None:
+        arrays = self.rounding, rows, self.columns, self.lower
+        return cheapest(*arrays, kept, aim=self.aim, kind=self.kind, stopped=stopped)
+
+
+def _groups(rows: Columns, size: int) -> list[Columns]:
+    return [rows[i : i + size] for i in range(0, len(rows), size)]
 
 
 def cheapest(

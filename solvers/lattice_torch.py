@@ -22,8 +22,8 @@ from .run import Declined
 
 __all__ = ["Layer", "cheapest", "device_of", "planes"]
 
-PREFIXES = {"cpu": 1 << 19, "cuda": 1 << 28}
-"""Numbers that the prefixes of a batch of neurons may take; 3 GB on a GPU."""
+PREFIXES = {"cpu": 1 << 22, "cuda": 1 << 28}
+"""Numbers that the prefixes of a batch of neurons may take; with their errors 3 GB on a GPU."""
 
 
 def device_of(name: str) -> torch.device:
@@ -81,7 +81,7 @@ class Layer:
         return np.argsort(-self.gram.diagonal().cpu().numpy(), kind="stable")
 
     def batches(self, kept: int) -> list[Columns]:
-        """Neurons in groups whose prefixes fit into memory, or on a processor into its cache."""
+        """Neurons in groups whose prefixes fit into memory."""
         n, f = self.shift.shape
         size = max(1, PREFIXES[self.device.type] // (kept * max(1, min(f, HORIZON))))
         return [np.arange(i, min(i + size, n)) for i in range(0, n, size)]
