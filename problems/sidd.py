@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeAlias
 
@@ -53,21 +53,14 @@ def sidd() -> Pairs:
             f"SIDD must have at least 2 scenes, to split them, got {len(scenes)}; fetch it again"
         )
     names = sorted(scenes)
-    held = set(names[2::3] or names[-1:])
-    train = _squares(
-        (files for name in names if name not in held for files in scenes[name]), TRAIN_SIDE, TRAIN_SQUARES
-    )
-    test = _squares((files for name in sorted(held) for files in scenes[name]), TEST_SIDE, TEST_SQUARES)
+    held = names[2::3] or names[-1:]
+    train = _squares([name for name in names if name not in held], scenes, TRAIN_SIDE, TRAIN_SQUARES)
+    arrays = (*train, *_squares(held, scenes, TEST_SIDE, TEST_SQUARES))
     digest = hashlib.sha256()
-    for array in (*train, *test):
+    for array in arrays:
         digest.update(f"{array.shape}".encode() + array.tobytes())
-    return (
-        as_floats(train[0]),
-        as_floats(train[1]),
-        as_floats(test[0]),
-        as_floats(test[1]),
-        digest.hexdigest(),
-    )
+    noisy, clean, test_noisy, test_clean = map(as_floats, arrays)
+    return noisy, clean, test_noisy, test_clean, digest.hexdigest()
 
 
 def _folder() -> Path:
@@ -111,9 +104,13 @@ def _files(place: Path) -> Iterator[Files]:
         yield noisy, clean
 
 
-def _squares(pairs: Iterable[Files], side: int, most: int) -> tuple[Bytes, Bytes]:
-    """Noisy and clean squares (N, 3, side, side) of all pictures."""
-    cut = [[tiles(picture, side, most=most) for picture in _read(files, side)] for files in pairs]
+def _squares(names: list[str], scenes: dict[str, list[Files]], side: int, most: int) -> tuple[Bytes, Bytes]:
+    """Noisy and clean squares (N, 3, side, side) of the named scenes' pictures."""
+    cut = [
+        [tiles(picture, side, most=most) for picture in _read(files, side)]
+        for name in names
+        for files in scenes[name]
+    ]
     return np.concatenate([noisy for noisy, _ in cut]), np.concatenate([clean for _, clean in cut])
 
 
