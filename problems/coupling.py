@@ -346,8 +346,9 @@ class _Finder:
         return tuple(call.name for call in chain)
 
     def _alone(self, name: str) -> bool:
-        """Whether one operation takes what a layer puts out, and no other."""
-        return len(self.graph.module2node[self._module(name)].outputs) == 1
+        """Whether a single module or operation takes what a layer puts out and, unlike a sum, no more."""
+        takers = self.graph.module2node[self._module(name)].outputs
+        return len(takers) == 1 and (takers[0].module in self.names or len(takers[0].inputs) == 1)
 
 
 def depthwise(module: nn.Module) -> bool:

@@ -80,6 +80,17 @@ def test_a_chain_ends_where_another_layer_reads_too() -> None:
     assert [short(name) for name in found("identity_residual").groups[0].chains[0]] == ["stem"]
 
 
+def test_a_chain_ends_before_an_addition_in_place() -> None:
+    def run(f, x):
+        h = f["a"](x)
+        h += f["b"](x)
+        return f["head"](f["relu"](f["norm"](h)))
+
+    parts = {"norm": nn.BatchNorm2d(4), "relu": nn.ReLU(), "head": head(4)}
+    groups = prunable(sharing_task(lambda: Net(run, a=conv(2, 4), b=conv(2, 4), **parts)))
+    assert groups.groups[0].chains == (("layers.a",), ("layers.b",))
+
+
 def test_a_residual_network_of_ours_has_a_group_a_stage_and_one_inside_each_block() -> None:
     groups = prunable(network_task(networks.load_network("fashion-resnet"), *OURS["fashion-resnet"]))
     assert groups.widths == (8, 8, 8, 16, 16, 16)

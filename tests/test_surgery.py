@@ -236,6 +236,13 @@ def test_statistics_become_those_of_the_inputs(samples) -> None:
     assert torch.allclose(norm.running_var, inputs.var(dim=0), rtol=0.02, atol=0)
 
 
+def test_statistics_forget_the_inputs_before() -> None:
+    norm, first, second = nn.BatchNorm1d(3), torch.zeros(6, 3), torch.eye(3)
+    reestimate(norm, first)
+    reestimate(norm, second)
+    assert torch.allclose(norm.running_mean, second.mean(dim=0))
+
+
 def test_each_norm_sees_what_the_normalised_one_before_puts_out() -> None:
     first, second = nn.BatchNorm1d(2), nn.BatchNorm1d(2)
     inputs = 5 + 3 * torch.randn(200, 2, generator=torch.Generator().manual_seed(1))
@@ -342,7 +349,8 @@ def test_a_fine_tune_leaves_statistics_modes_and_demands_for_gradients_as_they_w
         lambda: nn.Sequential(conv(2, 3), nn.BatchNorm2d(3), nn.Dropout(), head(3)), samples=64
     )
     network = task.copy().train()
-    network[1].eval().requires_grad_(False)
+    network[1].requires_grad_(False)
+    network[2].eval()
     before, training, wanted = state(network), modes(network), asking(network)
     with torch.no_grad():
         finetune(network, task, epochs=1)
