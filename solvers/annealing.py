@@ -28,6 +28,9 @@ Singles = npt.NDArray[np.float32]
 CHUNK = np.uint64(64)
 """Variables compared at once. Unsigned, or numba does not vectorise the comparison."""
 
+HALF = 0.6931472
+"""The median of an exponential number, log 2."""
+
 OFFSETS = 1 << 16
 """Places in the pool at which a sweep may begin."""
 
@@ -287,8 +290,7 @@ def _direct(step: Singles, x: Bits, top: Bits, pool: Singles, start: int) -> Non
     """Draw whether each variable of more than two levels is to go up or down; never off its ends."""
     for i in range(step.size):
         if top[i] > 1:
-            # The median of an exponential number is log 2.
-            move = 1 if pool[start + i] > 0.6931472 else -1
+            move = 1 if pool[start + i] > HALF else -1
             step[i] = move if 0 <= x[i] + move <= top[i] else np.nan
 
 

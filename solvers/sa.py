@@ -6,15 +6,18 @@ read counts, not its last one. Not to be confused with neal, D-Wave's annealer.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Annotated
 
 import numpy as np
+import torch
 
 from ..problems import Qubo, Rounding
 from ..problems.arrays import Bits, Floats
 from .annealing import Chain, Landscape, Luck, landscape_of, temperature_range
+from .annealing_torch import Swarm
 from .kernels import per_look
+from .lattice import NUMBA
 from .registry import Range, solver
 from .run import Run
 
@@ -37,6 +40,7 @@ def sa(
     *,
     num_reads: Annotated[int, Range(1, 10_000, log=True)] = 1,
     num_sweeps: Annotated[int, Range(1, 10_000_000, log=True)] = 1000,
+    device: str = NUMBA,
 ) -> None:
     """Anneal from random states, ever longer while the budget lasts; a sweep costs O(n) a move.
 
@@ -44,9 +48,14 @@ def sa(
         num_reads: reads of each length, of every neuron.
         num_sweeps: sweeps of a read of fixed work. Under a budget alone each read is four times as long as
             the last, and the last is as long as the time that is left.
+        device: "numba" for the compiled kernels, read by read, or torch's "cpu", "cuda", "cuda:1", … for all
+            reads at once, from random numbers of their own.
     """
     landscape = landscape_of(instance)
     search = _Search(instance, landscape, run)
+    if device != NUMBA:
+        _together(search, device, num_reads, num_sweeps)
+        return
     rows = len(landscape.linear)
     hot = cold = 0.0
     for sweeps in _lengths(run, num_sweeps):
@@ -57,6 +66,25 @@ def sa(
             if run.stopped():
                 return
             search.read(row, sweeps, hot, cold)
+
+
+def _together(search: _Search, device: str, num_reads: int, num_sweeps: int) -> None:
+    """The same search with all reads of a length at once, on a torch device."""
+    landscape, run = search.landscape, search.run
+    rows = np.arange(len(landscape.linear))
+    swarm = Swarm(landscape, rows, search.best, device)
+    luck = torch.Generator(swarm.device).manual_seed(int(run.rng.integers(2**63)))
+    swarm.quench(QUENCH)
+    search.take(rows, *swarm.found())
+    hot, cold = temperature_range(landscape, run)
+    rows = np.repeat(rows, num_reads)
+    for sweeps in _lengths(run, num_sweeps):
+        x = np.array([landscape.random(row, run.rng) for row in rows])
+        swarm = Swarm(landscape, rows, x, device)
+        done = np.arange(sweeps) / max(1, sweeps - 1)
+        swarm.anneal(hot * (cold / hot) ** done, luck, run)
+        swarm.quench(QUENCH)
+        search.take(rows, *swarm.found())
 
 
 def _lengths(run: Run, num_sweeps: int) -> Iterator[int]:
@@ -118,14 +146,18 @@ class _Search:
         self.run.tally("sweeps", temperatures.size)
 
     def _offer(self, chain: Chain) -> None:
-        """Keep the lowest state of a chain where its row has no better one, and hand in the whole."""
-        row, x = chain.row, chain.best[: self.landscape.n]
-        if chain.lowest >= self.energies[row]:
-            return
-        self.energies[row], loss = chain.lowest, self._loss(row, x)
-        if loss < self.losses[row]:
-            self.best[row], self.losses[row] = x, loss
-        self.run.offer(self.best.reshape(self.instance.shape), float(self.losses.sum()))
+        self.take([chain.row], chain.best[None, : self.landscape.n], [chain.lowest])
+
+    def take(self, rows: Iterable[int], states: Bits, lows: Iterable[float]) -> None:
+        """Keep the states (k, n) that are their rows' lowest so far; hand in the whole if one is."""
+        gained = False
+        for row, x, low in zip(rows, states, lows, strict=True):
+            if low < self.energies[row]:
+                self.energies[row], loss, gained = low, self._loss(row, x), True
+                if loss < self.losses[row]:
+                    self.best[row], self.losses[row] = x, loss
+        if gained:
+            self.run.offer(self.best.reshape(self.instance.shape), float(self.losses.sum()))
 
     def _loss(self, row: int, x: Bits) -> float:
         if isinstance(self.instance, Qubo):
