@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import struct
 from pathlib import Path
 
@@ -11,11 +12,17 @@ import pytest
 import torch
 from torch import nn
 
+from qubopress import suites
 from qubopress.problems import data, networks, training
+from qubopress.problems.denoising import psnr
 from qubopress.problems.errors import InputError, MissingDataError
 
-NAMES = [name for name in networks.network_names() if name.startswith(("digits", "fashion"))]
+CLASSIFIERS = [name for name in networks.network_names() if name.startswith(("digits", "fashion"))]
+DENOISERS = [name for name in networks.network_names() if name.startswith("photographs")]
+NAMES = CLASSIFIERS + DENOISERS
 """Those whose weights the package carries."""
+
+TUNING = [spec.name for spec in networks.TUNING]
 
 
 def dataset_of(name: str) -> data.Dataset:
@@ -51,6 +58,8 @@ def test_the_networks_have_the_published_shapes() -> None:
     assert weights["fashion-softmax"] == [(10, 784)]
     assert weights["fashion-cnn"][-1] == (10, 3136)
     assert weights["fashion-resnet"][0] == (8, 1, 3, 3)
+    assert {shape[0] for shape in weights["photographs-denoiser"]} == {24, 3}
+    assert sum(math.prod(shape) for shape in weights["photographs-denoiser"]) == 47_712
 
 
 def test_layers_have_readable_names() -> None:
@@ -58,12 +67,34 @@ def test_layers_have_readable_names() -> None:
     assert children == ["flatten", "fc1", "relu1", "fc2", "relu2", "fc3"]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", CLASSIFIERS)
 def test_the_stored_accuracy_is_the_accuracy(name: str) -> None:
     dataset = dataset_of(name)
     measured = networks.accuracy(networks.load_network(name), dataset.test_inputs, dataset.test_targets)
     # Another BLAS may flip a tie or two among the 10,000 clothes; 500 digits leave no room for that.
     assert measured == pytest.approx(networks.float_accuracy(name), abs=2e-4)
+    assert networks.float_metric(name) == networks.float_accuracy(name)
+
+
+@pytest.mark.parametrize("name", DENOISERS)
+def test_the_stored_psnr_is_the_psnr(name: str) -> None:
+    dataset = dataset_of(name)
+    measured = psnr(networks.load_network(name), dataset.test_inputs, dataset.test_targets)
+    assert measured == pytest.approx(networks.float_metric(name), abs=1e-3)
+
+
+@pytest.mark.parametrize("name", DENOISERS)
+def test_the_denoisers_take_most_of_the_noise_away(name: str) -> None:
+    dataset = dataset_of(name)
+    noisy = psnr(nn.Identity(), dataset.test_inputs, dataset.test_targets)
+    assert networks.float_metric(name) > noisy + 4.8  # dB; two thirds of the squared error
+
+
+@pytest.mark.parametrize("name", TUNING)
+def test_networks_to_tune_on_are_not_those_of_the_suites(name: str) -> None:
+    builtin = Path(suites.__file__).with_name("builtin")
+    assert name.endswith(("-tuning", "-small"))
+    assert not [path.name for path in builtin.glob("*.toml") if f'"{name}"' in path.read_text()]
 
 
 @pytest.mark.parametrize(
@@ -84,7 +115,7 @@ def test_the_metadata_says_where_the_weights_come_from(name: str) -> None:
     metadata = networks.weights_metadata(name)
     spec = networks.network(name)
     assert (metadata["network"], metadata["dataset"]) == (name, spec.dataset)
-    assert (metadata["seed"], metadata["epochs"]) == ("0", str(spec.epochs))
+    assert (metadata["seed"], metadata["epochs"]) == ("1" if name in TUNING else "0", str(spec.epochs))
     assert metadata["torch"].startswith("2.")
 
 
