@@ -8,6 +8,7 @@ they are searched again, until that changes nothing. Under Σc·x ≤ K a curve 
 
 from __future__ import annotations
 
+import bisect
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -46,6 +47,9 @@ BLOCK = 1 << 12
 
 NEAR = 1
 """How far on either side of where the DP lands a curve is searched again."""
+
+TRACED = 0.1
+"""Share of a curve's width that is traced on either side of where the DP first lands."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +95,7 @@ class _Curve:
 
 @solver("layer-dp", accepts=Capacity, reference="Bellman 1957", exact=False)
 def layer_dp(
-    capacity: Capacity, run: Run, *, moves: Annotated[int, Range(1, 1_000_000, log=True)] = 200
+    capacity: Capacity, run: Run, *, moves: Annotated[int, Range(1, 1_000_000, log=True)] = 500
 ) -> None:
     """Join the components' curves of energy over capacity by an exact DP; proven where they are enumerated.
 
@@ -110,19 +114,20 @@ def layer_dp(
     curves = list[_Curve]()
     while run.open():
         if run.opened == 1:
-            x = _first(capacity, run, moves)
+            starts = list(_first(capacity, run, moves))
             curves = [_begun(capacity, members, cells[members], K, run) for members in groups]
             for curve in curves:
-                curve.add(x[curve.members])
-            _land(capacity, curves, K, run, moves)
-            for curve in curves:
-                _trace(curve, run)
+                for x in starts:
+                    curve.add(x[curve.members])
+            landing = _land(capacity, curves, K, run, moves)
+            for curve, cost in zip(curves, landing, strict=True):
+                _trace(curve, run, cost)
         _land(capacity, curves, K, run, moves)
 
 
-def _land(capacity: Capacity, curves: list[_Curve], K: int, run: Run, moves: int) -> None:
-    """Join the curves and search them again where that lands, until it changes nothing."""
-    changed = True
+def _land(capacity: Capacity, curves: list[_Curve], K: int, run: Run, moves: int) -> list[int]:
+    """Join the curves and search them again where that lands, until it changes nothing; where it landed."""
+    changed, landing = True, list[int]()
     while changed:
         landing = _joined(curves, K, capacity.exact)
         run.offer(_assembled(capacity, curves, landing))
@@ -133,20 +138,21 @@ def _land(capacity: Capacity, curves: list[_Curve], K: int, run: Run, moves: int
         changed = False
         for curve, cost in zip(curves, landing, strict=True):
             if run.stopped():
-                return
+                return landing
             if not curve.proven:
                 changed |= _searched(curve, cost, left, run, moves)
+    return landing
 
 
-def _first(capacity: Capacity, run: Run, moves: int) -> Bits:
-    """A point to offer and to begin the curves with: greedy, then exchanged over all components."""
-    x = finish(capacity, np.zeros(capacity.n, dtype=np.int8))
+def _first(capacity: Capacity, run: Run, moves: int) -> Iterator[Bits]:
+    """Two points to offer and to begin the curves with, searched over all components at once."""
+    x, whole = finish(capacity, np.zeros(capacity.n, dtype=np.int8)), Slice.of(capacity)
     run.offer(x)
-    whole = Slice.of(capacity)
-    x = whole.tabu(x, run, moves)
-    whole.settle(x, run)
-    run.offer(x)
-    return x
+    for fresh in (False, True):
+        x = whole.tabu(whole.fresh(run, x) if fresh else x, run, moves)
+        whole.settle(x, run)
+        run.offer(x)
+        yield x
 
 
 # ---- the parts
@@ -230,13 +236,16 @@ def _greedy(curve: _Curve) -> Iterator[Bits]:
             yield x
 
 
-def _trace(curve: _Curve, run: Run) -> None:
-    """Settle each point of a curve from its own and from its neighbour's, upwards and then downwards."""
+def _trace(curve: _Curve, run: Run, middle: int) -> None:
+    """Settle the points of a curve around `middle`, each from its neighbour's, upwards and then downwards."""
     if curve.proven:
         return
+    costs, reach = sorted(curve.points), max(NEAR, round(TRACED * curve.members.size))
+    place = bisect.bisect_left(costs, middle)
+    costs = costs[max(0, place - reach) : place + reach + 1]
     for side in (0, 1):
         last = None
-        for cost in sorted(curve.points, reverse=bool(side)):
+        for cost in costs[:: 1 - 2 * side]:
             if run.stopped():
                 return
             piece = curve.at(cost)
@@ -263,7 +272,7 @@ def _moved(piece: Slice, x: Bits, run: Run) -> Bits:
 
 
 def _searched(curve: _Curve, cost: int, left: int, run: Run, moves: int) -> bool:
-    """Tabu at a point of a curve and beside it, later from neighbours crossed; whether a point got better."""
+    """Tabu at a point of a curve and beside it, later from elsewhere; whether a point got better."""
     costs = curve.front()[0]
     place = int(np.searchsorted(costs, cost))
     near = costs[max(0, place - NEAR) : place + NEAR + 1]
@@ -273,8 +282,10 @@ def _searched(curve: _Curve, cost: int, left: int, run: Run, moves: int) -> bool
             break
         piece = curve.at(goal)
         known = [curve.points[int(one)][1] for one in near]
-        there = curve.points.get(goal) if run.opened == 1 else None
-        x = between(piece, run, known) if there is None else there[1].copy()
+        if goal in curve.points and run.opened == 1:
+            x = curve.points[goal][1].copy()
+        else:
+            x = piece.fresh(run, known[0]) if run.rng.random() < 0.5 else between(piece, run, known)
         found = piece.tabu(x, run, moves)
         piece.settle(found, run)
         better |= curve.add(found)

@@ -101,7 +101,7 @@ class Slice:
 
     def anneal(self, x: Bits, run: Run, heats: Floats) -> None:
         """Metropolis sweeps of n proposals at each of the temperatures; x moves."""
-        block = per_look(40 * x.size)
+        block = per_look(40 * x.size + x.size**2 // 2)
         for first in range(0, heats.size, block):
             heat, slope = heats[first : first + block], slopes(self.qubo, x)
             order = np.argsort(1 - x, kind="stable")
@@ -109,6 +109,24 @@ class Slice:
             run.tally("sweeps", heat.size)
             if run.stopped():
                 break
+
+    def temperatures(self, x: Bits, run: Run) -> tuple[float, float]:
+        """First and last temperature: shares of what random exchanges of a settled point cost."""
+        kept, gone = np.flatnonzero(x == 1), np.flatnonzero(x == 0)
+        if not kept.size or not gone.size:
+            return 1.0, 1.0
+        i, j = run.rng.choice(kept, PILOT), run.rng.choice(gone, PILOT)
+        slope = slopes(self.qubo, x)
+        harm = np.abs(slope[j] - slope[i] - 2.0 * self.matrix[i, j])
+        hot = HOT * float(harm.mean()) or 1.0
+        # The least harmful exchange of n decides what still moves at the end.
+        return hot, min(hot, max(COLD * float(np.quantile(harm, 1.0 / x.size)), 1e-4 * hot))
+
+    def fresh(self, run: Run, settled: Bits) -> Bits:
+        """A random point after a short annealing between the temperatures that a settled point suggests."""
+        x = filled(self, np.zeros_like(settled), run)
+        self.anneal(x, run, np.geomspace(*self.temperatures(settled, run), SHORT))
+        return x
 
 
 @solver("swap", accepts=Capacity, reference="Kawasaki 1966; Kirkpatrick et al. 1983; Glover 1989")
@@ -135,19 +153,14 @@ def swap(
 
 def _tabu(piece: Slice, run: Run, x: Bits, moves: int) -> Iterator[Bits]:
     """Settled ends of two walks a restart: from the start or between the best, and from a short annealing."""
-    elite, heats = list[tuple[float, Bits]](), np.zeros(0)
+    elite = list[tuple[float, Bits]]()
     while run.open():
         for fresh in (False, True):
-            if fresh:
-                x = filled(piece, np.zeros_like(x), run)
-                piece.anneal(x, run, heats)
-            top = piece.tabu(x, run, moves)
-            loss = piece.settle(top, run)
-            yield top
-            if not any(np.array_equal(top, known) for _, known in elite):
-                elite = sorted([*elite, (loss, top)], key=lambda pair: pair[0])[:ELITE]
-            if not heats.size:
-                heats = np.geomspace(*_range(piece, top, run), SHORT)
+            x = piece.tabu(piece.fresh(run, x) if fresh else x, run, moves)
+            loss = piece.settle(x, run)
+            yield x
+            if not any(np.array_equal(x, known) for _, known in elite):
+                elite = sorted([*elite, (loss, x)], key=lambda pair: pair[0])[:ELITE]
         x = between(piece, run, [known for _, known in elite])
 
 
@@ -182,25 +195,12 @@ def _annealing(piece: Slice, run: Run, x: Bits, sweeps: int) -> Iterator[Bits]:
         if not hot:
             piece.settle(x, run)
             yield x
-            hot, cold = _range(piece, x, run)
+            hot, cold = piece.temperatures(x, run)
         x = filled(piece, np.zeros(x.size, dtype=np.int8), run)
         piece.anneal(x, run, np.geomspace(hot, cold, sweeps))
         piece.settle(x, run)
         yield x
         sweeps *= GROWTH if run.restarts is None else 1
-
-
-def _range(piece: Slice, x: Bits, run: Run) -> tuple[float, float]:
-    """First and last temperature: shares of what random exchanges of a settled point cost."""
-    kept, gone = np.flatnonzero(x == 1), np.flatnonzero(x == 0)
-    if not kept.size or not gone.size:
-        return 1.0, 1.0
-    i, j = run.rng.choice(kept, PILOT), run.rng.choice(gone, PILOT)
-    slope = slopes(piece.qubo, x)
-    harm = np.abs(slope[j] - slope[i] - 2.0 * piece.matrix[i, j])
-    hot = HOT * float(harm.mean()) or 1.0
-    # The least harmful exchange of n decides what still moves at the end.
-    return hot, min(hot, max(COLD * float(np.quantile(harm, 1.0 / x.size)), 1e-4 * hot))
 
 
 def _tenures(x: Bits, run: Run) -> Ints:
