@@ -434,7 +434,7 @@ def test_a_data_set_is_loaded_once() -> None:
 
 def test_an_unknown_name_gets_the_closest_or_all() -> None:
     assert data.dataset_names() == [
-        "cifar-10", "digits", "emnist-balanced", "fashion-mnist", "mnist", "photographs"
+        "cifar-10", "digits", "emnist-balanced", "fashion-mnist", "mnist", "photographs", "sidd"
     ]  # fmt: skip
     with pytest.raises(InputError, match="no data set named 'digit'; did you mean 'digits'"):
         data.load_dataset("digit")
