@@ -38,6 +38,9 @@ Columns = npt.NDArray[np.int64]
 BLOCK = 32
 """Coordinates between two matrix products."""
 
+SORTED = 256
+"""Columns sorted between two matrix products, which cost more there than what they spare."""
+
 HORIZON = 1024
 """Coordinates that a beam's prefixes may differ in; beyond, the cheapest decides the older half."""
 
@@ -74,7 +77,7 @@ def sorted_columns(gram: Any) -> Columns:
     """
     names, found = np.arange(len(gram)), np.zeros(0, dtype=np.int64)
     while len(names):
-        rest, rows = gram.diagonal() * 1.0, gram[:BLOCK] * 0.0
+        rest, rows = gram.diagonal() * 1.0, gram[:SORTED] * 0.0
         picks = []
         for k in range(len(rows)):
             picks.append(int(rest.argmin()))

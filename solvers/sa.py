@@ -79,7 +79,7 @@ def _together(search: _Search, device: str, num_reads: int, num_sweeps: int) -> 
     hot, cold = temperature_range(landscape, run)
     rows = np.repeat(rows, num_reads)
     for sweeps in _lengths(run, num_sweeps):
-        x = np.array([landscape.random(row, run.rng) for row in rows])
+        x = np.array([landscape.random(int(row), run.rng) for row in rows])
         swarm = Swarm(landscape, rows, x, device)
         done = np.arange(sweeps) / max(1, sweeps - 1)
         swarm.anneal(hot * (cold / hot) ** done, luck, run)

@@ -89,7 +89,9 @@ def test_the_sorted_order_beats_that_of_mean_squares() -> None:
     assert ordered.loss < act.loss
 
 
-def test_sorted_columns_leave_the_least_to_the_last() -> None:
+@pytest.mark.parametrize("block", [7, 70, 256])
+def test_sorted_columns_leave_the_least_to_the_last(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("qubopress.solvers.lattice.SORTED", block)
     G = gram(70, seed=5)
     columns = sorted_columns(G)
     assert sorted(columns) == list(range(70))
