@@ -17,6 +17,9 @@ from .run import Run
 
 __all__ = ["greedy_swap"]
 
+BARREN = 50
+"""Restarts without a new point, one after the other, after which the search ends."""
+
 
 @solver("greedy-swap", accepts=BlackBox, reference="Merz & Freisleben 2002")
 def greedy_swap(
@@ -35,6 +38,7 @@ def greedy_swap(
         kick: random exchanges before every restart but the first.
     """
     ask(box, run, box.start[None])
+    barren = 0
     while run.open():
         asked, x = box.evaluations, box.start if run.best is None else run.best
         for _ in range(kick if run.opened > 1 else 0):
@@ -44,7 +48,8 @@ def greedy_swap(
         better: Bits | None = x
         while better is not None and not run.stopped():
             x, better = better, _better(box, run, better, first=improvement == "first")
-        if exhausted(box, run, asked):
+        barren = barren + 1 if exhausted(box, run, asked) else 0
+        if barren == BARREN:
             return
 
 
