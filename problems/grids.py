@@ -94,7 +94,8 @@ def midrise(weights: Floats, exists: npt.NDArray[np.bool_], *, bits: int, per: s
     width = count(bits, name="bits", low=1, high=4)
     _check_per(per)
     matrix = real(weights, name="weights", ndim=2)
-    rows, there = (one if per == "channel" else one.reshape(1, -1) for one in (matrix, exists))
+    groups = len(matrix) if per == "channel" else 1
+    rows, there = matrix.reshape(groups, -1), exists.reshape(groups, -1)
     top = 2**width - 1
     largest = np.abs(np.where(there, rows, 0.0)).max(axis=1, keepdims=True, initial=0.0)
     best, error = np.ones_like(largest), np.full_like(largest, np.inf)

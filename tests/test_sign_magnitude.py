@@ -15,6 +15,7 @@ from torch.nn import functional
 from qubopress import problems, solvers
 from qubopress.problems import InputError, Task, networks
 from qubopress.problems.connections import connections
+from qubopress.problems.grids import Grid, midrise
 from qubopress.problems.layers import gram_of_inputs
 from qubopress.problems.sign_magnitude import Inputs, Wiring, put, wiring
 from qubopress.suites.specimens import solutions
@@ -258,3 +259,25 @@ def test_beam_beats_the_nearest_level_in_loss_and_accuracy(network) -> None:
 def test_parameters_outside_their_range_are_refused(given, message) -> None:
     with pytest.raises(InputError, match=message):
         drive(mlp_task(), **given)
+
+
+@pytest.mark.parametrize("bits", [1, 2, 3, 4])
+@pytest.mark.parametrize("per", ["tensor", "channel"])
+def test_the_grid_is_odd_multiples_whose_scale_no_other_beats(bits, per) -> None:
+    rng = np.random.default_rng(0)
+    w, exists = rng.standard_normal((3, 400)) * [[1.0], [2.0], [3.0]], rng.random((3, 400)) < 0.5
+    w[~exists] = 50.0  # a missing connection has no say
+    grid = midrise(w, exists, bits=bits, per=per)
+    levels = grid.value(np.arange(2**bits) * np.ones((3, 1))) / (grid.step / 2)
+    np.testing.assert_allclose(levels, np.tile(np.arange(1 - 2**bits, 2**bits, 2), (3, 1)))
+    assert (len(np.unique(grid.step)) == 1) == (per == "tensor")
+
+    def error(step: np.ndarray) -> float:
+        nearest = Grid(step, grid.zero, 0, 2**bits - 1).nearest(w)
+        return float(((nearest - w)[exists] ** 2).sum())
+
+    assert error(grid.step) <= 1.002 * min(error(share * grid.step) for share in np.linspace(0.5, 2, 301))
+    if bits == 1:
+        own = [np.abs(row[there]).mean() for row, there in zip(w, exists, strict=True)]
+        wanted = own if per == "channel" else [np.abs(w[exists]).mean()] * 3
+        np.testing.assert_allclose(grid.step[:, 0] / 2, wanted, rtol=0.02)
