@@ -30,12 +30,13 @@ class TerminalProgress(Progress):
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
+            TextColumn("{task.fields[evaluations]}"),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
         )
         self.bar = Bar(*columns, console=self.console, transient=True, disable=not sys.stderr.isatty())
-        self.task = self.bar.add_task("starting", total=None)
-        self.done = self.total = 0
+        self.task = self.bar.add_task("starting", total=None, evaluations="")
+        self.done = self.total = self.evaluations = 0
         self.last_line = time.monotonic()
 
     def __enter__(self) -> Self:
@@ -65,7 +66,11 @@ class TerminalProgress(Progress):
     def finished(self, record: Record) -> None:
         """A cell is in the store."""
         self.done += 1
-        self.bar.update(self.task, completed=self.done, description=f"{record.solver} · {record.problem}")
+        self.evaluations += record.counts.get("evaluations", 0)
+        told = f"{self.evaluations:,} evaluations" if self.evaluations else ""
+        working = f"{record.solver} · {record.problem}"
+        self.bar.update(self.task, completed=self.done, description=working, evaluations=told)
         if not sys.stderr.isatty() and time.monotonic() - self.last_line > LINE_SECONDS:
             self.last_line = time.monotonic()
-            self.console.print(f"{self.done} of {self.total} cells", soft_wrap=True)
+            line = f"{self.done} of {self.total} cells" + (f", {told}" if told else "")
+            self.console.print(line, soft_wrap=True)
