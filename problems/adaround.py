@@ -48,7 +48,7 @@ def adaround(
     *,
     bits: int = 4,
     grid: str = "minmax",
-    per: str = "tensor",
+    per: str = "channel",
     clip_aware: bool = True,
     sequential: bool = False,
     activations: str = "float",
@@ -65,7 +65,8 @@ def adaround(
         task: the network, and the samples that calibrate it.
         bits: width of the weights in [1, 8]. The bias is an int32 of step s_x·s_w with its own rounding bit.
         grid: "code", "minmax" or "mse"; see `grids`.
-        per: one step for the "tensor" or one for each output "channel".
+        per: one step for the "tensor", as published, or one for each output "channel": folded BatchNorms
+            spread the channels' ranges too far for one step.
         clip_aware: a weight whose floor is the grid's top has no "up". False ignores that, as published: what
             rounds past an end of the grid saturates in the network, which the loss does not see.
         sequential: calibrate a layer on the activations of the layers already quantized, not the float ones.
@@ -112,7 +113,7 @@ def adaround_neuron(
     neuron: int = 0,
     bits: int = 4,
     grid: str = "minmax",
-    per: str = "tensor",
+    per: str = "channel",
     clip_aware: bool = True,
 ) -> Generator[Rounding, Bits, nn.Module]:
     """Decide for the weights of one neuron alone; all others stay as they are.

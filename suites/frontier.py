@@ -81,7 +81,7 @@ def _neuron() -> Rounding:
     """Neuron 0 of the second layer of digits-wide at 4 bits: 301 coordinates."""
     formulation = problems.get("adaround-neuron")
     task = problems.classification_task("digits-wide")
-    neuron = next(formulation.generate(task, **{**formulation.defaults, "layer": 1}))
+    neuron = next(formulation.generate(task, **{**formulation.defaults, "layer": 1, "per": "tensor"}))
     assert isinstance(neuron, Rounding)
     return neuron
 

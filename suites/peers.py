@@ -50,7 +50,8 @@ class Contest:
 def instances(*, quick: bool = False) -> Iterator[Contest]:
     """One-neuron rounding of the trained networks, dense Gaussian and sparse ±1; small ones where `quick`."""
     for network, layer in [("digits-mlp", 0)] if quick else _fashion():
-        spec = InstanceSpec.of("adaround-neuron", network=network, layer=layer, neuron=7, calibration=500)
+        parameters = {"layer": layer, "neuron": 7, "per": "tensor", "calibration": 500}
+        spec = InstanceSpec.of("adaround-neuron", network=network, **parameters)
         rounding = _first(spec)
         assert isinstance(rounding, problems.Rounding)
         yield Contest(f"{network} layer {layer}", dense=True, qubo=rounding.row(0).qubo)
@@ -296,7 +297,7 @@ def layer_curve(*, budgets: Iterable[float] = (0.3, 1.0, 3.0, 10.0, 30.0), threa
     A row a solver and budget: seconds used, loss, and loss in units of round to nearest's. The first rows of
     `beam` are single passes of fixed work, by width.
     """
-    layer = _first(InstanceSpec.of("adaround", network="fashion-mlp", calibration=1000))
+    layer = _first(InstanceSpec.of("adaround", network="fashion-mlp", per="tensor", calibration=1000))
     assert isinstance(layer, problems.Rounding)
     nearest = layer.loss(layer.nearest())
     rows = [{"solver": "round-to-nearest", "setting": "", "seconds": 0.0, "loss": nearest}]
@@ -320,7 +321,7 @@ def neurons(*, count: int = 8, seconds: float = 5.0) -> pd.DataFrame:
     The neurons are drawn by SEED. neal makes 10 reads of 1,000 sweeps, the peers get `seconds` a neuron, and
     ours do a run of fixed work; the last column is the loss in units of round to nearest's.
     """
-    spec = InstanceSpec.of("adaround", network="fashion-mlp", calibration=1000)
+    spec = InstanceSpec.of("adaround", network="fashion-mlp", per="tensor", calibration=1000)
     layer = _first(spec)
     assert isinstance(layer, problems.Rounding)
     drawn = np.random.default_rng(SEED).choice(layer.n, count, replace=False)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,11 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from qubopress import suites
 from qubopress.problems import InputError
+from qubopress.problems.folding import fold_batch_norms
+from qubopress.problems.grids import grid_for
+from qubopress.problems.networks import accuracy
+from qubopress.suites import compress_bench
+from qubopress.suites.compress_bench import Subject
 
 
 class Dense(nn.Module):
@@ -49,11 +55,14 @@ def pair(*shape: int, samples: int = 40) -> tuple[Tensor, Tensor]:
     return torch.randn(samples, *shape, generator=drawn), torch.arange(samples) % 3
 
 
-def on_grid(weight: Tensor, bits: int) -> bool:
-    """Whether all values are one offset plus whole steps, with at most 2^bits levels in use."""
-    values = torch.unique(weight.double())
-    steps = (values - values[0]) / (values[1:] - values[:-1]).min()
-    return len(values) <= 2**bits and bool(torch.allclose(steps, steps.round(), atol=1e-3))
+def on_grid(weight: Tensor, exact: Tensor, bits: int) -> bool:
+    """Whether the weights of every output are values of the grid that its `exact` weights span."""
+    before, after = (tensor.detach().double().flatten(1).numpy() for tensor in (exact, weight))
+    grid = grid_for(before, bits=bits, grid="minmax", per="channel")
+    q = grid.position(after)
+    return (
+        np.allclose(q, q.round(), atol=1e-3) and grid.low <= q.min().round() <= q.max().round() <= grid.high
+    )
 
 
 @pytest.mark.parametrize(
@@ -71,7 +80,7 @@ def test_the_weights_come_to_lie_on_the_grid(
     assert not smaller.training
     for name, parameter in smaller.named_parameters():
         if name.endswith("weight"):
-            assert on_grid(parameter, 3), name
+            assert on_grid(parameter, before[name], 3), name
             assert not torch.equal(parameter, before[name])
     assert model.training
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
@@ -123,6 +132,66 @@ def test_the_seed_decides() -> None:
 
     assert torch.equal(weights(0), weights(0))
     assert not torch.equal(weights(0), weights(1))
+
+
+# ---- a network of groups, a stride of 2, a residual add and BatchNorms
+
+
+@pytest.fixture(scope="module")
+def grouped() -> Subject:
+    return compress_bench.grouped()
+
+
+def smaller_of(subject: Subject, bits: int, solver: str = "beam") -> nn.Module:
+    data = subject.data.train_inputs[:1000], subject.data.train_targets[:1000]
+    return suites.compress(subject.network, data, problem="adaround", bits=bits, solver=solver)
+
+
+def moved_accuracy(subject: Subject, network: nn.Module) -> float:
+    """In [0, 1], on the 4,500 images that the test split gives in the nine places of the training."""
+    images, classes = compress_bench.places(subject.data.test_inputs, subject.data.test_targets)
+    return accuracy(network, images, classes)
+
+
+@pytest.mark.parametrize("bits", [4, 2])
+def test_every_weight_of_a_network_of_groups_lies_on_its_grid(grouped: Subject, bits: int) -> None:
+    smaller, exact = smaller_of(grouped, bits), copy.deepcopy(grouped.network)
+    assert fold_batch_norms(exact) == ["stem", "grouped", "depthwise"]
+    for name in ("stem", "grouped", "depthwise", "head"):
+        weight, before = (network.get_submodule(name).weight for network in (smaller, exact))
+        assert isinstance(weight, Tensor)
+        assert isinstance(before, Tensor)
+        assert on_grid(weight, before, bits), name
+        assert not torch.equal(weight, before)
+
+
+def test_four_bits_keep_the_accuracy_of_a_network_of_groups_within_half_a_point(grouped: Subject) -> None:
+    exact = moved_accuracy(grouped, grouped.network)
+    assert exact > 0.95
+    assert moved_accuracy(grouped, smaller_of(grouped, 4)) > exact - 0.005
+
+
+@pytest.mark.parametrize("bits", [3, 2])
+def test_at_few_bits_beam_keeps_more_accuracy_than_rounding_without_search(
+    grouped: Subject, bits: int
+) -> None:
+    found = {
+        solver: moved_accuracy(grouped, smaller_of(grouped, bits, solver))
+        for solver in ("beam", "round-to-nearest", "stochastic-rounding")
+    }
+    assert found["beam"] > max(found["round-to-nearest"], found["stochastic-rounding"])
+
+
+def test_the_bench_reports_every_grid_and_width(grouped: Subject, capsys: pytest.CaptureFixture[str]) -> None:
+    table = compress_bench.board(grouped, ["round-to-nearest", "nearest-plane"])
+    assert len(table) == 2 * len(compress_bench.BITS) * len(compress_bench.GRIDS)
+    nearest = table[table["solver"] == "round-to-nearest"]
+    assert (nearest["ratio"] == 1).all()
+    assert (table.loc[table["solver"] == "nearest-plane", "ratio"] < 1).all()
+    exact = grouped.accuracy(grouped.network)
+    assert table["points"].tolist() == pytest.approx((100 * (table["accuracy"] - exact)).tolist())
+    assert (table["epochs"] * grouped.epoch_seconds).tolist() == pytest.approx(table["seconds"].tolist())
+    assert capsys.readouterr().err.count("\n") == len(table)
 
 
 def with_nan() -> nn.Module:

@@ -9,7 +9,7 @@ import qubopress.solvers as solvers
 def first_layer() -> problems.Rounding:
     """The first instance of `adaround` on the digits MLP."""
     task = problems.classification_task("digits-mlp", calibration=500)
-    return next(problems.get("adaround").generate(task, bits=3))
+    return next(problems.get("adaround").generate(task, bits=3, per="tensor"))
 
 
 class Layer:
