@@ -48,7 +48,7 @@ def taylor(
     keep: float = 0.64,
     capacity: str = "filters",
     least: int = 1,
-    normalise: str = "layer",
+    normalise: str = "global",
     refine: int = 0,
     finetune: int = 0,
 ) -> Generator[Instance, Bits, nn.Module]:
@@ -119,11 +119,11 @@ def hybrid(
     task: Task,
     *,
     keep: float = 0.64,
-    alpha: float = 0.5,
+    alpha: float = 1.0,
     beta: float = 0.1,
     capacity: str = "filters",
     least: int = 1,
-    normalise: str = "layer",
+    normalise: str = "global",
     refine: int = 0,
     finetune: int = 0,
 ) -> Generator[Instance, Bits, nn.Module]:
@@ -166,7 +166,7 @@ def joint_fisher(
     task: Task,
     *,
     keep: float = 0.64,
-    gradient: bool = True,
+    gradient: bool = False,
     capacity: str = "filters",
     least: int = 1,
     refine: int = 0,
@@ -180,7 +180,7 @@ def joint_fisher(
     Parameters:
         task: the network, and the samples that calibrate it.
         keep: fraction of the capacity kept, in (0, 1].
-        gradient: whether the first-order term counts; in a minimum of the loss it is noise.
+        gradient: whether the first-order term counts; where training has ended it is mostly noise.
         capacity: what is counted, "filters", "parameters" or "products".
         least: channels that every group keeps, at least 1.
         refine: least certain channels that are then chosen by the true loss.

@@ -27,7 +27,7 @@ __all__ = ["contributions", "errors", "repair"]
 
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 
-RIDGE = 1e-3
+RIDGE = 0.1
 """Pull of a repair towards the weights as they are, in mean squares of the layer's inputs."""
 
 
@@ -149,7 +149,7 @@ def _slope(network: nn.Module, original: nn.Module, name: str, inputs: Tensor, r
     layer = copy.deepcopy(network.get_submodule(name)).requires_grad_(True)
     weight, axis = layer.get_parameter("weight"), -1 if isinstance(layer, nn.Linear) else 1
     total, count = np.zeros((len(weight), weight[0].numel() + 1)), 0
-    for batch in inputs.split(BATCH):
+    for batch in torch.split(inputs, BATCH):
         _, wanted = _passing(original, name, batch)
         reaching, _ = _passing(network, name, batch)
         wanted = wanted if rows is None else wanted.movedim(axis, 0)[rows].movedim(0, axis)

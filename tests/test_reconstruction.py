@@ -137,7 +137,8 @@ def test_each_repair_brings_every_taker_closer_to_the_original(kind: str) -> Non
     assert found[2] < found[1] < found[0]
 
 
-def test_the_refit_is_the_least_squares_solution() -> None:
+def test_the_refit_is_the_least_squares_solution(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("qubopress.problems.reconstruction.RIDGE", 1e-5)
     task = network_task(mlp(4, 8, 3).double(), 4, samples=60)
     groups = prunable(task)
     x = half(groups)
