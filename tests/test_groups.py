@@ -82,13 +82,13 @@ def test_a_chain_ends_where_another_layer_reads_too() -> None:
 
 def test_a_chain_ends_before_an_addition_in_place() -> None:
     def run(f, x):
-        h = f["a"](x)
-        h += f["b"](x)
+        side, h = f["b"](x), f["a"](x)
+        h += side
         return f["head"](f["relu"](f["norm"](h)))
 
     parts = {"norm": nn.BatchNorm2d(4), "relu": nn.ReLU(), "head": head(4)}
     groups = prunable(sharing_task(lambda: Net(run, a=conv(2, 4), b=conv(2, 4), **parts)))
-    assert groups.groups[0].chains == (("layers.a",), ("layers.b",))
+    assert groups.groups[0].chains == (("layers.b",), ("layers.a",))
 
 
 def test_a_residual_network_of_ours_has_a_group_a_stage_and_one_inside_each_block() -> None:
@@ -222,6 +222,14 @@ REFUSED = {
     "functional sigmoid": (lambda: functional_net(torch.sigmoid), rf"channels of layer layers\.a {ZERO}"),
     "softmax": (lambda: plain(nn.Softmax(1)), rf"channels of layer 0 {ZERO}"),
     "constant": (lambda: functional_net(lambda h: h + 1), rf"channels of layer layers\.a {ZERO}"),
+    "constant on one channel": (
+        lambda: functional_net(lambda h: h + (torch.arange(h.shape[1]) == 0).view(1, -1, 1, 1)),
+        ZERO,
+    ),
+    "second group": (
+        lambda: nn.Sequential(conv(2, 4), nn.ReLU(), conv(4, 4), nn.Sigmoid(), conv(4, 3), head(3)),
+        rf"channels of layer 2 {ZERO}",
+    ),
     "mean": (lambda: functional_net(lambda h: h * h.mean(dim=1, keepdim=True)), ZERO),
     "division": (lambda: functional_net(lambda h: h / h.norm(dim=(2, 3), keepdim=True)), ZERO),
     "flipped": (lambda: functional_net(lambda h: h.flip(1)), ZERO),
