@@ -175,6 +175,17 @@ def test_channels_that_cannot_go_alone_are_left_out(build, names) -> None:
     assert prunable(sharing_task(build)).names == names
 
 
+def test_channels_that_are_added_to_some_of_another_layer_are_left_out() -> None:
+    def run(f, x):
+        both = torch.cat([f["a"](x), f["b"](x)], dim=1)
+        return f["head"](f["last"](both + f["wide"](x)))
+
+    parts = {"wide": conv(2, 7), "last": conv(7, 3), "head": head(3)}
+    assert prunable(sharing_task(lambda: Net(run, a=conv(2, 3), b=conv(2, 4), **parts))).names == (
+        "layers.last",
+    )
+
+
 # ---- Networks that cannot be pruned
 
 
