@@ -271,27 +271,27 @@ def claims(noise: pd.DataFrame, reuse: pd.DataFrame) -> pd.DataFrame:
             )
             if {claim.better, claim.worse} <= set(at.columns):
                 difference = at[claim.better] - at[claim.worse]
-                found.append(_verdict(str(name), claim.text, difference, claim.margin))
+                found.append(_verdict(str(name), claim, difference))
     for density, cells in reuse.groupby("density", sort=False):
         at = cells.pivot(index="seed", columns="fabrication", values="second")
-        text = (
-            f"a second task does better on a fixed topology than on the first one's zeros, {density:g} dense"
-        )
-        difference = at["fixed random topology, midrise"] - at["zeros of the first task"]
-        found.append(_verdict("digits-mlp", text, difference, 0.0))
+        text = f"a second task does better on a fixed topology, of density {density:g}"
+        claim = Claim(text, "fixed random topology, midrise", "zeros of the first task")
+        found.append(_verdict("digits-mlp", claim, at[claim.better] - at[claim.worse]))
     return pd.DataFrame(found)
 
 
-def _verdict(network: str, text: str, difference: pd.Series[float], margin: float) -> dict[str, Any]:
-    one = estimate(list(difference))
-    holds = "holds" if one.low > margin else "fails" if one.high < margin else "open"
+def _verdict(network: str, claim: Claim, difference: pd.Series[float]) -> dict[str, Any]:
+    one = estimate(list(difference.dropna()))
+    verdict = "holds" if one.low > claim.margin else "fails" if one.high < claim.margin else "open"
     return {
         "network": network,
-        "claim": text,
+        "claim": claim.text,
+        "better": claim.better,
+        "worse": claim.worse,
         "difference": one.mean,
         "low": one.low,
         "high": one.high,
-        "verdict": holds,
+        "verdict": verdict,
     }
 
 
