@@ -248,6 +248,6 @@ def _tensor(values: Any) -> Tensor:
     if isinstance(values, Tensor):
         return values.detach().cpu()
     try:
-        return torch.tensor(np.asarray(values))
+        return torch.tensor(np.array(values, order="C"))
     except (TypeError, ValueError):
         raise InputError(f"data must be numbers in arrays, got {type(values).__name__}") from None

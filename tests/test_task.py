@@ -306,3 +306,9 @@ def test_an_error_in_the_callers_own_dataset_is_not_hidden() -> None:
 
     with pytest.raises(TypeError, match="the data set's own fault"):
         own_task(model(), broken())
+
+
+def test_data_that_run_backwards_in_memory_are_taken_as_they_read() -> None:
+    inputs = np.arange(12.0, dtype=np.float32).reshape(6, 2)[::-1]
+    task = own_task(nn.Linear(2, 2), (inputs, np.arange(6)[::-1] % 2))
+    np.testing.assert_array_equal(torch.cat([task.inputs, task.held_inputs])[0], [10.0, 11.0])
