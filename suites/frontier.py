@@ -214,16 +214,28 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--out", type=Path, default=Path("results/data/frontier"), help="folder of the results"
     )
+    parser.add_argument("--family", help="measure this one alone and keep the file's rows of the others")
     given = parser.parse_args(arguments)
     found: list[dict[str, Any]] = []
     for family, solver in pairs():
-        solvers.warm(solver, type(family.make(FIRST)))
-        found += frontier(family, solver, seconds=given.seconds)
-    rows = pd.DataFrame(found)
+        if given.family in (None, family.name):
+            solvers.warm(solver, type(family.make(FIRST)))
+            found += frontier(family, solver, seconds=given.seconds)
+    if not found:
+        parser.error(f"--family must be one of {', '.join(one.name for one in FAMILIES)}, got {given.family}")
+    rows = pd.concat([*_others(given.out / "frontier.csv", given.family), pd.DataFrame(found)])
     given.out.mkdir(parents=True, exist_ok=True)
     rows.to_csv(given.out / "frontier.csv", index=False)
     write_whole(given.out / "frontier.html", document(rows, seconds=given.seconds))
     show(largest(rows), title=f"Largest n proven within {given.seconds:g} s")
+
+
+def _others(file: Path, family: str | None) -> list[pd.DataFrame]:
+    """The file's rows of all families but the one that is measured alone."""
+    if family is None or not file.exists():
+        return []
+    rows = pd.read_csv(file)
+    return [rows[rows["family"] != family]]
 
 
 if __name__ == "__main__":

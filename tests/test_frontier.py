@@ -74,6 +74,22 @@ def test_a_rounding_row_of_fewer_bits_is_the_whole_row_with_the_rest_fixed() -> 
         assert small.loss(x) == pytest.approx(whole.loss(np.append(x, nearest[20:])))
 
 
+def test_one_family_measured_alone_leaves_the_rows_of_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(module, "FAMILIES", (SMALL, Family("tiny", dense, most=10)))
+    monkeypatch.setattr(module, "SOLVERS", ("exhaustive",))
+    module.main(["--out", str(tmp_path)])
+    before = pd.read_csv(tmp_path / "frontier.csv")
+    module.main(["--out", str(tmp_path), "--family", "tiny"])
+    after = pd.read_csv(tmp_path / "frontier.csv")
+    assert before["family"].tolist() == after["family"].tolist() == ["small"] * 4 + ["tiny"]
+    pd.testing.assert_frame_equal(before[:4], after[:4])
+    with pytest.raises(SystemExit, match="2"):
+        module.main(["--out", str(tmp_path), "--family", "none"])
+    assert "must be one of small, tiny, got none" in capsys.readouterr().err
+
+
 def test_the_page_and_the_table_hold_every_solver(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
