@@ -52,7 +52,7 @@ references = typer.Typer(invoke_without_command=True)
 
 def register(app: typer.Typer) -> None:
     """Give the commands of this file to the command line."""
-    for command in (leaderboard, compare, merge, export):
+    for command in (leaderboard, compare, merge, export, export_asv):
         app.command()(command)
     app.add_typer(references, name="references")
 
@@ -269,3 +269,20 @@ def export(
 
     cells = results.export(store, out)
     print(f"{cells} cells in {out}")
+
+
+def export_asv(
+    store: StorePath = DEFAULT_STORE,
+    out: Annotated[Path, typer.Option(help="asv's folder of results.")] = Path("results/asv/results"),
+) -> None:
+    """Write the scores of each commit in a store for asv's pages; run it in the repository."""
+    from ..results.asv_export import export_asv as write
+
+    done = write(store, out)
+    for commit, reason in done.left_out.items():
+        tell(f"qubopress: left out {commit}: {reason}")
+    if done.unlike:
+        tell(f"qubopress: left out {done.unlike} points on other instances or seeds than the newest")
+    if not done.points:
+        nothing_in(store)
+    print(f"{done.points} numbers of {len(done.commits)} commits in {out}")
