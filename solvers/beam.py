@@ -18,7 +18,7 @@ import numpy as np
 from ..problems import Rounding
 from ..problems.arrays import Bits, Floats
 from . import lattice_torch
-from .lattice import BLOCK, HORIZON, NUMBA, PRECISIONS, Columns, aims, column_order, descend, factor, keep
+from .lattice import BLOCK, HORIZON, NUMBA, PRECISIONS, Columns, centres, column_order, descend, factor, keep
 from .registry import Choice, Range, solver
 from .run import Run
 
@@ -51,7 +51,7 @@ def beam(
     run: Run,
     *,
     width: Annotated[int, Range(1, 65_536, log=True)] = 64,
-    damping: Annotated[float, Range(1e-8, 1.0, log=True)] = 1e-3,
+    damping: Annotated[float, Range(1e-8, 1.0, log=True)] = 3e-3,
     order: Annotated[str, Choice("sorted", "act", "given")] = "sorted",
     device: str = NUMBA,
     precision: Annotated[str, Choice(*PRECISIONS)] = "float32",
@@ -127,7 +127,7 @@ class _Compiled:
         self.rounding, self.losses, self.kind = rounding, rounding.row_losses, np.dtype(precision)
         self.columns = column_order(rounding.gram, order, damping)
         self.lower = factor(rounding.gram[np.ix_(self.columns, self.columns)], damping)
-        self.aim = aims(rounding, self.columns, self.lower)
+        self.aim, self.charge = centres(rounding, self.columns, self.lower)
 
     def batches(self, kept: int) -> list[Columns]:
         """As `_Layer` says, but these are searched in turn."""
@@ -150,8 +150,8 @@ class _Compiled:
         return np.asarray(x[rows])
 
     def _cheapest(self, rows: Columns, kept: int, stopped: Callable[[], bool]) -> Bits | None:
-        arrays = self.rounding, rows, self.columns, self.lower
-        return cheapest(*arrays, kept, aim=self.aim, kind=self.kind, stopped=stopped)
+        arrays, target = (self.rounding, rows, self.columns, self.lower), (self.aim, self.charge)
+        return cheapest(*arrays, kept, target=target, kind=self.kind, stopped=stopped)
 
 
 def _groups(rows: Columns, size: int) -> list[Columns]:
@@ -165,7 +165,7 @@ def cheapest(
     lower: Floats,
     kept: int,
     *,
-    aim: Floats | None = None,
+    target: tuple[Floats, Floats] | None = None,
     kind: Any = np.float32,
     stopped: Callable[[], bool] = _never,
 ) -> Bits | None:
@@ -174,12 +174,15 @@ def cheapest(
     Parameters:
         lower: factor of the damped gram in that order.
         kept: prefixes of each neuron.
-        aim: (n, f) in that order, what the factor's form is to be near to; `rounding.shift` where None.
+        target: what the factor's form is to be near to and what a level costs for each step above it, both
+            (n, f) in that order, as of `lattice.centres`; where None, `rounding.shift` and nothing.
         kind: precision of the products between blocks.
     """
     f, m = rounding.f, len(rows)
-    shift, fixed = rounding.shift[np.ix_(rows, columns)], rounding.fixed[np.ix_(rows, columns)]
-    aim, levels = shift if aim is None else aim[rows], rounding.levels[columns]
+    if target is None:
+        target = rounding.shift[:, columns], np.zeros(rounding.shape)
+    aim, charge = target[0][rows], target[1][rows]
+    fixed, levels = rounding.fixed[np.ix_(rows, columns)], rounding.levels[columns]
     window = np.zeros((m, kept, min(f, HORIZON)), dtype=np.int8)
     decided, base = np.zeros((m, f), dtype=np.int8), 0
     costs = np.full((m, kept), np.inf)
@@ -202,6 +205,7 @@ def cheapest(
             settled,
             np.ascontiguousarray(lower[start:stop, start:stop].T),
             np.ascontiguousarray(aim[:, start:stop]),
+            np.ascontiguousarray(charge[:, start:stop]),
             np.ascontiguousarray(fixed[:, start:stop]),
             levels[start:stop],
             costs,
@@ -226,6 +230,7 @@ def _extend(  # noqa: C901 - one pass over rows, coordinates and prefixes
     settled: Any,
     upper: Any,
     aim: Any,
+    charge: Any,
     fixed: Any,
     levels: Any,
     costs: Any,
@@ -234,8 +239,9 @@ def _extend(  # noqa: C901 - one pass over rows, coordinates and prefixes
 ) -> None:
     """Extend the prefixes of each neuron by the coordinates of a block, from `start` on in the window.
 
-    `pull` (m, K, B) is what the errors of the window add to each coordinate of the block, `settled` (m, B)
-    what those of decided coordinates add, `upper` (B, B) the factor's block transposed.
+    `charge` (m, B) is added for each step of a level above `aim`, `pull` (m, K, B) is what the errors of the
+    window add to each coordinate of the block, `settled` (m, B) what those of decided coordinates add,
+    `upper` (B, B) the factor's block transposed.
     Children stand by level, then by parent; of equal ones the first are kept.
     Loops stand where slices would do, because numba takes ten times as long to compile those.
     """
@@ -255,9 +261,10 @@ def _extend(  # noqa: C901 - one pass over rows, coordinates and prefixes
                 low, high = fixed[row, b], fixed[row, b] + 1
             for level in range(low, high):
                 step, first = upper[b, b] * (level - aim[row, b]), (level - low) * kept
+                extra = charge[row, b] * (level - aim[row, b])
                 for k in range(kept):
                     error = now[k, b] + step
-                    children[first + k] = costs[row, k] + error * error
+                    children[first + k] = costs[row, k] + (error * error + extra)
             count = _pick(children, high - low, low, parents[b], values[b], scratch)
             for k in range(kept):
                 costs[row, k] = scratch[k] if k < count else np.inf

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ..problems import InputError, Rounding
 from ..problems.arrays import Bits, Floats
-from .lattice import BLOCK, HORIZON, NUMBA, Columns, noise_of, sorted_columns
+from .lattice import BLOCK, HORIZON, NUMBA, Columns, boxed, noise_of, sorted_columns
 from .run import Declined
 
 __all__ = ["Layer", "cheapest", "device_of", "planes"]
@@ -94,9 +94,10 @@ class Layer:
 
     def beam(self, rows: Columns, kept: int, stopped: Callable[[], bool]) -> Bits | None:
         """The beam's choice for some neurons (k, f), after a descent; None where `stopped`."""
-        aim, fixed = self.aims(rows)[:, self.columns], self.fixed[rows][:, self.columns]
-        levels = self.levels[self.columns]
-        found = cheapest(aim, fixed, levels, self.lower, kept, kind=self.kind, stopped=stopped)
+        fixed, levels = self.fixed[rows][:, self.columns], self.levels[self.columns]
+        aim, charge = self.centres(rows)
+        arrays = aim, fixed, levels, self.lower
+        found = cheapest(*arrays, kept, charge=charge, kind=self.kind, stopped=stopped)
         return None if found is None else _bits(self.descend(self._given(found), rows))
 
     def _given(self, found: Tensor) -> Tensor:
@@ -112,6 +113,12 @@ class Layer:
         found = self.middle[rows].clone()
         found[:, self.columns] += torch.linalg.solve_triangular(self.lower, half, upper=False).T
         return found
+
+    def centres(self, rows: Columns) -> tuple[Tensor, Tensor]:
+        """As `lattice.centres` of some neurons."""
+        fixed = self.fixed[rows][:, self.columns]
+        high = torch.where(fixed >= 0, fixed, self._put(self.levels[self.columns] - 1.0))
+        return boxed(self.aims(rows)[:, self.columns], fixed.clamp(min=0).double(), high, self.lower, torch)
 
     def losses(self, x: Bits, rows: Columns) -> Floats:
         """Loss (k,) of some neurons at x (k, f), in float64."""
@@ -176,18 +183,20 @@ def cheapest(
     lower: Tensor,
     kept: int,
     *,
+    charge: Tensor | None = None,
     kind: torch.dtype = torch.float64,
     stopped: Callable[[], bool] = lambda: False,
 ) -> Tensor | None:
     """Cheapest full assignment (m, f) of each neuron, all in the order of rounding, as `beam.cheapest`."""
     m, f = aim.shape
+    charge = torch.zeros_like(aim) if charge is None else charge
     window = torch.zeros((m, kept, min(f, HORIZON)), dtype=torch.int8, device=aim.device)
     decided, base = torch.zeros_like(fixed), 0
     costs = torch.full((m, kept), np.inf, dtype=torch.float64, device=aim.device)
     costs[:, 0] = 0.0
     for start in range(0, f, BLOCK):
         # What a GPU is asked for it does later, so the clock would tell nothing without a wait.
-        if start and bool(costs[0, 0] >= 0.0) and stopped():
+        if start and bool(costs[0, 0] > -np.inf) and stopped():
             return None
         stop = min(start + BLOCK, f)
         if stop - base > window.shape[2]:
@@ -202,6 +211,7 @@ def cheapest(
             pull.reshape(m, kept, stop - start) + settled[:, None],
             lower[start:stop, start:stop].T,
             aim[:, start:stop],
+            charge[:, start:stop],
             fixed[:, start:stop],
             levels[start:stop],
             costs,
@@ -222,7 +232,13 @@ def _decide(window: Tensor, costs: Tensor, half: int) -> Tensor:
 
 
 def _extend(
-    pull: Tensor, upper: Tensor, aim: Tensor, fixed: Tensor, levels: Columns, costs: Tensor
+    pull: Tensor,
+    upper: Tensor,
+    aim: Tensor,
+    charge: Tensor,
+    fixed: Tensor,
+    levels: Columns,
+    costs: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Extend the prefixes by the coordinates of a block; their costs, origins (m, K) and values (m, K, B)."""
     m, kept, size = pull.shape
@@ -230,9 +246,13 @@ def _extend(
     chosen = torch.zeros((m, kept, size), dtype=torch.int8, device=pull.device)
     for b in range(size):
         level = torch.arange(int(levels[b]), device=pull.device)
-        error = pull[:, None, :, b] + (upper[b, b] * (level - aim[:, b, None]))[:, :, None]
+        miss = level - aim[:, b, None]
+        error = pull[:, None, :, b] + (upper[b, b] * miss)[:, :, None]
         barred = (fixed[:, b, None] >= 0) & (fixed[:, b, None] != level)
-        children = (costs[:, None] + error * error).masked_fill_(barred[:, :, None], np.inf).flatten(1)
+        extra = (charge[:, b, None] * miss)[:, :, None]
+        children = (
+            (costs[:, None] + (error * error + extra)).masked_fill_(barred[:, :, None], np.inf).flatten(1)
+        )
         place = _pick(children, kept)
         costs, parent, value = children.gather(1, place), place % kept, place // kept
         pull = _of(pull, parent) + (value - aim[:, b, None])[:, :, None] * upper[b]

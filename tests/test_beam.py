@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,12 +10,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from instances import gram, optimum
+from scipy.optimize import lsq_linear
 
 from qubopress import solvers
 from qubopress.problems import Rounding
 from qubopress.solvers import Status
 from qubopress.solvers.beam import _pick, cheapest
-from qubopress.solvers.lattice import aims, column_order, descend, factor, planes, sorted_columns
+from qubopress.solvers.lattice import (
+    aims,
+    boxed,
+    centres,
+    column_order,
+    descend,
+    factor,
+    planes,
+    sorted_columns,
+)
 
 
 def layer(n: int, f: int, *, seed: int = 0, levels: Any = 2, held: bool = False) -> Rounding:
@@ -32,8 +43,8 @@ def test_with_every_prefix_kept_it_finds_the_optimum(f: int, seed: int, levels: 
 
 
 @pytest.mark.parametrize("order", ["sorted", "act", "given"])
-def test_with_one_prefix_it_is_nearest_plane_and_descent(order: str) -> None:
-    one = layer(6, 70, seed=1, levels=5)
+def test_with_one_prefix_and_shifts_within_the_box_it_is_nearest_plane_and_descent(order: str) -> None:
+    one = replace(layer(6, 70, seed=1, levels=5), shift=np.random.default_rng(1).uniform(0, 4, (6, 70)))
     plane = solvers.solve(one, "nearest-plane", restarts=1, damping=3e-3, order=order)
     assert plane.x is not None
     x = plane.x.copy()
@@ -79,6 +90,61 @@ def test_damping_between_two_levels_adds_a_constant_alone(held: bool) -> None:
     damped = np.square(errors @ lower.T).sum(axis=2)
     plain = np.array([one.row_losses(x) / one.scale**2 for x in (errors + aim)[:, :, np.argsort(columns)]])
     np.testing.assert_allclose(np.ptp(damped - plain, axis=0), 0.0, atol=1e-9)
+
+
+def box(f: int = 12) -> tuple[Any, Any, Any, Any]:
+    """Aims (5, f) far outside a box of which some sides have length 0, and a factor."""
+    rng = np.random.default_rng(f)
+    low = rng.integers(-1, 2, (5, f)).astype(float)
+    return rng.uniform(-3, 4, (5, f)), low, low + rng.integers(0, 3, (5, f)), factor(gram(f, seed=f), 0.01)
+
+
+def test_the_centre_is_the_least_squares_solution_within_the_box(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("qubopress.solvers.lattice.NEAR", 1e-9)
+    aim, low, high, lower = box()
+    found, _ = boxed(aim, low, high, lower, np)
+    for x, goal, *ends in zip(found, aim, low, high, strict=True):
+        held = ends[0] == ends[1]
+        np.testing.assert_array_equal(x[held], ends[0][held])
+        rest = lower @ goal - lower[:, held] @ x[held]
+        free = lsq_linear(lower[:, ~held], rest, [end[~held] for end in ends], tol=1e-14)
+        np.testing.assert_allclose(x[~held], free.x, atol=1e-4)
+
+
+@pytest.mark.parametrize("rounds", [1, 20])
+def test_a_slope_at_any_centre_changes_costs_by_a_constant(
+    rounds: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("qubopress.solvers.lattice.ROUNDS", rounds)
+    aim, low, high, lower = box()
+    centre, slope = boxed(aim, low, high, lower, np)
+    x = np.random.default_rng(0).integers(-2, 4, (50, *aim.shape))
+    plain = np.square((x - aim) @ lower.T).sum(axis=2)
+    told = np.square((x - centre) @ lower.T).sum(axis=2) + (slope * (x - centre)).sum(axis=2)
+    np.testing.assert_allclose(np.ptp(told - plain, axis=0), 0.0, atol=1e-9)
+
+
+def test_an_aim_within_the_box_is_its_own_centre() -> None:
+    _, low, high, lower = box()
+    inside = (low + high) / 2
+    centre, slope = boxed(inside, low, high, lower, np)
+    np.testing.assert_array_equal(centre, inside)
+    np.testing.assert_array_equal(slope, 0.0)
+
+
+def test_prefixes_that_know_of_fixed_coordinates_and_the_box_are_better() -> None:
+    one, every = layer(40, 60, seed=7, held=True), np.arange(40)
+    columns = column_order(one.gram, "sorted", 3e-3)
+    lower = factor(one.gram[np.ix_(columns, columns)], 3e-3)
+    unbound = aims(one, columns, lower)
+    blind, aware = (
+        cheapest(one, every, columns, lower, 16, target=target)
+        for target in ((unbound, np.zeros(one.shape)), centres(one, columns, lower))
+    )
+    back = np.argsort(columns)
+    assert blind is not None
+    assert aware is not None
+    assert one.loss(aware[:, back]) < 0.97 * one.loss(blind[:, back])
 
 
 def test_the_sorted_order_beats_that_of_mean_squares() -> None:
