@@ -18,7 +18,20 @@ import numpy as np
 from ..problems import Rounding
 from ..problems.arrays import Bits, Floats
 from . import lattice_torch
-from .lattice import BLOCK, HORIZON, NUMBA, PRECISIONS, Columns, centres, column_order, descend, factor, keep
+from .lattice import (
+    BLOCK,
+    HORIZON,
+    NUMBA,
+    PRECISIONS,
+    SCANS,
+    Columns,
+    centres,
+    column_order,
+    descend,
+    descend_pairs,
+    factor,
+    keep,
+)
 from .registry import Choice, Range, solver
 from .run import Run
 
@@ -147,6 +160,7 @@ class _Compiled:
                 return None
             x[np.ix_(some, self.columns)] = chosen
         descend(self.rounding, x, rows)
+        descend_pairs(self.rounding, x, rows, kept // SCANS)
         return np.asarray(x[rows])
 
     def _cheapest(self, rows: Columns, kept: int, stopped: Callable[[], bool]) -> Bits | None:

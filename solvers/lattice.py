@@ -25,6 +25,7 @@ __all__ = [
     "centres",
     "column_order",
     "descend",
+    "descend_pairs",
     "factor",
     "keep",
     "noise_of",
@@ -51,6 +52,9 @@ NUMBA = "numba"
 
 PRECISIONS = ("float32", "float64")
 """Of matrix products between blocks."""
+
+SCANS = 4
+"""Prefixes of a beam for which its end is scanned for pairs once, so that this costs a share of it."""
 
 STIFFNESS, RELAXATION = 0.15, 1.6
 """Of alternating directions: weight of the step before as a share of the diagonal, and over-relaxation."""
@@ -343,6 +347,17 @@ def descend(rounding: Rounding, x: Bits, rows: Columns) -> int:
     return int(_descend(gram, levels, fixed, noise_of(rounding), field, x, rows))
 
 
+def descend_pairs(rounding: Rounding, x: Bits, rows: Columns, scans: int) -> int:
+    """Where no single move helps, take the two unit steps that help most, and descend again; x as there.
+
+    A neuron ends once no pair helps, or after so many scans, each O(f²) over all pairs of coordinates, of
+    which each may take the cheaper of its two steps. The number of moves comes back.
+    """
+    field = (x[rows] - rounding.shift[rows]) @ rounding.gram
+    gram, levels, fixed = readonly(rounding.gram), readonly(rounding.levels), readonly(rounding.fixed)
+    return int(_descend_pairs(gram, levels, fixed, noise_of(rounding), field, x, rows, scans))
+
+
 def sweep(rounding: Rounding, x: Bits, rows: Columns, columns: Columns, passes: int) -> int:
     """Move each coordinate in the order `columns` to its best level given all others, up to `passes` times.
 
@@ -380,6 +395,52 @@ def _descend(gram: Any, levels: Any, fixed: Any, least: float, field: Any, x: An
             for j in range(levels.size):
                 field[k, j] += step * gram[best, j]
     return moves
+
+
+@numba.njit(cache=True, nogil=True)
+def _descend_pairs(
+    gram: Any, levels: Any, fixed: Any, least: float, field: Any, x: Any, rows: Any, scans: int
+) -> int:
+    f, moves = levels.size, 0
+    cost, step, reach = np.empty(f), np.empty(f), np.zeros(f)
+    for i in range(f):
+        for j in range(f):
+            reach[i] = max(reach[i], 2.0 * abs(gram[i, j]) if j != i else 0.0)
+    for k in range(rows.size):
+        row = rows[k]
+        for _ in range(scans):
+            for i in range(f):
+                up = x[row, i] < levels[i] - 1 and (x[row, i] == 0 or field[k, i] <= 0.0)
+                step[i] = 1.0 if up else -1.0
+                free = fixed[row, i] < 0 and gram[i, i] > 0.0
+                cost[i] = 2.0 * step[i] * field[k, i] + gram[i, i] if free else np.inf
+            pair = _best_pair(gram, cost, step, reach, least)
+            if pair[0] == f:
+                break
+            for i in pair:
+                x[row, i] += np.int8(step[i])
+                for j in range(f):
+                    field[k, j] += step[i] * gram[i, j]
+            moves += 1 + _descend(gram, levels, fixed, least, field[k : k + 1], x, rows[k : k + 1])
+    return moves
+
+
+@numba.njit(cache=True, nogil=True)
+def _best_pair(gram: Any, cost: Any, step: Any, reach: Any, least: float) -> tuple[int, int]:
+    """The pair of steps that lowers a neuron's form most, by more than `least`; (f, f) where none does.
+
+    `cost` (f,) is that of each step alone, `reach` (f,) the most that a partner may take off it.
+    """
+    first, second, gain, lowest = cost.size, cost.size, -least, np.inf
+    for i in range(cost.size):
+        lowest = min(lowest, cost[i])
+    for i in range(cost.size):
+        if cost[i] + lowest - reach[i] < gain:
+            for j in range(i + 1, cost.size):
+                change = (cost[i] + cost[j]) + 2.0 * (step[i] * step[j] * gram[i, j])
+                if change < gain:
+                    first, second, gain = i, j, change
+    return first, second
 
 
 @numba.njit(cache=True, nogil=True)

@@ -17,13 +17,16 @@ from torch import Tensor
 
 from ..problems import InputError, Rounding
 from ..problems.arrays import Bits, Floats
-from .lattice import BLOCK, HORIZON, NUMBA, Columns, boxed, noise_of, sorted_columns
+from .lattice import BLOCK, HORIZON, NUMBA, SCANS, Columns, boxed, noise_of, sorted_columns
 from .run import Declined
 
 __all__ = ["Layer", "cheapest", "device_of", "planes"]
 
 PREFIXES = {"cpu": 1 << 22, "cuda": 1 << 28}
 """Numbers that the prefixes of a batch of neurons may take; with their errors 3 GB on a GPU."""
+
+PAIRS = 1 << 24
+"""Pairs of coordinates, of some neurons each, judged at once."""
 
 
 def device_of(name: str) -> torch.device:
@@ -98,7 +101,10 @@ class Layer:
         aim, charge = self.centres(rows)
         arrays = aim, fixed, levels, self.lower
         found = cheapest(*arrays, kept, charge=charge, kind=self.kind, stopped=stopped)
-        return None if found is None else _bits(self.descend(self._given(found), rows))
+        if found is None:
+            return None
+        x = self.descend(self._given(found), rows)
+        return _bits(self.descend_pairs(x, rows, kept // SCANS))
 
     def _given(self, found: Tensor) -> Tensor:
         """Columns as the instance has them."""
@@ -142,6 +148,37 @@ class Layer:
             step = torch.where(helps, move[every, pick], 0.0)
             x[every, pick] += step
             field += step[:, None] * self.gram[pick]
+
+    def descend_pairs(self, x: Tensor, rows: Columns, scans: int) -> Tensor:
+        """As `lattice.descend_pairs`, from x (k, f) of some neurons; what changed is descended again."""
+        left = torch.arange(len(rows), device=self.device)
+        size = max(1, PAIRS // max(1, self.gram.numel()))
+        for _ in range(scans):
+            names = left.cpu().numpy()
+            moved = [self._pair(x, rows, left[i : i + size]) for i in range(0, len(names), size)]
+            left = left[torch.cat(moved)] if moved else left
+            if not len(left):
+                break
+            x[left] = self.descend(x[left], rows[left.cpu().numpy()])
+        return x
+
+    def _pair(self, x: Tensor, rows: Columns, some: Tensor) -> Tensor:
+        """Step the pair of each neuron that helps most, in place; which neurons it helps."""
+        names, weight, now = rows[some.cpu().numpy()], self.gram.diagonal(), x[some]
+        field = (now - self.shift[names]) @ self.gram
+        up = (now < self._put(self.levels - 1.0)) & ((now == 0) | (field <= 0.0))
+        step = torch.where(up, 1.0, -1.0).double()
+        free = (self.fixed[names] < 0) & (weight > 0)
+        cost = torch.where(free, 2.0 * step * field + weight, np.inf)
+        change = (cost[:, :, None] + cost[:, None]) + 2.0 * (step[:, :, None] * step[:, None] * self.gram)
+        change.diagonal(dim1=1, dim2=2).fill_(np.inf)
+        gain, pick = change.flatten(1).min(dim=1)
+        helps, f = gain < -self.noise, len(weight)
+        every = torch.arange(len(some), device=self.device)
+        for i in (pick // f, pick % f):
+            now[every, i] += torch.where(helps, step[every, i], 0.0)
+        x[some] = now
+        return helps
 
 
 def _bits(x: Tensor) -> Bits:

@@ -22,6 +22,7 @@ from qubopress.solvers.lattice import (
     centres,
     column_order,
     descend,
+    descend_pairs,
     factor,
     planes,
     sorted_columns,
@@ -147,9 +148,42 @@ def test_prefixes_that_know_of_fixed_coordinates_and_the_box_are_better() -> Non
     assert one.loss(aware[:, back]) < 0.97 * one.loss(blind[:, back])
 
 
+@pytest.mark.parametrize("levels", [2, 4])
+def test_where_pairs_end_no_single_or_double_step_helps(levels: int) -> None:
+    one, every = layer(4, 12, seed=8, levels=levels, held=True), np.arange(4)
+    x = one.nearest()
+    descend(one, x, every)
+    before = one.loss(x)
+    descend_pairs(one, x, every, 100)
+    assert one.loss(x) < before
+    assert not one.violation(x)
+    losses = one.row_losses(x)
+    field = (x - one.shift) @ one.gram
+    cheaper = np.where((x < one.levels - 1) & ((x == 0) | (field <= 0)), 1, -1)
+    for i in range(one.f):
+        for j in range(i + 1):
+            near = x.copy()
+            near[:, [i, j]] += cheaper[:, [i, j]].astype(np.int8)
+            allowed = (one.fixed[:, [i, j]] < 0).all(axis=1)
+            assert (one.row_losses(near) >= losses - 1e-9)[allowed].all()
+
+
+def test_no_scan_changes_nothing_and_one_scan_is_one_pair_and_a_descent() -> None:
+    one, every = layer(4, 30, seed=8), np.arange(4)
+    x = one.nearest()
+    descend(one, x, every)
+    start = x.copy()
+    assert descend_pairs(one, x, every, 0) == 0
+    np.testing.assert_array_equal(x, start)
+    assert descend_pairs(one, x, every, 1) > 0
+    assert one.loss(x) < one.loss(start)
+
+
 def test_the_sorted_order_beats_that_of_mean_squares() -> None:
-    one = layer(40, 60, seed=2)
-    act, ordered = (solvers.solve(one, "beam", restarts=1, order=order) for order in ("act", "sorted"))
+    one = layer(40, 150, seed=1)
+    act, ordered = (
+        solvers.solve(one, "beam", restarts=1, width=8, order=order) for order in ("act", "sorted")
+    )
     assert act.loss is not None
     assert ordered.loss is not None
     assert ordered.loss < act.loss

@@ -96,6 +96,23 @@ def test_planes_that_tie_are_chosen_alike(f: int, seed: int) -> None:
     np.testing.assert_array_equal(lattice_torch.planes(*tensors, torch.float64).numpy(), compiled)
 
 
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("scans", [1, 100])
+@pytest.mark.parametrize(("levels", "held"), [(2, False), (2, True), (5, True)])
+def test_pairs_are_stepped_alike(
+    levels: int, held: bool, scans: int, device: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lattice_torch, "PAIRS", 3 * 60**2)
+    one, every = layer(9, 60, seed=levels, levels=levels, held=held), np.arange(9)
+    compiled = one.nearest()
+    lattice.descend(one, compiled, every)
+    start = compiled.copy()
+    assert lattice.descend_pairs(one, compiled, every, scans) > 0
+    placed = lattice_torch.Layer(one, device, order="act", damping=1e-3, precision="float64")
+    batched = placed.descend_pairs(torch.tensor(start, device=device).double(), every, scans)
+    np.testing.assert_array_equal(batched.cpu().numpy(), compiled)
+
+
 def test_prefixes_longer_than_the_horizon_are_decided_alike(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("beam", "lattice_torch"):
         monkeypatch.setattr(f"qubopress.solvers.{module}.HORIZON", 96)
