@@ -53,7 +53,7 @@ NUMBA = "numba"
 PRECISIONS = ("float32", "float64")
 """Of matrix products between blocks."""
 
-SCANS = 4
+SCANS = 32
 """Prefixes of a beam for which its end is scanned for pairs once, so that this costs a share of it."""
 
 STIFFNESS, RELAXATION = 0.15, 1.6
@@ -62,7 +62,7 @@ STIFFNESS, RELAXATION = 0.15, 1.6
 ROUNDS, STEPS = 20, 10
 """At most so many rounds of so many steps, with a look at the gap after each."""
 
-NEAR = 3e-3
+NEAR = 1e-2
 """Gap of a box's minimum as a share of Σ T_ii², twelve times what nearest plane's errors cost on average."""
 
 UNIT = 2.0**-53
