@@ -65,7 +65,7 @@ def test_costs_are_solved_to_the_optimum(solver: str, share: float) -> None:
     assert found.loss == pytest.approx(optimum(capacity), abs=1e-9)
 
 
-@pytest.mark.parametrize("solver", [*AWARE, "neal-penalty"])
+@pytest.mark.parametrize("solver", AWARE)
 def test_every_answer_on_a_network_is_feasible(solver: str) -> None:
     for keep in (0.1, 0.3, 0.5, 0.95):
         found = solvers.solve(pruning("digits-cnn", keep), solver, restarts=1)
