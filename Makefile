@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 STORE ?= results.db
 
-.PHONY: leaderboard test test-slow check format asv asv-publish peers frontier publish clean
+.PHONY: leaderboard test test-slow check format docs asv asv-publish peers frontier publish clean
 
 leaderboard: .venv/installed
 	$(BIN)/qubopress run smoke --store $(STORE)
@@ -24,6 +24,10 @@ check: .venv/installed-dev
 format: .venv/installed-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# The site in build/site; a warning is an error. The variable silences the theme's note on mkdocs 2.
+docs: .venv/installed-dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 asv: .venv/installed-dev
 	$(BIN)/asv machine --yes
