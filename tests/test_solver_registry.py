@@ -98,7 +98,7 @@ def test_a_misspelt_name_gets_the_closest_one(typed: str, meant: str) -> None:
 
 
 def test_a_name_like_no_other_gets_them_all() -> None:
-    with pytest.raises(InputError, match=r"no solver named 'zzz'; there are: .*cp-sat, cross-refine, dwave-tabu"):
+    with pytest.raises(InputError, match=r"no solver named 'zzz'; there are: .*cp-sat, .*dwave-tabu"):
         solvers.get("zzz")
 
 
