@@ -88,7 +88,7 @@ def _solver(entry: solvers.Entry) -> str:
     blocks = [f"# {entry.name}", title, "## Method"]
     blocks += [_prose(text) for text in (method, said[""]) if text]
     blocks += ["## When to use it", WHEN["solvers"].get(entry.name, "Nobody has said yet.")]
-    blocks += ["## Facts", _table(("", ""), _facts(entry))]
+    blocks += ["## Facts", _table(("fact", "value"), _facts(entry))]
     blocks += ["## Parameters", _parameters(entry, said.get("Parameters", ""))]
     blocks += list(_stored(entry.name))
     return "\n\n".join(blocks)
@@ -202,17 +202,16 @@ def _formulation(one: problems.Problem) -> Iterator[str]:
 def _suites() -> str:
     blocks = ["# Suites", "A suite is a TOML file; [Files](files.md#suites) says what may stand in one."]
     for name, suite in _loaded():
-        spent = (
-            f"{suite.seconds:g} s a cell" if suite.restarts is None else f"{suite.restarts} run of fixed work"
-        )
-        blocks += [
-            f"## {name}",
-            f"{_prose(suite.description)}.",
-            f"{len(suite.instances)} instances, {spent}, {suite.seeds} seeds. "
-            f"Problems: {_listed(spec.problem for spec in suite.instances)}. "
-            f"Networks: {_listed(spec.network for spec in suite.instances if spec.network) or 'none'}. "
-            f"Solvers: {_listed(spec.name for spec in suite.solvers)}.",
+        spent = f"{suite.seconds:g} s a cell" if suite.restarts is None else "fixed work"
+        rows = [
+            ("instances", str(len(suite.instances))),
+            ("budget", spent),
+            ("seeds", str(suite.seeds)),
+            ("problems", _listed(spec.problem for spec in suite.instances)),
+            ("networks", _listed(spec.network for spec in suite.instances if spec.network)),
+            ("solvers", _listed(spec.name for spec in suite.solvers)),
         ]
+        blocks += [f"## {name}", f"{_prose(suite.description)}.", _table(("fact", "value"), rows)]
     known = [(f"`{one.name}`", one.dataset, one.metric) for one in NETWORKS.values()]
     return "\n\n".join([*blocks, "## The networks", _table(("network", "data", "judged by"), known)])
 
@@ -244,8 +243,8 @@ def _entries(text: str) -> dict[str, str]:
 
 
 def _prose(text: str) -> str:
-    """A docstring's text as Markdown: a formula's < opens no tag."""
-    return re.sub(r"<(?=[\w/!])", "&lt;", text)
+    """A docstring's text as Markdown: a formula's < opens no tag, and a page that it names is linked."""
+    return re.sub(r"docs/(\w+)\.md", r"[\1](../\1.md)", re.sub(r"<(?=[\w/!])", "&lt;", text))
 
 
 def _cell(text: str) -> str:
