@@ -107,7 +107,7 @@ def _commits(names: Any, repository: Path) -> tuple[dict[str, Commit], dict[str,
     """What git knows of each commit named in a store, and why it knows nothing of the others."""
     known, unknown = {}, {}
     for name in map(str, names):
-        found = _commit(name, repository)
+        found = commit_of(name, repository)
         if isinstance(found, Commit):
             known[name] = found
         else:
@@ -115,7 +115,8 @@ def _commits(names: Any, repository: Path) -> tuple[dict[str, Commit], dict[str,
     return known, unknown
 
 
-def _commit(name: str, repository: Path) -> Commit | str:
+def commit_of(name: str, repository: Path) -> Commit | str:
+    """The commit that a store names, or why git does not know it as it is."""
     if name.endswith("+"):
         return "it had changes that are in no commit"
     # A store may be a stranger's; nothing but a hash or our own version reaches git.

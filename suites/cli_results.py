@@ -25,11 +25,12 @@ from .console import (
 
 # pandas takes seconds to import: a command imports what it needs when it runs.
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     import pandas as pd
 
     from ..results import Comparison, Proposal, Record
+    from .submission import Checked
 
 __all__ = ["register"]
 
@@ -52,7 +53,7 @@ references = typer.Typer(invoke_without_command=True)
 
 def register(app: typer.Typer) -> None:
     """Give the commands of this file to the command line."""
-    for command in (leaderboard, compare, merge, export, export_asv):
+    for command in (leaderboard, compare, merge, export, export_asv, submit_check, rejudge, gate):
         app.command()(command)
     app.add_typer(references, name="references")
 
@@ -286,3 +287,100 @@ def export_asv(
     if not done.points:
         nothing_in(store)
     print(f"{done.points} numbers of {len(done.commits)} commits in {out}")
+
+
+# ---- what others publish
+
+
+def submit_check(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A store, or rows as text (.jsonl).")],
+    publish: Annotated[
+        Path | None, typer.Option(help="Write the rows as text (.jsonl) if all of them hold.")
+    ] = None,
+    plugins: Plugins = "",
+) -> None:
+    """Check a contributed file: schema, provenance, and every number from its bits; exit 1 names each fault.
+
+    Exit 3 if none is false but some cannot be checked here.
+    """
+    from .submission import ROWS, as_store, check, write_rows
+
+    if publish is not None and publish.suffix != ROWS:
+        raise CallError(f"--publish must name a {ROWS} file, got {publish}")
+    _tell_checked(check(file, plugin_folder=plugins), what=str(file))
+    if publish is not None:
+        with as_store(file) as store:
+            print(f"{write_rows(store, publish)} rows published in {publish}")
+
+
+def rejudge(
+    data: Annotated[Path, typer.Option(help="Folder of the published rows.")] = Path("results/data"),
+    registry: Registry = None,
+    plugins: Plugins = "",
+) -> None:
+    """Recompute every published row and reference from its bits; exit 1 and name each that is false.
+
+    Exit 3 if none is false but some cannot be checked here.
+    """
+    import itertools
+
+    from .submission import rejudge as judged
+    from .submission import rejudge_references
+
+    if not data.is_dir():
+        raise CallError(f"--data must be a folder of published rows, got {data}; run in the repository")
+    rows = itertools.chain(rejudge_references(registry), judged(data, plugin_folder=plugins))
+    _tell_checked(rows, what=f"the registry and {data}")
+
+
+def _tell_checked(rows: Iterable[Checked], *, what: str) -> None:
+    """Print each row that does not hold, then the count; leave with the exit code of the worst."""
+    checked = false = elsewhere = 0
+    for one in rows:
+        checked += 1
+        if one.fault:
+            false, elsewhere = false + (not one.elsewhere), elsewhere + one.elsewhere
+            print(f"{'cannot check' if one.elsewhere else 'false'}: {one.row}: {one.fault}", flush=True)
+    print(f"{checked - false - elsewhere} of {checked} rows of {what} hold")
+    if false:
+        raise typer.Exit(FOUND_WRONG)
+    if elsewhere or not checked:
+        raise typer.Exit(NOTHING)
+
+
+# ---- the gate
+
+
+def gate(
+    baseline: Annotated[Path, typer.Option(help="Folder of the baseline.")] = Path(
+        "results/data/gate-baseline"
+    ),
+    renew: Annotated[bool, typer.Option("--renew", help="Make the present code the baseline.")] = False,
+    solver: Annotated[str | None, typer.Option(help="Glob of the suite's solvers.")] = None,
+    store: Annotated[Path | None, typer.Option("--store", help="New database to keep the run in.")] = None,
+) -> None:
+    """Run the suite `gate` and judge it against a baseline; exit 1 names each solver that got worse.
+
+    Quality is paired by seed; time is a ratio to a calibration kernel's. Exit 3 if a cell of the baseline has
+    no like here.
+    """
+    import tempfile
+
+    from . import gate as gates
+    from .progress import TerminalProgress
+
+    _exclude({"--renew": renew, "--solver": solver is not None})
+    with tempfile.TemporaryDirectory() as folder, TerminalProgress() as progress:
+        where = store or Path(folder, "gate.db")
+        if renew:
+            print(f"{gates.renew(baseline, where, progress=progress)} cells in {baseline}")
+            return
+        found = gates.judge(baseline, where, solver=solver, progress=progress)
+    for fall in found.falls:
+        tell(f"qubopress: regression of {fall}")
+    print(f"{found.matched} pairs of cells, {len(found.falls)} regressions against {baseline}")
+    if found.falls:
+        raise typer.Exit(FOUND_WRONG)
+    if found.unmatched or not found.matched:
+        tell(f"qubopress: {found.unmatched} cells of {baseline} have no like; make gate-baseline renews it")
+        raise typer.Exit(NOTHING)

@@ -1,0 +1,183 @@
+"""Contributed and published rows: believed only with their provenance, and with what their bits have."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from warm import clean_registries, records, share_server, write_suite
+
+from qubopress import suites
+from qubopress.results import Store, load_references
+from qubopress.suites import cli, submission
+
+Captured = pytest.CaptureFixture[str]
+
+SUITE = """
+seconds = 5
+restarts = 1
+
+[[problem]]
+name = "taylor"
+network = "digits-cnn"
+
+[[solver]]
+name = ["swap", "random", "exhaustive"]
+"""
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("measured")
+    with clean_registries(), pytest.MonkeyPatch.context() as patch:
+        share_server(patch)
+        suites.run(write_suite(folder, SUITE), store=folder / "r.db")
+    # As a release has it: a working copy may have changes, which no contribution may.
+    with sqlite3.connect(folder / "r.db") as db:
+        db.execute("UPDATE cell SET \"commit\" = 'v0.1.0'")
+    db.close()
+    return folder / "r.db"
+
+
+@pytest.fixture
+def store(measured: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copy(measured, tmp_path / "mine.db"))
+
+
+@pytest.fixture(autouse=True)
+def _clean() -> Iterator[None]:
+    with clean_registries():
+        yield
+
+
+def edit(store: Path, assignment: str) -> None:
+    """Change the random row."""
+    with sqlite3.connect(store) as db:
+        assert db.execute(f"UPDATE cell SET {assignment} WHERE solver = 'random'").rowcount == 1
+    db.close()
+
+
+def submit(*arguments: object) -> int:
+    return cli.call(["submit-check", *map(str, arguments)])
+
+
+def test_an_honest_store_passes_and_is_published_as_text_that_passes(
+    store: Path, tmp_path: Path, capsys: Captured
+) -> None:
+    rows = tmp_path / "rows.jsonl"
+    assert submit(store, "--publish", rows) == 0
+    assert "3 of 3 rows" in capsys.readouterr().out
+    assert submit(rows) == 0
+    with submission.as_store(rows) as back:
+        assert sorted(records(back), key=lambda one: one.cell) == sorted(
+            records(store), key=lambda one: one.cell
+        )
+        with Store(back) as one, Store(store) as other:
+            assert one.instances() == other.instances()
+
+
+@pytest.mark.parametrize(
+    ("assignment", "reason"),
+    [
+        ("\"commit\" = '0123456789ab+'", "its commit 0123456789ab+ had changes of its own"),
+        ("\"commit\" = ''", "its commit must be a hash or a version of ours, got ''"),
+        ("machine = ' '", "its machine must be named"),
+        ("versions = json_remove(versions, '$.numpy', '$.torch')", "they lack numpy, torch"),
+        ("budget_seconds = NULL, restarts = NULL", "it must have had a budget or fixed work"),
+        ("finished_at = '2999-01-01T00:00:00+00:00'", "it must have finished by now"),
+        ("loss = loss - 1", "stored trace ends at|stored loss is"),
+        ("metric = 1", "stored accuracy is 1.0"),
+    ],
+)
+def test_a_row_without_provenance_or_with_another_loss_is_false_and_named(
+    store: Path, tmp_path: Path, capsys: Captured, assignment: str, reason: str
+) -> None:
+    edit(store, assignment)
+    assert submit(store, "--publish", tmp_path / "rows.jsonl") == 1
+    out = capsys.readouterr().out
+    assert any(text in out for text in reason.split("|")), out
+    assert "(random on taylor/digits-cnn, seed 0)" in out
+    assert "2 of 3 rows" in out
+    assert not (tmp_path / "rows.jsonl").exists()
+
+
+def test_a_commit_that_nobody_has_here_cannot_be_checked(
+    store: Path, tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".git").mkdir()
+    monkeypatch.setattr(submission, "ROOT", tmp_path)
+    edit(store, "\"commit\" = '0123456789ab'")
+    assert submit(store) == 3
+    assert "cannot check: " in capsys.readouterr().out
+
+
+def changed(rows: Path, change: Any) -> None:
+    """The rows with what `change` does to the list of their lines."""
+    lines = rows.read_text(encoding="utf-8").splitlines()
+    rows.write_text("\n".join(change(lines)), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda lines: [*lines, "{"], "line 5 must be"),
+        (lambda lines: [*lines, '{"cell": {}}'], "line 5 must be"),
+        (lambda lines: [*lines, "[1]"], "line 5 must be"),
+        (lambda lines: [*lines, '{"record": {"cell": "x"}}'], "line 5: Record must hold exactly its own"),
+        (lambda lines: [*lines, lines[-1]], "must hold each cell once"),
+        (lambda lines: [line.replace('"seed":0', '"seed":"0"') for line in lines], "seed must be an integer"),
+    ],
+)
+def test_rows_of_another_schema_are_refused_with_their_line(
+    store: Path, tmp_path: Path, capsys: Captured, change: Any, message: str
+) -> None:
+    rows = tmp_path / "rows.jsonl"
+    assert submission.write_rows(store, rows) == 3
+    changed(rows, change)
+    assert submit(rows) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_call_that_is_wrong_ends_in_one_line(store: Path, tmp_path: Path, capsys: Captured) -> None:
+    assert submit(tmp_path / "none.jsonl") == 2
+    assert submit(store, "--publish", tmp_path / "rows.csv") == 2
+    assert cli.call(["rejudge", "--data", str(tmp_path / "none")]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 3
+
+
+def registry_of(folder: Path, **changes: Any) -> Path:
+    """Our registry's reference of a random QUBO alone, changed."""
+    name = "random-qubo/seed=7"
+    (kept,) = [one for one in load_references().instances.values() if one.name == name]
+    content = json.loads(dataclasses.replace(kept, **changes).to_json())
+    path = folder / "registry.json"
+    path.write_text(json.dumps({"version": 1, "date": "2026-11-22", "instances": [content]}))
+    return path
+
+
+def rejudge(folder: Path, registry: Path) -> int:
+    return cli.call(["rejudge", "--data", str(folder), "--registry", str(registry)])
+
+
+def test_published_rows_and_references_are_recomputed(store: Path, tmp_path: Path, capsys: Captured) -> None:
+    rows, registry = tmp_path / "rows.jsonl", registry_of(tmp_path)
+    submission.write_rows(store, rows)
+    assert rejudge(tmp_path, registry) == 0
+    assert "4 of 4 rows" in capsys.readouterr().out
+    changed(rows, lambda lines: [line.replace('"metric":0.', '"metric":0.1') for line in lines])
+    assert rejudge(tmp_path, registry) == 1
+    assert "false: rows.jsonl: random on taylor/digits-cnn, seed 0: " in capsys.readouterr().out
+
+
+def test_a_reference_that_its_bits_do_not_have_is_false(tmp_path: Path, capsys: Captured) -> None:
+    (tmp_path / "data").mkdir()
+    assert rejudge(tmp_path / "data", registry_of(tmp_path, value=-1e6)) == 1
+    assert "its value is -1000000, the bits have " in capsys.readouterr().out
+    assert rejudge(tmp_path / "data", registry_of(tmp_path, key="another")) == 3
+    assert "cannot check: reference: random-qubo" in capsys.readouterr().out
