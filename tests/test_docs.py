@@ -81,6 +81,17 @@ def test_the_suites_page_and_the_reference_leave_nothing_out(pages: ModuleType) 
         assert all(f"::: {package.__name__}.{name}\n" in page for name in package.__all__)
 
 
+def test_every_command_and_option_stands_on_the_page_of_the_command_line(pages: ModuleType) -> None:
+    page = pages.pages()["reference/commands.md"]
+    for name in ("run", "leaderboard", "compare", "references update", "new", "tune"):
+        section = page.split(f"## {name}\n")[1].split("\n## ")[0]
+        call = [sys.executable, "-m", "qubopress.suites.cli", *name.split(), "--help"]
+        told = subprocess.run(call, capture_output=True, text=True, check=True).stdout
+        options = set(re.findall(r"^ +(--[a-z-]+)", told, flags=re.MULTILINE)) - {"--help"}
+        assert options
+        assert options == set(re.findall(r"`(--[a-z-]+)`", section))
+
+
 def test_the_scoring_page_says_the_policy_in_the_codes_own_words(pages: ModuleType) -> None:
     assert "<!-- scoring policy -->" in (ROOT / "docs" / "scoring.md").read_text(encoding="utf-8")
     assert pages.policy().count("\n- ") + 1 == len(scores.POLICY)

@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import typer
 
 from qubopress import problems, results, solvers, suites
 from qubopress.problems.networks import NETWORKS
 from qubopress.results import scores
+from qubopress.suites.cli import app
 
 __all__ = ["DOCS", "PACKAGES", "WHEN", "families", "pages", "policy", "sections"]
 
@@ -45,6 +47,7 @@ def pages() -> dict[str, str]:
     made |= {f"solvers/{name}.md": _solver(solvers.get(name)) for name in solvers.names()}
     made |= {f"problems/{family}.md": _family(family) for family in families()}
     made |= {f"reference/{name}.md": _reference(name) for name in PACKAGES}
+    made["reference/commands.md"] = _commands()
     return made
 
 
@@ -223,6 +226,34 @@ def _reference(package: str) -> str:
     for name in module.__all__:
         blocks.append(f"::: qubopress.{package}.{name}\n    options:\n      docstring_style: {style}")
     return "\n\n".join(blocks)
+
+
+def _commands() -> str:
+    blocks = [
+        "# The command line",
+        "`qubopress COMMAND`; exit codes: 0 done, 1 found something wrong, 2 the call",
+    ]
+    blocks[-1] += " or its input is wrong, 3 nothing was measured or matched."
+    for name, command in _leaves("", typer.main.get_command(app)):
+        blocks += [f"## {name}", _prose(inspect.cleandoc(command.help or ""))]
+        rows = [_option(one) for one in command.params]
+        blocks += [_table(("argument", "default", "meaning"), rows)] if rows else []
+    return "\n\n".join(blocks)
+
+
+def _leaves(name: str, command: Any) -> Iterator[tuple[str, Any]]:
+    """Commands by their whole names; a group that has parameters of its own is one too."""
+    inner = getattr(command, "commands", {})
+    if name and (not inner or command.params):
+        yield name, command
+    for word, one in inner.items():
+        yield from _leaves(f"{name} {word}".strip(), one)
+
+
+def _option(one: Any) -> tuple[str, str, str]:
+    spelled = one.opts[0] if one.param_type_name == "option" else one.metavar or one.name.upper()
+    default = "" if str(one.default) in ("", "None", "False", "[]") else f"`{one.default}`"
+    return f"`{spelled}`".replace("|", "\\|"), "required" if one.required else default, _cell(one.help or "")
 
 
 # ---- text
