@@ -56,6 +56,7 @@ class EmptyCell:
     """Round to nearest on the digits MLP, 60 times in a row; lower is better."""
 
     timeout = 120
+    version = "1"
     unit = "ms"
 
     def track_empty_cell(self) -> float:
