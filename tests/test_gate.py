@@ -1,0 +1,180 @@
+"""The gate: a slower kernel and a narrower beam are caught by name, unchanged code passes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from records import make_store
+
+from qubopress.results import StoreError
+from qubopress.suites import cli, gate, harness, load
+from qubopress.suites.gate import Judged, judge
+from qubopress.suites.submission import write_rows
+
+Captured = pytest.CaptureFixture[str]
+Patch = pytest.MonkeyPatch
+
+ROOT = Path(__file__).parent.parent
+TELL = harness.Progress()
+
+
+# ---- the verdict, on stores that are made up
+
+
+def cells(*losses: float, status: str = "FINISHED") -> list[dict[str, object]]:
+    """Beam's cells with these losses, a seed each; the baseline's loss is 10."""
+    return [
+        {"solver": "beam", "seed": seed, "loss": loss, "status": status, "restarts": 1}
+        for seed, loss in enumerate(losses)
+    ]
+
+
+def judged(
+    folder: Path,
+    patch: Patch,
+    base: list[dict[str, object]],
+    head: list[dict[str, object]],
+    *times: float,
+) -> Judged:
+    """What the gate says of a run that left `head`, its cells lasting `times` baseline's, time by time."""
+    (folder / "base").mkdir()
+    write_rows(make_store(folder / "old.db", base), folder / "base" / gate.ROWS)
+    text = gate._times_text({"beam": {"mlp int4": 2.0}}, {("beam", "mlp int4")})
+    (folder / "base" / gate.TIMES).write_text(text)
+    left = list(times or (1.0,))
+
+    def measured(_: object, store: Path, __: object) -> gate.Times:
+        if not Path(store).exists():
+            make_store(Path(store), head)
+        return {"beam": {"mlp int4": 2.0 * left.pop(0)}}
+
+    patch.setattr(gate, "measure", measured)
+    found = judge(folder / "base", folder / "new.db", solver="beam", progress=TELL)
+    assert not left
+    return found
+
+
+def test_the_same_losses_pass(tmp_path: Path, monkeypatch: Patch) -> None:
+    same = cells(2.0, 3.0, 2.5)
+    assert judged(tmp_path, monkeypatch, same, same) == Judged((), 3, 0)
+
+
+def test_many_small_losses_of_quality_are_a_fall_and_as_many_each_way_are_none(
+    tmp_path: Path, monkeypatch: Patch
+) -> None:
+    base, worse = [2.0 + seed / 10 for seed in range(8)], [2.02 + seed / 10 for seed in range(8)]
+    mixed = [loss + (0.03 if seed % 2 else -0.01) for seed, loss in enumerate(base)]
+    for name, losses, count in (("worse", worse, 1), ("mixed", mixed, 0)):
+        (tmp_path / name).mkdir()
+        found = judged(tmp_path / name, monkeypatch, cells(*base), cells(*losses))
+        assert len(found.falls) == count, (name, found)
+    (fall,) = judged_again(tmp_path, monkeypatch, base, worse).falls
+    assert (fall.solver, fall.family, fall.measure) == ("beam", "rounding", "quality")
+
+
+def judged_again(folder: Path, patch: Patch, base: list[float], head: list[float]) -> Judged:
+    (folder / "again").mkdir()
+    return judged(folder / "again", patch, cells(*base), cells(*head))
+
+
+def test_a_solver_that_fails_has_fallen_to_the_baseline(tmp_path: Path, monkeypatch: Patch) -> None:
+    failed = cells(2.0, 2.0, status="CRASHED")
+    (fall,) = judged(tmp_path, monkeypatch, cells(2.0, 2.0), failed).falls
+    assert str(fall) == "beam in rounding: quality +1 of excess"
+
+
+def test_a_slowdown_counts_if_every_measurement_has_it(tmp_path: Path, monkeypatch: Patch) -> None:
+    for name, times, ratios in (
+        ("slow", (2.0, 1.9, 2.2), [1.9]),
+        ("busy once", (2.0, 1.1), []),
+        ("busy twice", (2.0, 1.9, 1.2), []),
+        ("a little", (1.4,), []),
+    ):
+        (tmp_path / name).mkdir()
+        same = cells(2.0)
+        found = judged(tmp_path / name, monkeypatch, same, same, *times)
+        assert [one.effect for one in found.falls] == pytest.approx(ratios), name
+        assert all(one.measure == "time" for one in found.falls)
+
+
+def test_the_exit_code_tells_a_fall_from_nothing_to_compare_with(
+    tmp_path: Path, capsys: Captured, monkeypatch: Patch
+) -> None:
+    fall = gate.Fall("sa", "rounding", "time", 2.0)
+    for found, code in ((Judged((), 3, 0), 0), (Judged((fall,), 3, 1), 1), (Judged((), 3, 1), 3)):
+        monkeypatch.setattr(gate, "judge", lambda *_, found=found, **__: found)
+        assert cli.call(["gate"]) == code
+    assert "qubopress: regression of sa in rounding: time ×2\n" in capsys.readouterr().err
+    monkeypatch.undo()
+    assert cli.call(["gate", "--baseline", str(tmp_path)]) == 2
+    assert "times.json must be a baseline's times" in capsys.readouterr().err
+
+
+def test_a_store_that_exists_is_refused(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "r.db", cells(1.0))
+    with pytest.raises(StoreError, match="must not exist yet"):
+        gate.measure(load("gate"), store, TELL)
+
+
+def test_the_calibration_kernel_takes_a_few_milliseconds() -> None:
+    gate.calibration_seconds()
+    assert 1e-3 < min(gate.calibration_seconds() for _ in range(3)) < 0.2
+
+
+# ---- planted in a copy of the tree
+
+SLOW = """        begun = time.perf_counter()
+        chain.anneal(temperatures, self.luck)
+        until = 2 * time.perf_counter() - begun
+        while time.perf_counter() < until:
+            pass
+"""
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """A copy of the four packages, compiled kernels included, that stands before the installed ones."""
+    for name in ("problems", "solvers", "suites", "results"):
+        shutil.copytree(ROOT / name, tmp_path / "copy/qubopress" / name)
+    return tmp_path / "copy"
+
+
+def gated(tree: Path, *arguments: object) -> tuple[int, str]:
+    """Exit code and notes of the gate of a tree, against a baseline beside it."""
+    call = [sys.executable, "-m", "qubopress.suites.cli", "gate", "--baseline", tree / "base", *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(tree)}
+    command = [str(one) for one in call]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def plant(file: Path, old: str, new: str) -> None:
+    text = file.read_text(encoding="utf-8")
+    assert text.count(old) == 1, f"{file.name} has {old!r} {text.count(old)} times"
+    file.write_text(text.replace(old, new), encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_a_planted_slowdown_and_a_halved_beam_are_caught_by_name_and_unchanged_code_passes(
+    tree: Path,
+) -> None:
+    code, notes = gated(tree, "--renew")
+    assert code == 0, notes
+    code, notes = gated(tree)
+    assert code == 0, notes
+    solvers = tree / "qubopress/solvers"
+    plant(solvers / "sa.py", "        chain.anneal(temperatures, self.luck)\n", SLOW)
+    plant(solvers / "sa.py", "from typing import Annotated\n", "import time\nfrom typing import Annotated\n")
+    code, notes = gated(tree, "--solver", "sa")
+    assert code == 1, notes
+    assert "regression of sa in rounding: time ×" in notes
+    assert "quality" not in notes
+    plant(solvers / "beam.py", "log=True)] = 64,", "log=True)] = 32,")
+    code, notes = gated(tree, "--solver", "beam")
+    assert code == 1, notes
+    assert "regression of beam in rounding: quality" in notes
