@@ -17,16 +17,22 @@ from qubopress.results import scores
 
 ROOT = Path(__file__).parent.parent
 
+PARAMETERS = "Parameters:\n    a, b: both,\n        on.\n    c:\n        Other."
 
-@pytest.fixture(scope="module")
-def pages() -> ModuleType:
-    """What makes the pages, without mkdocs."""
-    spec = importlib.util.spec_from_file_location("pages", ROOT / "docs" / "hooks" / "pages.py")
+
+def hook(name: str) -> ModuleType:
+    """A module of the site, without mkdocs."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / "hooks" / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def pages() -> ModuleType:
+    return hook("pages")
 
 
 def ours(registry: ModuleType, function: str) -> list[str]:
@@ -78,7 +84,9 @@ def test_the_suites_page_and_the_reference_leave_nothing_out(pages: ModuleType) 
     assert all(f"\n## {name}\n" in made["suites.md"] for name in suites.suite_names())
     for package in (problems, solvers, suites, results):
         page = made[f"reference/{package.__name__.split('.')[1]}.md"]
-        assert all(f"::: {package.__name__}.{name}\n" in page for name in package.__all__)
+        shown = re.findall(r"^::: ([\w.]+)$", page, flags=re.MULTILINE)
+        assert [place.split(".")[-1] for place in shown] == list(package.__all__)
+        assert not any(place in sys.modules for place in shown)
 
 
 def test_every_command_and_option_stands_on_the_page_of_the_command_line(pages: ModuleType) -> None:
@@ -111,6 +119,13 @@ def test_a_docstrings_parts_are_told_apart(pages: ModuleType) -> None:
     )
     assert said == {"": "What.\n\nMore.", "Parameters": "a: one\n    and on.\nb: two.", "Raises": "E: bad."}
     assert pages._entries(said["Parameters"]) == {"a": "one and on.", "b": "two."}
+
+
+def test_underlined_headings_become_those_of_the_other_folders() -> None:
+    text = "What.\n\nParameters\n----------\na, b : both,\n    on.\nc\n    Other.\n\nReturns\n-------\nA row."
+    head, *parts = hook("numpydoc").rewritten(text).split("\n\n\n")
+    assert (head, parts[0].split("\n\n")) == ("What.", [PARAMETERS, "**Returns:**", "A row."])
+    assert hook("numpydoc").rewritten("Parameters of a solver.") == "Parameters of a solver."
 
 
 @pytest.mark.slow

@@ -222,9 +222,11 @@ def _suites() -> str:
 def _reference(package: str) -> str:
     module = PACKAGES[package]
     blocks = [f"# qubopress.{package}", _prose(inspect.getdoc(module) or "")]
-    style = "numpy" if package == "results" else "google"
     for name in module.__all__:
-        blocks.append(f"::: qubopress.{package}.{name}\n    options:\n      docstring_style: {style}")
+        place = f"qubopress.{package}.{name}"
+        if place in sys.modules:  # a file that bears the name of what it holds
+            place = f"{place}.{name}"
+        blocks.append(f"::: {place}")
     return "\n\n".join(blocks)
 
 

@@ -23,7 +23,7 @@ def on_startup(**_: Any) -> None:
     sources.mkdir(parents=True, exist_ok=True)
     for name in pages.PACKAGES:
         if not (sources / name).is_symlink():
-            (sources / name).symlink_to(ROOT / name, target_is_directory=True)
+            (sources / name).symlink_to(Path("..", "..", "..", name), target_is_directory=True)
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
@@ -39,7 +39,7 @@ def _fill(section: dict[str, Any]) -> None:
     for title, entries in section.items():
         if entries == []:
             paths = [path for path in _made if path.startswith(f"{title.lower()}/")]
-            section[title] = sorted(paths, key=lambda path: (not path.endswith("/index.md"), path))
+            section[title] = sorted(paths, key=lambda path: (not path.endswith("/index.md"), path[:-3]))
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
