@@ -32,7 +32,7 @@ from .cache import cached
 from .channels import magnitudes, statistics
 from .errors import InputError
 from .instance import Instance
-from .reconstruction import errors, repair
+from .reconstruction import WEIGHTS, errors, repair
 from .registry import problem
 from .selection import NORMALISATIONS, chosen, flag, normalised, of_removed, plan, select
 from .surgery import measures
@@ -200,28 +200,32 @@ def joint_fisher(
     return (yield from select(made, Q, offset=offset))
 
 
-@problem("reconstruction", family="pruning", measures=measures)
+@problem("reconstruction", family="pruning", version=2, measures=measures)
 def reconstruction(
     task: Task,
     *,
     keep: float = 0.64,
     centred: bool = True,
+    weight: str = "balanced",
     compensate: bool = True,
     capacity: str = "filters",
     least: int = 1,
     refine: int = 0,
     finetune: int = 0,
 ) -> Generator[Instance, Bits, nn.Module]:
-    """Remove the channels that their readers miss least: E = Σ_takers rᵀ C r, C_cd = ⟨Y_c, Y_d⟩/‖ΣY‖².
+    """Remove the channels that their readers miss least: E = Σ_takers rᵀ C r, C_cd ∝ Σ_o w_o ⟨Y_oc, Y_od⟩.
 
-    Y_c is what channel c adds to the pre-activation of a layer that reads it, a taker, so that rᵀ C r is
-    exactly the relative squared error of removing r there, all else being whole. Ours, after the rounding
-    problem.
+    Y_oc is what channel c adds to output o of a layer that reads it, a taker, so that rᵀ C r is exactly the
+    squared error of removing r there, all else being whole. With e the ½ Σ_o w_o ‖Y_o‖² that all channels
+    add, w_o how the loss answers to it, C is over 2 (weight="loss", E being in units of the loss) or 2√e
+    ("balanced"); "relative" has w = 1 and is over ‖Y‖², so that all takers count alike. Ours, after the
+    rounding problem.
 
     Parameters:
         task: the network, and the samples that calibrate it.
         keep: fraction of the capacity kept, in (0, 1].
         centred: count errors about their mean, which biases and BatchNorms then take up.
+        weight: in what the takers' errors are added up, "relative", "loss" or, between them, "balanced".
         compensate: refit the weights that read kept channels, by least squares, once the choice is made.
         capacity: what is counted, "filters", "parameters" or "products".
         least: channels that every group keeps, at least 1.
@@ -233,13 +237,14 @@ def reconstruction(
             Conv2d with zero padding.
 
     References:
-        He et al. 2017, arXiv:1707.06168, for the refit.
+        He et al. 2017, arXiv:1707.06168, for the refit; Martens & Grosse 2015, arXiv:1503.05671, for w.
     """
     flag(centred, name="centred")
+    chosen(weight, WEIGHTS, name="weight")
     flag(compensate, name="compensate")
     made = plan(task, keep=keep, capacity=capacity, least=least, refine=refine, finetune=finetune)
-    piece = f"errors of reconstruction, centred={centred}"
-    C = cached(task, piece, lambda: {"C": errors(task, made.groups, centred=centred)})["C"]
+    piece = f"errors of reconstruction, centred={centred}, weight={weight}"
+    C = cached(task, piece, lambda: {"C": errors(task, made.groups, centred=centred, weight=weight)})["C"]
     Q, offset = of_removed(np.zeros(len(C)), C)
     mend = partial(repair, task=task, groups=made.groups, weights=compensate)
     return (yield from select(made, Q, offset=offset, repair=mend if centred or compensate else None))

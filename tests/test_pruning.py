@@ -121,11 +121,13 @@ def test_the_joint_fisher_energy_is_the_second_order_change_of_the_loss(kind: st
 
 
 @each_network
-@pytest.mark.parametrize("centred", [True, False])
-def test_the_reconstruction_energy_is_the_error_form_of_the_removed(kind: str, centred: bool) -> None:
+@pytest.mark.parametrize(("centred", "weight"), [(True, "balanced"), (False, "loss"), (True, "relative")])
+def test_the_reconstruction_energy_is_the_error_form_of_the_removed(
+    kind: str, centred: bool, weight: str
+) -> None:
     task = task_of(kind)
-    C = errors(task, prunable(task), centred=centred)
-    (capacity,), _ = stages("reconstruction", task, centred=centred)
+    C = errors(task, prunable(task), centred=centred, weight=weight)
+    (capacity,), _ = stages("reconstruction", task, centred=centred, weight=weight)
     fixed = fixed_of(task, 2 * C.sum(axis=1) - np.diag(C))
     for x in all_bits(capacity.n)[::3]:
         r = 1.0 - whole(x, fixed)
@@ -264,7 +266,7 @@ def test_the_reconstructions_network_is_repaired_and_then_re_estimated() -> None
             return answers[-1]
 
         _, network = stages("reconstruction", task, decide, keep=0.6, compensate=compensate)
-        C = errors(task, groups, centred=True)
+        C = errors(task, groups, centred=True, weight="balanced")
         x = whole(answers[0], fixed_of(task, 2 * C.sum(axis=1) - np.diag(C)))
         expected = surgery.shrink(task.copy(), groups, x)
         repair(expected, x, task=task, groups=groups, weights=compensate)
@@ -457,6 +459,7 @@ def test_a_parameter_outside_its_range_is_refused_before_anything_is_solved(
         ("l1", {"normalise": ""}, "normalise must be one of layer, global, got ''"),
         ("joint-fisher", {"gradient": 1}, "gradient must be True or False, got 1"),
         ("reconstruction", {"centred": "yes"}, "centred must be True or False, got 'yes'"),
+        ("reconstruction", {"weight": "l1"}, "weight must be one of relative, loss, balanced, got 'l1'"),
         ("reconstruction", {"compensate": None}, "compensate must be True or False, got None"),
     ],
 )
