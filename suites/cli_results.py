@@ -126,9 +126,14 @@ def compare(
     suite: SuiteName = None,
     family: Family = None,
     format: Format = "table",  # noqa: A002
+    bisect: Annotated[
+        bool, typer.Option("--bisect", help="Name the first bad commit of --store; run in the repository.")
+    ] = False,
 ) -> None:
     """Judge HEAD against BASE in pairs; exit 1 and name each regression, 3 if nothing matched."""
     check_format(format)
+    if bisect and store is None:
+        raise CallError("--bisect takes two commits of one database; name it by --store")
     from .. import results
 
     found = results.compare(base, head, store=store, suite=suite, family=family)
@@ -140,7 +145,22 @@ def compare(
     if not found.matched:
         agree = "instance, solver, its parameters, seed and budget must agree"
         tell(f"qubopress: no cell of {base} has its like in {head}: {agree}")
+    if bisect and store is not None:
+        _bisect(base, head, store, suite, family)
     raise typer.Exit(found.outcome)
+
+
+def _bisect(base: str, head: str, store: Path, suite: str | None, family: str | None) -> None:
+    """Tell which measured commit was the first with a regression."""
+    from ..results.bisect import first_bad
+
+    found = first_bad(base, head, store=store, suite=suite, family=family)
+    if found is None:
+        tell(f"qubopress: no measured commit after {base} up to {head} is worse than {base}")
+        return
+    worse = ", ".join(f"{row['solver']} in {row['family']}" for row in found.rows.to_dict("records"))
+    doubt = f", or one of {found.between} unmeasured after {found.good[:12]}" if found.between else ""
+    tell(f"qubopress: first bad commit {found.bad[:12]}{doubt}: {worse}")
 
 
 def _show_comparison(found: Comparison, format: str) -> None:  # noqa: A002

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -159,3 +160,30 @@ def test_the_command_says_what_it_wrote_and_exits_3_for_nothing(
     other = make_store(tmp_path / "other.db", [{"commit": "0" * 12}])
     assert cli.call(["export-asv", "--store", str(other), "--out", str(tmp_path / "results")]) == 3
     assert "no commit of the repository" in capsys.readouterr().err
+
+
+def bisected(folder: Path, store: Path, commits: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    sides = [commits[0][:12], commits[-1][:12]]
+    assert cli.call(["compare", *sides, "--store", str(store), "--bisect"]) == 1
+    return capsys.readouterr().err
+
+
+def test_bisecting_names_the_first_bad_commit_and_those_that_nobody_measured(
+    tmp_path: Path,
+    commits: list[str],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path / "repo")
+    store = store_of(tmp_path, commits, loss=6.0)
+    said = bisected(tmp_path, store, commits, capsys)
+    assert f"first bad commit {commits[PLANTED][:12]}: sa in rounding" in said
+    with sqlite3.connect(store) as db:
+        for commit in commits[PLANTED - 2 : PLANTED]:
+            db.execute('DELETE FROM cell WHERE "commit" = ?', (commit[:12],))
+    db.close()
+    said = bisected(tmp_path, store, commits, capsys)
+    doubt = f"or one of 2 unmeasured after {commits[PLANTED - 3][:12]}"
+    assert f"first bad commit {commits[PLANTED][:12]}, {doubt}: sa in rounding" in said
+    assert cli.call(["compare", "a.db", "b.db", "--bisect"]) == 2
+    assert "--bisect takes two commits of one database" in capsys.readouterr().err
