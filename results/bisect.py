@@ -55,10 +55,10 @@ def first_bad(
     for commit in _after(start, end, repository):
         if commit not in names:
             continue
-        found = compare(names[start], names[commit], store=store, suite=suite, family=family)
-        if found.outcome is Outcome.REGRESSION:
-            return FirstBad(commit, last, len(_after(last, commit, repository)) - 1, found.regressions())
-        if found.outcome is Outcome.CLEAN:
+        judged = compare(names[start], names[commit], store=store, suite=suite, family=family)
+        if judged.outcome is Outcome.REGRESSION:
+            return FirstBad(commit, last, len(_after(last, commit, repository)) - 1, judged.regressions())
+        if judged.outcome is Outcome.CLEAN:
             last = commit
     return None
 

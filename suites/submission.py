@@ -90,7 +90,8 @@ def as_store(path: str | Path) -> Iterator[Path]:
 
 
 def _fill(store: Path, path: Path) -> None:
-    infos, records = [], []
+    infos: list[InstanceInfo] = []
+    records: list[Record] = []
     try:
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
             kind, row = _read(line, f"{path}, line {number}")
