@@ -26,11 +26,10 @@ from .lattice import (
     SCANS,
     Columns,
     centres,
-    column_order,
     descend,
     descend_pairs,
-    factor,
     keep,
+    triangle,
 )
 from .registry import Choice, Range, solver
 from .run import Run
@@ -138,8 +137,7 @@ class _Compiled:
 
     def __init__(self, rounding: Rounding, *, order: str, damping: float, precision: str) -> None:
         self.rounding, self.losses, self.kind = rounding, rounding.row_losses, np.dtype(precision)
-        self.columns = column_order(rounding.gram, order, damping)
-        self.lower = factor(rounding.gram[np.ix_(self.columns, self.columns)], damping)
+        self.columns, self.lower = triangle(rounding.gram, order, damping)
         self.aim, self.charge = centres(rounding, self.columns, self.lower)
 
     def batches(self, kept: int) -> list[Columns]:

@@ -34,6 +34,7 @@ __all__ = [
     "sorted_factor",
     "spans",
     "sweep",
+    "triangle",
 ]
 
 Columns = npt.NDArray[np.int64]
@@ -81,6 +82,18 @@ def column_order(gram: Floats, order: str, damping: float = 0.0) -> Columns:
     return np.argsort(-np.diag(gram), kind="stable")
 
 
+def triangle(gram: Floats, order: str, damping: float) -> tuple[Columns, Floats]:
+    """Columns as of `column_order`, and the `factor` of the gram in that order; sorting brings it along."""
+    if order == "sorted":
+        columns, rows = _sorted(gram + _ridge(gram, damping) * np.eye(len(gram)))
+        # What is left of a column behind its own row is rounding noise.
+        lower = np.tril(rows[::-1][:, columns])
+        if np.diag(lower).all():
+            return columns, lower
+    columns = column_order(gram, order, damping)
+    return columns, factor(gram[np.ix_(columns, columns)], damping)
+
+
 def sorted_columns(gram: Any) -> Columns:
     """Columns of which each, from the last, is the one that those behind it leave the least of.
 
@@ -90,7 +103,15 @@ def sorted_columns(gram: Any) -> Columns:
     Parameters:
         gram: (f, f) positive definite, an array or a tensor on any device.
     """
-    names, found = np.arange(len(gram)), np.zeros(0, dtype=np.int64)
+    return _sorted(gram)[0]
+
+
+def _sorted(gram: Any) -> tuple[Columns, Any]:
+    """The sorted columns, and rows (f, f) with gram = rowsᵀ rows: the first is the last column's, and so on.
+
+    Where rounding leaves nothing of a column, its row is 0.
+    """
+    names, found, whole = np.arange(len(gram)), np.zeros(0, dtype=np.int64), gram * 0.0
     while len(names):
         rest, rows = gram.diagonal() * 1.0, gram[:SORTED] * 0.0
         picks = []
@@ -102,11 +123,12 @@ def sorted_columns(gram: Any) -> Columns:
             rows[k] = row / left**0.5 if left > 0.0 else 0.0
             rest -= rows[k] ** 2
             rest[picks[k]] = np.inf
+        whole[len(found) : len(found) + len(picks), names] = rows
         found = np.append(found, names[picks])
         stay = np.setdiff1d(np.arange(len(names)), picks)
         names, rows = names[stay], rows[:, stay]
         gram = gram[stay][:, stay] - rows.T @ rows
-    return found[::-1].copy()
+    return found[::-1].copy(), whole
 
 
 def factor(gram: Floats, damping: float) -> Floats:
@@ -171,12 +193,13 @@ def boxed(aim: Any, low: Any, high: Any, lower: Any, library: Any) -> tuple[Any,
         lower: T, (f, f).
         library: numpy or torch, whichever the arrays are of.
     """
-    form, enough = lower.T @ lower, NEAR * float((lower.diagonal() ** 2).sum())
+    enough = NEAR * float((lower.diagonal() ** 2).sum())
     z, u = aim.clip(low, high), aim * 0.0
     centre, slope = aim * 1.0, aim * 0.0
     away = left = library.where((((z - aim) @ lower.T) ** 2).sum(1) > enough)[0]
     if not len(away):
         return centre, slope
+    form = lower.T @ lower
     firm = STIFFNESS * form.diagonal()
     back = firm[:, None] * library.linalg.inv(form + library.diag(firm))
     for _ in range(ROUNDS):

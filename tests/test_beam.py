@@ -26,6 +26,7 @@ from qubopress.solvers.lattice import (
     factor,
     planes,
     sorted_columns,
+    triangle,
 )
 
 
@@ -236,3 +237,18 @@ def test_with_a_budget_alone_it_widens_until_the_beam_holds_everything() -> None
     assert found.status in (Status.FINISHED, Status.BUDGET)
     assert found.counts["restarts"] > 5
     assert found.loss == pytest.approx(optimum(one), rel=1e-6, abs=1e-9)
+
+
+@pytest.mark.parametrize("order", ["sorted", "act", "given"])
+def test_the_triangle_is_the_factor_of_the_ordered_gram(order: str) -> None:
+    G = gram(300, seed=4)
+    columns, lower = triangle(G, order, 1e-3)
+    np.testing.assert_array_equal(columns, column_order(G, order, 1e-3))
+    np.testing.assert_allclose(lower, factor(G[np.ix_(columns, columns)], 1e-3), atol=1e-10)
+    assert (np.triu(lower, 1) == 0).all()
+
+
+def test_a_triangle_of_columns_that_others_span_is_damped_until_it_is_one() -> None:
+    columns, lower = triangle(np.ones((6, 6)), "sorted", 1e-18)
+    assert (np.diag(lower) > 0).all()
+    assert sorted(columns) == list(range(6))
