@@ -373,7 +373,7 @@ def _settle(
     moves: int,
 ) -> bool:
     """Take each variable's best feasible exchange that helps, `moves` times or until none does: then True."""
-    i, idle, done = 0, 0, 0
+    i = idle = done = x.size * 0  # no literal, which would compile all that takes i once more
     while idle < x.size and done < moves:
         best = _partner(matrix, slope, x, costs, room, exact, -least, i)
         idle += 1

@@ -55,6 +55,9 @@ def test_kernels_are_compiled_once_for_dense_and_once_for_sparse() -> None:
     for name in ("one-flip", "tabu", "exhaustive"):
         for instance in (qubo(), sparse_qubo(), capacity(), sparse_capacity()):
             solvers.solve(instance, name, restarts=1)
+    for name in ("swap", "layer-dp", "field-search"):
+        for instance in (capacity(), sparse_capacity()):
+            solvers.solve(instance, name, restarts=1)
     assert len(flip.signatures) == len(descend.signatures) == 2
 
 
