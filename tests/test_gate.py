@@ -128,13 +128,6 @@ def test_the_calibration_kernel_takes_a_few_milliseconds() -> None:
 
 # ---- planted in a copy of the tree
 
-SLOW = """        begun = time.perf_counter()
-        chain.anneal(temperatures, self.luck)
-        until = 2 * time.perf_counter() - begun
-        while time.perf_counter() < until:
-            pass
-"""
-
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
@@ -160,21 +153,11 @@ def plant(file: Path, old: str, new: str) -> None:
 
 
 @pytest.mark.slow
-def test_a_planted_slowdown_and_a_halved_beam_are_caught_by_name_and_unchanged_code_passes(
-    tree: Path,
-) -> None:
+def test_a_halved_beam_is_caught_by_name(tree: Path) -> None:
+    """Time falls are judged on made-up stores above: on a machine that tests run on, they would be noise."""
     code, notes = gated(tree, "--renew")
     assert code == 0, notes
-    code, notes = gated(tree)
-    assert code == 0, notes
-    solvers = tree / "qubopress/solvers"
-    plant(solvers / "sa.py", "        chain.anneal(temperatures, self.luck)\n", SLOW)
-    plant(solvers / "sa.py", "from typing import Annotated\n", "import time\nfrom typing import Annotated\n")
-    code, notes = gated(tree, "--solver", "sa")
-    assert code == 1, notes
-    assert "regression of sa in rounding: time ×" in notes
-    assert "quality" not in notes
-    plant(solvers / "beam.py", "log=True)] = 64,", "log=True)] = 32,")
+    plant(tree / "qubopress/solvers/beam.py", "log=True)] = 64,", "log=True)] = 32,")
     code, notes = gated(tree, "--solver", "beam")
     assert code == 1, notes
     assert "regression of beam in rounding: quality" in notes
