@@ -32,6 +32,7 @@ __all__ = [
     "planes",
     "sorted_columns",
     "sorted_factor",
+    "sorted_rows",
     "spans",
     "sweep",
     "triangle",
@@ -85,12 +86,13 @@ def column_order(gram: Floats, order: str, damping: float = 0.0) -> Columns:
 def triangle(gram: Floats, order: str, damping: float) -> tuple[Columns, Floats]:
     """Columns as of `column_order`, and the `factor` of the gram in that order; sorting brings it along."""
     if order == "sorted":
-        columns, rows = _sorted(gram + _ridge(gram, damping) * np.eye(len(gram)))
+        columns, rows = sorted_rows(gram + _ridge(gram, damping) * np.eye(len(gram)))
         # What is left of a column behind its own row is rounding noise.
         lower = np.tril(rows[::-1][:, columns])
         if np.diag(lower).all():
             return columns, lower
-    columns = column_order(gram, order, damping)
+    else:
+        columns = column_order(gram, order)
     return columns, factor(gram[np.ix_(columns, columns)], damping)
 
 
@@ -103,13 +105,13 @@ def sorted_columns(gram: Any) -> Columns:
     Parameters:
         gram: (f, f) positive definite, an array or a tensor on any device.
     """
-    return _sorted(gram)[0]
+    return sorted_rows(gram)[0]
 
 
-def _sorted(gram: Any) -> tuple[Columns, Any]:
+def sorted_rows(gram: Any) -> tuple[Columns, Any]:
     """The sorted columns, and rows (f, f) with gram = rowsᵀ rows: the first is the last column's, and so on.
 
-    Where rounding leaves nothing of a column, its row is 0.
+    Where rounding leaves nothing of a column, its row is 0. Parameters are those of `sorted_columns`.
     """
     names, found, whole = np.arange(len(gram)), np.zeros(0, dtype=np.int64), gram * 0.0
     while len(names):

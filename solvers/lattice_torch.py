@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ..problems import InputError, Rounding
 from ..problems.arrays import Bits, Floats
-from .lattice import BLOCK, HORIZON, NUMBA, SCANS, Columns, boxed, noise_of, sorted_columns
+from .lattice import BLOCK, HORIZON, NUMBA, SCANS, Columns, boxed, noise_of, sorted_rows
 from .run import Declined
 
 __all__ = ["Layer", "cheapest", "device_of", "planes"]
@@ -68,20 +68,25 @@ class Layer:
         self.scale, self.fixed = self._put(rounding.scale), self._put(rounding.fixed)
         self.middle = torch.where(self._put(rounding.levels == 2), 0.5, self.shift)
         ridge = damping * (float(self.gram.diagonal().mean()) or 1.0)
-        self.columns = self._order(order, ridge)
-        self.lower = _factor(self.gram[self.columns][:, self.columns], ridge)
+        self.columns, self.lower = self._triangle(order, ridge)
 
     def _put(self, array: Any) -> Tensor:
         return torch.tensor(array, device=self.device)
 
-    def _order(self, order: str, ridge: float) -> Columns:
-        if order == "given":
-            return np.arange(len(self.gram))
+    def _triangle(self, order: str, ridge: float) -> tuple[Columns, Tensor]:
+        """As `lattice.triangle`."""
         if order == "sorted":
             damped = self.gram.clone()
             damped.diagonal().add_(ridge)
-            return sorted_columns(damped)
-        return np.argsort(-self.gram.diagonal().cpu().numpy(), kind="stable")
+            columns, rows = sorted_rows(damped)
+            lower: Tensor = rows.flip(0)[:, columns].tril()
+            if bool(lower.diagonal().all()):
+                return columns, lower
+        elif order == "act":
+            columns = np.argsort(-self.gram.diagonal().cpu().numpy(), kind="stable")
+        else:
+            columns = np.arange(len(self.gram))
+        return columns, _factor(self.gram[columns][:, columns], ridge)
 
     def batches(self, kept: int) -> list[Columns]:
         """Neurons in groups whose prefixes fit into memory."""

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..problems import Rounding
 from . import lattice_torch
-from .lattice import NUMBA, PRECISIONS, column_order, factor, planes
+from .lattice import NUMBA, PRECISIONS, planes, triangle
 from .registry import Choice, Range, solver
 from .run import Run
 
@@ -44,6 +44,5 @@ def nearest_plane(
         x = layer.plane()
         run.offer(x, float(layer.losses(x, np.arange(rounding.n)).sum()))
         return
-    columns = column_order(rounding.gram, order, damping)
-    lower = factor(rounding.gram[np.ix_(columns, columns)], damping)
+    columns, lower = triangle(rounding.gram, order, damping)
     run.offer(planes(rounding, np.arange(rounding.n), columns, lower))

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..problems import Rounding
 from .kernels import per_look
-from .lattice import column_order, factor, keep, planes
+from .lattice import keep, planes, triangle
 from .registry import Choice, Range, solver
 from .run import Run
 
@@ -36,8 +36,8 @@ def random_nearest_plane(
         damping: added to the Gram matrix's diagonal, as a share of its mean.
         order: "act" takes the columns of the largest mean square first, "given" left to right.
     """
-    columns, every = column_order(rounding.gram, order), np.arange(rounding.n)
-    lower = factor(rounding.gram[np.ix_(columns, columns)], damping)
+    every = np.arange(rounding.n)
+    columns, lower = triangle(rounding.gram, order, damping)
     best = planes(rounding, every, columns, lower)
     run.offer(best)
     losses = rounding.row_losses(best)

@@ -22,7 +22,7 @@ from ..problems import Rounding
 from ..problems.arrays import Bits, Floats
 from .beam import cheapest
 from .kernels import copy, per_look
-from .lattice import UNIT, column_order, descend, factor, keep, sorted_factor
+from .lattice import UNIT, descend, keep, sorted_factor, triangle
 from .registry import Range, solver
 from .run import Run
 
@@ -75,8 +75,7 @@ def _begin(rounding: Rounding, run: Run) -> Bits:
     """A first point: nearest planes and descent, then beams as wide as WORK allows."""
     x = rounding.nearest()
     run.offer(x)
-    columns = column_order(rounding.gram, "act")
-    lower = factor(rounding.gram[np.ix_(columns, columns)], 3e-3)
+    columns, lower = triangle(rounding.gram, "act", 3e-3)
     every = np.arange(rounding.n)
     width = int(np.clip(WORK / (rounding.n * rounding.f**2), 1, 256))
     losses = rounding.row_losses(x)
