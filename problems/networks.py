@@ -24,6 +24,7 @@ from .errors import InputError, MissingDataError
 __all__ = [
     "Network",
     "accuracy",
+    "evaluating",
     "float_accuracy",
     "float_metric",
     "load_network",
@@ -165,9 +166,21 @@ def outputs_of(module: nn.Module, inputs: Array, *, batch: int) -> Iterator[torc
     Every mode is as it was when this ends.
     """
     device = next((parameter.device for parameter in module.parameters()), torch.device("cpu"))
-    with _evaluating(module), torch.no_grad():
+    with evaluating(module), torch.no_grad():
         for start in range(0, len(inputs), batch):
             yield module(_tensor(inputs[start : start + batch]).to(device))
+
+
+@contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """Eval mode for a while; afterwards each submodule is back in its own mode."""
+    modes = [(part, part.training) for part in module.modules()]
+    module.eval()
+    try:
+        yield
+    finally:
+        for part, mode in modes:
+            part.training = mode
 
 
 def _weights_path(name: str, weights: Path | None) -> Path:
@@ -178,18 +191,6 @@ def _weights_path(name: str, weights: Path | None) -> Path:
             f"the weights of {name} must be in {path}, got no such file; run: qubopress train {name}"
         )
     return path
-
-
-@contextmanager
-def _evaluating(module: nn.Module) -> Iterator[None]:
-    """Eval mode for a while; afterwards each submodule is back in its own mode."""
-    modes = [(part, part.training) for part in module.modules()]
-    module.eval()
-    try:
-        yield
-    finally:
-        for part, mode in modes:
-            part.training = mode
 
 
 def _tensor(array: Array) -> torch.Tensor:

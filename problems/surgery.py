@@ -21,6 +21,7 @@ from .costs import costs
 from .coupling import Groups, Ints, silence
 from .errors import InputError
 from .layers import BATCH
+from .networks import evaluating
 from .task import Task
 
 __all__ = ["finetune", "mask", "measures", "reestimate", "shrink"]
@@ -124,7 +125,7 @@ def reestimate(network: nn.Module, inputs: Tensor) -> None:
 def _collecting(network: nn.Module, norms: list[_BatchNorm]) -> Iterator[None]:
     """Norms that average what they see from now on, in a network that is in eval mode otherwise."""
     momenta = [norm.momentum for norm in norms]
-    with _mode_kept(network):
+    with evaluating(network):
         for norm in norms:
             norm.train()
             norm.reset_running_stats()
@@ -134,18 +135,6 @@ def _collecting(network: nn.Module, norms: list[_BatchNorm]) -> Iterator[None]:
         finally:
             for norm, momentum in zip(norms, momenta, strict=True):
                 norm.momentum = momentum
-
-
-@contextmanager
-def _mode_kept(network: nn.Module) -> Iterator[None]:
-    """Eval mode for a while; afterwards each module is back in its own."""
-    modes = [(module, module.training) for module in network.modules()]
-    network.eval()
-    try:
-        yield
-    finally:
-        for module, mode in modes:
-            module.training = mode
 
 
 def finetune(
@@ -165,7 +154,7 @@ def finetune(
         raise InputError(f"learning_rate must lie in (0, 1], got {learning_rate}")
     shuffler = torch.Generator().manual_seed(start)
     steps = rounds * -(-len(task.targets) // STEP)
-    with _mode_kept(network), _learning(network), torch.enable_grad():
+    with evaluating(network), _learning(network), torch.enable_grad():
         optimiser = torch.optim.Adam(network.parameters(), lr=learning_rate)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, max(steps, 1))
         for _ in range(rounds):
