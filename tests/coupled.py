@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from tiny import cnn, mlp, network_task
+from tiny import cnn, lively, mlp, network_task
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -15,18 +15,7 @@ from qubopress import problems
 from qubopress.problems import Task
 from qubopress.problems.groups import Groups
 
-__all__ = ["IMAGE", "denoising", "each_network", "half", "task_of", "with_norms"]
-
-
-def with_norms(network: nn.Module, *, seed: int = 3) -> nn.Module:
-    """The network with BatchNorm statistics and parameters that move every zero."""
-    rng = np.random.default_rng(seed)
-    with torch.no_grad():
-        for part in network.modules():
-            if isinstance(part, (nn.BatchNorm1d, nn.BatchNorm2d)):
-                for tensor in (*part.parameters(), part.running_mean, part.running_var):
-                    tensor.copy_(torch.tensor(rng.uniform(0.2, 1.5, tensor.shape)))
-    return network.eval()
+__all__ = ["IMAGE", "denoising", "each_network", "half", "task_of"]
 
 
 class Tangled(nn.Module):
@@ -86,7 +75,7 @@ def task_of(kind: str, *, double: bool = False) -> Task:
     build, shape = NETWORKS[kind]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(2)
-        network = with_norms(build())
+        network = lively(build())
     return network_task(network.double() if double else network, *shape)
 
 

@@ -6,14 +6,14 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from tiny import network_task
+from tiny import lively, network_task
 from torch import Tensor, nn
 from torch.nn import functional
 
 from qubopress.problems import Task
 from qubopress.problems.groups import Groups
 
-__all__ = ["IMAGE", "SHARING", "Net", "conv", "head", "lively", "masks", "sharing_task"]
+__all__ = ["IMAGE", "SHARING", "Net", "conv", "head", "masks", "sharing_task"]
 
 IMAGE = (2, 6, 6)
 
@@ -203,18 +203,6 @@ SHARING = {
         denoiser,
     )
 }
-
-
-def lively(network: nn.Module, *, seed: int = 3) -> nn.Module:
-    """The network with norms that move every zero."""
-    rng = np.random.default_rng(seed)
-    with torch.no_grad():
-        for part in network.modules():
-            if isinstance(part, nn.BatchNorm1d | nn.BatchNorm2d | nn.InstanceNorm2d):
-                for tensor in (*part.parameters(), part.running_mean, part.running_var):
-                    if tensor is not None:
-                        tensor.copy_(torch.tensor(rng.uniform(0.2, 1.5, tensor.shape)))
-    return network.eval()
 
 
 def sharing_task(

@@ -5,12 +5,14 @@ from __future__ import annotations
 import copy
 import itertools
 from dataclasses import replace
+from functools import partial
 
 import dimod
 import numpy as np
 import pytest
+import tiny
 import torch
-from tiny import all_bits, cnn, mlp, mlp_task, network_task, one_thread
+from tiny import all_bits, cnn, mlp, mlp_task, network_task, one_thread, replay
 from torch import nn
 from torch.nn import functional
 
@@ -50,19 +52,8 @@ def _drawn() -> None:
                 tensor.copy_(torch.tensor(rng.standard_normal(tensor.shape)))
 
 
-def drive(task: Task, decide=lambda _, instance: instance.baseline(), **parameters) -> nn.Module:
-    return problems.drive(problems.get("adaround"), task, parameters, decide)
-
-
-def stages(task: Task, **parameters) -> list[problems.Rounding]:
-    seen: list[problems.Rounding] = []
-
-    def decide(_, instance):
-        seen.append(instance)
-        return instance.baseline()
-
-    drive(task, decide, **parameters)
-    return seen
+drive = partial(tiny.drive, "adaround")
+stages = partial(tiny.stages, "adaround")
 
 
 def inputs_of(shape: tuple[int, ...]) -> torch.Tensor:
@@ -452,13 +443,7 @@ def test_a_layer_of_two_names_is_refused_for_eight_bit_activations() -> None:
 
 def neuron(task: Task, **parameters) -> tuple[list[problems.Rounding], nn.Module]:
     """The one instance of `adaround-neuron`, and the network with all its bits down."""
-    seen: list[problems.Rounding] = []
-
-    def decide(_, instance):
-        seen.append(instance)
-        return instance.settle(np.zeros(instance.shape))
-
-    return seen, problems.drive(problems.get("adaround-neuron"), task, parameters, decide)
+    return replay("adaround-neuron", task, lambda _, one: one.settle(np.zeros(one.shape)), **parameters)
 
 
 def test_one_neuron_is_a_row_of_its_layer_and_changes_no_other() -> None:

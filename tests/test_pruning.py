@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 import torch
 from coupled import denoising, each_network, task_of
-from tiny import all_bits, mlp, mlp_task, network_task, one_thread
+from tiny import all_bits, mlp, mlp_task, network_task, one_thread, replay
 from torch import nn
 
-from qubopress import problems
 from qubopress.problems import BlackBox, Capacity, InputError, Task, networks, surgery
 from qubopress.problems.channels import magnitudes, mean_loss, measure
 from qubopress.problems.groups import prunable, shares
@@ -22,18 +21,6 @@ pytestmark = pytest.mark.usefixtures(one_thread.__name__)
 
 FAMILY = ("hybrid", "joint-fisher", "l1", "reconstruction", "taylor")
 each_problem = pytest.mark.parametrize("name", FAMILY)
-
-
-def stages(name: str, task: Task, decide=lambda _, instance: instance.baseline(), **parameters):
-    """Every instance of a formulation and the network that it ends in."""
-    seen = []
-
-    def note(stage, instance):
-        seen.append(instance)
-        return decide(stage, instance)
-
-    network = problems.drive(problems.get(name), task, parameters, note)
-    return seen, network
 
 
 def fixed_of(task: Task, importance: np.ndarray, least: int = 1) -> np.ndarray:
@@ -73,7 +60,7 @@ def test_the_hybrid_energy_is_the_formula(kind: str, alpha: float, beta: float, 
     task = task_of(kind)
     groups = prunable(task)
     found = measure(task, groups)
-    (capacity,), _ = stages("hybrid", task, alpha=alpha, beta=beta, normalise=over)
+    (capacity,), _ = replay("hybrid", task, alpha=alpha, beta=beta, normalise=over)
     importance = alpha * normalised(found.taylor, groups, over)
     importance += (1 - alpha) * normalised(found.fisher, groups, over)
     fixed = fixed_of(task, importance)
@@ -96,7 +83,7 @@ def test_a_linear_energy_is_minus_the_kept_importance_and_greedy_is_optimal(name
     importance = np.array(raw)
     for span in groups.spans() if over == "layer" else [slice(None)]:
         importance[span] = raw[span] / np.mean(raw[span])
-    (capacity,), _ = stages(name, task, keep=0.6, normalise=over)
+    (capacity,), _ = replay(name, task, keep=0.6, normalise=over)
     fixed = fixed_of(task, importance)
     for x in all_bits(capacity.n):
         expected = -float(importance[whole(x, fixed) == 1].sum())
@@ -110,7 +97,7 @@ def test_a_linear_energy_is_minus_the_kept_importance_and_greedy_is_optimal(name
 def test_the_joint_fisher_energy_is_the_second_order_change_of_the_loss(kind: str, gradient: bool) -> None:
     task = task_of(kind)
     u = measure(task, prunable(task)).effects
-    (capacity,), _ = stages("joint-fisher", task, gradient=gradient)
+    (capacity,), _ = replay("joint-fisher", task, gradient=gradient)
     slope = -u.mean(axis=0) if gradient else np.zeros(u.shape[1])
     curvature = 0.5 * u.T @ u / len(u)
     fixed = fixed_of(task, slope + 2 * curvature.sum(axis=1) - np.diag(curvature))
@@ -127,7 +114,7 @@ def test_the_reconstruction_energy_is_the_error_form_of_the_removed(
 ) -> None:
     task = task_of(kind)
     C = errors(task, prunable(task), centred=centred, weight=weight)
-    (capacity,), _ = stages("reconstruction", task, centred=centred, weight=weight)
+    (capacity,), _ = replay("reconstruction", task, centred=centred, weight=weight)
     fixed = fixed_of(task, 2 * C.sum(axis=1) - np.diag(C))
     for x in all_bits(capacity.n)[::3]:
         r = 1.0 - whole(x, fixed)
@@ -160,7 +147,7 @@ def test_normalising_makes_means_one_and_leaves_zeros() -> None:
 @each_problem
 def test_filters_are_counted_exactly_those_that_stay_anyway_included(name: str) -> None:
     for keep, K in ((0.64, 6), (1.0, 10), (0.2, 2)):
-        (capacity,), network = stages(name, mlp_task(), keep=keep)
+        (capacity,), network = replay(name, mlp_task(), keep=keep)
         assert isinstance(capacity, Capacity)
         assert (capacity.K, capacity.exact, capacity.n) == (K - 2, True, 8)
         assert network[0].out_features + network[2].out_features == K
@@ -178,7 +165,7 @@ def test_other_capacities_bound_what_the_kept_channels_cost(name: str, unit: str
         answers.append(instance.baseline())
         return answers[-1]
 
-    (capacity,), network = stages(name, task, decide, keep=0.7, capacity=unit)
+    (capacity,), network = replay(name, task, decide, keep=0.7, capacity=unit)
     assert (capacity.exact, capacity.n) == (False, groups.total - 2)
     spent = float(costs.sum() - capacity.costs.sum())
     assert abs(capacity.K - (0.7 * costs.sum() - spent)) < 1e-9 * costs.sum()
@@ -195,20 +182,20 @@ def test_every_group_keeps_its_least_whatever_is_chosen(name: str, least: int) -
         x[instance.n - int(instance.K) :] = 1
         return x
 
-    (capacity,), network = stages(name, mlp_task(), nothing_of_the_first, keep=0.8, least=least)
+    (capacity,), network = replay(name, mlp_task(), nothing_of_the_first, keep=0.8, least=least)
     assert (capacity.n, capacity.K) == (10 - 2 * least, 8 - 2 * least)
     assert network[0].out_features >= least
     assert network[2].out_features >= least
 
 
 def test_more_than_a_group_has_cannot_be_asked_of_it() -> None:
-    (capacity,), network = stages("taylor", mlp_task(), keep=0.9, least=5)
+    (capacity,), network = replay("taylor", mlp_task(), keep=0.9, least=5)
     assert (capacity.n, network[2].out_features) == (1, 4)
 
 
 def test_everything_may_be_kept_anyway() -> None:
     for unit in ("filters", "parameters"):
-        (capacity,), network = stages("taylor", mlp_task(), keep=1.0, least=9, capacity=unit)
+        (capacity,), network = replay("taylor", mlp_task(), keep=1.0, least=9, capacity=unit)
         assert capacity.n == 0
         assert same(network, mlp_task().network)
 
@@ -217,7 +204,7 @@ def test_the_most_important_channels_are_the_ones_that_stay() -> None:
     network = mlp(3, 4, 2)
     with torch.no_grad():
         network[0].weight.copy_(torch.tensor([[1.0] * 3, [2.0] * 3, [4.0] * 3, [3.0] * 3]))
-    (capacity,), found = stages("l1", network_task(network, 3), keep=0.25)
+    (capacity,), found = replay("l1", network_task(network, 3), keep=0.25)
     assert (capacity.n, capacity.K) == (3, 0)
     assert found[0].weight.tolist() == [[4.0] * 3]
 
@@ -228,7 +215,7 @@ def test_dead_channels_alone_have_no_importance_and_do_no_harm() -> None:
         network[0].weight.zero_()
         network[0].bias.fill_(-1.0)
     for name in FAMILY:
-        (capacity,), found = stages(name, network_task(network, 3), keep=0.5)
+        (capacity,), found = replay(name, network_task(network, 3), keep=0.5)
         assert capacity.loss(capacity.baseline()) == 0.0
         assert found[0].out_features == 2
 
@@ -247,7 +234,7 @@ def test_the_network_that_comes_back_is_cut_to_what_was_kept(
         "qubopress.problems.surgery.shrink", lambda *given: cuts.append(given[2].copy()) or shrink(*given)
     )
     plain = {"compensate": False, "centred": False} if name == "reconstruction" else {}
-    (capacity,), network = stages(name, task, keep=0.6, **plain)
+    (capacity,), network = replay(name, task, keep=0.6, **plain)
     (x,) = cuts
     assert x.sum() == round(0.6 * groups.total) == capacity.K + len(groups.groups)
     assert same(network, smaller(task, x))
@@ -265,7 +252,7 @@ def test_the_reconstructions_network_is_repaired_and_then_re_estimated() -> None
             answers.append(instance.baseline())
             return answers[-1]
 
-        _, network = stages("reconstruction", task, decide, keep=0.6, compensate=compensate)
+        _, network = replay("reconstruction", task, decide, keep=0.6, compensate=compensate)
         C = errors(task, groups, centred=True, weight="balanced")
         x = whole(answers[0], fixed_of(task, 2 * C.sum(axis=1) - np.diag(C)))
         expected = surgery.shrink(task.copy(), groups, x)
@@ -279,7 +266,7 @@ def test_the_refit_brings_the_outputs_closer() -> None:
     task = network_task(mlp(6, 20, 16, 3), 6, samples=400)
     misses = []
     for parameters in ({"compensate": False, "centred": False}, {"compensate": False}, {"compensate": True}):
-        _, network = stages("reconstruction", task, keep=0.64, **parameters)
+        _, network = replay("reconstruction", task, keep=0.64, **parameters)
         with torch.no_grad():
             miss = (network(task.held_inputs) - task.network(task.held_inputs)).pow(2).mean()
         misses.append(float(miss))
@@ -292,7 +279,7 @@ def test_fine_tuning_lowers_the_calibration_loss(name: str) -> None:
     task = mlp_task()
     losses = []
     for epochs in (0, 20):
-        _, network = stages(name, task, keep=0.5, finetune=epochs)
+        _, network = replay(name, task, keep=0.5, finetune=epochs)
         assert not any(module.training for module in network.modules())
         losses.append(mean_loss(task, network, task.inputs, task.targets))
     assert losses[1] < losses[0]
@@ -301,7 +288,7 @@ def test_fine_tuning_lowers_the_calibration_loss(name: str) -> None:
 @each_problem
 def test_a_network_of_images_is_pruned_by_its_squared_error(name: str) -> None:
     task = denoising()
-    seen, network = stages(name, task, keep=0.67, refine=2)
+    seen, network = replay(name, task, keep=0.67, refine=2)
     with torch.no_grad():
         assert network(task.inputs).shape == task.targets.shape
     assert network[0].out_channels == 2
@@ -315,7 +302,7 @@ def test_a_network_of_images_is_pruned_by_its_squared_error(name: str) -> None:
 def test_the_refined_loss_is_that_of_the_smaller_network_on_held_out_samples(kind: str) -> None:
     task = task_of(kind)
     groups = prunable(task)
-    (capacity, box), _ = stages("taylor", task, keep=0.6, refine=3)
+    (capacity, box), _ = replay("taylor", task, keep=0.6, refine=3)
     assert isinstance(box, BlackBox)
     fixed = fixed_of(task, normalised(measure(task, groups).taylor, groups, "layer"))
     x = capacity.baseline()
@@ -344,11 +331,11 @@ def with_bit(x: np.ndarray, i: int, bit: int) -> np.ndarray:
 @each_problem
 def test_the_refinement_starts_at_the_first_stages_choice_and_keeps_as_many(name: str) -> None:
     task = mlp_task()
-    (capacity, box), network = stages(name, task, keep=0.5, refine=10)
+    (capacity, box), network = replay(name, task, keep=0.5, refine=10)
     np.testing.assert_array_equal(box.start, capacity.baseline())
     assert (box.n, box.K) == (8, 3)
     # The baseline of the second stage is its start, so that refining by it changes nothing.
-    _, unrefined = stages(name, task, keep=0.5)
+    _, unrefined = replay(name, task, keep=0.5)
     assert same(network, unrefined)
 
 
@@ -358,7 +345,7 @@ def test_the_refined_choice_is_what_comes_back() -> None:
     def decide(stage, instance):
         return instance.baseline() if stage == 0 else instance.baseline()[::-1]
 
-    (_, box), network = stages("taylor", task, decide, keep=0.5, refine=10)
+    (_, box), network = replay("taylor", task, decide, keep=0.5, refine=10)
     assert (box.start[::-1] != box.start).any()
     groups = prunable(task)
     fixed = fixed_of(task, normalised(measure(task, groups).taylor, groups, "layer"))
@@ -367,7 +354,7 @@ def test_the_refined_choice_is_what_comes_back() -> None:
 
 def test_under_another_capacity_the_refinement_may_keep_any_number_that_fits() -> None:
     task = task_of("residual")
-    (capacity, box), _ = stages("taylor", task, keep=0.6, refine=3, capacity="parameters")
+    (capacity, box), _ = replay("taylor", task, keep=0.6, refine=3, capacity="parameters")
     assert box.K is None
     assert np.isfinite(box.loss(box.start))
     places, costs = least_certain(capacity, capacity.baseline(), box.n), capacity.costs
@@ -378,7 +365,7 @@ def test_under_another_capacity_the_refinement_may_keep_any_number_that_fits() -
 
 
 def test_evaluations_are_counted_and_cached(monkeypatch: pytest.MonkeyPatch) -> None:
-    (_, box), _ = stages("hybrid", mlp_task(), keep=0.5, refine=4)
+    (_, box), _ = replay("hybrid", mlp_task(), keep=0.5, refine=4)
     calls: list[int] = []
     monkeypatch.setattr(
         "qubopress.problems.selection.mean_loss",
@@ -391,7 +378,7 @@ def test_evaluations_are_counted_and_cached(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_the_least_certain_channels_lie_on_both_sides_of_the_border() -> None:
-    (capacity, box), _ = stages("taylor", mlp_task(), keep=0.5, refine=2)
+    (capacity, box), _ = replay("taylor", mlp_task(), keep=0.5, refine=2)
     order = np.argsort(capacity.qubo.linear)
     assert box.K == 1
     assert box.start.tolist() == capacity.baseline()[sorted(order[2:4])].tolist()
@@ -399,7 +386,7 @@ def test_the_least_certain_channels_lie_on_both_sides_of_the_border() -> None:
 
 @pytest.mark.parametrize("keep", [1.0, 0.2])
 def test_refinement_works_where_all_or_the_least_are_kept(keep: float) -> None:
-    (_, box), _ = stages("hybrid", mlp_task(), keep=keep, refine=3)
+    (_, box), _ = replay("hybrid", mlp_task(), keep=keep, refine=3)
     assert box.violation(box.start) == 0
 
 
@@ -442,7 +429,7 @@ def test_a_parameter_outside_its_range_is_refused_before_anything_is_solved(
     name: str, parameters: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(InputError, match=message) as caught:
-        stages(name, mlp_task(), never, **parameters)
+        replay(name, mlp_task(), never, **parameters)
     assert "\n" not in str(caught.value)
 
 
@@ -467,7 +454,7 @@ def test_a_parameter_of_its_own_outside_its_range_is_refused(
     name: str, parameters: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(InputError, match=message):
-        stages(name, mlp_task(), never, **parameters)
+        replay(name, mlp_task(), never, **parameters)
 
 
 def test_kept_is_the_nearest_number_and_at_least_one() -> None:

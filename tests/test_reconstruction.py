@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from coupled import IMAGE, each_network, half, task_of, with_norms
-from tiny import all_bits, mlp, mlp_task, network_task, one_thread
+from coupled import IMAGE, each_network, half, task_of
+from tiny import all_bits, lively, mlp, mlp_task, network_task, one_thread
 from torch import Tensor, nn
 
 from qubopress.problems import InputError, Task, own_task, surgery
@@ -300,7 +300,7 @@ def test_the_centred_form_is_the_error_that_bias_correction_leaves() -> None:
 
 def test_norms_are_re_estimated_before_the_layers_after_them_are_refitted() -> None:
     parts = (nn.Linear(4, 6), nn.BatchNorm1d(6), nn.ReLU(), nn.Linear(6, 8), nn.BatchNorm1d(8), nn.ReLU())
-    task = network_task(with_norms(nn.Sequential(*parts, nn.Linear(8, 3))).double(), 4, samples=60)
+    task = network_task(lively(nn.Sequential(*parts, nn.Linear(8, 3))).double(), 4, samples=60)
     groups = prunable(task)
     x = half(groups)
     for weights in (False, True):

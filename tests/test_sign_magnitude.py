@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import copy
+from functools import partial
 
 import dimod
 import numpy as np
 import pytest
+import tiny
 import torch
 from tiny import cnn, mlp, mlp_task, network_task, one_thread
 from torch import nn
 from torch.nn import functional
 
 from qubopress import problems, solvers
-from qubopress.problems import InputError, Task, networks
+from qubopress.problems import InputError, networks
 from qubopress.problems.connections import connections
 from qubopress.problems.grids import Grid, midrise
 from qubopress.problems.layers import gram_of_inputs
@@ -40,19 +42,8 @@ def _drawn() -> None:
                 tensor.copy_(torch.tensor(rng.standard_normal(tensor.shape)))
 
 
-def drive(task: Task, decide=lambda _, instance: instance.baseline(), **parameters) -> nn.Module:
-    return problems.drive(problems.get("sign-magnitude"), task, parameters, decide)
-
-
-def stages(task: Task, **parameters) -> list[problems.Rounding]:
-    seen: list[problems.Rounding] = []
-
-    def decide(_, instance):
-        seen.append(instance)
-        return instance.baseline()
-
-    drive(task, decide, **parameters)
-    return seen
+drive = partial(tiny.drive, "sign-magnitude")
+stages = partial(tiny.stages, "sign-magnitude")
 
 
 def inputs_of(shape: tuple[int, ...]) -> torch.Tensor:

@@ -9,9 +9,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from grouped import SHARING, conv, head, lively, masks, sharing_task
+from grouped import SHARING, conv, head, masks, sharing_task
 from test_groups import OURS
-from tiny import mlp_task, network_task, one_thread
+from tiny import lively, mlp_task, network_task, one_thread
 from torch import nn
 
 from qubopress.problems import InputError, Task, networks

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import copy
+from functools import partial
 
 import numpy as np
 import pytest
+import tiny
 import torch
 from tiny import all_bits, mlp, mlp_task, network_task, one_thread
 from torch import nn
 
 from qubopress import problems, solvers
-from qubopress.problems import Capacity, InputError, Task
+from qubopress.problems import InputError
 from qubopress.problems.connections import connections
 from qubopress.problems.layers import gram_of_inputs
 from qubopress.problems.sign_magnitude import Inputs, put
@@ -19,20 +21,8 @@ from qubopress.problems.topology import wires
 
 pytestmark = pytest.mark.usefixtures(one_thread.__name__)
 
-
-def drive(task: Task, decide=lambda _, instance: instance.baseline(), **parameters) -> nn.Module:
-    return problems.drive(problems.get("topology"), task, parameters, decide)
-
-
-def stages(task: Task, **parameters) -> list[Capacity]:
-    seen: list[Capacity] = []
-
-    def decide(_, instance):
-        seen.append(instance)
-        return instance.baseline()
-
-    drive(task, decide, **parameters)
-    return seen
+drive = partial(tiny.drive, "topology")
+stages = partial(tiny.stages, "topology")
 
 
 def weights_of(part: nn.Module) -> np.ndarray:
@@ -53,6 +43,51 @@ def test_the_loss_of_every_choice_is_the_mean_squared_error_of_the_neuron(bias) 
             error = float((made(x) - part(x)).square().mean())
         assert instance.loss(choice) == pytest.approx(error, rel=1e-9, abs=1e-14)
         assert instance.violation(choice) == abs(choice.sum() - 3)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_the_losses_of_a_neurons_blocks_sum_to_its_mean_squared_error(bias) -> None:
+    network = mlp(6, 2, bias=bias)
+    task = network_task(network, 6)
+    rng = np.random.default_rng(0)
+    losses: list[float] = []
+
+    def decide(_, instance):
+        x = rng.permutation(np.repeat([1, 0], [int(instance.K), instance.n - int(instance.K)])).astype(
+            np.int8
+        )
+        losses.append(instance.loss(x))
+        return x
+
+    made = drive(task, decide, pattern="2:4", sweeps=3)
+    with torch.no_grad():
+        error = (made(task.inputs) - network(task.inputs)).double().square().mean(dim=0)
+    assert len(losses) == 2 * 3 * 2
+    assert float(error.sum()) == pytest.approx(sum(losses), rel=1e-4)
+
+
+@pytest.mark.parametrize(("pattern", "kept"), [("1:2", [1, 1, 1]), ("2:3", [2, 2]), ("3:4", [3, 1])])
+def test_every_neuron_keeps_n_of_every_m_inputs(pattern, kept) -> None:
+    width = int(pattern[-1])
+    made = drive(mlp_task(), pattern=pattern)[0].weight != 0
+    blocks = [made[:, start : start + width].sum(dim=1) for start in range(0, 5, width)]
+    assert [set(block.tolist()) for block in blocks] == [{count} for count in kept]
+
+
+def test_another_sweep_decides_a_block_again_in_the_light_of_the_others() -> None:
+    def error(sweeps: int) -> float:
+        losses: list[float] = []
+
+        def decide(_, instance):
+            choices = all_bits(instance.n)
+            choices = choices[choices.sum(axis=1) == instance.K]
+            losses.append(instance.losses(choices).min())
+            return choices[instance.losses(choices).argmin()]
+
+        drive(problems.classification_task("digits-mlp"), decide, pattern="2:4", sweeps=sweeps)
+        return sum(losses)
+
+    assert error(2) < 0.98 * error(1)
 
 
 @pytest.mark.parametrize(("given", "fan_ins"), [({"density": 0.34}, (2, 2, 1)), ({"fan_in": 3}, (3, 3, 3))])
@@ -80,8 +115,7 @@ def test_its_network_feeds_sign_magnitude() -> None:
     task = mlp_task()
     chosen = drive(task, fan_in=2)
     after = network_task(chosen, 5)
-    formulation = problems.get("sign-magnitude")
-    made = problems.drive(formulation, after, {"topology": "own"}, lambda _, one: one.baseline())
+    made = tiny.drive("sign-magnitude", after, topology="own")
     for ours, theirs in zip(made, chosen, strict=True):
         if isinstance(ours, nn.Linear):
             assert torch.equal(ours.weight != 0, theirs.weight != 0)
@@ -106,6 +140,10 @@ def test_sequential_counts_what_the_layers_before_have_lost() -> None:
     [
         ({"fan_in": 6}, "fan_in must be at most the 5 inputs of layer 0, got 6; lower it"),
         ({"fan_in": -1}, "fan_in must be an integer of at least 0, got -1"),
+        ({"pattern": "3:2"}, r"a pattern must be N:M with N in \[1, M\], got '3:2'; 2:4 keeps 2 of every 4"),
+        ({"pattern": "0:2"}, r"a pattern must be N:M with N in \[1, M\], got '0:2'"),
+        ({"pattern": "half"}, r"a pattern must be N:M with N in \[1, M\], got 'half'"),
+        ({"pattern": "2:4", "sweeps": 0}, "sweeps must be an integer of at least 1, got 0"),
         ({"density": 0.0}, r"density must lie in \(0, 1\], got 0.0"),
         ({"density": 1.01}, r"density must lie in \(0, 1\], got 1.01"),
         ({"density": 0.05}, "every neuron must have a connection, got 0.05 of 5 inputs; raise density"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,19 @@ from torch import nn
 from qubopress import problems
 from qubopress.suites.specimens import all_bits
 
-__all__ = ["all_bits", "cnn", "mlp", "mlp_task", "network_task", "one_thread", "random_gram"]
+__all__ = [
+    "all_bits",
+    "cnn",
+    "drive",
+    "lively",
+    "mlp",
+    "mlp_task",
+    "network_task",
+    "one_thread",
+    "random_gram",
+    "replay",
+    "stages",
+]
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +74,18 @@ def cnn(*, seed: int = 0) -> nn.Sequential:
         ).eval()
 
 
+def lively(network: nn.Module, *, seed: int = 3) -> nn.Module:
+    """The network with norms that move every zero."""
+    rng = np.random.default_rng(seed)
+    with torch.no_grad():
+        for part in network.modules():
+            if isinstance(part, nn.BatchNorm1d | nn.BatchNorm2d | nn.InstanceNorm2d):
+                for tensor in (*part.parameters(), part.running_mean, part.running_var):
+                    if tensor is not None:
+                        tensor.copy_(torch.tensor(rng.uniform(0.2, 1.5, tensor.shape)))
+    return network.eval()
+
+
 def network_task(network: nn.Module, *shape: int, samples: int = 16, seed: int = 0) -> problems.Task:
     """A task of random samples of `shape` for a network of classes; one in four is held out."""
     rng = np.random.default_rng(seed)
@@ -74,3 +99,30 @@ def network_task(network: nn.Module, *shape: int, samples: int = 16, seed: int =
 def mlp_task(*, seed: int = 0) -> problems.Task:
     """Five inputs, 6 and 4 hidden units, 3 classes."""
     return network_task(mlp(5, 6, 4, 3, seed=seed), 5, seed=seed)
+
+
+def _baseline(stage: int, instance: Any) -> Any:
+    return instance.baseline()
+
+
+def replay(
+    name: str, task: problems.Task, decide=_baseline, **parameters: Any
+) -> tuple[list[Any], nn.Module]:
+    """Every instance of a formulation, in order, and the network that it ends in."""
+    seen = []
+
+    def note(stage: int, instance: Any) -> Any:
+        seen.append(instance)
+        return decide(stage, instance)
+
+    return seen, problems.drive(problems.get(name), task, parameters, note)
+
+
+def stages(name: str, task: problems.Task, **parameters: Any) -> list[Any]:
+    """Every instance of a formulation, in order, each answered by its baseline."""
+    return replay(name, task, **parameters)[0]
+
+
+def drive(name: str, task: problems.Task, decide=_baseline, **parameters: Any) -> nn.Module:
+    """The network that a formulation ends in."""
+    return replay(name, task, decide, **parameters)[1]
