@@ -20,6 +20,7 @@ from torch import nn
 from .architectures import convolutional, digits_cnn, half_unet, perceptron, residual
 from .data import PAIRED, unknown_name
 from .errors import InputError, MissingDataError
+from .generators import NeuralGenerator, interacting
 
 __all__ = [
     "Network",
@@ -48,7 +49,8 @@ class Network:
     its step falling from `learning_rate` to 0 along a cosine. The settings of the first three (digits-mlp,
     digits-cnn, fashion-mlp) were compared on a held-out fifth of the training split, the other classifiers'
     follow them, the denoisers' by their training loss; training stops before the loss vanishes, because
-    pruning reads its gradients.
+    pruning reads its gradients. A generator is trained against a critic, as `adversarial.train_generator`
+    says; its epochs are the critic's passes.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Network:
     epochs: int
     learning_rate: float
     batch: int
+    generates: bool = False
 
     @property
     def denoises(self) -> bool:
@@ -65,8 +68,13 @@ class Network:
 
     @property
     def metric(self) -> str:
-        """What it is judged by on its test data; for both, higher is better."""
-        return "PSNR" if self.denoises else "accuracy"
+        """What it is judged by on its test data; higher is better, but for the Fréchet distance."""
+        return "Fréchet distance" if self.generates else "PSNR" if self.denoises else "accuracy"
+
+    @property
+    def metric_key(self) -> str:
+        """The name of its test metric in a weights file."""
+        return "test_frechet" if self.generates else f"test_{self.metric.lower()}"
 
 
 def network_names() -> list[str]:
@@ -108,7 +116,7 @@ def weights_metadata(name: str, *, weights: Path | None = None) -> dict[str, str
     """What the weights file says of itself.
 
     Keys: network, dataset, dataset_checksum, seed, epochs, torch and test_accuracy, or test_psnr (dB) of a
-    denoiser.
+    denoiser, or test_frechet of a generator.
     Raises as `load_network` does.
     """
     path = _weights_path(name, weights)
@@ -128,8 +136,7 @@ def float_accuracy(name: str, *, weights: Path | None = None) -> float:
 
 def float_metric(name: str, *, weights: Path | None = None) -> float:
     """The same of any network, in its own metric."""
-    key = f"test_{network(name).metric.lower()}"
-    return float(weights_metadata(name, weights=weights)[key])
+    return float(weights_metadata(name, weights=weights)[network(name).metric_key])
 
 
 def weights_checksum(module: nn.Module) -> str:
@@ -206,10 +213,48 @@ def _published(data: str, dataset: str, inputs: int, classes: int) -> tuple[Netw
     )
 
 
+def _generator(name: str, build: Callable[[], nn.Module]) -> Network:
+    """A generator of digits; all are trained alike, so that they can be compared."""
+    return Network(name, "digits", build, GENERATOR_EPOCHS, 0.005, 64, generates=True)
+
+
+GENERATOR_EPOCHS = 400
+
+ANALOG: dict[str, Any] = {"kind": "tanh", "side": 8, "hidden": 1, "radius": 2, "segments": 4}
+"""The design of digits-generator, found by the search that docs/analog.md reports; others change a thing."""
+
+GENERATORS = (
+    _generator("digits-generator", partial(interacting, **ANALOG)),
+    _generator("digits-generator-flat", partial(interacting, **ANALOG | {"hidden": 0})),
+    _generator("digits-generator-one", partial(interacting, **ANALOG | {"segments": 1})),
+    _generator("digits-oscillators", partial(interacting, **ANALOG | {"kind": "phase"})),
+    _generator("digits-generator-neural", partial(NeuralGenerator, latent=32, widths=(96, 96), side=8)),
+    Network(
+        "fashion-generator",
+        "fashion-mnist",
+        partial(interacting, **ANALOG | {"side": 28}),
+        10,
+        0.005,
+        64,
+        generates=True,
+    ),
+    Network(
+        "mnist-generator",
+        "mnist",
+        partial(interacting, **ANALOG | {"side": 28}),
+        10,
+        0.005,
+        64,
+        generates=True,
+    ),
+)
+"""Those of digits come with weights."""
+
 TUNING = (
     Network("fashion-cnn-tuning", "fashion-mnist", partial(convolutional, 16, 16, 32, 32), 2, 0.002, 128),
     Network("fashion-resnet-tuning", "fashion-mnist", partial(residual, 6, 12), 2, 0.002, 128),
     Network("photographs-denoiser-small", "photographs", partial(half_unet, 12, 3), 12, 0.003, 8),
+    _generator("digits-generator-tuning", partial(interacting, **ANALOG)),
 )
 """Other widths and another seed (1) of networks below. Defaults are tuned on them, results never reported."""
 
@@ -230,6 +275,7 @@ NETWORKS = {
         *_published("mnist", "mnist", 784, 10),
         *_published("emnist", "emnist-balanced", 784, 47),
         *_published("cifar10", "cifar-10", 3072, 10),
+        *GENERATORS,
         *TUNING,
     )
 }

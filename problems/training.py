@@ -70,7 +70,7 @@ def save_weights(name: str, module: nn.Module, *, seed: int, epochs: int, folder
         "dataset_checksum": data.checksum,
         "seed": str(seed),
         "epochs": str(epochs),
-        f"test_{spec.metric.lower()}": repr(measured),
+        spec.metric_key: repr(measured),
         "torch": torch.__version__,
     }
     return _write(module, metadata, folder / f"{name}.safetensors")

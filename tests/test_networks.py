@@ -17,7 +17,11 @@ from qubopress.problems import data, networks, training
 from qubopress.problems.denoising import psnr
 from qubopress.problems.errors import InputError, MissingDataError
 
-CLASSIFIERS = [name for name in networks.network_names() if name.startswith(("digits", "fashion"))]
+CLASSIFIERS = [
+    name
+    for name in networks.network_names()
+    if name.startswith(("digits", "fashion")) and not networks.network(name).generates
+]
 DENOISERS = [name for name in networks.network_names() if name.startswith("photographs")]
 NAMES = CLASSIFIERS + DENOISERS
 """Those whose weights the package carries."""
