@@ -17,7 +17,7 @@ import numpy.typing as npt
 from .arrays import Floats, count, number
 from .errors import InputError
 
-__all__ = ["TOPOLOGIES", "Mask", "connections", "erk_densities", "inputs_kept"]
+__all__ = ["TOPOLOGIES", "Mask", "connections", "erk_densities", "inputs_kept", "pattern_of"]
 
 Mask: TypeAlias = npt.NDArray[np.bool_]
 
@@ -43,7 +43,8 @@ def connections(
     """
     _check_share(density)
     rng = np.random.default_rng(count(seed, name="topology_seed", low=0))
-    pattern = _pattern(topology)
+    _check_name(topology)
+    pattern = pattern_of(topology) if ":" in topology else None
     shares = erk_densities({name: one.shape for name, one in weights.items()}, density=density)
     made = {}
     for name, matrix in weights.items():
@@ -90,22 +91,23 @@ def inputs_kept(density: float, f: int) -> int:
     return kept
 
 
+def pattern_of(text: str) -> tuple[int, int]:
+    """N and M of "N:M". Raises InputError unless N lies in [1, M]."""
+    found = re.fullmatch(r"(\d+):(\d+)", text)
+    chosen, of = (int(found[1]), int(found[2])) if found else (0, 0)
+    if not 1 <= chosen <= of:
+        raise InputError(f"a pattern must be N:M with N in [1, M], got {text!r}; 2:4 keeps 2 of every 4")
+    return chosen, of
+
+
 def _check_share(density: float) -> None:
     if not 0 < number(density, name="density") <= 1:
         raise InputError(f"density must lie in (0, 1], got {density}; 0.5 fabricates half of the connections")
 
 
-def _pattern(topology: str) -> tuple[int, int] | None:
-    """N and M of "N:M", None for another topology."""
-    found = re.fullmatch(r"(\d+):(\d+)", topology)
-    if found is None:
-        if topology not in TOPOLOGIES[:-1]:
-            raise InputError(f"topology must be one of {', '.join(TOPOLOGIES)}, got {topology!r}")
-        return None
-    chosen, of = int(found[1]), int(found[2])
-    if not 1 <= chosen <= of:
-        raise InputError(f"topology N:M must have N in [1, M], got {topology}; 2:4 keeps 2 of every 4")
-    return chosen, of
+def _check_name(topology: str) -> None:
+    if ":" not in topology and topology not in TOPOLOGIES[:-1]:
+        raise InputError(f"topology must be one of {', '.join(TOPOLOGIES)}, got {topology!r}")
 
 
 def _ranked(scores: Floats, kept: int) -> Mask:

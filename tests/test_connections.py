@@ -71,9 +71,10 @@ def test_the_seed_alone_decides_what_is_drawn(topology) -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"topology": "3:2"}, r"topology N:M must have N in \[1, M\], got 3:2"),
-        ({"topology": "0:2"}, r"topology N:M must have N in \[1, M\], got 0:2"),
-        ({"topology": "2:0"}, r"topology N:M must have N in \[1, M\], got 2:0"),
+        ({"topology": "3:2"}, r"a pattern must be N:M with N in \[1, M\], got '3:2'"),
+        ({"topology": "0:2"}, r"a pattern must be N:M with N in \[1, M\], got '0:2'"),
+        ({"topology": "2:0"}, r"a pattern must be N:M with N in \[1, M\], got '2:0'"),
+        ({"topology": "two:4"}, r"a pattern must be N:M with N in \[1, M\], got 'two:4'"),
         ({"topology": "dense"}, "topology must be one of all, random"),
         ({"topology": "random", "density": 0.001}, "every neuron must have a connection, got .*; raise den"),
         ({"topology": "largest", "density": 0.001}, "every neuron must have a connection, got 0.001 of 40"),

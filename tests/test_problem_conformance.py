@@ -37,7 +37,7 @@ SETTINGS: dict[str, list[dict[str, Any]]] = {
         {"topology": "own", "sequential": True, "per": "tensor"},
     ],
     "taylor": [{"refine": 4, "keep": 0.5}],
-    "topology": [{"fan_in": 1}, {"sequential": True}],
+    "topology": [{"fan_in": 1}, {"pattern": "1:2"}, {"sequential": True}],
 }
 
 
