@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ..problems import Instance, MissingDataError
-from ..results import RANKED, InstanceInfo, Record, RecordError, Reference, Store, StoreError, load_references
+from ..results import InstanceInfo, Record, RecordError, Reference, Store, StoreError, load_references
 from ..results import unpack as unpacked
 from ..results.asv_export import Commit, commit_of
 from ..results.files import write_whole
@@ -25,7 +25,7 @@ from .cell import one_line
 from .machine import COMPUTING, ROOT
 from .spec import InstanceSpec
 from .suite import load, suite_names
-from .verification import TOLERANCE, judge
+from .verification import claims, close, judge, verify
 
 __all__ = ["ROWS", "Checked", "as_store", "check", "rejudge", "rejudge_references", "write_rows"]
 
@@ -137,16 +137,12 @@ def check(path: str | Path, *, plugin_folder: str | Path = "") -> Iterator[Check
                 if fault := _unprovenanced(record):
                     yield Checked(row, fault)
                     continue
-                falsehood = falsehood_of(record) if _claims(record) else None
+                falsehood = falsehood_of(record) if claims(record) else None
                 if falsehood is not None:
                     yield Checked(row, falsehood.reason, falsehood.elsewhere)
                     continue
                 unknown = _unknown_here(record.commit)
                 yield Checked(row, unknown, bool(unknown))
-
-
-def _claims(record: Record) -> bool:
-    return record.status in RANKED or record.loss is not None or record.metric is not None
 
 
 def _unprovenanced(record: Record) -> str:
@@ -186,15 +182,9 @@ def rejudge(folder: str | Path, *, plugin_folder: str | Path = "") -> Iterator[C
     """
     for path in sorted(Path(folder).rglob(f"*{ROWS}")):
         with as_store(path) as store:
-            falsehood_of = judge(store, plugin_folder=plugin_folder)
-            with Store(store) as records:
-                for record in filter(_claims, records.records()):
-                    row = f"{path.name}: {record.solver} on {record.instance}, seed {record.seed}"
-                    falsehood = falsehood_of(record)
-                    if falsehood is None:
-                        yield Checked(row)
-                    else:
-                        yield Checked(row, falsehood.reason, falsehood.elsewhere)
+            for record, falsehood in verify(store, plugin_folder=plugin_folder):
+                row = f"{path.name}: {record.solver} on {record.instance}, seed {record.seed}"
+                yield Checked(row, falsehood.reason, falsehood.elsewhere) if falsehood else Checked(row)
 
 
 def rejudge_references(registry: str | Path | None = None) -> Iterator[Checked]:
@@ -246,7 +236,6 @@ def _misvalued(reference: Reference, spec: InstanceSpec) -> str:
     except Exception as error:
         # A registry may be a stranger's; the other references are still to be checked.
         return f"its bits cannot be replayed: {one_line(error)}"
-    room = TOLERANCE * max(abs(loss), abs(reference.value)) + 1e-9
-    if not abs(loss - reference.value) <= room:
+    if not close(loss, reference.value):
         return f"its value is {reference.value:.12g}, the bits have {loss:.12g}"
     return f"its bits break a constraint by {violation:.6g}" if violation > 1e-9 else ""

@@ -19,7 +19,7 @@ from .cell import one_line
 from .spec import InstanceSpec
 from .survey import survey
 
-__all__ = ["Falsehood", "judge", "verify"]
+__all__ = ["Falsehood", "claims", "close", "judge", "verify"]
 
 TOLERANCE = 1e-5
 """Relative difference that another BLAS or another processor may make to a loss."""
@@ -63,8 +63,13 @@ def verify(store: str | Path, *, plugin_folder: str | Path = "") -> Iterator[tup
     falsehood_of = judge(store, plugin_folder=plugin_folder)
     with Store(store) as records:
         for record in records.records():
-            if record.status in RANKED or record.loss is not None or record.metric is not None:
+            if claims(record):
                 yield record, falsehood_of(record)
+
+
+def claims(record: Record) -> bool:
+    """Whether a record claims a result, so that there is something to recompute."""
+    return record.status in RANKED or record.loss is not None or record.metric is not None
 
 
 def judge(store: str | Path, *, plugin_folder: str | Path = "") -> Callable[[Record], Falsehood | None]:
@@ -84,6 +89,11 @@ def judge(store: str | Path, *, plugin_folder: str | Path = "") -> Callable[[Rec
             return _judge(record, infos.get(record.instance_key), descriptions)
 
     return falsehood_of
+
+
+def close(a: float, b: float) -> bool:
+    """Whether two losses are the same but for another machine's rounding."""
+    return abs(a - b) <= TOLERANCE * max(abs(a), abs(b)) + 1e-9
 
 
 @contextmanager
@@ -118,7 +128,7 @@ def _incomplete(record: Record, info: InstanceInfo | None) -> str:
             return f"stored {name} is {getattr(record, name)}, its instance has {getattr(info, name)}"
     if record.loss is None or not record.stages or any(stage.bits is None for stage in record.stages):
         return "it claims a result without the bits that have it"
-    if record.trace and not _close(record.trace[-1][1], record.loss):
+    if record.trace and not close(record.trace[-1][1], record.loss):
         return f"stored trace ends at {record.trace[-1][1]}, the loss is {record.loss}"
     return ""
 
@@ -160,7 +170,7 @@ def _misdescribed(record: Record, info: InstanceInfo, spec: InstanceSpec) -> str
         if getattr(info, name) != getattr(true, name):
             return f"its instance's stored {name} is {getattr(info, name)}, it has {getattr(true, name)}"
     for stored, loss in zip(_losses(info), _losses(true), strict=True):
-        if not _close(stored, loss):
+        if not close(stored, loss):
             return f"its instance's stored baseline loss is {stored}, the baseline has {loss:.12g}"
     for name in ("baseline_metric", "float_metric"):
         if not _metric_close(getattr(info, name), getattr(true, name)):
@@ -190,7 +200,7 @@ def _misstated(record: Record, spec: InstanceSpec, task: Task) -> str:
     network = spec.drive(task, decide)
     found += [("loss", record.loss, total), ("violation", record.violation, violation)]
     for name, stored, true in found:
-        if stored is None or not _close(stored, true):
+        if stored is None or not close(stored, true):
             return f"stored {name} is {stored}, the bits have {true:.12g}"
     metric = task.judge(network) if task.judge else None
     if not _metric_close(record.metric, metric):
@@ -228,10 +238,6 @@ def _bits(record: Record, stage: int) -> Any:
     kept = record.stages[stage]
     assert kept.bits is not None
     return unpack(kept.bits, kept.shape)
-
-
-def _close(a: float, b: float) -> bool:
-    return abs(a - b) <= TOLERANCE * max(abs(a), abs(b)) + 1e-9
 
 
 def _metric_close(a: float | None, b: float | None) -> bool:
