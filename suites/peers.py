@@ -297,8 +297,7 @@ def layer_curve(*, budgets: Iterable[float] = (0.3, 1.0, 3.0, 10.0, 30.0), threa
     A row a solver and budget: seconds used, loss, and loss in units of round to nearest's. The first rows of
     `beam` are single passes of fixed work, by width.
     """
-    layer = _first(InstanceSpec.of("adaround", network="fashion-mlp", per="tensor", calibration=1000))
-    assert isinstance(layer, problems.Rounding)
+    layer = _first_layer()
     nearest = layer.loss(layer.nearest())
     rows = [{"solver": "round-to-nearest", "setting": "", "seconds": 0.0, "loss": nearest}]
     for name in CURVE:
@@ -315,15 +314,20 @@ def layer_curve(*, budgets: Iterable[float] = (0.3, 1.0, 3.0, 10.0, 30.0), threa
     return table.assign(ratio=table["loss"] / nearest)
 
 
+def _first_layer() -> problems.Rounding:
+    """The first Fashion-MNIST layer, int4 min–max, 1,000 calibration images."""
+    layer = _first(InstanceSpec.of("adaround", network="fashion-mlp", per="tensor", calibration=1000))
+    assert isinstance(layer, problems.Rounding)
+    return layer
+
+
 def neurons(*, count: int = 8, seconds: float = 5.0) -> pd.DataFrame:
     """Mean loss and seconds on neurons of the first Fashion-MNIST layer, int4 min–max, 1,000 images.
 
     The neurons are drawn by SEED. neal makes 10 reads of 1,000 sweeps, the peers get `seconds` a neuron, and
     ours do a run of fixed work; the last column is the loss in units of round to nearest's.
     """
-    spec = InstanceSpec.of("adaround", network="fashion-mlp", per="tensor", calibration=1000)
-    layer = _first(spec)
-    assert isinstance(layer, problems.Rounding)
+    layer = _first_layer()
     drawn = np.random.default_rng(SEED).choice(layer.n, count, replace=False)
     ones = [layer.neuron(int(i)) for i in drawn]
     rows = [_searched(name, ones) for name in ("round-to-nearest", "nearest-plane", "beam", "sphere")]
