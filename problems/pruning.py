@@ -11,8 +11,9 @@ weight between two channels counts half to each and goes with either, so the sma
 smaller than asked, never larger. In each group the `least` channels that the energy's own linear part
 favours most are kept and are no variables.
 
-All end the same way: the network of the kept channels alone, its BatchNorms re-estimated on the calibration
-samples, then trained on them for `finetune` epochs. `refine` adds a second stage before that: that many of
+All end the same way: the network of the kept channels alone, the weights that read them refitted where
+`refit` says so (`reconstruction`), its BatchNorms re-estimated on the calibration samples, then trained on
+them for `finetune` epochs. `refine` adds a second stage before that: that many of
 the channels nearest to the border are chosen by the true loss on held-out samples, BatchNorms re-estimated
 for each mask.
 
@@ -22,7 +23,6 @@ docs/pruning.md compares the formulations and says how the defaults were chosen.
 from __future__ import annotations
 
 from collections.abc import Generator
-from functools import partial
 
 import numpy as np
 from torch import nn
@@ -32,7 +32,7 @@ from .cache import cached
 from .channels import magnitudes, statistics
 from .errors import InputError
 from .instance import Instance
-from .reconstruction import WEIGHTS, errors, repair
+from .reconstruction import WEIGHTS, errors
 from .registry import problem
 from .selection import NORMALISATIONS, chosen, flag, normalised, of_removed, plan, select
 from .surgery import measures
@@ -41,7 +41,7 @@ from .task import Task
 __all__ = ["hybrid", "joint_fisher", "l1", "reconstruction", "taylor"]
 
 
-@problem("taylor", family="pruning", version=2, measures=measures)
+@problem("taylor", family="pruning", version=2, measures=measures, later={"refit": False})
 def taylor(
     task: Task,
     *,
@@ -50,6 +50,7 @@ def taylor(
     least: int = 1,
     normalise: str = "global",
     refine: int = 0,
+    refit: bool = False,
     finetune: int = 0,
 ) -> Generator[Instance, Bits, nn.Module]:
     """Keep the channels of the largest Taylor importance: E(x) = −Σ T̃_i x_i.
@@ -63,6 +64,7 @@ def taylor(
         least: channels that every group keeps, at least 1.
         normalise: mean that importances are divided by, of the "layer" or "global".
         refine: least certain channels that are then chosen by the true loss.
+        refit: refit the weights that read kept channels, by least squares, once the choice is made.
         finetune: epochs of training at the end.
 
     Raises:
@@ -72,12 +74,14 @@ def taylor(
         Molchanov et al. 2019, arXiv:1906.10771.
     """
     chosen(normalise, NORMALISATIONS, name="normalise")
-    made = plan(task, keep=keep, capacity=capacity, least=least, refine=refine, finetune=finetune)
+    made = plan(
+        task, keep=keep, capacity=capacity, least=least, refine=refine, finetune=finetune, refit=refit
+    )
     importance = normalised(statistics(task, made.groups).taylor, made.groups, normalise)
     return (yield from select(made, np.diag(-importance)))
 
 
-@problem("l1", family="pruning", measures=measures)
+@problem("l1", family="pruning", measures=measures, later={"refit": False})
 def l1(
     task: Task,
     *,
@@ -86,6 +90,7 @@ def l1(
     least: int = 1,
     normalise: str = "layer",
     refine: int = 0,
+    refit: bool = False,
     finetune: int = 0,
 ) -> Generator[Instance, Bits, nn.Module]:
     """Keep the channels of the largest weights: E(x) = −Σ ‖W_i‖₁˜ x_i, W_i all weights that make channel i.
@@ -100,6 +105,7 @@ def l1(
         least: channels that every group keeps, at least 1.
         normalise: mean that importances are divided by, of the "layer" or "global".
         refine: least certain channels that are then chosen by the true loss.
+        refit: refit the weights that read kept channels, by least squares, once the choice is made.
         finetune: epochs of training at the end.
 
     Raises:
@@ -109,12 +115,14 @@ def l1(
         Li et al. 2017, arXiv:1608.08710; Orabi et al. 2026, arXiv:2604.05856.
     """
     chosen(normalise, NORMALISATIONS, name="normalise")
-    made = plan(task, keep=keep, capacity=capacity, least=least, refine=refine, finetune=finetune)
+    made = plan(
+        task, keep=keep, capacity=capacity, least=least, refine=refine, finetune=finetune, refit=refit
+    )
     importance = normalised(magnitudes(task, made.groups), made.groups, normalise)
     return (yield from select(made, np.diag(-importance)))
 
 
-@problem("hybrid", family="pruning", version=2, measures=measures)
+@problem("hybrid", family="pruning", version=2, measures=measures, later={"refit": False})
 def hybrid(
     task: Task,
     *,
@@ -125,6 +133,7 @@ def hybrid(
     least: int = 1,
     normalise: str = "global",
     refine: int = 0,
+    refit: bool = False,
     finetune: int = 0,
 ) -> Generator[Instance, Bits, nn.Module]:
     """Keep channels that matter and are unlike: E(x) = −Σ I_i x_i + β Σ_{i<j} S_ij x_i x_j.
@@ -140,6 +149,7 @@ def hybrid(
         least: channels that every group keeps, at least 1.
         normalise: mean that importances are divided by, of the "layer" or "global".
         refine: least certain channels that are then chosen by the true loss.
+        refit: refit the weights that read kept channels, by least squares, once the choice is made.
         finetune: epochs of training at the end.
 
     Raises:
@@ -153,7 +163,9 @@ def hybrid(
     if number(beta, name="beta") < 0:
         raise InputError(f"beta must not be negative, got {beta}")
     chosen(normalise, NORMALISATIONS, name="normalise")
-    made = plan(task, keep=keep, capacity=capacity, least=least, refine=refine, finetune=finetune)
+    made = plan(
+        task, keep=keep, capacity=capacity, least=least, refine=refine, finetune=finetune, refit=refit
+    )
     found = statistics(task, made.groups)
     taylors, fishers = (normalised(one, made.groups, normalise) for one in (found.taylor, found.fisher))
     # Each pair stands twice in a symmetric Q, so half of β S is its share.
@@ -161,7 +173,7 @@ def hybrid(
     return (yield from select(made, Q))
 
 
-@problem("joint-fisher", family="pruning", measures=measures)
+@problem("joint-fisher", family="pruning", measures=measures, later={"refit": False})
 def joint_fisher(
     task: Task,
     *,
@@ -170,6 +182,7 @@ def joint_fisher(
     capacity: str = "filters",
     least: int = 1,
     refine: int = 0,
+    refit: bool = False,
     finetune: int = 0,
 ) -> Generator[Instance, Bits, nn.Module]:
     """Remove the channels that together raise the loss least: ΔL ≈ −ū·r + ½ rᵀ E[u uᵀ] r.
@@ -184,6 +197,7 @@ def joint_fisher(
         capacity: what is counted, "filters", "parameters" or "products".
         least: channels that every group keeps, at least 1.
         refine: least certain channels that are then chosen by the true loss.
+        refit: refit the weights that read kept channels, by least squares, once the choice is made.
         finetune: epochs of training at the end.
 
     Raises:
@@ -193,24 +207,26 @@ def joint_fisher(
         Yu et al. 2022, arXiv:2203.04466, for single weights; of channels it is our reading.
     """
     flag(gradient, name="gradient")
-    made = plan(task, keep=keep, capacity=capacity, least=least, refine=refine, finetune=finetune)
+    made = plan(
+        task, keep=keep, capacity=capacity, least=least, refine=refine, finetune=finetune, refit=refit
+    )
     found = statistics(task, made.groups)
     slope = -found.effects.mean(axis=0) if gradient else np.zeros(made.groups.total)
     Q, offset = of_removed(slope, 0.5 * found.interactions)
     return (yield from select(made, Q, offset=offset))
 
 
-@problem("reconstruction", family="pruning", version=2, measures=measures)
+@problem("reconstruction", family="pruning", version=3, measures=measures)
 def reconstruction(
     task: Task,
     *,
     keep: float = 0.64,
     centred: bool = True,
     weight: str = "balanced",
-    compensate: bool = True,
     capacity: str = "filters",
     least: int = 1,
     refine: int = 0,
+    refit: bool = True,
     finetune: int = 0,
 ) -> Generator[Instance, Bits, nn.Module]:
     """Remove the channels that their readers miss least: E = Σ_takers rᵀ C r, C_cd ∝ Σ_o w_o ⟨Y_oc, Y_od⟩.
@@ -226,10 +242,10 @@ def reconstruction(
         keep: fraction of the capacity kept, in (0, 1].
         centred: count errors about their mean, which biases and BatchNorms then take up.
         weight: in what the takers' errors are added up, "relative", "loss" or, between them, "balanced".
-        compensate: refit the weights that read kept channels, by least squares, once the choice is made.
         capacity: what is counted, "filters", "parameters" or "products".
         least: channels that every group keeps, at least 1.
         refine: least certain channels that are then chosen by the true loss, without the refit.
+        refit: refit the weights that read kept channels, by least squares, once the choice is made.
         finetune: epochs of training at the end.
 
     Raises:
@@ -241,10 +257,10 @@ def reconstruction(
     """
     flag(centred, name="centred")
     chosen(weight, WEIGHTS, name="weight")
-    flag(compensate, name="compensate")
-    made = plan(task, keep=keep, capacity=capacity, least=least, refine=refine, finetune=finetune)
+    made = plan(
+        task, keep=keep, capacity=capacity, least=least, refine=refine, finetune=finetune, refit=refit
+    )
     piece = f"errors of reconstruction, centred={centred}, weight={weight}"
     C = cached(task, piece, lambda: {"C": errors(task, made.groups, centred=centred, weight=weight)})["C"]
     Q, offset = of_removed(np.zeros(len(C)), C)
-    mend = partial(repair, task=task, groups=made.groups, weights=compensate)
-    return (yield from select(made, Q, offset=offset, repair=mend if centred or compensate else None))
+    return (yield from select(made, Q, offset=offset, biases=centred))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import inspect
 import itertools
-from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from torch import nn
@@ -36,6 +36,8 @@ class Problem:
         network: whether it compresses a network; one that does not is given a task without any.
         file: whether it reads a file: its parameters `file`, a path, and `sha256`, the content's checksum.
         measures: figures of the compressed network, by name, that records hold beside the task's metric.
+        later: parameters that it was given after instances had been kept, each with the value at which all is
+            as before; at that value they are no part of an instance's identity.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Problem:
     network: bool = True
     file: bool = False
     measures: Measures | None = None
+    later: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def summary(self) -> str:
@@ -67,7 +70,9 @@ class Problem:
 
     def content(self, parameters: dict[str, Any]) -> dict[str, Any]:
         """The parameters that say what the instances are; where a file lies does not."""
-        return {name: value for name, value in parameters.items() if not (self.file and name == "file")}
+        silent = {name for name, value in self.later.items() if parameters.get(name) == value}
+        silent |= {"file"} if self.file else set()
+        return {name: value for name, value in parameters.items() if name not in silent}
 
 
 _REGISTRY: dict[str, Problem] = {}
@@ -81,12 +86,14 @@ def problem(
     network: bool = True,
     file: bool = False,
     measures: Measures | None = None,
+    later: Mapping[str, Any] | None = None,
 ) -> Callable[[Generate], Generate]:
     """Register a generator function of (task, **parameters) as a formulation.
 
     It yields one instance after another, is sent the solution of each, and returns the compressed network.
     One that needs no `network` returns `task.copy()`; one that reads a `file` has the parameters `file` and
-    `sha256`. What `measures` says of the network that it ends in, such as its size, stands in the record.
+    `sha256`. What `measures` says of the network that it ends in, such as its size, stands in the record. A
+    parameter added `later`, with the value that changes nothing, leaves the instances that there were.
 
     Raises:
         InputError: the name is taken, or a parameter has no default.
@@ -96,7 +103,9 @@ def problem(
         if name in _REGISTRY:
             raise InputError(f"a problem named {name!r} is registered already; choose another name")
         defaults = _defaults(generate)
-        _REGISTRY[name] = Problem(name, family, generate, version, defaults, network, file, measures)
+        _REGISTRY[name] = Problem(
+            name, family, generate, version, defaults, network, file, measures, later or {}
+        )
         return generate
 
     return register

@@ -6,9 +6,8 @@ chosen, the refinement by the true loss, and the way back to a network.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -22,13 +21,13 @@ from .channels import mean_loss
 from .errors import InputError
 from .groups import Groups, prunable, shares
 from .instance import Instance
+from .reconstruction import repair
 from .task import Task
 
 __all__ = [
     "CAPACITIES",
     "NORMALISATIONS",
     "Plan",
-    "Repair",
     "chosen",
     "flag",
     "kept",
@@ -44,9 +43,6 @@ CAPACITIES = ("filters", "parameters", "products")
 NORMALISATIONS = ("layer", "global")
 """Over what the mean is taken that an importance is divided by."""
 
-Repair: TypeAlias = Callable[[nn.Module, Bits], None]
-"""Mends a network shrunk to x in place."""
-
 
 @dataclass(frozen=True, eq=False)
 class Plan:
@@ -61,6 +57,7 @@ class Plan:
         budget: most that all kept ones may cost; their exact number where they are counted.
         least: channels that every group keeps.
         refine: channels that are then chosen by the true loss.
+        refit: whether the weights that read kept channels are refitted, by least squares.
         finetune: epochs of training at the end.
     """
 
@@ -72,10 +69,20 @@ class Plan:
     budget: float
     least: int
     refine: int
+    refit: bool
     finetune: int
 
 
-def plan(task: Task, *, keep: float, capacity: str, least: int, refine: int, finetune: int) -> Plan:
+def plan(
+    task: Task,
+    *,
+    keep: float,
+    capacity: str,
+    least: int,
+    refine: int,
+    finetune: int,
+    refit: bool = False,
+) -> Plan:
     """The parameters that all formulations take, checked before anything is measured or solved.
 
     Raises:
@@ -83,13 +90,14 @@ def plan(task: Task, *, keep: float, capacity: str, least: int, refine: int, fin
     """
     chosen(capacity, CAPACITIES, name="capacity")
     count(least, name="least", low=1)
+    flag(refit, name="refit")
     count(finetune, name="finetune", low=0)
     groups = prunable(task)
     count(refine, name="refine", low=0, high=groups.total)
     whole = kept(keep, groups.total)
     costs = np.asarray(shares(task, groups, capacity), dtype=np.float64)
     budget = float(whole) if capacity == "filters" else keep * float(costs.sum())
-    return Plan(task, groups, keep, capacity, costs, budget, least, refine, finetune)
+    return Plan(task, groups, keep, capacity, costs, budget, least, refine, refit, finetune)
 
 
 def kept(keep: float, total: int) -> int:
@@ -134,11 +142,12 @@ def of_removed(linear: Floats, quadratic: Floats) -> tuple[Floats, float]:
 
 
 def select(
-    plan: Plan, Q: Floats, *, offset: float = 0.0, repair: Repair | None = None
+    plan: Plan, Q: Floats, *, offset: float = 0.0, biases: bool = False
 ) -> Generator[Instance, Bits, nn.Module]:
     """The capacity stage, the refinement if wanted, and the smaller network.
 
     The `least` channels of each group that the diagonal of Q favours most are kept and are no variables.
+    `biases` says whether biases make up for what is removed where the plan refits no weights.
     """
     free = ~_favoured(plan, np.diag(Q))
     instance = _restricted(plan, Q, offset, free)
@@ -147,7 +156,7 @@ def select(
     if plan.refine:
         places = np.flatnonzero(free)[_least_certain(instance, x[free], plan.refine)]
         x[places] = yield _refinement(plan, x, places)
-    return _smaller(plan, x, repair)
+    return _smaller(plan, x, biases=biases)
 
 
 def _favoured(plan: Plan, linear: Floats) -> npt.NDArray[np.bool_]:
@@ -209,11 +218,11 @@ def _refinement(plan: Plan, x: Bits, places: npt.NDArray[np.intp]) -> BlackBox:
     return BlackBox(evaluate, len(places), start=start[places], K=K)
 
 
-def _smaller(plan: Plan, x: Bits, repair: Repair | None) -> nn.Module:
+def _smaller(plan: Plan, x: Bits, *, biases: bool) -> nn.Module:
     """The network of the kept channels alone, repaired, its BatchNorms re-estimated, trained if wanted."""
     network = surgery.shrink(plan.task.copy(), plan.groups, x)
-    if repair is not None:
-        repair(network, x)
+    if plan.refit or biases:
+        repair(network, x, task=plan.task, groups=plan.groups, weights=plan.refit)
     surgery.reestimate(network, plan.task.inputs)
     if plan.finetune:
         surgery.finetune(network, plan.task, epochs=plan.finetune)

@@ -86,12 +86,10 @@ def test_a_smaller_module_comes_back_and_the_own_one_stays(problem: str, loader:
 def test_the_refitted_module_stays_closer_to_the_own_one() -> None:
     model, data = seeded(Own).eval(), pair()
     misses = {}
-    for compensate in (False, True):
-        smaller = suites.compress(
-            model, data, problem="reconstruction", keep=0.5, solver="swap", compensate=compensate
-        )
+    for refit in (False, True):
+        smaller = suites.compress(model, data, problem="reconstruction", keep=0.5, solver="swap", refit=refit)
         with torch.no_grad():
-            misses[compensate] = float((smaller(data[0]) - model(data[0])).pow(2).mean())
+            misses[refit] = float((smaller(data[0]) - model(data[0])).pow(2).mean())
     assert misses[True] < misses[False]
 
 

@@ -11,7 +11,7 @@ from coupled import denoising, each_network, task_of
 from tiny import all_bits, mlp, mlp_task, network_task, one_thread, replay
 from torch import nn
 
-from qubopress.problems import BlackBox, Capacity, InputError, Task, networks, surgery
+from qubopress.problems import BlackBox, Capacity, InputError, Task, networks, registry, surgery
 from qubopress.problems.channels import magnitudes, mean_loss, measure
 from qubopress.problems.groups import prunable, shares
 from qubopress.problems.reconstruction import errors, repair
@@ -233,7 +233,7 @@ def test_the_network_that_comes_back_is_cut_to_what_was_kept(
     monkeypatch.setattr(
         "qubopress.problems.surgery.shrink", lambda *given: cuts.append(given[2].copy()) or shrink(*given)
     )
-    plain = {"compensate": False, "centred": False} if name == "reconstruction" else {}
+    plain = {"refit": False, "centred": False} if name == "reconstruction" else {}
     (capacity,), network = replay(name, task, keep=0.6, **plain)
     (x,) = cuts
     assert x.sum() == round(0.6 * groups.total) == capacity.K + len(groups.groups)
@@ -245,27 +245,56 @@ def test_the_network_that_comes_back_is_cut_to_what_was_kept(
 def test_the_reconstructions_network_is_repaired_and_then_re_estimated() -> None:
     task = task_of("conv")
     groups = prunable(task)
-    for compensate in (True, False):
+    for refit in (True, False):
         answers: list[Any] = []
 
         def decide(_, instance, answers=answers):
             answers.append(instance.baseline())
             return answers[-1]
 
-        _, network = replay("reconstruction", task, decide, keep=0.6, compensate=compensate)
+        _, network = replay("reconstruction", task, decide, keep=0.6, refit=refit)
         C = errors(task, groups, centred=True, weight="balanced")
         x = whole(answers[0], fixed_of(task, 2 * C.sum(axis=1) - np.diag(C)))
         expected = surgery.shrink(task.copy(), groups, x)
-        repair(expected, x, task=task, groups=groups, weights=compensate)
+        repair(expected, x, task=task, groups=groups, weights=refit)
         surgery.reestimate(expected, task.inputs)
         assert same(network, expected)
         assert not same(network, smaller(task, x))
 
 
+@each_problem
+def test_each_formulation_refits_its_own_choice_and_chooses_as_without(name: str) -> None:
+    task, answers, ends = task_of("conv"), list[Any](), list[nn.Module]()
+
+    def decide(_, instance):
+        answers.append((instance.qubo.Q, instance.baseline()))
+        return answers[-1][1]
+
+    for refit in (True, False):
+        ends.append(replay(name, task, decide, keep=0.6, refit=refit)[1])
+    for one, two in zip(*answers, strict=True):
+        np.testing.assert_array_equal(one, two)
+    refitted, plain = (passed(one, task) for one in ends)
+    wanted = passed(task.network, task)
+    assert (refitted - wanted).pow(2).mean() < 0.9 * (plain - wanted).pow(2).mean()
+
+
+def passed(network: nn.Module, task: Task) -> torch.Tensor:
+    with torch.no_grad():
+        return network(task.inputs)
+
+
+@pytest.mark.parametrize("name", [name for name in FAMILY if name != "reconstruction"])
+def test_instances_that_were_kept_before_there_was_a_refit_are_the_same_ones(name: str) -> None:
+    formulation = registry.get(name)
+    assert "refit" not in formulation.content(formulation.settings({}))
+    assert formulation.content(formulation.settings({"refit": True}))["refit"] is True
+
+
 def test_the_refit_brings_the_outputs_closer() -> None:
     task = network_task(mlp(6, 20, 16, 3), 6, samples=400)
     misses = []
-    for parameters in ({"compensate": False, "centred": False}, {"compensate": False}, {"compensate": True}):
+    for parameters in ({"refit": False, "centred": False}, {"refit": False}, {"refit": True}):
         _, network = replay("reconstruction", task, keep=0.64, **parameters)
         with torch.no_grad():
             miss = (network(task.held_inputs) - task.network(task.held_inputs)).pow(2).mean()
@@ -420,6 +449,7 @@ def never(*_: Any) -> Any:
         ({"refine": -1}, r"refine must be an integer in \[0, 10\], got -1"),
         ({"refine": 11}, r"refine must be an integer in \[0, 10\], got 11"),
         ({"refine": True}, r"refine must be an integer in \[0, 10\], got True"),
+        ({"refit": None}, "refit must be True or False, got None"),
         ({"finetune": -1}, "finetune must be an integer of at least 0, got -1"),
         ({"finetune": 0.5}, "finetune must be an integer of at least 0, got 0.5"),
         ({"kep": 0.5}, "no parameter of .* named 'kep'; did you mean 'keep'"),
@@ -447,7 +477,6 @@ def test_a_parameter_outside_its_range_is_refused_before_anything_is_solved(
         ("joint-fisher", {"gradient": 1}, "gradient must be True or False, got 1"),
         ("reconstruction", {"centred": "yes"}, "centred must be True or False, got 'yes'"),
         ("reconstruction", {"weight": "l1"}, "weight must be one of relative, loss, balanced, got 'l1'"),
-        ("reconstruction", {"compensate": None}, "compensate must be True or False, got None"),
     ],
 )
 def test_a_parameter_of_its_own_outside_its_range_is_refused(
