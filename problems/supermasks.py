@@ -80,7 +80,7 @@ def train_supermask(
     method: str,
     exists: Mapping[str, Mask],
     bits: int = 2,
-    density: float = 1.0,
+    density: float | Mapping[str, float] = 1.0,
     seed: int = 0,
 ) -> Trained:
     """Train a network from a seed under what the hardware can hold.
@@ -91,7 +91,7 @@ def train_supermask(
         method: one of `METHODS`.
         exists: (n, f) topology T of each layer; what learns its zeros fabricates it all.
         bits: B in [1, 4] of a weight that is not 0: magnitudes 1 … 2^(B−1) beside a sign, 1 … 2^B without.
-        density: share of the topology that is not 0 where zeros are learned.
+        density: share of the topology that is not 0 where zeros are learned, of all layers or by layer.
         seed: of weights, signs, scores and batches.
 
     Raises:
@@ -105,7 +105,8 @@ def train_supermask(
     learned = _learns_zeros(method)
     for name, part in _layers(network).items():
         mask = torch.from_numpy(exists[name]).reshape(part.weight.shape)
-        kept = density if learned else 1.0
+        share = density[name] if isinstance(density, Mapping) else density
+        kept = share if learned else 1.0
         rule: nn.Module
         if method in PRIMARIES:
             rule = Supermask(mask, method, levels=_levels(method, width), density=kept, generator=draw)
