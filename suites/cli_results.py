@@ -381,8 +381,8 @@ def gate(
 ) -> None:
     """Run the suite `gate` and judge it against a baseline; exit 1 names each solver that got worse.
 
-    Quality is paired by seed; time is a ratio to a calibration kernel's. Exit 3 if a cell of the baseline has
-    no like here.
+    Quality is paired by seed; time is a ratio to a calibration kernel's, judged on the baseline's processor
+    alone. Exit 3 if a cell of the baseline has no like here.
     """
     import tempfile
 
@@ -398,6 +398,10 @@ def gate(
         found = gates.judge(baseline, where, solver=solver, progress=progress)
     for fall in found.falls:
         tell(f"qubopress: regression of {fall}")
+    for fall in found.shown:
+        tell(f"qubopress: not judged: {fall}")
+    if found.timed_on:
+        tell(f"qubopress: times are not judged here: the baseline's are of {found.timed_on}")
     print(f"{found.matched} pairs of cells, {len(found.falls)} regressions against {baseline}")
     if found.falls:
         raise typer.Exit(FOUND_WRONG)

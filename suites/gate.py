@@ -1,32 +1,31 @@
 """Gate: what every commit must keep. Quality is paired by seed, time is a ratio to a calibration kernel.
 
 The suite `gate` has fixed seeds and fixed work, so unchanged code gives unchanged bits and any difference is
-the code's. Seconds are divided by those of a kernel that runs between the cells, so that another machine or a
-busy one is no slowdown; and what looks slower is measured up to `ATTEMPTS` times, the least time counting.
+the code's. Times are processor seconds by `Stopwatch`, judged where the baseline's processor is this one and
+else only shown: the ratio to a kernel does not travel between processors. What looks slower is timed again,
+the least time counting, so that a busy machine is no slowdown.
 """
 
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numba
-import numpy as np
-import pandas as pd
 from scipy import stats
 
-from ..results import RANKED, Record, Store, StoreError
+from ..results import Store, StoreError
 from ..results import compare as compare_stores
 from ..results.compare import Verdict
 from ..results.files import write_whole
 from ..results.scores import STEPS
 from . import harness
 from .machine import provenance
-from .submission import as_store, write_rows
+from .publication import light_rows
+from .stopwatch import Stopwatch, Times, processor
+from .submission import as_store
 from .suite import Suite
 from .suite import load as load_suite
 
@@ -36,19 +35,16 @@ ROWS, TIMES = "rows.jsonl", "times.json"
 """Files of a baseline: its records as text, and the times of each solver and instance in calibrations."""
 
 SLOWER = 1.5
-"""Ratio of times that is a regression; a doubled kernel gives more, a busy machine seldom."""
+"""Ratio of times that is a regression; a doubled kernel gives more, a busy machine less."""
 
-ATTEMPTS = 3
-"""Measurements of a slowdown; the least time of each instance counts."""
+ROUNDS, MORE_ROUNDS = 2, 6
+"""Timings of every solver, and further ones of those that look slower; the least time counts."""
 
-FLOOR = 0.02
-"""Seconds below which a cell's time is no measurement: there the clock shows who else ran, not the kernel."""
+BASELINE_ROUNDS = 6
+"""Timings for a baseline."""
 
 LEVEL = 0.01
 """Level of the sign test by which many small losses of quality are one."""
-
-Times = dict[str, dict[str, float]]
-"""Calibrations that a cell takes, by solver and instance."""
 
 
 @dataclass(frozen=True)
@@ -68,11 +64,28 @@ class Fall:
 
 @dataclass(frozen=True)
 class Judged:
-    """What a gate found: the falls, the pairs of cells, and cells of the baseline that have no like."""
+    """What a gate found.
+
+    Attributes:
+        falls: solvers that got worse.
+        matched, unmatched: pairs of cells, and cells of the baseline that have no like.
+        shown: slower solvers that nobody is blamed for, as the baseline's times are another processor's.
+        timed_on: that processor, "" where it is this one.
+    """
 
     falls: tuple[Fall, ...]
     matched: int
     unmatched: int
+    shown: tuple[Fall, ...] = ()
+    timed_on: str = ""
+
+
+@dataclass(frozen=True)
+class _Timed:
+    """A baseline's times and the processor that had them."""
+
+    processor: str
+    times: Times
 
 
 # ---- judge
@@ -89,21 +102,13 @@ def judge(
     """
     baseline, suite = Path(baseline), _suite(solver)
     before = _read_times(baseline / TIMES)
-    times = measure(suite, store, progress)
+    _measure(suite, store, progress)
     with as_store(baseline / ROWS) as base:
         falls, matched, cells = _quality(base, store, suite)
-    families = _families(store)
-    slower = dict(_slower(before, times, families))
-    best = times
-    for _ in range(ATTEMPTS - 1):
-        if not slower:
-            break
-        names = {name for name, _ in slower}
-        again = replace(suite, solvers=tuple(one for one in suite.solvers if one.name in names))
-        best = _least(best, _remeasured(again, store, progress))
-        slower = dict(_slower(before, best, families))
-    late = [Fall(*key, "time", ratio) for key, ratio in slower.items()]
-    return Judged((*falls, *late), matched, cells - matched)
+    late = tuple(_late(before.times, Stopwatch(suite)))
+    if before.processor == processor():
+        return Judged((*falls, *late), matched, cells - matched)
+    return Judged(tuple(falls), matched, cells - matched, shown=late, timed_on=before.processor)
 
 
 def _suite(solver: str | None) -> Suite:
@@ -133,108 +138,38 @@ def _fell(row: dict[Any, Any]) -> bool:
     return bool(tested) or row["verdict"] == Verdict.WORSE
 
 
-def _slower(before: Times, now: Times, families: dict[str, str]) -> Iterator[tuple[tuple[str, str], float]]:
-    """Solver and family with their ratio of times, where it is a regression."""
-    for name, instances in before.items():
-        logs: dict[str, list[float]] = {}
-        for instance in instances.keys() & now.get(name, {}).keys():
-            ratio = now[name][instance] / instances[instance]
-            logs.setdefault(families[instance], []).append(float(np.log(ratio)))
-        for family, ratios in sorted(logs.items()):
-            if (ratio := float(np.exp(np.mean(ratios)))) >= SLOWER:
+def _late(before: Times, watch: Stopwatch) -> Iterator[Fall]:
+    """Solvers that are slower however often they are timed."""
+    for _ in range(ROUNDS):
+        watch.round()
+    slower = dict(_slower(before, watch))
+    for _ in range(MORE_ROUNDS):
+        if not slower:
+            return
+        watch.round({name for name, _ in slower})
+        slower = dict(_slower(before, watch))
+    yield from (Fall(*key, "time", ratio) for key, ratio in slower.items())
+
+
+def _slower(before: Times, watch: Stopwatch) -> Iterator[tuple[tuple[str, str], float]]:
+    """Solver and family with their ratio of times, where it is a regression.
+
+    It is the ratio of sums over the instances, as small ones tell more of what surrounds a kernel.
+    """
+    for name, now in watch.times().items():
+        known = {instance: ratio for instance, ratio in before.get(name, {}).items() if instance in now}
+        for family in sorted({watch.families[instance] for instance in known}):
+            own = [instance for instance in known if watch.families[instance] == family]
+            ratio = sum(now[one] for one in own) / sum(known[one] for one in own)
+            if ratio >= SLOWER:
                 yield (name, family), ratio
 
 
-def _least(one: Times, other: Times) -> Times:
-    """The lesser time of each solver and instance; what else ran can only have added to it."""
-    return {
-        name: {key: min(value, other.get(name, {}).get(key, value)) for key, value in instances.items()}
-        for name, instances in one.items()
-    }
-
-
-def _families(store: str | Path) -> dict[str, str]:
-    with Store(store) as kept:
-        return {info.name: info.family for info in kept.instances()}
-
-
-# ---- measure
-
-
-def measure(suite: Suite, store: str | Path, progress: harness.Progress) -> Times:
-    """Run a suite into a new store; the times of its cells in calibrations."""
+def _measure(suite: Suite, store: str | Path, progress: harness.Progress) -> None:
+    """Run a suite into a new store."""
     if Path(store).exists():
-        raise StoreError(f"{store} must not exist yet, as a cell found there has no time; name another file")
-    calibrated = _Calibrated(progress)
-    harness.run(suite, store=store, progress=calibrated)
-    return calibrated.times()
-
-
-def _remeasured(suite: Suite, store: str | Path, progress: harness.Progress) -> Times:
-    """The times of some solvers once more, in a store that nobody reads."""
-    spare = Path(f"{store}.again")
-    try:
-        return measure(suite, spare, progress)
-    finally:
-        spare.unlink(missing_ok=True)
-
-
-class _Calibrated(harness.Progress):
-    """Tells another progress what it is told, and runs the calibration kernel between the cells."""
-
-    def __init__(self, told: harness.Progress) -> None:
-        self._told = told
-        self._last = 0.0
-        self._rows: list[tuple[str, str, float]] = []
-
-    def surveying(self, count: int) -> None:
-        self._told.surveying(count)
-
-    def left_out(self, name: str, reason: str) -> None:
-        self._told.left_out(name, reason)
-
-    def begin(self, total: int, done: int) -> None:
-        calibration_seconds()  # compiles
-        self._last = calibration_seconds()
-        self._told.begin(total, done)
-
-    def finished(self, record: Record) -> None:
-        before, self._last = self._last, calibration_seconds()
-        if record.status in RANKED and record.seconds:
-            ratio = 2 * record.seconds / (before + self._last)
-            self._rows.append((record.solver, record.instance, ratio))
-        self._told.finished(record)
-
-    def times(self) -> Times:
-        """The median over the seeds of each solver and instance."""
-        frame = pd.DataFrame(self._rows, columns=["solver", "instance", "ratio"])
-        found: Times = {}
-        for (solver, instance), cells in frame.groupby(["solver", "instance"]):
-            found.setdefault(str(solver), {})[str(instance)] = float(cells["ratio"].median())
-        return found
-
-
-def calibration_seconds() -> float:
-    """Seconds of a fixed number of flips against a matrix of 512 bits, the work that most solvers do."""
-    couplings = np.add.outer(np.arange(512.0), np.arange(512.0)) % 7.0 - 3.0
-    begun = time.perf_counter()
-    _flips(couplings, 40_000)
-    return time.perf_counter() - begun
-
-
-@numba.njit(cache=True, nogil=True)
-def _flips(couplings: Any, count: int) -> float:
-    """The sum of the fields after so many flips; no solver's code, which would hide its own slowdown."""
-    n = len(couplings)
-    fields, x = np.zeros(n), np.zeros(n)
-    i = 0
-    for step in range(count):
-        sign = 1.0 - 2.0 * x[i]
-        x[i] += sign
-        for j in range(n):
-            fields[j] += sign * couplings[i, j]
-        i = (i * 181 + step) % n
-    return float(fields.sum())
+        raise StoreError(f"{store} must not exist yet, as what is found there is not measured; name another")
+    harness.run(suite, store=store, progress=progress)
 
 
 # ---- baseline
@@ -247,50 +182,33 @@ def renew(baseline: str | Path, store: str | Path, *, progress: harness.Progress
         StoreError: the store exists, or the baseline cannot be written.
     """
     folder, suite = Path(baseline), _suite(None)
-    times = measure(suite, store, progress)
+    _measure(suite, store, progress)
+    watch = Stopwatch(suite)
+    for _ in range(BASELINE_ROUNDS):
+        watch.round()
     folder.mkdir(parents=True, exist_ok=True)
-    plain = Path(f"{store}.plain")
-    try:
-        _without_traces(store, plain)
-        cells = write_rows(plain, folder / ROWS)
-    finally:
-        plain.unlink(missing_ok=True)
-    write_whole(folder / TIMES, _times_text(times, _long_enough(store)))
+    with Store(store) as kept:
+        cells = light_rows(kept.instances(), kept.records(), folder / ROWS)
+    write_whole(folder / TIMES, _times_text(watch.times()))
     return cells
 
 
-def _without_traces(store: str | Path, out: Path) -> None:
-    """A copy whose records bring their bits alone, which is all that a verdict needs."""
-    with Store(store) as full, Store(out, write=True) as light:
-        for info in full.instances():
-            light.add_instance(info)
-        light.add_all(replace(record, trace=()) for record in full.records())
-
-
-def _long_enough(store: str | Path) -> set[tuple[str, str]]:
-    """Solvers and instances whose cells are long enough to be timed."""
-    with Store(store) as kept:
-        shortest = kept.frame().groupby(["solver", "instance"])["seconds"].min()
-    return set(shortest[shortest >= FLOOR].index)
-
-
-def _times_text(times: Times, timed: set[tuple[str, str]]) -> str:
-    kept = {
-        name: {key: round(ratio, 3) for key, ratio in one.items() if (name, key) in timed}
-        for name, one in times.items()
-    }
+def _times_text(times: Times) -> str:
     content = {
-        "machine": provenance().machine,
         "commit": provenance().commit,
-        "unit": "calibrations (suites/gate.py)",
-        "times": {name: one for name, one in kept.items() if one},
+        "processor": processor(),
+        "unit": "calibrations (suites/stopwatch.py)",
+        "times": {
+            name: {key: float(f"{ratio:.4g}") for key, ratio in one.items()} for name, one in times.items()
+        },
     }
     return json.dumps(content, indent=1, sort_keys=True) + "\n"
 
 
-def _read_times(path: Path) -> Times:
+def _read_times(path: Path) -> _Timed:
     try:
-        times = json.loads(path.read_text(encoding="utf-8"))["times"]
-        return {str(name): {str(k): float(v) for k, v in one.items()} for name, one in times.items()}
+        content = json.loads(path.read_text(encoding="utf-8"))
+        times = {name: {k: float(v) for k, v in one.items()} for name, one in content["times"].items()}
+        return _Timed(str(content["processor"]), times)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise StoreError(f"{path} must be a baseline's times; make one by --renew: {error}") from None

@@ -7,13 +7,16 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import ClassVar
 
+import numpy as np
 import pytest
 from records import make_store
 
 from qubopress.results import StoreError
-from qubopress.suites import cli, gate, harness, load
-from qubopress.suites.gate import Judged, judge
+from qubopress.suites import cli, gate, harness, load, stopwatch
+from qubopress.suites.gate import Fall, Judged, judge
+from qubopress.suites.stopwatch import Stopwatch
 from qubopress.suites.submission import write_rows
 
 Captured = pytest.CaptureFixture[str]
@@ -34,6 +37,23 @@ def cells(*losses: float, status: str = "FINISHED") -> list[dict[str, object]]:
     ]
 
 
+class Watch:
+    """Stands in for the stopwatch: beam takes `times` the baseline's, round by round."""
+
+    families: ClassVar = {"mlp int4": "rounding"}
+
+    def __init__(self, times: tuple[float, ...]) -> None:
+        self.left = list(times)
+        self.least = np.inf
+
+    def round(self, names: set[str] | None = None) -> None:
+        assert names in (None, {"beam"})
+        self.least = min(self.least, self.left.pop(0))
+
+    def times(self) -> stopwatch.Times:
+        return {"beam": {"mlp int4": 2.0 * self.least}}
+
+
 def judged(
     folder: Path,
     patch: Patch,
@@ -41,21 +61,15 @@ def judged(
     head: list[dict[str, object]],
     *times: float,
 ) -> Judged:
-    """What the gate says of a run that left `head`, its cells lasting `times` baseline's, time by time."""
+    """What the gate says of a run that left `head`, its cells lasting `times` baseline's, round by round."""
     (folder / "base").mkdir()
     write_rows(make_store(folder / "old.db", base), folder / "base" / gate.ROWS)
-    text = gate._times_text({"beam": {"mlp int4": 2.0}}, {("beam", "mlp int4")})
-    (folder / "base" / gate.TIMES).write_text(text)
-    left = list(times or (1.0,))
-
-    def measured(_: object, store: Path, __: object) -> gate.Times:
-        if not Path(store).exists():
-            make_store(Path(store), head)
-        return {"beam": {"mlp int4": 2.0 * left.pop(0)}}
-
-    patch.setattr(gate, "measure", measured)
+    (folder / "base" / gate.TIMES).write_text(gate._times_text({"beam": {"mlp int4": 2.0}}))
+    watch = Watch(times or (1.0, 1.0))
+    patch.setattr(gate, "_measure", lambda _, store, __: make_store(Path(store), head))
+    patch.setattr(gate, "Stopwatch", lambda _: watch)
     found = judge(folder / "base", folder / "new.db", solver="beam", progress=TELL)
-    assert not left
+    assert not watch.left
     return found
 
 
@@ -88,12 +102,13 @@ def test_a_solver_that_fails_has_fallen_to_the_baseline(tmp_path: Path, monkeypa
     assert str(fall) == "beam in rounding: quality +1 of excess"
 
 
-def test_a_slowdown_counts_if_every_measurement_has_it(tmp_path: Path, monkeypatch: Patch) -> None:
+def test_a_slowdown_counts_if_no_round_is_without_it(tmp_path: Path, monkeypatch: Patch) -> None:
+    slow = (2.0, 1.9, *(gate.MORE_ROUNDS - 1) * (2.2,), 1.8)
     for name, times, ratios in (
-        ("slow", (2.0, 1.9, 2.2), [1.9]),
+        ("slow", slow, [1.8]),
         ("busy once", (2.0, 1.1), []),
-        ("busy twice", (2.0, 1.9, 1.2), []),
-        ("a little", (1.4,), []),
+        ("busy long", (*slow[:-1], 1.2), []),
+        ("a little", (1.4, 1.45), []),
     ):
         (tmp_path / name).mkdir()
         same = cells(2.0)
@@ -102,14 +117,32 @@ def test_a_slowdown_counts_if_every_measurement_has_it(tmp_path: Path, monkeypat
         assert all(one.measure == "time" for one in found.falls)
 
 
+def test_times_of_another_processor_are_shown_and_not_judged(tmp_path: Path, monkeypatch: Patch) -> None:
+    slow, here = (gate.ROUNDS + gate.MORE_ROUNDS) * (2.0,), gate.processor()
+    processors = iter(["Other CPU", here])
+    monkeypatch.setattr(gate, "processor", lambda: next(processors))
+    found = judged(tmp_path, monkeypatch, cells(2.0), cells(9.0), *slow)
+    assert [one.measure for one in found.falls] == ["quality"]
+    assert (found.shown, found.timed_on) == ((Fall("beam", "rounding", "time", 2.0),), "Other CPU")
+
+
 def test_the_exit_code_tells_a_fall_from_nothing_to_compare_with(
     tmp_path: Path, capsys: Captured, monkeypatch: Patch
 ) -> None:
-    fall = gate.Fall("sa", "rounding", "time", 2.0)
-    for found, code in ((Judged((), 3, 0), 0), (Judged((fall,), 3, 1), 1), (Judged((), 3, 1), 3)):
+    fall = Fall("sa", "rounding", "time", 2.0)
+    foreign = Judged((), 3, 0, shown=(fall,), timed_on="Other CPU")
+    for found, code in (
+        (Judged((), 3, 0), 0),
+        (Judged((fall,), 3, 1), 1),
+        (Judged((), 3, 1), 3),
+        (foreign, 0),
+    ):
         monkeypatch.setattr(gate, "judge", lambda *_, found=found, **__: found)
         assert cli.call(["gate"]) == code
-    assert "qubopress: regression of sa in rounding: time ×2\n" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "qubopress: regression of sa in rounding: time ×2\n" in said
+    assert "qubopress: not judged: sa in rounding: time ×2\n" in said
+    assert "times are not judged here: the baseline's are of Other CPU" in said
     monkeypatch.undo()
     assert cli.call(["gate", "--baseline", str(tmp_path)]) == 2
     assert "times.json must be a baseline's times" in capsys.readouterr().err
@@ -118,12 +151,36 @@ def test_the_exit_code_tells_a_fall_from_nothing_to_compare_with(
 def test_a_store_that_exists_is_refused(tmp_path: Path) -> None:
     store = make_store(tmp_path / "r.db", cells(1.0))
     with pytest.raises(StoreError, match="must not exist yet"):
-        gate.measure(load("gate"), store, TELL)
+        gate._measure(load("gate"), store, TELL)
 
 
-def test_the_calibration_kernel_takes_a_few_milliseconds() -> None:
-    gate.calibration_seconds()
-    assert 1e-3 < min(gate.calibration_seconds() for _ in range(3)) < 0.2
+# ---- the stopwatch
+
+
+def test_the_calibration_kernel_takes_some_milliseconds() -> None:
+    stopwatch.calibration_seconds()
+    assert 3e-3 < min(stopwatch.calibration_seconds() for _ in range(3)) < 0.2
+
+
+def test_the_stopwatch_keeps_the_least_seconds_in_units_of_the_least_kernel(monkeypatch: Patch) -> None:
+    kernels, seconds = iter([0.1, 3.0, 2.0]), iter([5.0, 6.0])  # the first kernel only compiles
+    monkeypatch.setattr(stopwatch, "calibration_seconds", lambda: next(kernels))
+    monkeypatch.setattr(stopwatch, "_seconds_of", lambda _: next(seconds))
+    watch = Stopwatch(load("gate").narrowed(solver="swap", problem="taylor"))
+    for names in (None, {"swap"}, {"beam"}):
+        watch.round(names)
+    assert watch.times() == {"swap": {"taylor/digits-cnn": 2.5}}
+    assert watch.families == {"taylor/digits-cnn": "pruning"}
+
+
+def test_a_bout_is_repeated_until_the_clock_can_tell(monkeypatch: Patch) -> None:
+    ran = []
+    clock = iter([0.0, 0.01, 0.02, 0.04, 0.045])
+    monkeypatch.setattr(stopwatch.time, "process_time", lambda: next(clock))
+    bout = stopwatch._Bout(load("gate").solvers[0], "x", (), {})
+    monkeypatch.setattr(stopwatch._Bout, "run", lambda _: ran.append(1))
+    assert stopwatch._seconds_of(bout) == pytest.approx(0.015)
+    assert len(ran) == 3
 
 
 # ---- planted in a copy of the tree
@@ -152,12 +209,28 @@ def plant(file: Path, old: str, new: str) -> None:
     file.write_text(text.replace(old, new), encoding="utf-8")
 
 
+SLOW = """        begun = time.process_time()
+        chain.anneal(temperatures, self.luck)
+        until = 2 * time.process_time() - begun
+        while time.process_time() < until:
+            pass
+"""
+
+
 @pytest.mark.slow
-def test_a_halved_beam_is_caught_by_name(tree: Path) -> None:
-    """Time falls are judged on made-up stores above: on a machine that tests run on, they would be noise."""
+def test_a_slowdown_and_a_halved_beam_are_caught_by_name_and_unchanged_code_passes(tree: Path) -> None:
     code, notes = gated(tree, "--renew")
     assert code == 0, notes
-    plant(tree / "qubopress/solvers/beam.py", "log=True)] = 64,", "log=True)] = 32,")
+    code, notes = gated(tree)
+    assert code == 0, notes
+    solvers = tree / "qubopress/solvers"
+    plant(solvers / "sa.py", "        chain.anneal(temperatures, self.luck)\n", SLOW)
+    plant(solvers / "sa.py", "from typing import Annotated\n", "import time\nfrom typing import Annotated\n")
+    code, notes = gated(tree, "--solver", "sa")
+    assert code == 1, notes
+    assert "regression of sa in rounding: time ×" in notes
+    assert "quality" not in notes
+    plant(solvers / "beam.py", "log=True)] = 64,", "log=True)] = 32,")
     code, notes = gated(tree, "--solver", "beam")
     assert code == 1, notes
     assert "regression of beam in rounding: quality" in notes
