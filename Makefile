@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 STORE ?= results.db
 
-.PHONY: leaderboard test test-slow check format docs asv asv-publish peers frontier publish clean
+.PHONY: leaderboard test test-slow check format docs asv asv-publish gate gate-baseline peers frontier publish clean
 
 leaderboard: .venv/installed
 	$(BIN)/qubopress run smoke --store $(STORE)
@@ -59,9 +59,10 @@ peers: .venv/installed-dev
 frontier: .venv/installed-dev
 	$(BIN)/python -m qubopress.suites.frontier
 
-# The README's tables, from the results that are stored in results/data.
+# The README's tables and results/data/leaderboard.html, from what is stored in results/data; first, where they
+# are named, the cells of stores are published there: make publish ADD="a.db b.db"
 publish: .venv/installed
-	$(BIN)/python -m qubopress.suites.publish
+	$(BIN)/python -m qubopress.suites.publish $(if $(ADD),--add $(ADD))
 
 clean:
 	rm -rf .venv build dist *.egg-info results/asv

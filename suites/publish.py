@@ -1,7 +1,8 @@
-"""publish: the README's tables, written from stored results.
+"""publish: the README's tables and the page of leaderboards, written from stored results.
 
-Run by `make publish`. Each table stands between `<!-- NAME table: begin -->` and `<!-- end -->`, and is made
-of a CSV file that `qubopress leaderboard --suite SUITE --by PARAMETER --format csv` printed.
+Run by `make publish`; `--add STORE…` first publishes the cells of stores below results/data. Each table
+stands between `<!-- NAME table: begin -->` and `<!-- end -->`, and is made of a CSV file that `--add` wrote
+or that `qubopress leaderboard --suite SUITE --by PARAMETER --format csv` printed.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from typing import Any
 import pandas as pd
 
 from ..problems import InputError
+from ..results import StoreError
+from .publication import PAGE, Added, add, page
 
 __all__ = ["BLOCKS", "Block", "main", "published", "table"]
 
@@ -130,19 +133,38 @@ def _read(block: Block, root: Path) -> pd.DataFrame:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Write the tables into the README."""
-    parser = argparse.ArgumentParser(description="Write the README's tables from stored results.")
+    """Publish stores if some are named, then write the README's tables and the page."""
+    parser = argparse.ArgumentParser(description="Write the README's tables and the page of leaderboards.")
     parser.add_argument("--root", type=Path, default=Path(), help="folder of the README and the results")
-    root = parser.parse_args(arguments).root
-    readme = root / "README.md"
-    before = readme.read_text(encoding="utf-8")
+    parser.add_argument("--add", type=Path, nargs="+", default=[], help="stores to publish first")
+    options = parser.parse_args(arguments)
+    root, data = options.root, options.root / "results/data"
     try:
-        after = published(before, root)
-    except InputError as error:
+        for one in add(options.add, data) if options.add else ():
+            _tell(one)
+        readme = root / "README.md"
+        _write(readme, published(readme.read_text(encoding="utf-8"), root))
+        _write(data / PAGE, page(data))
+    except (InputError, StoreError) as error:
         parser.error(str(error))
-    if after != before:
-        readme.write_text(after, encoding="utf-8")
-    print(f"{readme}: {'unchanged' if after == before else 'tables written'}")
+
+
+def _tell(one: Added) -> None:
+    print(
+        f"{one.suite}: {one.cells} cells, {one.rejudgeable} with their bits, so that anyone can rejudge them"
+    )
+    if one.changed:
+        print(
+            f"{one.suite}: {one.changed} cells are of a checkout with changes of its own; publish a commit's"
+        )
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file if it is another one now."""
+    same = path.exists() and path.read_text(encoding="utf-8") == text
+    if not same:
+        path.write_text(text, encoding="utf-8")
+    print(f"{path}: {'unchanged' if same else 'written'}")
 
 
 if __name__ == "__main__":

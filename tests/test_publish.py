@@ -43,8 +43,9 @@ def test_every_stored_number_of_a_table_stands_in_the_readme(block: Block) -> No
 
 def test_a_changed_result_changes_the_readme(tmp_path: Path) -> None:
     shutil.copy(ROOT / "README.md", tmp_path)
+    (tmp_path / "results/data").mkdir(parents=True)
     for block in BLOCKS:
-        (tmp_path / block.source).parent.mkdir(parents=True)
+        (tmp_path / block.source).parent.mkdir()
         frame = pd.read_csv(ROOT / block.source).assign(ratio=0.1234)
         frame.to_csv(tmp_path / block.source, index=False)
     publish.main(["--root", str(tmp_path)])

@@ -1,0 +1,134 @@
+"""Published cells: a suite's records as one CSV file without bits and traces, and a page of their boards."""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from .files import write_whole
+from .leaderboard import leaderboard
+from .page import CSS, SCRIPT
+from .record import InstanceInfo, Record
+from .references import References, load_references
+from .scores import POLICY
+from .store import StoreError
+from .tables import DASH, between, cell, digits, fixed, several, table
+
+REJUDGEABLE = "rejudgeable"
+"""Column that says whether the cell's bits are published too, so that anyone can recompute its row."""
+
+
+def write_cells(frame: pd.DataFrame, out: str | Path) -> Path:
+    """Write a table that `load` gave, with its column `rejudgeable`; numbers keep all their digits."""
+    return write_whole(out, frame.to_csv(index=False, lineterminator="\n"))
+
+
+def read_cells(path: str | Path) -> pd.DataFrame:
+    """Read what `write_cells` wrote, with the types that `load` gives.
+
+    Raises StoreError when the file is none.
+    """
+    try:
+        names = list(pd.read_csv(path, nrows=0).columns)
+        kinds = {name: _KINDS.get(name, "str") for name in names}
+        blank = {name: [""] for name, kind in kinds.items() if kind != "str"}
+        frame = pd.read_csv(path, dtype=kinds, keep_default_na=False, na_values=blank)
+    except (OSError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise StoreError(f"{path} must be a CSV file of published cells, got {reason}") from None
+    missing = sorted({REJUDGEABLE, "suite", "instance_key", "problem_parameters"} - set(names))
+    if missing:
+        raise StoreError(f"{path} must have the column {missing[0]}, got none; publish its store again")
+    return frame
+
+
+_KIND = {
+    str: "str",
+    bool: "boolean",
+    int: "Int64",
+    int | None: "Int64",
+    float: "float64",
+    float | None: "float64",
+}
+
+_KINDS = {one.name: _KIND.get(one.type, "str") for one in (*fields(Record), *fields(InstanceInfo))} | {
+    REJUDGEABLE: "boolean",
+}
+
+
+def published_page(suites: Mapping[str, pd.DataFrame], *, references: References | None = None) -> str:
+    """One self-contained page with the leaderboard of each suite, from its published cells."""
+    references = references or load_references()
+    links = "".join(f'<a href="#{escape(name)}">{escape(name)}</a>' for name in suites)
+    sections = [_section(name, frame, references) for name, frame in suites.items()]
+    policy = "".join(f"<p>{escape(text)}</p>" for text in POLICY)
+    body = [
+        f'<header><h1>Published results</h1><p class="lead">{_LEAD}</p></header><nav>{links}</nav>',
+        *sections,
+        f'<section><h2>How it is scored</h2>{policy}<p class="note">{escape(str(references))}</p></section>',
+    ]
+    return _PAGE.format(css=CSS, body="\n".join(body), script=SCRIPT)
+
+
+def _section(name: str, frame: pd.DataFrame, references: References) -> str:
+    board = leaderboard(frame, references=references)
+    rows = [_row(row) for row in board.to_dict("records")]
+    recomputed = int(frame[REJUDGEABLE].sum())
+    facts = [
+        f"{len(frame):,} cells on {frame['instance_key'].nunique():,} instances, {several(frame['family'])}",
+        f"measured on {several(frame['machine'])} at commit {several(frame['commit'])}",
+        f"bits of {recomputed:,} cells are published",
+    ]
+    about = f'<p class="note">{escape("; ".join(facts))}.</p>'
+    return f'<section id="{escape(name)}"><h2>{escape(name)}</h2>{about}{table(_HEADS, rows)}</section>'
+
+
+_HEADS = (
+    ("#", ""),
+    ("solver", "text"),
+    ("excess", ""),
+    ("95 %", ""),
+    ("wins", ""),
+    ("instances", ""),
+    ("cells", ""),
+    ("imputed", ""),
+    ("seconds", ""),
+    ("drop", ""),
+)
+
+
+def _row(row: dict[Any, Any]) -> list[str]:
+    counts = ("wins", "instances", "cells", "imputed")
+    return [
+        cell(row["rank"], str(row["rank"])),
+        cell(row["solver"], escape(row["solver"]), "text name"),
+        cell(row["excess"], fixed(row["excess"])),
+        cell(row["excess_low"], between(row["excess_low"], row["excess_high"]) or DASH),
+        *(cell(row[name], f"{int(row[name]):,}") for name in counts),
+        cell(row["seconds"], digits(row["seconds"])),
+        cell(row["metric_drop"], fixed(row["metric_drop"]) if np.isfinite(row["metric_drop"]) else DASH),
+    ]
+
+
+_LEAD = """Each suite's solvers by normalised excess: 0 is the best known loss, 1 the baseline (round to
+nearest, or greedy Taylor). <code>qubopress rejudge</code> recomputes the rows whose bits are published."""
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>qubopress: published results</title>
+<style>{css}</style>
+</head>
+<body>
+{body}
+<script type="application/json" id="figures">[]</script>
+<script>{script}</script>
+</body>
+</html>
+"""
