@@ -20,6 +20,7 @@ import pandas as pd
 from . import scores
 from .compare import ENDED_BY_ITSELF, KEY
 from .files import write_whole
+from .leaderboard import score
 from .references import References, load_references
 from .store import Store, StoreError
 
@@ -140,13 +141,12 @@ def _scored(frame: pd.DataFrame, registry: References) -> pd.DataFrame:
     frame = frame.loc[~identity.loc[last].duplicated(keep="last").sort_index()]
     settings = [_setting(json.loads(text)) for text in frame["parameters"]]
     pairs = zip(frame["budget_seconds"], frame["restarts"], strict=True)
-    frame = frame.assign(
-        solver=[f"{name} {setting}".strip() for name, setting in zip(frame["solver"], settings, strict=True)],
+    names = zip(frame["solver"], settings, strict=True)
+    series = frame.assign(
+        solver=[f"{name} {setting}".strip() for name, setting in names],
         budget=[_budget(seconds, restarts) for seconds, restarts in pairs],
-        reference=scores.reference(frame, registry.losses),
-        ranked=scores.ranked(frame),
     )
-    return frame.assign(excess=scores.excess(frame), drop=scores.metric_drop(frame))
+    return score(series, references=registry)
 
 
 def _setting(parameters: dict[str, Any]) -> str:
