@@ -41,8 +41,11 @@ class Masks:
 
     def draw(self, count: int) -> Bits:
         """`count` samples (count, n)."""
+        return self.drawn(self.rng.random((count, len(self.theta))))
+
+    def drawn(self, luck: Floats) -> Bits:
+        """The samples (m, n) that uniform numbers (m, n) mean."""
         cores = np.exp(self.theta)
-        luck = self.rng.random((count, len(cores)))
         return _draw(cores, _right(cores, self.ones, self.counted), self.counted, luck)
 
     def gradient(self, points: Bits, weights: Floats) -> Floats:

@@ -1,4 +1,4 @@
-"""tensor-train draws from the train it holds, climbs the true gradient, and beats random draws."""
+"""tensor-train approaches its best draws and beats random ones; what draws them: test_tensor_trains."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import tntorch
-import torch
 from instances import costly, matrix
 
 from qubopress import solvers
@@ -19,42 +17,8 @@ N = 5
 EVERY = np.array(list(itertools.product((0, 1), repeat=N)), dtype=np.int8)
 
 
-def train(ones: int | None, seed: int = 0) -> Train:
-    return Train(N, 3, np.random.default_rng(seed), ones=ones, chances=np.linspace(0.3, 0.6, N))
-
-
-def distribution(theta: Any, ones: int | None) -> Any:
-    """Probability of every point by tntorch: the train times the indicator of its weight."""
-    cores = [torch.tensor(np.exp(core).transpose(1, 0, 2)) for core in theta]
-    cores[0], cores[-1] = cores[0].sum(dim=0, keepdim=True), cores[-1].sum(dim=2, keepdim=True)
-    tensor = tntorch.Tensor(cores)
-    mask = 1.0 if ones is None else tntorch.weight_mask(N, [ones]).torch().double()
-    full = (tensor.torch() * mask).numpy().reshape(-1)
-    return full / full.sum()
-
-
-@pytest.mark.parametrize("ones", [None, 0, 1, 3, 5])
-def test_draws_follow_the_train_times_tntorchs_indicator(ones: int | None) -> None:
-    one = train(ones)
-    draws = one.draw(20_000)
-    shares = np.bincount(draws @ (1 << np.arange(N)[::-1]), minlength=2**N) / 20_000
-    np.testing.assert_allclose(shares, distribution(one.theta, ones), atol=0.015)
-
-
-@pytest.mark.parametrize("ones", [None, 2])
-def test_a_step_climbs_the_gradient_of_the_likelihood(ones: int | None) -> None:
-    one = train(ones)
-    points = EVERY[[3, 5, 24]]
-    gradient = one.gradient(points)
-    place, step = (2, 1, 0, 1), np.zeros_like(one.theta)
-    step[place] = 1e-5
-    rows = points @ (1 << np.arange(N)[::-1])
-    up, down = (np.log(distribution(one.theta + s * step, ones)[rows]).mean() for s in (1, -1))
-    assert gradient[place] == pytest.approx((up - down) / 2e-5, rel=1e-5)
-
-
 def test_approaching_points_makes_them_likely() -> None:
-    one = train(2)
+    one = Train(np.linspace(0.3, 0.6, N), 3, K=2, rng=np.random.default_rng(0))
     wanted = EVERY[[3, 24]]
     for _ in range(60):
         one.approach(wanted)
@@ -63,7 +27,7 @@ def test_approaching_points_makes_them_likely() -> None:
 
 
 def test_a_long_train_neither_overflows_nor_underflows() -> None:
-    one = Train(1000, 4, np.random.default_rng(0), ones=400, chances=np.full(1000, 0.5))
+    one = Train(np.full(1000, 0.5), 4, K=400, rng=np.random.default_rng(0))
     draws = one.draw(8)
     one.approach(draws)
     assert (draws.sum(axis=1) == 400).all()

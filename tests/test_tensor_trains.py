@@ -10,14 +10,18 @@ import pytest
 import tntorch
 import torch
 
+from qubopress.solvers.tensor_train import Train
 from qubopress.solvers.tensor_trains import Masks
 
 N = 5
 EVERY = np.array(list(itertools.product((0, 1), repeat=N)), dtype=np.int8)
 
 
-def masks(K: int | None, seed: int = 0) -> Masks:
-    return Masks(np.linspace(0.3, 0.6, N), 3, K=K, rng=np.random.default_rng(seed))
+each_kind = pytest.mark.parametrize("kind", [Masks, Train])
+
+
+def masks(K: int | None, kind: type[Masks] = Masks) -> Masks:
+    return kind(np.linspace(0.3, 0.6, N), 3, K=K, rng=np.random.default_rng(0))
 
 
 def distribution(theta: Any, K: int | None) -> Any:
@@ -29,17 +33,19 @@ def distribution(theta: Any, K: int | None) -> Any:
     return full / full.sum()
 
 
+@each_kind
 @pytest.mark.parametrize("K", [None, 0, 1, 3, 5])
-def test_draws_follow_the_train_times_tntorchs_indicator(K: int | None) -> None:
-    one = masks(K)
+def test_draws_follow_the_train_times_tntorchs_indicator(K: int | None, kind: type[Masks]) -> None:
+    one = masks(K, kind)
     draws = one.draw(20_000)
     shares = np.bincount(draws @ (1 << np.arange(N)[::-1]), minlength=2**N) / 20_000
     np.testing.assert_allclose(shares, distribution(one.theta, K), atol=0.015)
 
 
+@each_kind
 @pytest.mark.parametrize("K", [None, 2])
-def test_the_gradient_is_that_of_the_weighted_log_likelihood(K: int | None) -> None:
-    one, points, weights = masks(K), EVERY[[3, 5, 24]], np.array([0.5, 0.8, -0.4])
+def test_the_gradient_is_that_of_the_weighted_log_likelihood(K: int | None, kind: type[Masks]) -> None:
+    one, points, weights = masks(K, kind), EVERY[[3, 5, 24]], np.array([0.5, 0.8, -0.4])
     gradient, rows = one.gradient(points, weights), points @ (1 << np.arange(N)[::-1])
     for place in [(0, 0, 1, 1), (2, 1, 0, 1), (4, 1, 2, 0)]:
         step = np.zeros_like(one.theta)
