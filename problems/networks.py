@@ -148,7 +148,7 @@ def weights_checksum(module: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def accuracy(module: nn.Module, inputs: Array, targets: Array, *, batch: int = 1000) -> float:
+def accuracy(module: nn.Module, inputs: Array, targets: Array, *, batch: int = 250) -> float:
     """The fraction of samples whose largest output is the target's: inputs (N, ...), targets (N,).
 
     Runs in eval mode without gradients, `batch` samples at a time, and leaves every mode as it was.

@@ -24,7 +24,7 @@ from .layers import BATCH
 from .networks import evaluating
 from .task import Task
 
-__all__ = ["finetune", "mask", "measures", "reestimate", "shrink"]
+__all__ = ["channels_last", "finetune", "mask", "measures", "reestimate", "shrink"]
 
 LEARNING_RATE = 2e-3
 """Of Adam at the start; of 3e-4 to 5e-3 the best on held-out samples of digits-cnn and digits-resnet."""
@@ -196,10 +196,21 @@ def measures(task: Task, network: nn.Module) -> dict[str, float]:
         "products": float(costs(network, task.inputs).products),
     }
     if task.judge is not None:
-        tuned = copy.deepcopy(network)
+        tuned = channels_last(copy.deepcopy(network))
         finetune(tuned, task, epochs=EPOCHS)
         found[f"{task.metric} after fine-tune"] = float(task.judge(tuned))
     return found
+
+
+def channels_last(network: nn.Module) -> nn.Module:
+    """The network itself, its filters laid out so that convolutions run up to twice as fast on a processor.
+
+    Outputs are the same but for rounding, and laid out likewise, which a foreign `view` may refuse.
+    """
+    for parameter in network.parameters():
+        if parameter.dim() == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+    return network
 
 
 def _extended(groups: Groups, x: Bits) -> Floats:

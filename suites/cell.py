@@ -17,6 +17,7 @@ from ..problems import InputError, Instance, MissingDataError
 from ..results import Record, Stage, pack
 from ..solvers import Solution, Status
 from ..solvers.traces import summed
+from .judging import measures_of, metric_of
 from .machine import Provenance
 from .plugins import compiles, source_of
 from .spec import InstanceSpec, SolverSpec, canonical, seed_of
@@ -90,8 +91,8 @@ def execute(cell: Cell, provenance: Provenance, clock: Clock) -> Record:
         if len(log.judged) < len(cell.survey.shapes):
             stages = f"{len(log.judged)} of {len(cell.survey.shapes)} stages"
             raise InputError(f"the formulation ended after {stages}; their number must not depend on answers")
-        metric = task.judge(network) if task.judge else None
-        measures = cell.spec.measures(task, network)
+        metric = metric_of(cell.spec, task, network)
+        measures = measures_of(cell.spec, task, network)
     except _Stopped:
         pass
     except MissingDataError as error:

@@ -12,6 +12,7 @@ import numpy as np
 from .. import problems, solvers
 from ..problems import BlackBox, Capacity, InputError, Instance, Qubo, Rounding
 from ..results import InstanceInfo
+from .judging import metric_of
 from .spec import InstanceSpec, seed_of
 
 __all__ = ["SHAPES", "Survey", "prepared", "survey", "variables_of"]
@@ -104,8 +105,8 @@ def survey(spec: InstanceSpec, *, given: Callable[[int, Instance], Any] | None =
         stage_variables=variables,
         stage_losses=losses,
         baseline_loss=float(sum(losses)),
-        baseline_metric=task.judge(network) if task.judge else None,
-        float_metric=task.judge(task.network) if task.judge else None,
+        baseline_metric=metric_of(spec, task, network),
+        float_metric=metric_of(spec, task, task.network),
         metric_name=task.metric,
         higher_is_better=task.higher_is_better,
     )
