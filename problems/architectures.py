@@ -8,7 +8,16 @@ from itertools import pairwise
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["HalfUnet", "Residual", "convolutional", "digits_cnn", "half_unet", "perceptron", "residual"]
+__all__ = [
+    "HalfUnet",
+    "Residual",
+    "convolutional",
+    "critic",
+    "digits_cnn",
+    "half_unet",
+    "perceptron",
+    "residual",
+]
 
 
 def perceptron(*widths: int) -> nn.Sequential:
@@ -17,6 +26,16 @@ def perceptron(*widths: int) -> nn.Sequential:
     for number, (before, after) in enumerate(pairwise(widths), start=1):
         layers[f"fc{number}"] = nn.Linear(before, after)
         layers[f"relu{number}"] = nn.ReLU()
+    layers.popitem()
+    return nn.Sequential(layers)
+
+
+def critic(*widths: int) -> nn.Sequential:
+    """Dense layers with leaky ReLUs from an image to one number; WGAN-GP allows no batch normalisation."""
+    layers = OrderedDict[str, nn.Module](flatten=nn.Flatten())
+    for number, (before, after) in enumerate(pairwise((*widths, 1)), start=1):
+        layers[f"fc{number}"] = nn.Linear(before, after)
+        layers[f"relu{number}"] = nn.LeakyReLU(0.2)
     layers.popitem()
     return nn.Sequential(layers)
 

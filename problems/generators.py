@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
+from .files import replacing
 from .interaction import Design, InteractionSystem
 
-__all__ = ["Generator", "NeuralGenerator", "interacting"]
+__all__ = ["Generator", "NeuralGenerator", "interacting", "save_grid"]
 
 
 def interacting(**design: Any) -> InteractionSystem:
@@ -45,3 +49,21 @@ class NeuralGenerator(nn.Module):
 
 Generator: TypeAlias = InteractionSystem | NeuralGenerator
 """A module with `starts(wanted, random=)` that maps them to images in [0, 1]."""
+
+
+def save_grid(images: Tensor, path: Path, *, columns: int = 20, zoom: int = 4) -> None:
+    """Write images (N, 1, height, width) in [0, 1] to a PNG, row by row, each pixel `zoom` wide.
+
+    Raises InputError where no file can be written.
+    """
+    from PIL import Image  # only pictures need it
+
+    rows = math.ceil(len(images) / columns)
+    height, width = images.shape[-2:]
+    tiles = functional.pad(images.detach().clamp(0.0, 1.0), (0, 1, 0, 1))
+    page = torch.zeros(rows * columns, height + 1, width + 1)
+    page[: len(images)] = tiles[:, 0]
+    page = page.reshape(rows, columns, height + 1, width + 1).transpose(1, 2).flatten(2).flatten(0, 1)
+    large = (255.0 * page).round().to(torch.uint8).repeat_interleave(zoom, 0).repeat_interleave(zoom, 1)
+    with replacing(path) as file:
+        Image.fromarray(large.numpy()).save(file, format="PNG")

@@ -8,6 +8,7 @@ our reading.
 
 from __future__ import annotations
 
+import copy
 import itertools
 import math
 from dataclasses import dataclass
@@ -186,8 +187,8 @@ class InteractionSystem(nn.Module):
             raise InputError(
                 f"kept must be {len(self.edges)} flags, one of them true, got {tuple(kept.shape)}"
             )
-        smaller = InteractionSystem(self.design, edges=self.edges[kept].numpy())
-        state = dict(self.state_dict())
-        state |= {"edges": self.edges[kept], "couplings": self.couplings.detach()[:, kept]}
-        smaller.load_state_dict(state)
-        return smaller.train(self.training)
+        smaller = copy.deepcopy(self)
+        smaller.edges = self.edges[kept]
+        chosen, trained = self.couplings.detach()[:, kept], self.couplings.requires_grad
+        smaller.couplings = nn.Parameter(chosen, requires_grad=trained)
+        return smaller

@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 import torch
 from safetensors.torch import save
 from torch import nn
 
+from .adversarial import Terms, train_generator
 from .criteria import criterion_of
 from .data import Dataset, load_dataset
 from .denoising import psnr
 from .errors import InputError
+from .frechet import SAMPLES, distance, samples_of
+from .generators import Generator
 from .networks import WEIGHTS, Network, accuracy, network
 from .photographs import sensor_noise
 
@@ -25,13 +28,20 @@ Samples: TypeAlias = tuple[torch.Tensor, torch.Tensor]
 
 
 def train(
-    name: str, *, seed: int = 0, epochs: int | None = None, progress: Progress | None = None
+    name: str,
+    *,
+    seed: int = 0,
+    epochs: int | None = None,
+    progress: Progress | None = None,
+    keep: Path | None = None,
 ) -> tuple[nn.Module, float]:
     """Train a network and measure it: the module, in eval mode and without gradients, and its test metric.
 
     `epochs` replaces the registered number; the test split only measures, it chooses nothing.
     After each epoch `progress(epoch, epochs, loss)` hears its number, from 1 on, and its mean training loss
-    (cross-entropy in nats, or squared error). The same seed gives the same weights on the same machine and
+    (cross-entropy in nats, or squared error; of a generator, the distance that its critic saw). A generator's
+    training goes on from the checkpoint in the folder `keep`, and puts that and pictures of samples there.
+    The same seed gives the same weights on the same machine and
     number of threads; global generators stay as they were.
     Raises InputError for an unknown network, epochs < 1 or seed < 0, MissingDataError without its data set.
     """
@@ -46,6 +56,13 @@ def train(
     data = load_dataset(spec.dataset)
     module = initialised(spec, seed=seed)
     inputs, targets = torch.tensor(data.train_inputs), torch.tensor(data.train_targets)
+    if spec.generates:
+        terms = Terms(learning_rate=spec.learning_rate, batch=spec.batch, epochs=rounds)
+        place = keep and keep / f"{name}.training"
+        module = train_generator(
+            cast(Generator, module), inputs, terms=terms, seed=seed, progress=progress, keep=place
+        )
+        return module, _measured(spec, module, data)
     losses = fit(module, spec, inputs, targets, rounds, seed, renew=_renewal(spec))
     for epoch, loss in enumerate(losses, start=1):
         if progress is not None:
@@ -58,7 +75,8 @@ def save_weights(name: str, module: nn.Module, *, seed: int, epochs: int, folder
     """Write `folder/<name>.safetensors`, whole or not at all, with the weights' origin; return its path.
 
     The test metric in the file is measured here, so that it is that of these very weights.
-    Raises InputError for weights that do no better than guessing, or than leaving the noise in.
+    Raises InputError for weights that do no better than guessing, than leaving the noise in, or than pixels
+    that know nothing of each other.
     """
     spec = network(name)
     data = load_dataset(spec.dataset)
@@ -77,13 +95,23 @@ def save_weights(name: str, module: nn.Module, *, seed: int, epochs: int, folder
 
 
 def _measured(spec: Network, module: nn.Module, data: Dataset) -> float:
-    """The test metric: accuracy in [0, 1], or mean PSNR in dB."""
+    """The test metric: accuracy in [0, 1], mean PSNR in dB, or Fréchet distance."""
+    if spec.generates:
+        return distance(samples_of(cast(Generator, module)), data.name)
     judge = psnr if spec.denoises else accuracy
     return judge(module, data.test_inputs, data.test_targets)
 
 
 def _check_worth(spec: Network, measured: float, data: Dataset) -> None:
-    """Refuse weights that learned nothing; a network that learned anything is far above these margins."""
+    """Refuse weights that learned nothing; a network that learned anything is far from these margins."""
+    if spec.generates:
+        scattered = distance(_scattered(torch.tensor(data.train_inputs)), data.name)
+        if not measured < scattered:
+            raise InputError(
+                f"images of {spec.name} must be closer to real ones than pixels drawn one by one, "
+                f"{scattered:.1f}, got {measured:.1f}; train for more epochs"
+            )
+        return
     if spec.denoises:
         noisy = psnr(nn.Identity(), data.test_inputs, data.test_targets)
         if measured < noisy + 1:
@@ -98,6 +126,14 @@ def _check_worth(spec: Network, measured: float, data: Dataset) -> None:
             f"weights of {spec.name} must reach twice the accuracy of guessing, {2 * chance:.1%}, "
             f"got {measured:.1%}; train for more epochs"
         )
+
+
+def _scattered(images: torch.Tensor) -> torch.Tensor:
+    """As many images as a generator is judged by, each pixel drawn for itself from those of real images."""
+    pixels = images[:, :1].flatten(1)
+    random = torch.Generator().manual_seed(0)
+    rows = torch.randint(len(pixels), (SAMPLES, pixels.shape[1]), generator=random)
+    return pixels.gather(0, rows).reshape(SAMPLES, 1, *images.shape[2:])
 
 
 def initialised(spec: Network, *, seed: int) -> nn.Module:

@@ -269,18 +269,21 @@ def train(
     seed: int = 0,
     epochs: Annotated[int | None, typer.Option(help="Passes over the data instead of the usual.")] = None,
 ) -> None:
-    """Train a network from a seed and write its weights."""
+    """Train a network from a seed and write its weights; a generator's training resumes where it stopped."""
     if not out.is_dir():
         raise CallError(f"--out must be a folder that exists, got {out}")
     from ..problems.networks import network
     from ..problems.training import save_weights
     from ..problems.training import train as train_network
 
-    def tell_epoch(epoch: int, total: int, loss: float) -> None:
-        tell(f"epoch {epoch} of {total}: training loss {loss:.4f}")
-
-    module, measured = train_network(network_name, seed=seed, epochs=epochs, progress=tell_epoch)
     spec = network(network_name)
+    what = "critic's distance" if spec.generates else "training loss"
+
+    def tell_epoch(epoch: int, total: int, loss: float) -> None:
+        if epoch % max(1, total // 100) == 0:
+            tell(f"epoch {epoch} of {total}: {what} {loss:.4f}")
+
+    module, measured = train_network(network_name, seed=seed, epochs=epochs, progress=tell_epoch, keep=out)
     done = epochs or spec.epochs
     path = save_weights(network_name, module, seed=seed, epochs=done, folder=out)
     print(f"test {spec.metric} {measured:.4f}, weights in {path}")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
 from torch import Tensor
 
-from qubopress.problems.dynamics import drift, energy, heun
+from qubopress.problems.dynamics import Slope, drift, energy, heun, rk4, saturating_drift, saturating_energy
 
 N, BATCH = 7, 4
 
@@ -81,17 +82,52 @@ def test_a_sparse_matrix_gives_the_same_drift() -> None:
     torch.testing.assert_close(drift(phases, J.to_sparse_coo(), **more), drift(phases, J, **more))
 
 
-@pytest.mark.parametrize("order", [2])
-def test_halving_the_step_quarters_the_error(order: int) -> None:
+def test_saturating_nodes_feel_each_others_outputs() -> None:
+    x, J, more = parts()
+    expected = torch.empty_like(x)
+    for i in range(N):
+        for b in range(BATCH):
+            felt = sum(J[i, j] * math.tanh(1.5 * float(x[j, b])) for j in range(N))
+            expected[i, b] = more["h"][i, 0] - x[i, b] + felt
+    torch.testing.assert_close(saturating_drift(x, J, gain=1.5, h=more["h"]), expected)
+
+
+def test_the_saturating_energy_is_steeper_where_outputs_still_move() -> None:
+    x, J, more = parts()
+    x.requires_grad_()
+    total = saturating_energy(x, J, gain=1.5, h=more["h"]).sum()
+    (gradient,) = torch.autograd.grad(total, x)
+    moves = 1.5 * (1.0 - torch.tanh(1.5 * x).square())
+    torch.testing.assert_close(gradient, -moves * saturating_drift(x, J, gain=1.5, h=more["h"]))
+
+
+def test_the_saturating_energy_never_rises_and_survives_saturation() -> None:
+    x, J, more = parts(2)
+    x = 30.0 * x
+    last = saturating_energy(x, J, gain=1.5, h=more["h"])
+    assert torch.isfinite(last).all()
+    begun = last
+    for _ in range(300):
+        x = rk4(lambda now: saturating_drift(now, J, gain=1.5, h=more["h"]), x, 0.02)
+        now = saturating_energy(x, J, gain=1.5, h=more["h"])
+        assert (now <= last + 1e-12).all()
+        last = now
+    assert (last < begun - 1.0).all()
+
+
+@pytest.mark.parametrize(("step", "order"), [(heun, 2), (rk4, 4)])
+def test_halving_the_step_divides_the_error_by_2_to_the_order(
+    step: Callable[[Slope, Tensor, float], Tensor], order: int
+) -> None:
     phases, J, more = parts(3)
 
     def end(steps: int) -> Tensor:
         now = phases
         for _ in range(steps):
-            now = heun(lambda here: drift(here, J, **more), now, 0.2 / steps)
+            now = step(lambda here: drift(here, J, **more), now, 0.2 / steps)
         return now
 
-    truth = end(2000)
+    truth = end(1000)
     errors = [float((end(steps) - truth).norm()) for steps in (20, 40)]
     assert errors[0] / errors[1] == pytest.approx(2.0**order, rel=0.2)
 
