@@ -6,7 +6,8 @@ the 95 % bootstrap interval of the mean difference lies above 0, is refuted wher
 """
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -42,12 +43,15 @@ class Side:
 
     Attributes:
         problem, solver: names; "" for any. The solver "start" is the point that a refinement began at.
-        measure: of the compressed network, "" for its metric.
+        parameters: of the formulation, those that tell the two apart; a cell without one is on neither side.
+        after: of a measure of the compressed network that stands for its metric, what follows the metric's
+            name, such as "after fine-tune"; "" for the metric itself.
     """
 
     problem: str = ""
     solver: str = ""
-    measure: str = ""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    after: str = ""
 
 
 @dataclass(frozen=True)
@@ -95,12 +99,15 @@ def _means(side: Side, frame: pd.DataFrame) -> pd.DataFrame:
         frame = frame[frame[column] == wanted] if wanted else frame
     if start:
         frame = frame[frame["problem_parameters"].str.contains('"prepare"', regex=False)]
+    mine = [_has(json.loads(text), side.parameters) for text in frame["problem_parameters"]]
+    frame = frame[np.array(mine, dtype=bool)]
+    metric = frame["metric_name"] + (f" {side.after}" if side.after else "")
     table = frame.assign(
         setting=[_setting(json.loads(text)) for text in frame["problem_parameters"]],
-        value=_values(frame, side, start=start),
+        value=frame["baseline_metric"] if start else _values(frame, metric),
         sign=np.where(frame["higher_is_better"].astype(bool), 1.0, -1.0),
-        metric=side.measure or frame["metric_name"],
-    )
+        metric=metric,
+    ).dropna(subset="value")
     return table.groupby(["network", "metric", "sign", "setting"], as_index=False)["value"].mean()
 
 
@@ -108,12 +115,17 @@ def _setting(parameters: dict[str, Any]) -> str:
     return json.dumps({name: parameters[name] for name in SHARED if name in parameters}, sort_keys=True)
 
 
-def _values(frame: pd.DataFrame, side: Side, *, start: bool) -> "pd.Series[float]":
-    if start:
-        return frame["baseline_metric"]
-    if not side.measure:
-        return frame["metric"]
-    return frame["measures"].map(lambda text: json.loads(text).get(side.measure, np.nan)).astype("float64")
+def _has(parameters: dict[str, Any], wanted: Mapping[str, Any]) -> bool:
+    return all(name in parameters and parameters[name] == value for name, value in wanted.items())
+
+
+def _values(frame: pd.DataFrame, metric: "pd.Series[str]") -> "pd.Series[float]":
+    """The metric of each cell, or the measure of that name where it has another; NaN where it has none."""
+    measures = [
+        json.loads(text).get(name, np.nan) for text, name in zip(frame["measures"], metric, strict=True)
+    ]
+    plain = metric == frame["metric_name"]
+    return frame["metric"].where(plain, pd.Series(measures, index=frame.index, dtype="float64"))
 
 
 def _row(text: str, network: str, metric: str, cells: pd.DataFrame) -> dict[str, Any]:

@@ -76,6 +76,48 @@ def test_a_refinement_is_paired_with_its_own_start(tmp_path: Path) -> None:
     assert (row["worse"], row["better"], row["verdict"]) == (0.5, 0.6, "holds")
 
 
+def refits(path: Path, plain: list[float], refitted: list[float]) -> Path:
+    """Cells of one formulation, with and without a refit, and what a fine-tune makes of them."""
+    infos, cells = list[dict[str, Any]](), list[dict[str, Any]]()
+    for refit, values in ((False, plain), (True, refitted)):
+        for seed, value in enumerate(values):
+            key, parameters = f"{refit}-{seed}", {"keep": 0.5, "calibration_seed": seed, "refit": refit}
+            infos.append({"problem": "new", "key": key, "parameters": parameters, "higher_is_better": True})
+            measures = {"accuracy after fine-tune": 0.5 + (not refit) * (0.1 + 0.01 * seed), "products": 9.0}
+            cells.append(
+                {
+                    "problem": "new",
+                    "cell": key,
+                    "instance_key": key,
+                    "metric": value,
+                    "metric_name": "accuracy",
+                    "measures": measures,
+                }
+            )
+    return make_store(path, cells, infos)
+
+
+def test_a_side_is_told_by_its_parameters_and_a_measure_may_stand_for_the_metric(tmp_path: Path) -> None:
+    path = refits(tmp_path / "s.db", [0.5, 0.6, 0.7], [0.6, 0.7, 0.9])
+    with_refit, without = {"refit": True}, {"refit": False}
+    claims = [
+        Claim(f"refit {after}", Side("new", "", with_refit, after), Side("new", "", without, after))
+        for after in ("", "after fine-tune")
+    ]
+    rows = judged(path, claims)
+    assert rows["metric"].tolist() == ["accuracy", "accuracy after fine-tune"]
+    assert rows["verdict"].tolist() == ["holds", "refuted"]
+    assert rows["difference"].tolist() == pytest.approx([0.4 / 3, -0.11])
+    assert rows["pairs"].tolist() == [3, 3]
+
+
+def test_a_parameter_or_a_measure_that_a_cell_lacks_puts_it_on_neither_side(tmp_path: Path) -> None:
+    path = refits(tmp_path / "s.db", [0.5, 0.6], [0.6, 0.7])
+    for lacking in (Side("new", parameters={"other": 1}), Side("new", after="after all")):
+        with pytest.raises(StoreError, match="must hold cells of both sides of a claim"):
+            judged(path, [Claim("none", lacking, Side("new"))])
+
+
 def test_a_store_without_both_sides_is_refused(tmp_path: Path) -> None:
     path = store_of(tmp_path / "s.db", [0.5, 0.6], [])
     with pytest.raises(StoreError, match="must hold cells of both sides of a claim"):
