@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from qubopress.problems import InputError
 from qubopress.results import Stage, Store, StoreError
 from qubopress.results.published import published_page, read_cells, write_cells
 from qubopress.results.references import References
-from qubopress.suites import load, publication, publish, suite_names
+from qubopress.suites import load, publication, publish, submission, suite_names
 from qubopress.suites.publication import CELLS, PAGE, ROWS, add, cells_of, page
 from qubopress.suites.submission import as_store
 
@@ -163,6 +164,24 @@ def test_published_tables_and_rows_are_those_of_the_published_cells(folder: Path
         made = results.by_parameter(cells, by)
         shared = ["problem", "network", by, "solver", "loss", "metric", "cells", "imputed"]
         pd.testing.assert_frame_equal(stored[shared], made[shared], check_dtype=False)
+
+
+QUICK = ("", "digits-mlp", "digits-cnn")
+"""Networks whose instances are built in a moment anywhere."""
+
+
+@pytest.mark.parametrize(
+    "path", [pytest.param(path, id=path.parent.name) for path in sorted(DATA.rglob(f"*{submission.ROWS}"))]
+)
+def test_a_sample_of_the_published_rows_holds(path: Path, tmp_path: Path) -> None:
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    infos = [line for line in lines if "instance" in line]
+    quick = [line for line in lines if "record" in line and line["record"]["network"] in QUICK]
+    sample = quick[:: max(1, len(quick) // 5)]
+    (tmp_path / ROWS).write_text("".join(f"{json.dumps(line)}\n" for line in (*infos, *sample)))
+    checked = list(submission.rejudge(tmp_path))
+    assert len(checked) == len(sample)
+    assert [one for one in checked if one.fault] == []
 
 
 def test_a_frame_keeps_all_digits(tmp_path: Path, store: Path) -> None:
