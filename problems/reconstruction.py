@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import copy
 import math
+from contextlib import suppress
 
 import numpy as np
 import numpy.typing as npt
@@ -264,14 +265,19 @@ def _slope(network: nn.Module, original: nn.Module, name: str, inputs: Tensor, r
     return total / count
 
 
+class _Reached(BaseException):
+    """The layer has run and the rest of the network need not; no forward catches it as an `Exception`."""
+
+
 def _passing(network: nn.Module, name: str, inputs: Tensor) -> tuple[Tensor, Tensor]:
     """What reaches a layer and what it puts out."""
     seen: list[tuple[Tensor, Tensor]] = []
 
     def note(_: nn.Module, arguments: tuple[Tensor, ...], output: Tensor) -> None:
-        seen.append((arguments[0].clone(), output.clone()))
+        seen.append((arguments[0], output))
+        raise _Reached
 
-    with hooked({network.get_submodule(name): note}), torch.no_grad():
+    with hooked({network.get_submodule(name): note}), torch.no_grad(), suppress(_Reached):
         network(inputs)
     return seen[0]
 
