@@ -4,22 +4,33 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import importlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from . import frechet
 from .arrays import count
 from .criteria import Criterion, criterion_of, summed_cross_entropy
 from .data import Dataset, calibration_draw, load_dataset
 from .denoising import psnr, ssim
 from .errors import InputError
-from .networks import accuracy, load_network, network, weights_checksum
+from .generators import Generator
+from .networks import accuracy, load_network, network, outputs_of, weights_checksum
 
-__all__ = ["Task", "bare_task", "classification_task", "denoising_task", "own_task", "task_of"]
+__all__ = [
+    "Task",
+    "bare_task",
+    "classification_task",
+    "denoising_task",
+    "generator_task",
+    "own_task",
+    "task_of",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,11 +72,13 @@ class Task:
 
 
 def task_of(name: str, *, calibration: int = 500, calibration_seed: int = 0) -> Task:
-    """The task of a network of ours: of denoising where it is trained on photographs, else of classes.
+    """The task of a network of ours: of generating, of denoising where it is trained on photographs, else of
+    classes.
 
     Raises as `classification_task` does.
     """
-    make = denoising_task if network(name).denoises else classification_task
+    spec = network(name)
+    make = generator_task if spec.generates else denoising_task if spec.denoises else classification_task
     return make(name, calibration=calibration, calibration_seed=calibration_seed)
 
 
@@ -76,8 +89,10 @@ def classification_task(name: str, *, calibration: int = 500, calibration_seed: 
         InputError: an unknown network, a denoiser, or more samples than the training split can give twice.
         MissingDataError: the data set is not on this machine.
     """
-    if network(name).denoises:
-        raise InputError(f"{name} must be a classifier, got a denoiser; call task_of")
+    spec = network(name)
+    if spec.denoises or spec.generates:
+        kind = "a denoiser" if spec.denoises else "a generator"
+        raise InputError(f"{name} must be a classifier, got {kind}; call task_of")
     data = load_dataset(network(name).dataset)
     return replace(
         _calibrated(name, data, calibration, calibration_seed),
@@ -102,6 +117,54 @@ def denoising_task(name: str, *, calibration: int = 500, calibration_seed: int =
         judge=lambda candidate: psnr(candidate, data.test_inputs, data.test_targets),
         metric=network(name).metric,
         also={"SSIM": lambda candidate: ssim(candidate, data.test_inputs, data.test_targets)},
+    )
+
+
+def generator_task(name: str, *, calibration: int = 200, calibration_seed: int = 0) -> Task:
+    """A generator of ours with `calibration` initial states, its own images of them, and as many others.
+
+    Its metric is the Fréchet distance of its images, of fixed initial states, to the test images; it also has
+    the share of the classes that they cover and how sure a classifier is of them. The initial states of
+    calibration are never those that judge.
+
+    Raises as `classification_task` does.
+    """
+    spec = network(name)
+    if not spec.generates:
+        raise InputError(f"{name} must be a generator, got another network; call task_of")
+    # A harness makes tasks before it forks, so that no cell must wait for this import.
+    importlib.import_module("torchmetrics.image.fid")
+    wanted = count(calibration, name="calibration", low=1)
+    seed = count(calibration_seed, name="calibration_seed", low=0)
+    module, data = cast(Generator, load_network(name)), load_dataset(spec.dataset)
+    # The judge draws from seed 0, which is even.
+    starts = module.starts(2 * wanted, random=torch.Generator().manual_seed(2 * seed + 1))
+    images = torch.cat(list(outputs_of(module, starts, batch=500)))
+
+    def judged(metric: Callable[[Tensor, str], float]) -> Callable[[nn.Module], float]:
+        return lambda candidate: metric(frechet.samples_of(cast(Generator, candidate)), spec.dataset)
+
+    parts = (
+        weights_checksum(module),
+        repr(getattr(module, "design", "")),
+        data.checksum,
+        str(wanted),
+        str(seed),
+    )
+    return Task(
+        name=name,
+        network=module,
+        inputs=starts[:wanted],
+        targets=images[:wanted],
+        held_inputs=starts[wanted:],
+        held_targets=images[wanted:],
+        judge=judged(frechet.distance),
+        metric=spec.metric,
+        higher_is_better=False,
+        identity=hashlib.sha256("\n".join(parts).encode()).hexdigest(),
+        kept=True,
+        criterion=criterion_of(images),
+        also={"classes covered": judged(frechet.coverage), "confidence": judged(frechet.confidence)},
     )
 
 

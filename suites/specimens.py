@@ -14,6 +14,7 @@ from torch import nn
 
 from ..problems import BlackBox, Capacity, Instance, Qubo, Rounding, Task, own_task
 from ..problems.arrays import Bits
+from ..problems.interaction import Design, InteractionSystem
 
 __all__ = [
     "INSTANCES",
@@ -241,6 +242,16 @@ def conv_task() -> Task:
     return _task(layers, 1, 4, 4)
 
 
+def generator_task() -> Task:
+    """An interaction system of two couplings and one pixel, with its own images of random starts."""
+    with torch.random.fork_rng(devices=[]):
+        system = InteractionSystem(Design(side=1, radius=0, segments=2, steps=2))
+    _draw((system.couplings, -1.0, 1.0), (system.bias, -0.5, 0.5))
+    starts = system.starts(16, random=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        return own_task(system.eval().requires_grad_(False), (starts, system(starts)))
+
+
 def _task(layers: OrderedDict[str, nn.Module], *shape: int) -> Task:
     """Random weights and samples of `shape`, as good as trained ones for what must hold of any network."""
     network = nn.Sequential(layers)
@@ -258,5 +269,9 @@ def _draw(*ranges: tuple[Any, float, float]) -> None:
             tensor.uniform_(low, high, generator=generator)
 
 
-TASKS: dict[str, Callable[[], Task]] = {"dense network": dense_task, "convolutions": conv_task}
+TASKS: dict[str, Callable[[], Task]] = {
+    "dense network": dense_task,
+    "convolutions": conv_task,
+    "generator": generator_task,
+}
 """Networks whose layers have at most 12 choices a neuron and 12 filters."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from generating import generating_task, system
 from instances import qubo
 from tiny import cnn, mlp_task, network_task, one_thread
 
@@ -27,8 +28,16 @@ TASKS: dict[str, Callable[[], Task]] = {
     "dense": mlp_task,
     "conv": lambda: network_task(cnn(), 1, 4, 4),
 }
+# Systems of two and of three couplings.
+GENERATING: dict[str, Callable[[], Task]] = {
+    "tanh": lambda: generating_task(system(side=1, hidden=1, radius=0)),
+    "phase": lambda: generating_task(system(kind="phase", side=1, hidden=2, radius=0, directed=False)),
+}
+BARE = {"bare": problems.bare_task}
 SETTINGS: dict[str, list[dict[str, Any]]] = {
     "adaround": [{"bits": 2, "grid": "code"}, {"clip_aware": False}, {"sequential": True, "block": 2}],
+    "ais-rounding": [{"bits": 2, "grid": "code", "sequential": False}, {"bits": 8, "density": 0.7}],
+    "ais-topology": [{"keep": 1.0}],
     "hybrid": [{"refine": 4}],
     "qubo": [{"file": str(Path(os.environ["QUBOPRESS_CACHE"], "specimen.npz"))}],
     "random-qubo": [{"n": 8}, {"n": 8, "kind": "sparse", "degree": 2}],
@@ -45,7 +54,7 @@ def cases_of(name: str) -> list[Any]:
     """Every task with the defaults and each of the settings; a formulation without a network has its own."""
     found = problems.get(name)
     settings = [*([{}] if found.network else []), *SETTINGS.get(name, [])]
-    tasks = TASKS if found.network else {"bare": problems.bare_task}
+    tasks = GENERATING if name.startswith("ais-") else TASKS if found.network else BARE
     return [
         pytest.param(name, claims.Case(kind, make, one), id=f"{name}-{','.join(one) or 'defaults'}-{kind}")
         for one in settings

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from generating import system
 from tiny import cnn, mlp, one_thread
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
@@ -14,11 +15,14 @@ from qubopress.problems import (
     MissingDataError,
     classification_task,
     denoising_task,
+    frechet,
+    generator_task,
     networks,
     own_task,
     psnr_samples,
     task_of,
 )
+from qubopress.problems import task as task_module
 from qubopress.problems.criteria import summed_cross_entropy, summed_squared_error
 from qubopress.problems.data import load_dataset
 
@@ -53,6 +57,41 @@ def test_photographs_come_calibrated_held_out_and_judged_in_decibels() -> None:
     assert task.also["SSIM"](nn.Identity()) < task.also["SSIM"](task.network) < 1
 
 
+@pytest.fixture
+def _untrained(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A generator of digits that no file need hold."""
+    monkeypatch.setattr(task_module, "load_network", lambda name: system(side=8, hidden=1).float())
+
+
+@pytest.mark.usefixtures("_untrained")
+def test_generators_come_with_initial_states_and_their_own_images() -> None:
+    task = task_of("digits-generator", calibration=20)
+    assert task.inputs.shape == task.held_inputs.shape == (20, 128)
+    assert torch.equal(task.targets, task.network(task.inputs))
+    assert torch.equal(task.held_targets, task.network(task.held_inputs))
+    assert not (task.inputs[:, None] == task.held_inputs).all(dim=2).any()
+    assert (task.metric, task.higher_is_better, task.kept) == ("Fréchet distance", False, True)
+    assert task.criterion is summed_squared_error
+    images = frechet.samples_of(task.network)
+    assert task.judge is not None
+    assert task.judge(task.network) == frechet.distance(images, "digits")
+    assert {name: judge(task.network) for name, judge in task.also.items()} == {
+        "classes covered": frechet.coverage(images, "digits"),
+        "confidence": frechet.confidence(images, "digits"),
+    }
+
+
+@pytest.mark.usefixtures("_untrained")
+def test_initial_states_that_calibrate_never_judge() -> None:
+    made = system(side=8, hidden=1).float()
+    judging = made.starts(2000, random=torch.Generator().manual_seed(0))
+    tasks = [generator_task("digits-generator", calibration=20, calibration_seed=seed) for seed in (0, 1)]
+    drawn = torch.cat([part for task in tasks for part in (task.inputs, task.held_inputs)])
+    assert len(torch.unique(torch.cat([judging, drawn]), dim=0)) == 2080
+    assert tasks[0].identity != tasks[1].identity
+    assert tasks[0].identity == generator_task("digits-generator", calibration=20).identity
+
+
 def test_a_networks_data_choose_its_task() -> None:
     classes, images = (
         task_of("digits-mlp", calibration=9),
@@ -69,6 +108,10 @@ def test_a_task_of_the_other_kind_is_refused() -> None:
         InputError, match="digits-mlp must map images to images, got a classifier; call task_of"
     ):
         denoising_task("digits-mlp")
+    with pytest.raises(InputError, match="digits-mlp must be a generator, got another network; call task_of"):
+        generator_task("digits-mlp")
+    with pytest.raises(InputError, match="digits-generator must be a classifier, got a generator; call task"):
+        classification_task("digits-generator")
     with pytest.raises(
         InputError, match="photographs-denoiser must be a classifier, got a denoiser; call task"
     ):

@@ -1,0 +1,66 @@
+"""ais-topology: which couplings of an analog interaction system to fabricate, exactly K."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+import numpy as np
+import torch
+from torch import nn
+
+from .arrays import Bits, Floats, number
+from .cache import cached
+from .capacity import Capacity
+from .errors import InputError
+from .hardware import measures
+from .registry import problem
+from .sensitivity import double, joint_gram, system_of
+from .task import Task
+
+__all__ = ["ais_topology", "removal"]
+
+
+@problem("ais-topology", family="analog", measures=measures)
+def ais_topology(task: Task, *, keep: float = 0.5) -> Generator[Capacity, Bits, nn.Module]:
+    """Decide which K couplings to fabricate, for all segments at once: min rᵀCr, Σ(1 − r) = K.
+
+    r marks the couplings left out. A coupling that is not fabricated is 0 in every segment, so leaving out e
+    moves the final visible images, to first order, by −Σ_m k_me J_me, with J_me the images' derivative by its
+    value k_me in segment m. C_ee' is the mean over the initial states of the product of two such moves,
+    summed over the pixels: rᵀCr is the mean squared error of the images. The couplings that stay keep their
+    values; `ais-rounding` may then make up for those that went.
+
+    Parameters:
+        task: an interaction system, and the initial states that calibrate it.
+        keep: share of the couplings that are fabricated, in (0, 1].
+
+    Raises:
+        InputError: a share that leaves none or more than there are, or a network that is no interaction
+            system.
+    """
+    given = system_of(task.network)
+    system = double(given)
+    K = _kept(keep, len(system.edges))
+
+    def build() -> dict[str, Floats]:
+        return {"gram": joint_gram(system, task.inputs.double(), system.couplings)}
+
+    x = yield removal(cached(task, "gram of whole couplings", build)["gram"], K)
+    made = system.without(torch.from_numpy(x == 1))
+    return made.to(given.couplings.dtype)
+
+
+def removal(cost: Floats, K: int) -> Capacity:
+    """Leave out all but K (x = 1 stays) at the cost rᵀ cost r with r = 1 − x."""
+    whole = cost.sum(axis=1)
+    return Capacity(cost - np.diag(2 * whole), np.ones(len(cost)), K, offset=float(whole.sum()))
+
+
+def _kept(keep: float, E: int) -> int:
+    share = number(keep, name="keep")
+    if not 0 < share <= 1:
+        raise InputError(f"keep must lie in (0, 1], got {keep}")
+    K = round(share * E)
+    if not K:
+        raise InputError(f"a system must have a coupling, got {keep} of {E}; raise keep")
+    return K
