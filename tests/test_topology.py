@@ -47,8 +47,8 @@ def test_the_loss_of_every_choice_is_the_mean_squared_error_of_the_neuron(bias) 
 
 @pytest.mark.parametrize("bias", [True, False])
 def test_the_losses_of_a_neurons_blocks_sum_to_its_mean_squared_error(bias) -> None:
-    network = mlp(6, 2, bias=bias)
-    task = network_task(network, 6)
+    network = mlp(8, 2, bias=bias)
+    task = network_task(network, 8)
     rng = np.random.default_rng(0)
     losses: list[float] = []
 
