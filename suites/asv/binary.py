@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pickle
+import time
 from pathlib import Path
 from typing import Any
 
 import qubopress.problems as problems
 import qubopress.solvers as solvers
 
-VERSION = "1"
+VERSION = "2"
 """Raise it when an instance, BEST or what `found` does changes, as in `rounding`."""
 
 BEST = {"pruning": -17.425409129511273, "gaussian": -880.8168862442362}
@@ -78,7 +79,9 @@ class Build:
 
 
 class Time(Built):
-    """Seconds of fixed work, compilation left out."""
+    """Processor seconds of fixed work, which a busy machine hardly changes; compilation left out."""
+
+    timer = time.process_time
 
     def time_solve(self, path: str, name: str, solver: str) -> None:
         found(self.instance, solver)
