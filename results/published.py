@@ -46,7 +46,7 @@ def read_cells(path: str | Path) -> pd.DataFrame:
     return frame
 
 
-_KIND = {
+_KIND: dict[Any, str] = {
     str: "str",
     bool: "boolean",
     int: "Int64",
