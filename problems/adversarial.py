@@ -127,7 +127,7 @@ class Contest:
         starts = self.generator.starts(len(real), random=self.random)
         with torch.no_grad():
             made = self.generator(starts)
-        distance = self.critic(real).mean() - self.critic(made).mean()
+        distance: Tensor = self.critic(real).mean() - self.critic(made).mean()
         self._step(1, self.terms.penalty * self._steepness(real, made) - distance)
         return distance.item()
 
@@ -136,7 +136,8 @@ class Contest:
         share = torch.rand(len(real), 1, 1, 1, generator=self.random)
         between = (share * real + (1.0 - share) * made).requires_grad_()
         (slope,) = torch.autograd.grad(self.critic(between).sum(), between, create_graph=True)
-        return (slope.flatten(1).norm(dim=1) - 1.0).square().mean()
+        lacking: Tensor = slope.flatten(1).norm(dim=1) - 1.0
+        return lacking.square().mean()
 
     def _teach_generator(self) -> None:
         starts = self.generator.starts(self.terms.batch, random=self.random)

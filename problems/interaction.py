@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 import itertools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -30,7 +31,7 @@ Edges: TypeAlias = npt.NDArray[np.int64]
 KINDS = ("phase", "tanh")
 """Oscillators read out as sin φ, and saturating nodes read out as tanh x."""
 
-STEPPERS = {"heun": heun, "rk4": rk4}
+STEPPERS: dict[str, Callable[[Slope, Tensor, float], Tensor]] = {"heun": heun, "rk4": rk4}
 
 
 @dataclass(frozen=True)
