@@ -49,7 +49,7 @@ def system_of(network: nn.Module) -> InteractionSystem:
     """
     if not isinstance(network, InteractionSystem):
         raise InputError(
-            "the network must be an interaction system, such as digits-generator or digits-oscillators, "
+            "the network must be an interaction system, such as digits-generator, "
             f"got a {type(network).__name__}"
         )
     if len(network.edges) > MOST:
