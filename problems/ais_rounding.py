@@ -28,7 +28,7 @@ __all__ = ["Segment", "ais_rounding", "segment_rounding"]
 WIDE = 6
 """Most bits whose levels are all on offer; with more, a coupling goes to one of the two levels beside it."""
 
-SHARES = (0.0, 0.125, 0.25, 0.5, 1.0)
+SHARES = (0.0, 0.03, 0.1, 0.3, 1.0)
 """Of the step that would make up for all errors if images were linear: those that are tried."""
 
 
@@ -53,7 +53,8 @@ def ais_rounding(
     the change small enough for that to hold. So a segment is one `Rounding` of a single neuron; its loss
     leaves out the constant. Jᵀr is exact at every stage: the error that the segments before have made is part
     of what the next ones make up for, as far as that helps: of t that share is taken at which couplings
-    between the levels would err least. The step of the grid is the hardware's, one for each segment.
+    between the levels would err least on held-out states. The step of the grid is the hardware's, one for
+    each segment.
 
     Parameters:
         task: an interaction system, and the initial states that calibrate it.
@@ -72,8 +73,8 @@ def ais_rounding(
     """
     given = system_of(task.network)
     trained = double(given)
-    starts = task.inputs.double()
-    wanted = images_of(trained, starts)
+    starts, held = task.inputs.double(), task.held_inputs.double()
+    wanted, held_wanted = images_of(trained, starts), images_of(trained, held)
     thinned = trained.without(_kept(task, trained, starts, density))
     compressed = double(thinned)
     grids = [grid_for(row[None].numpy(), bits=bits, grid=grid, per="tensor") for row in thinned.couplings]
@@ -83,7 +84,7 @@ def ais_rounding(
         target = thinned.couplings[segment].numpy()
         if sequential:
             push = gradient(compressed, starts, wanted, segment)
-            target = target + _made_up(compressed, segment, made, starts, wanted, _step(form, push))
+            target = target + _made_up(compressed, segment, made, held, held_wanted, _step(form, push))
         layer = segment_rounding(target, made, form)
         levels = yield layer.instance
         compressed.couplings[segment] = torch.from_numpy(layer.couplings(levels))

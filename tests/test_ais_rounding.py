@@ -145,7 +145,5 @@ def test_what_cannot_be_built_is_refused_in_one_line(given: dict[str, float], me
 
 
 def test_a_network_that_is_no_system_is_refused() -> None:
-    with pytest.raises(
-        InputError, match="system, such as digits-generator, got a Sequential"
-    ):
+    with pytest.raises(InputError, match="system, such as digits-generator, got a Sequential"):
         drive(NAME, mlp_task())

@@ -87,7 +87,5 @@ def test_shares_that_there_are_not_are_refused(keep: float, message: str) -> Non
 
 
 def test_a_network_that_is_no_system_is_refused() -> None:
-    with pytest.raises(
-        InputError, match="system, such as digits-generator, got a Sequential"
-    ):
+    with pytest.raises(InputError, match="system, such as digits-generator, got a Sequential"):
         drive(NAME, mlp_task())
