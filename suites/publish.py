@@ -1,8 +1,9 @@
-"""publish: the README's tables and the page of leaderboards, written from stored results.
+"""publish: the tables of the README and of the docs and the page of leaderboards, from stored results.
 
 Run by `make publish`; `--add STORE…` first publishes the cells of stores below results/data. Each table
 stands between `<!-- NAME table: begin -->` and `<!-- end -->`, and is made of a CSV file that `--add` wrote
-or that `qubopress leaderboard --suite SUITE --by PARAMETER --format csv` printed.
+or that `qubopress leaderboard --suite SUITE --by PARAMETER --format csv` printed. The README has the short
+ones, over all networks; the docs' page of results has every network.
 """
 
 from __future__ import annotations
@@ -14,18 +15,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from ..problems import InputError
 from ..results import StoreError
 from .publication import PAGE, Added, add, page
 
-__all__ = ["BLOCKS", "Block", "main", "published", "table"]
+__all__ = ["BLOCKS", "Block", "main", "published", "short", "table"]
+
+RESULTS = "docs/results.md"
 
 
 @dataclass(frozen=True)
 class Block:
-    """A table of the README: a row a network and method, a column a value of a problem's parameter.
+    """A table: a row a network and method, a column a value of a problem's parameter.
 
     Attributes:
         name: in the opening marker.
@@ -33,6 +37,8 @@ class Block:
         across: the parameter, whose values head the columns, the largest first.
         head: of such a column, with {} for the value.
         rows: columns of the file that name a row; the first one's float metric is told.
+        page: file that the table stands in, below the root.
+        brief: one row a method, over all networks.
     """
 
     name: str
@@ -40,13 +46,20 @@ class Block:
     across: str
     head: str
     rows: tuple[str, ...] = ("network", "solver")
+    page: str = RESULTS
+    brief: bool = False
 
 
-BLOCKS = (Block("rounding", "results/data/rounding/by-bits.csv", "bits", "int{}"),)
+ROUNDING = "results/data/rounding/by-bits.csv"
+
+BLOCKS = (
+    Block("rounding in short", ROUNDING, "bits", "int{}", page="README.md", brief=True),
+    Block("rounding", ROUNDING, "bits", "int{}"),
+)
 
 
 def published(text: str, root: Path, *, blocks: tuple[Block, ...] = BLOCKS) -> str:
-    """The README's `text` with every block's table made anew from its file below `root`.
+    """A page's `text` with every block's table made anew from its file below `root`.
 
     Raises:
         InputError: a block has no markers, or a file is missing or lacks a column.
@@ -54,10 +67,11 @@ def published(text: str, root: Path, *, blocks: tuple[Block, ...] = BLOCKS) -> s
     for block in blocks:
         begin, end = f"<!-- {block.name} table: begin -->\n", "<!-- end -->"
         pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", flags=re.DOTALL)
-        made = f"{begin}\n{table(block, _read(block, root))}\n\n{end}"
+        make = short if block.brief else table
+        made = f"{begin}\n{make(block, _read(block, root))}\n\n{end}"
         text, found = pattern.subn(lambda _, made=made: made, text)  # type: ignore[misc]
         if found != 1:
-            raise InputError(f"the README must hold {begin.strip()} … {end} once, got it {found} times")
+            raise InputError(f"{block.page} must hold {begin.strip()} … {end} once, got it {found} times")
     return text
 
 
@@ -76,6 +90,47 @@ def table(block: Block, frame: pd.DataFrame) -> str:
             lines.append([label, *names, *(_cell(block, own, cells, value) for value in values)])
             label = ""  # told once, so that the eye finds where a network begins
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def short(block: Block, frame: pd.DataFrame) -> str:
+    """A block's table over all networks, in the order of the ratios' mean.
+
+    A cell is the geometric mean over the networks of the loss in units of the baseline's, and the mean of the
+    metric less the float network's, in points; the best of each in a column is bold. A method that failed on
+    a network has none.
+    """
+    values, names = sorted(frame[block.across].unique(), reverse=True), list(block.rows[1:])
+    ratio, points = _means(block, frame)
+    order = ratio.mean(axis=1).sort_values(kind="stable", na_position="last").index
+    lines = [
+        [*names, *(block.head.format(value) for value in values)],
+        [*("---" for _ in names), *("---:" for _ in values)],
+    ]
+    for key in order:
+        cells = (
+            f"{_bold(ratio[value], key, 'min', '.3f')}, {_bold(points[value], key, 'max', '+.1f')}"
+            for value in values
+        )
+        lines.append([*_names(key), *cells])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _means(block: Block, frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Geometric mean of the ratios and mean points, a row a method, a column a value."""
+    named = frame.assign(
+        log=np.log(frame["ratio"].where(frame["imputed"] == 0)),
+        points=100 * (frame["metric"] - frame["float_metric"]).where(frame["imputed"] == 0),
+    )
+    groups = named.groupby([*block.rows[1:], block.across])
+    whole = groups[["log", "points"]].agg(lambda column: column.mean(skipna=False))
+    found = whole.unstack(block.across)
+    return np.exp(found["log"]), found["points"]
+
+
+def _bold(column: pd.Series[float], key: Any, best: str, form: str) -> str:
+    """A number of a column, bold where no other one that is shown so is better."""
+    text = "–" if pd.isna(column[key]) else format(column[key], form)
+    return f"**{text}**" if text == format(getattr(column, best)(), form) else text
 
 
 def _by_row(
@@ -142,8 +197,9 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         for one in add(options.add, data) if options.add else ():
             _tell(one)
-        readme = root / "README.md"
-        _write(readme, published(readme.read_text(encoding="utf-8"), root))
+        for name in dict.fromkeys(block.page for block in BLOCKS):
+            own = tuple(block for block in BLOCKS if block.page == name)
+            _write(root / name, published((root / name).read_text(encoding="utf-8"), root, blocks=own))
         _write(data / PAGE, page(data))
     except (InputError, StoreError) as error:
         parser.error(str(error))

@@ -1,8 +1,9 @@
-"""The README's tables say what the stored results say."""
+"""The tables of the README and the docs say what the stored results say."""
 
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,11 @@ import pytest
 
 from qubopress.problems import InputError
 from qubopress.suites import publish
-from qubopress.suites.publish import BLOCKS, Block, published, table
+from qubopress.suites.publish import BLOCKS, Block, published, short, table
 
 ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = {name: (ROOT / name).read_text(encoding="utf-8") for name in {block.page for block in BLOCKS}}
+FULL = [block for block in BLOCKS if not block.brief]
 BITS = Block("rounding", "by-bits.csv", "bits", "int{}")
 
 
@@ -28,32 +30,58 @@ def cells_of(text: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines()[2:]]
 
 
-def test_the_tables_of_the_readme_are_those_of_the_stored_results() -> None:
-    assert published(README, ROOT) == README, "run `make publish` and commit the README with the results"
+@pytest.mark.parametrize("page", sorted(PAGES))
+def test_the_tables_of_a_page_are_those_of_the_stored_results(page: str) -> None:
+    own = tuple(block for block in BLOCKS if block.page == page)
+    made = published(PAGES[page], ROOT, blocks=own)
+    assert made == PAGES[page], "run `make publish` and commit the pages with the results"
 
 
-@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.name)
-def test_every_stored_number_of_a_table_stands_in_the_readme(block: Block) -> None:
+@pytest.mark.parametrize(
+    "block", [block for block in BLOCKS if not block.brief], ids=lambda block: block.name
+)
+def test_every_stored_number_of_a_table_stands_in_its_page(block: Block) -> None:
     stored = pd.read_csv(ROOT / block.source)
-    part = README.split(f"<!-- {block.name} table: begin -->")[1].split("<!-- end -->")[0]
-    assert set(stored["solver"]) <= {cells[1] for cells in cells_of(part.strip())}
+    part = PAGES[block.page].split(f"<!-- {block.name} table: begin -->")[1].split("<!-- end -->")[0]
+    assert set(stored["solver"]) <= {cell for cells in cells_of(part.strip()) for cell in cells}
     for ratio in stored["ratio"].dropna():
         assert f"({ratio:.2f})" in part
 
 
-def test_a_changed_result_changes_the_readme(tmp_path: Path) -> None:
-    shutil.copy(ROOT / "README.md", tmp_path)
-    (tmp_path / "results/data").mkdir(parents=True)
+def test_a_changed_result_changes_the_pages(tmp_path: Path) -> None:
+    for page in PAGES:
+        (tmp_path / page).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / page, tmp_path / page)
     for block in BLOCKS:
-        (tmp_path / block.source).parent.mkdir()
+        (tmp_path / block.source).parent.mkdir(parents=True, exist_ok=True)
         frame = pd.read_csv(ROOT / block.source).assign(ratio=0.1234)
         frame.to_csv(tmp_path / block.source, index=False)
     publish.main(["--root", str(tmp_path)])
-    after = (tmp_path / "README.md").read_text(encoding="utf-8")
-    assert "(0.12)" in after
-    assert published(after, tmp_path) == after != README
-    outside = [text.split("<!-- rounding table: begin -->")[0] for text in (README, after)]
-    assert outside[0] == outside[1]
+    after = {page: (tmp_path / page).read_text(encoding="utf-8") for page in PAGES}
+    assert "(0.12)" in after["docs/results.md"]
+    assert "**0.123**" in after["README.md"]
+    for page, text in after.items():
+        assert text != PAGES[page]
+        assert text.split("table: begin -->")[0] == PAGES[page].split("table: begin -->")[0]
+
+
+def test_a_short_table_has_geometric_means_of_losses_and_mean_points_the_best_bold() -> None:
+    frame = pd.DataFrame(
+        [
+            row(solver="a", ratio=0.1, metric=0.94),
+            row(solver="a", ratio=0.4, metric=0.92, network="other"),
+            row(solver="b", ratio=0.3, metric=0.95),
+            row(solver="b", ratio=0.3, metric=0.95, network="other"),
+        ]
+    )
+    found = cells_of(short(replace(BITS, brief=True), frame))
+    assert found == [["a", "**0.200**, -2.0"], ["b", "0.300, **+0.0**"]]
+
+
+def test_a_method_that_failed_on_a_network_has_no_mean() -> None:
+    frame = pd.DataFrame([row(solver="a"), row(solver="b"), row(solver="b", network="other", imputed=1)])
+    found = dict(cells_of(short(replace(BITS, brief=True), frame)))
+    assert found == {"a": "**0.250**, **-5.0**", "b": "–, –"}
 
 
 def test_a_network_has_a_row_a_method_and_a_column_a_width_the_widest_first() -> None:
@@ -130,7 +158,11 @@ MARKED = "<!-- rounding table: begin -->\n<!-- end -->"
 @pytest.mark.parametrize(
     ("text", "frame", "message"),
     [
-        ("no markers", [row()], "the README must hold <!-- rounding table: begin --> … <!-- end --> once"),
+        (
+            "no markers",
+            [row()],
+            "results.md must hold <!-- rounding table: begin --> … <!-- end --> once",
+        ),
         (2 * MARKED, [row()], r"once, got it 2 times"),
         (
             MARKED,
@@ -154,7 +186,9 @@ def test_what_cannot_be_published_is_refused_in_one_line(
 def test_the_command_ends_in_one_line_where_it_cannot_write(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "README.md").write_text("no markers", encoding="utf-8")
+    for page in PAGES:
+        (tmp_path / page).parent.mkdir(exist_ok=True)
+        (tmp_path / page).write_text("no markers", encoding="utf-8")
     with pytest.raises(SystemExit, match="2"):
         publish.main(["--root", str(tmp_path)])
     assert "by-bits.csv must be a CSV file" in capsys.readouterr().err
