@@ -40,7 +40,7 @@ def ais_rounding(
     grid: str = "mse",
     density: float = 1.0,
     sequential: bool = True,
-    damping: float = 0.01,
+    damping: float = 0.001,
 ) -> Generator[Rounding, Bits, nn.Module]:
     """Decide the b-bit level of every coupling, one segment of time after another.
 
@@ -63,7 +63,8 @@ def ais_rounding(
         density: share of the couplings that are fabricated, in (0, 1]. Before anything is rounded those go
             that have the least Σ_m k_m² H_m, the error of leaving out one alone (Optimal Brain Damage).
         sequential: whether t makes up for errors so far; if not it is 0.
-        damping: share of the mean diagonal of E[JᵀJ], positive.
+        damping: share of the mean diagonal of E[JᵀJ], positive. Of 0.001 to 0.03 the first had the least
+            error of held-out images at 3 bits.
 
     Raises:
         InputError: a parameter outside its range, or a network that is no interaction system.
@@ -147,7 +148,7 @@ def _form(system: InteractionSystem, starts: Tensor, segment: int, damping: floa
     """H of a segment."""
     share = number(damping, name="damping")
     if share <= 0:
-        raise InputError(f"damping must be positive, got {damping}; 0.01 is usual")
+        raise InputError(f"damping must be positive, got {damping}; 0.001 is usual")
     form = gram(system, starts, segment)
     # Where no coupling moves the images, H must still be a matrix to solve with.
     form.flat[:: len(form) + 1] += share * (float(np.diag(form).mean()) or 1.0)

@@ -136,7 +136,7 @@ def test_every_segment_is_a_rounding_of_one_neuron() -> None:
         ({"density": 0.0}, r"density must lie in \(0, 1\], got 0.0"),
         ({"density": 1.5}, r"density must lie in \(0, 1\], got 1.5"),
         ({"density": 0.01}, "a system must have a coupling, got 0.01 of 12; raise density"),
-        ({"damping": 0.0}, "damping must be positive, got 0.0; 0.01 is usual"),
+        ({"damping": 0.0}, "damping must be positive, got 0.0; 0.001 is usual"),
     ],
 )
 def test_what_cannot_be_built_is_refused_in_one_line(given: dict[str, float], message: str) -> None:
