@@ -20,7 +20,7 @@ from .hardware import measures
 from .interaction import InteractionSystem
 from .registry import problem
 from .rounding import Rounding
-from .sensitivity import double, gradient, gram, images_of, saliency, system_of
+from .sensitivity import WHOLE, double, gradient, gram, images_of, joint_gram, least_missed, system_of
 from .task import Task
 
 __all__ = ["Segment", "ais_rounding", "segment_rounding"]
@@ -60,17 +60,14 @@ def ais_rounding(
         task: an interaction system, and the initial states that calibrate it.
         bits: b in [1, 8]. From 7 on the choice is between the two levels beside a coupling.
         grid: "code" (symmetric), "minmax" or "mse"; see `grids`.
-        density: share of the couplings that are fabricated, in (0, 1]. Before anything is rounded those go
-            that have the least Σ_m k_m² H_m, the error of leaving out one alone (Optimal Brain Damage).
+        density: share of the couplings that are fabricated, in (0, 1]. Before anything is rounded the others
+            go one by one, each time that which adds the least to the cost rᵀCr of `ais-topology`.
         sequential: whether t makes up for errors so far; if not it is 0.
         damping: share of the mean diagonal of E[JᵀJ], positive. Of 0.001 to 0.03 the first had the least
             error of held-out images at 3 bits.
 
     Raises:
         InputError: a parameter outside its range, or a network that is no interaction system.
-
-    References:
-        LeCun, Denker & Solla 1990, Optimal Brain Damage; the formulation is ours.
     """
     given = system_of(task.network)
     trained = double(given)
@@ -156,7 +153,7 @@ def _form(system: InteractionSystem, starts: Tensor, segment: int, damping: floa
 
 
 def _kept(task: Task, system: InteractionSystem, starts: Tensor, density: float) -> Tensor:
-    """Flags (E,) of the couplings that are fabricated: those whose loss costs most."""
+    """Flags (E,) of the couplings that are fabricated."""
     share = number(density, name="density")
     if not 0 < share <= 1:
         raise InputError(f"density must lie in (0, 1], got {density}")
@@ -165,8 +162,7 @@ def _kept(task: Task, system: InteractionSystem, starts: Tensor, density: float)
         raise InputError(
             f"a system must have a coupling, got {density} of {len(system.edges)}; raise density"
         )
-    kept = torch.ones(len(system.edges), dtype=torch.bool)
-    if wanted < len(kept):
-        found = cached(task, "saliency of couplings", lambda: {"saliency": saliency(system, starts)})
-        kept[np.argsort(found["saliency"], kind="stable")[: len(kept) - wanted].copy()] = False
-    return kept
+    if wanted == len(system.edges):
+        return torch.ones(wanted, dtype=torch.bool)
+    found = cached(task, WHOLE, lambda: {"gram": joint_gram(system, starts, system.couplings)})
+    return torch.from_numpy(least_missed(found["gram"], wanted))

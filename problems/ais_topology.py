@@ -14,7 +14,7 @@ from .capacity import Capacity
 from .errors import InputError
 from .hardware import measures
 from .registry import problem
-from .sensitivity import double, joint_gram, system_of
+from .sensitivity import WHOLE, double, joint_gram, system_of
 from .task import Task
 
 __all__ = ["ais_topology", "removal"]
@@ -45,7 +45,7 @@ def ais_topology(task: Task, *, keep: float = 0.5) -> Generator[Capacity, Bits, 
     def build() -> dict[str, Floats]:
         return {"gram": joint_gram(system, task.inputs.double(), system.couplings)}
 
-    x = yield removal(cached(task, "gram of whole couplings", build)["gram"], K)
+    x = yield removal(cached(task, WHOLE, build)["gram"], K)
     made = system.without(torch.from_numpy(x == 1))
     return made.to(given.couplings.dtype)
 

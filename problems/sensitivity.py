@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TypeAlias, TypeVar, cast
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -20,12 +21,13 @@ from .interaction import InteractionSystem
 
 __all__ = [
     "MOST",
+    "WHOLE",
     "double",
     "gradient",
     "gram",
     "images_of",
     "joint_gram",
-    "saliency",
+    "least_missed",
     "sensitivities",
     "system_of",
 ]
@@ -37,6 +39,9 @@ MOST = 8000
 """Couplings of a segment: their gram takes the square of this in numbers."""
 
 System = TypeVar("System", bound=InteractionSystem)
+WHOLE = "gram of whole couplings"
+"""Piece of the cache that holds the joint gram of the trained couplings."""
+
 Trace: TypeAlias = list[tuple[int, Tensor, Tensor]]
 """Of every slope evaluated: its segment, the state there and the rate added to it, each (n, batch)."""
 
@@ -145,16 +150,17 @@ def _mean_square(system: InteractionSystem, starts: Tensor, segments: list[int],
     return np.asarray(total / len(starts))
 
 
-def saliency(system: InteractionSystem, starts: Tensor) -> Floats:
-    """(E,) Σ_m k_me² H_m,ee, H the Gauss–Newton matrices: the mean squared error, segment by segment, of
-    images without the coupling e alone (LeCun et al. 1990, Optimal Brain Damage).
+def least_missed(cost: Floats, wanted: int) -> npt.NDArray[np.bool_]:
+    """Flags (E,) of the `wanted` couplings that stay when one after another goes.
+
+    Each time that one goes whose going adds the least to rᵀ cost r, r marking those that have gone.
     """
-    total = torch.zeros(len(system.edges), dtype=starts.dtype)
-    for begin in range(0, len(starts), CHUNK):
-        parts = sensitivities(system, starts[begin : begin + CHUNK], list(range(system.design.segments)))
-        for part, row in zip(parts, system.couplings, strict=True):
-            total += (part * row).square().sum(dim=(0, 1))
-    return np.asarray((total / len(starts)).numpy())
+    kept, added = np.ones(len(cost), dtype=bool), np.diag(cost).copy()
+    for _ in range(len(cost) - wanted):
+        gone = int(np.argmin(np.where(kept, added, np.inf)))
+        kept[gone] = False
+        added += 2.0 * cost[gone]
+    return kept
 
 
 def gradient(system: InteractionSystem, starts: Tensor, wanted: Tensor, segment: int) -> Floats:

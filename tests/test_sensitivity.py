@@ -88,14 +88,15 @@ def test_the_joint_gram_is_of_moves_of_all_segments_at_once() -> None:
     assert found == pytest.approx(float(error.square().sum(dim=(1, 2, 3)).mean()), rel=1e-3)
 
 
-def test_saliency_is_the_diagonal_of_the_grams_times_the_squares() -> None:
-    made = system(hidden=1)
-    starts = starts_of(made)
-    expected = sum(
-        made.couplings[segment].numpy() ** 2 * np.diag(sensitivity.gram(made, starts, segment))
-        for segment in (0, 1)
-    )
-    assert np.allclose(sensitivity.saliency(made, starts), expected)
+def test_couplings_go_one_by_one_each_the_one_that_is_missed_least() -> None:
+    rows = np.random.default_rng(0).standard_normal((20, 9))
+    cost = rows.T @ rows
+    left = np.zeros(9)
+    for wanted in range(8, -1, -1):
+        options = [e for e in range(9) if not left[e]]
+        tried = [(left + (np.arange(9) == e)) @ cost @ (left + (np.arange(9) == e)) for e in options]
+        left[options[int(np.argmin(tried))]] = 1.0
+        assert np.array_equal(sensitivity.least_missed(cost, wanted), left == 0)
 
 
 def test_measuring_leaves_system_and_generators_of_numbers_as_they_were() -> None:
