@@ -48,11 +48,11 @@ class Terms:
         widths: of the critic's hidden layers.
     """
 
-    learning_rate: float = 0.005
-    critic_rate: float = 0.001
+    learning_rate: float = 0.003
+    critic_rate: float = 0.003
     batch: int = 64
     epochs: int = 100
-    critic_steps: int = 3
+    critic_steps: int = 5
     penalty: float = 10.0
     memory: float = 0.995
     widths: tuple[int, ...] = (256, 256)

@@ -13,7 +13,7 @@ from qubopress.problems.adversarial import Contest, Terms, train_generator
 from qubopress.problems.errors import InputError
 from qubopress.problems.generators import Generator, NeuralGenerator, interacting
 
-TERMS = Terms(epochs=4, batch=16, critic_steps=2, widths=(16,))
+TERMS = Terms(learning_rate=0.005, critic_rate=0.001, epochs=4, batch=16, critic_steps=2, widths=(16,))
 
 
 def untrained(seed: int = 0) -> Generator:
