@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from PIL import Image
@@ -12,6 +13,7 @@ from PIL import Image
 from qubopress.problems import networks, training
 from qubopress.problems.errors import InputError
 from qubopress.problems.generators import NeuralGenerator, interacting, save_grid
+from qubopress.suites.generators import summary, untrained_rows
 
 NAMES = [spec.name for spec in networks.GENERATORS if spec.dataset == "digits"]
 
@@ -64,3 +66,25 @@ def test_a_picture_shows_images_row_by_row(tmp_path: Path) -> None:
 def test_a_picture_without_a_place_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="must be a place to write a file"):
         save_grid(torch.zeros(1, 1, 2, 2), tmp_path / "none" / "grid.png")
+
+
+def test_a_summary_has_each_generators_mean_ratio_within_its_interval_best_first() -> None:
+    ratios = {"good": [2.0, 2.5, 3.0], "bad": [8.0, 9.0, 13.0]}
+    rows = pd.DataFrame(
+        {"generator": name, "seed": seed, "parameters": 7, "distance": 3.5 * ratio, "ratio": ratio}
+        | {"coverage": 1.0, "confidence": 0.9}
+        for name in ("bad", "good")
+        for seed, ratio in enumerate(ratios[name])
+    )
+    table = summary(rows)
+    assert table["generator"].tolist() == ["good", "bad"]
+    assert table["ratio"].tolist() == [2.5, 10.0]
+    assert table["seeds"].tolist() == [3, 3]
+    assert ((table["low"] < table["ratio"]) & (table["ratio"] < table["high"])).all()
+
+
+def test_real_images_are_at_the_floor_and_untrained_ones_far_away() -> None:
+    ratios = {row["generator"]: row["ratio"] for row in untrained_rows(1)}
+    assert ratios["real training images"] == 1.0
+    assert 3.0 < ratios["Gaussian pixels"] < 10.0
+    assert ratios["untrained"] > 50.0

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
 import torch
 
-from qubopress.problems import data, networks, training
+from qubopress.problems import data, frechet, networks, training
 from qubopress.problems.errors import InputError
+from qubopress.problems.generators import Generator
 
 
 def checksum(*, seed: int, epochs: int = 1) -> str:
@@ -50,6 +52,17 @@ def test_the_accuracy_returned_is_the_modules_on_the_test_split() -> None:
     assert measured == networks.accuracy(module, digits.test_inputs, digits.test_targets)
     assert measured > 0.8
     assert not module.training
+    assert not any(parameter.requires_grad for parameter in module.parameters())
+
+
+def test_a_generator_is_measured_by_the_distance_of_its_images(tmp_path: Path) -> None:
+    heard: list[tuple[int, int]] = []
+    module, measured = training.train(
+        "digits-generator-neural", epochs=2, keep=tmp_path, progress=lambda *news: heard.append(news[:2])
+    )
+    assert measured == frechet.distance(frechet.samples_of(cast(Generator, module)), "digits")
+    assert heard == [(1, 2), (2, 2)]
+    assert [path.name for path in tmp_path.iterdir()] == ["digits-generator-neural.training.png"]
     assert not any(parameter.requires_grad for parameter in module.parameters())
 
 
