@@ -18,7 +18,7 @@ from .leaderboard import score
 from .statistics import mean_interval
 from .store import StoreError
 
-__all__ = ["Claim", "Side", "judged"]
+__all__ = ["Claim", "Side", "judged", "verdict"]
 
 SHARED = ("keep", "capacity", "refine", "finetune", "calibration", "calibration_seed", "bits", "prepare")
 """Parameters that say how much is compressed and on which data; the others are a formulation's own."""
@@ -141,11 +141,12 @@ def _row(text: str, network: str, metric: str, cells: pd.DataFrame) -> dict[str,
         "low": low,
         "high": high,
         "pairs": len(cells),
-        "verdict": _verdict(low, high),
+        "verdict": verdict(low, high),
     }
 
 
-def _verdict(low: float, high: float) -> str:
+def verdict(low: float, high: float) -> str:
+    """What the interval of a difference says of it; NaN is that of a single pair."""
     if np.isnan(low):
         return "one pair"
     if low > 0:

@@ -33,7 +33,7 @@ from ..problems.networks import Network, accuracy
 from ..problems.networks import network as find_network
 from ..problems.readout import Readout, analog
 from ..problems.supermasks import Trained, topology_of, train_supermask
-from ..results.claims import _verdict as verdict_of
+from ..results.claims import verdict
 from ..results.statistics import mean_interval
 from .tables import show
 
@@ -391,7 +391,7 @@ def _judged(
         "low": low,
         "high": high,
         "pairs": len(differences),
-        "verdict": verdict_of(low - margin, high - margin),
+        "verdict": verdict(low - margin, high - margin),
     }
 
 
