@@ -6,6 +6,7 @@ import json
 import math
 import struct
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -13,9 +14,10 @@ import torch
 from torch import nn
 
 from qubopress import suites
-from qubopress.problems import data, networks, training
+from qubopress.problems import data, frechet, networks, training
 from qubopress.problems.denoising import psnr
 from qubopress.problems.errors import InputError, MissingDataError
+from qubopress.problems.generators import Generator
 
 CLASSIFIERS = [
     name
@@ -23,7 +25,8 @@ CLASSIFIERS = [
     if name.startswith(("digits", "fashion")) and not networks.network(name).generates
 ]
 DENOISERS = [name for name in networks.network_names() if name.startswith("photographs")]
-NAMES = CLASSIFIERS + DENOISERS
+GENERATORS = [spec.name for spec in networks.NETWORKS.values() if spec.generates and spec.dataset == "digits"]
+NAMES = CLASSIFIERS + DENOISERS + GENERATORS
 """Those whose weights the package carries."""
 
 TUNING = [spec.name for spec in networks.TUNING]
@@ -46,14 +49,14 @@ def _offline(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_networks_have_the_published_shapes() -> None:
-    assert {name for name in NAMES if name.startswith("digits")} == {
+    assert {name for name in CLASSIFIERS if name.startswith("digits")} == {
         "digits-cnn", "digits-mlp", "digits-resnet", "digits-softmax", "digits-wide"
     }  # fmt: skip
     shapes = {
         name: {key: tuple(value.shape) for key, value in networks.load_network(name).state_dict().items()}
-        for name in NAMES
+        for name in CLASSIFIERS + DENOISERS
     }
-    weights = {name: [s for key, s in shapes[name].items() if key.endswith("weight")] for name in NAMES}
+    weights = {name: [s for key, s in of.items() if key.endswith("weight")] for name, of in shapes.items()}
     assert weights["digits-mlp"] == [(32, 64), (10, 32)]
     assert weights["digits-wide"] == [(300, 64), (200, 300), (10, 200)]
     assert weights["digits-cnn"] == [(8, 1, 3, 3), (16, 8, 3, 3), (10, 256)]
@@ -92,6 +95,31 @@ def test_the_denoisers_take_most_of_the_noise_away(name: str) -> None:
     dataset = dataset_of(name)
     noisy = psnr(nn.Identity(), dataset.test_inputs, dataset.test_targets)
     assert networks.float_metric(name) > noisy + 4.8  # dB; two thirds of the squared error
+
+
+@pytest.mark.parametrize("name", GENERATORS)
+def test_the_stored_distance_is_the_distance(name: str) -> None:
+    images = frechet.samples_of(cast(Generator, networks.load_network(name)))
+    assert frechet.distance(images, "digits") == pytest.approx(networks.float_metric(name), rel=0.01)
+
+
+def test_the_digits_generator_makes_digits_of_every_class() -> None:
+    images = frechet.samples_of(cast(Generator, networks.load_network("digits-generator")))
+    gaussian = frechet.distance(frechet.gaussian_images("digits"), "digits")
+    assert networks.float_metric("digits-generator") < 0.6 * gaussian
+    assert frechet.coverage(images, "digits") == 1.0
+    assert frechet.confidence(images, "digits") > 0.85
+
+
+@pytest.mark.parametrize("part", ["flat", "one"])
+def test_hidden_nodes_and_segments_are_worth_having(part: str) -> None:
+    ablated = networks.float_metric(f"digits-generator-{part}")
+    assert networks.float_metric("digits-generator") < ablated
+
+
+@pytest.mark.parametrize("name", GENERATORS)
+def test_a_generators_weights_are_smaller_still(name: str) -> None:
+    assert (networks.WEIGHTS / f"{name}.safetensors").stat().st_size < 200_000
 
 
 @pytest.mark.parametrize("name", TUNING)
