@@ -26,9 +26,8 @@ from .. import problems, solvers
 from ..problems import Instance, Task
 from ..problems.adaround import Weighted
 from ..problems.architectures import perceptron
-from ..problems.arrays import Floats
 from ..problems.connections import Mask
-from ..problems.data import Dataset, load_dataset
+from ..problems.data import Dataset, Floats, load_dataset
 from ..problems.networks import Network, accuracy
 from ..problems.networks import network as find_network
 from ..problems.readout import Readout, analog
@@ -134,7 +133,7 @@ def _driven(problem: str, task: Task, given: dict[str, Any], solver: str) -> tup
 
     def decide(stage: int, instance: Instance) -> Any:
         solution = solvers.solve(instance, solver, restarts=1, seed=stage)
-        losses.append(solution.loss)
+        losses.append(instance.loss(solution.x))
         return solution.x
 
     return problems.drive(problems.get(problem), task, given, decide), sum(losses)
@@ -441,7 +440,7 @@ def _measured(rows: Callable[..., list[dict[str, Any]]], cases: list[Any], jobs:
         torch.set_num_threads(1)
         parts = [rows(*case) for case in cases]
     else:
-        setting = {"initializer": torch.set_num_threads, "initargs": (1,)}
+        setting: dict[str, Any] = {"initializer": torch.set_num_threads, "initargs": (1,)}
         with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), **setting) as pool:
             parts = list(pool.map(rows, *zip(*cases, strict=True)))
     return pd.DataFrame([row for part in parts for row in part])
