@@ -226,9 +226,9 @@ def _gram(value: Any) -> Floats:
     if gram.shape[0] != gram.shape[1]:
         raise InputError(f"gram must be square, got shape {gram.shape}")
     size = float(np.abs(gram).max(initial=0.0))
-    if not np.allclose(gram / 2, gram.T / 2, rtol=0, atol=1e-9 * size):
-        raise InputError("gram must be symmetric; pass (gram + gram.T) / 2")
     if not np.array_equal(gram, gram.T):
+        if not np.allclose(gram / 2, gram.T / 2, rtol=0, atol=1e-9 * size):
+            raise InputError("gram must be symmetric; pass (gram + gram.T) / 2")
         gram = frozen(gram / 2 + gram.T / 2)
     if size and not _semidefinite(gram / size):
         raise InputError("gram must be positive semidefinite; build it as X.T @ X / len(X) in float64")
