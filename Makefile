@@ -44,6 +44,7 @@ asv: .venv/installed-dev
 asv-publish: .venv/installed-dev
 	test ! -e $(STORE) || $(BIN)/qubopress export-asv --store $(STORE)
 	$(BIN)/asv publish
+	$(BIN)/python -m qubopress.suites.asv_site results/asv/html
 
 # What every commit must keep; CI runs it. Renew the baseline on a quiet machine: its times are judged by.
 gate: .venv/installed
