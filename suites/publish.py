@@ -22,7 +22,7 @@ from ..problems import InputError
 from ..results import StoreError
 from .publication import PAGE, Added, add, page
 
-__all__ = ["BLOCKS", "Block", "main", "published", "short", "table"]
+__all__ = ["BLOCKS", "Block", "Listing", "listed", "main", "published", "short", "table"]
 
 RESULTS = "docs/results.md"
 
@@ -50,15 +50,52 @@ class Block:
     brief: bool = False
 
 
+@dataclass(frozen=True)
+class Listing:
+    """A table as its file has it, line by line.
+
+    Attributes:
+        name: in the opening marker.
+        source: CSV file, below the repository's root.
+        columns: those of the file that are shown, each with its head.
+        cure: command that writes the file.
+        page: file that the table stands in, below the root.
+    """
+
+    name: str
+    source: str
+    columns: dict[str, str]
+    cure: str
+    page: str = RESULTS
+
+
 ROUNDING = "results/data/rounding/by-bits.csv"
+CLAIM = {
+    "claim": "claim",
+    "network": "network",
+    "metric": "metric",
+    "worse": "the other",
+    "better": "the first",
+    "difference": "difference",
+    "low": "from",
+    "high": "to",
+    "pairs": "pairs",
+    "verdict": "verdict",
+}
 
 BLOCKS = (
     Block("rounding in short", ROUNDING, "bits", "int{}", page="README.md", brief=True),
     Block("rounding", ROUNDING, "bits", "int{}"),
+    Listing(
+        "sign and magnitude claims",
+        "results/data/sign-magnitude/claims.csv",
+        CLAIM,
+        "python -m qubopress.suites.sign_magnitude",
+    ),
 )
 
 
-def published(text: str, root: Path, *, blocks: tuple[Block, ...] = BLOCKS) -> str:
+def published(text: str, root: Path, *, blocks: tuple[Block | Listing, ...] = BLOCKS) -> str:
     """A page's `text` with every block's table made anew from its file below `root`.
 
     Raises:
@@ -67,12 +104,34 @@ def published(text: str, root: Path, *, blocks: tuple[Block, ...] = BLOCKS) -> s
     for block in blocks:
         begin, end = f"<!-- {block.name} table: begin -->\n", "<!-- end -->"
         pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", flags=re.DOTALL)
-        make = short if block.brief else table
-        made = f"{begin}\n{make(block, _read(block, root))}\n\n{end}"
+        made = f"{begin}\n{_made(block, root)}\n\n{end}"
         text, found = pattern.subn(lambda _, made=made: made, text)  # type: ignore[misc]
         if found != 1:
             raise InputError(f"{block.page} must hold {begin.strip()} … {end} once, got it {found} times")
     return text
+
+
+def _made(block: Block | Listing, root: Path) -> str:
+    if isinstance(block, Listing):
+        return listed(
+            block, _frame(block.source, tuple(block.columns), root, cure=f"write it with `{block.cure}`")
+        )
+    return (short if block.brief else table)(block, _read(block, root))
+
+
+def listed(listing: Listing, frame: pd.DataFrame) -> str:
+    """A listing's table in Markdown, real numbers to four digits and to the right."""
+    real = {name for name in listing.columns if pd.api.types.is_numeric_dtype(frame[name])}
+    lines = [list(listing.columns.values()), ["---:" if name in real else "---" for name in listing.columns]]
+    for row in frame.to_dict("records"):
+        lines.append([_shown(row[name]) for name in listing.columns])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, float):
+        return "–" if np.isnan(value) else f"{value:.4g}"
+    return str(value).replace("|", "\\|")
 
 
 def table(block: Block, frame: pd.DataFrame) -> str:
@@ -171,19 +230,24 @@ def _metric(value: float) -> str:
 
 
 def _read(block: Block, root: Path) -> pd.DataFrame:
-    path = root / block.source
-    cure = f"write it with `qubopress leaderboard --by {block.across} --format csv`"
-    try:
-        frame = pd.read_csv(path)
-    except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"{block.source} must be a CSV file, got {reason}; {cure}") from None
     wanted = (*block.rows, block.across, "metric", "ratio", "float_metric", "cells", "imputed")
-    missing = [name for name in wanted if name not in frame]
-    if missing:
-        raise InputError(f"{block.source} must have the column {missing[0]}, got none; {cure}")
+    cure = f"write it with `qubopress leaderboard --by {block.across} --format csv`"
+    frame = _frame(block.source, wanted, root, cure=cure)
     if frame.duplicated([*block.rows, block.across]).any():
         raise InputError(f"{block.source} must have one line a {', '.join(block.rows)} and {block.across}")
+    return frame
+
+
+def _frame(source: str, wanted: tuple[str, ...], root: Path, *, cure: str) -> pd.DataFrame:
+    """A stored table that has all columns wanted."""
+    try:
+        frame = pd.read_csv(root / source)
+    except (OSError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{source} must be a CSV file, got {reason}; {cure}") from None
+    missing = [name for name in wanted if name not in frame]
+    if missing:
+        raise InputError(f"{source} must have the column {missing[0]}, got none; {cure}")
     return frame
 
 

@@ -12,11 +12,11 @@ import pytest
 
 from qubopress.problems import InputError
 from qubopress.suites import publish
-from qubopress.suites.publish import BLOCKS, Block, published, short, table
+from qubopress.suites.publish import BLOCKS, Block, Listing, listed, published, short, table
 
 ROOT = Path(__file__).parent.parent
 PAGES = {name: (ROOT / name).read_text(encoding="utf-8") for name in {block.page for block in BLOCKS}}
-FULL = [block for block in BLOCKS if not block.brief]
+FULL = [block for block in BLOCKS if isinstance(block, Block) and not block.brief]
 BITS = Block("rounding", "by-bits.csv", "bits", "int{}")
 
 
@@ -37,9 +37,7 @@ def test_the_tables_of_a_page_are_those_of_the_stored_results(page: str) -> None
     assert made == PAGES[page], "run `make publish` and commit the pages with the results"
 
 
-@pytest.mark.parametrize(
-    "block", [block for block in BLOCKS if not block.brief], ids=lambda block: block.name
-)
+@pytest.mark.parametrize("block", FULL, ids=lambda block: block.name)
 def test_every_stored_number_of_a_table_stands_in_its_page(block: Block) -> None:
     stored = pd.read_csv(ROOT / block.source)
     part = PAGES[block.page].split(f"<!-- {block.name} table: begin -->")[1].split("<!-- end -->")[0]
@@ -54,7 +52,9 @@ def test_a_changed_result_changes_the_pages(tmp_path: Path) -> None:
         shutil.copy(ROOT / page, tmp_path / page)
     for block in BLOCKS:
         (tmp_path / block.source).parent.mkdir(parents=True, exist_ok=True)
-        frame = pd.read_csv(ROOT / block.source).assign(ratio=0.1234)
+        frame = pd.read_csv(ROOT / block.source)
+        if isinstance(block, Block):
+            frame = frame.assign(ratio=0.1234)
         frame.to_csv(tmp_path / block.source, index=False)
     publish.main(["--root", str(tmp_path)])
     after = {page: (tmp_path / page).read_text(encoding="utf-8") for page in PAGES}
@@ -76,6 +76,17 @@ def test_a_short_table_has_geometric_means_of_losses_and_mean_points_the_best_bo
     )
     found = cells_of(short(replace(BITS, brief=True), frame))
     assert found == [["a", "**0.200**, -2.0"], ["b", "0.300, **+0.0**"]]
+
+
+def test_a_listing_shows_its_columns_in_order_numbers_to_the_right_and_a_bar_as_text() -> None:
+    frame = pd.DataFrame({"b": ["x|y", "z"], "a": [0.123456, None], "c": [3, 4], "d": [0, 0]})
+    listing = Listing("any", "any.csv", {"a": "A", "b": "B", "c": "C"}, "any")
+    assert listed(listing, frame).splitlines() == [
+        "| A | B | C |",
+        "| ---: | --- | ---: |",
+        "| 0.1235 | x\\|y | 3 |",
+        "| – | z | 4 |",
+    ]
 
 
 def test_a_method_that_failed_on_a_network_has_no_mean() -> None:
