@@ -263,10 +263,18 @@ def main(arguments: list[str] | None = None) -> None:
             _tell(one)
         for name in dict.fromkeys(block.page for block in BLOCKS):
             own = tuple(block for block in BLOCKS if block.page == name)
-            _write(root / name, published((root / name).read_text(encoding="utf-8"), root, blocks=own))
+            _write(root / name, published(_text(root / name), root, blocks=own))
         _write(data / PAGE, page(data))
     except (InputError, StoreError) as error:
         parser.error(str(error))
+
+
+def _text(page: Path) -> str:
+    try:
+        return page.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{page} must be a page of the repository, got {reason}; set --root") from None
 
 
 def _tell(one: Added) -> None:

@@ -100,10 +100,9 @@ def test_a_suite_with_a_parameter_has_its_table_too(tmp_path: Path) -> None:
 def test_the_command_publishes_a_store_and_writes_the_page(
     store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "README.md").write_text((ROOT / "README.md").read_text(encoding="utf-8"), encoding="utf-8")
-    for block in publish.BLOCKS:
-        (tmp_path / block.source).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / block.source).write_bytes((ROOT / block.source).read_bytes())
+    for name in {name for block in publish.BLOCKS for name in (block.page, block.source)}:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
     publish.main(["--root", str(tmp_path), "--add", str(store)])
     said = capsys.readouterr().out
     assert "smoke: 3 cells, 2 with their bits" in said

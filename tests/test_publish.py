@@ -203,3 +203,11 @@ def test_the_command_ends_in_one_line_where_it_cannot_write(
     with pytest.raises(SystemExit, match="2"):
         publish.main(["--root", str(tmp_path)])
     assert "by-bits.csv must be a CSV file" in capsys.readouterr().err
+
+
+def test_a_folder_without_the_pages_ends_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        publish.main(["--root", str(tmp_path)])
+    assert "README.md must be a page of the repository, got [Errno 2]" in capsys.readouterr().err

@@ -241,7 +241,7 @@ def test_beam_beats_the_nearest_level_in_loss_and_accuracy(network) -> None:
         ({"read_noise": -0.1}, "read_noise must not be negative, got -0.1; 0.1 is 10 % of a weight"),
         ({"read_noise": float("nan")}, "read_noise must be a finite number, got nan"),
         ({"topology": "ring"}, "topology must be one of all, random, block, largest, own, N:M, got 'ring'"),
-        ({"topology": "5:4"}, r"topology N:M must have N in \[1, M\], got 5:4"),
+        ({"topology": "5:4"}, r"a pattern must be N:M with N in \[1, M\], got '5:4'"),
         ({"density": 0.0}, r"density must lie in \(0, 1\], got 0.0"),
         ({"density": 0.01}, "every neuron must have a connection, got .* of 5 inputs; raise density"),
         ({"topology_seed": -1}, "topology_seed must be an integer of at least 0, got -1"),
