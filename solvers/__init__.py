@@ -36,6 +36,7 @@ from . import (  # noqa: F401
     tempering,
     tensor_cross,
     tensor_train,
+    thompson_swap,
 )
 from .adapters import reaches
 from .dimod_bridge import from_dimod, sampler

@@ -17,7 +17,7 @@ from .tables import show
 
 __all__ = ["CLAIMS", "main"]
 
-REFINERS = ("protes", "cross-refine", "random-swap", "greedy-swap")
+REFINERS = ("thompson-swap", "protes", "cross-refine", "random-swap", "greedy-swap")
 
 
 TUNED = "after fine-tune"
@@ -46,7 +46,8 @@ CLAIMS = [
     *(Claim(f"{name} above the QUBO alone", Side(solver=name), Side(solver="start")) for name in REFINERS),
     *(
         Claim(f"{name} above random swaps", Side(solver=name), Side(solver="random-swap"))
-        for name in ("protes", "cross-refine", "greedy-swap")
+        for name in REFINERS
+        if name != "random-swap"
     ),
     # ours: what the refit does for one choice, then choices under the same refit or none
     *_choices("taylor + refit", "taylor"),
