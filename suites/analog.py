@@ -1,6 +1,6 @@
 """Analog generators, compressed: how far their images are from real ones, what one costs, and how they look.
 
-Run `python -m qubopress.suites.analog STORE` on a store of the suite `analog`; it writes generators.csv,
+Run `python -m qubopress.suites.analog STORE` on a store of the suite `analog`; it writes trained.csv,
 compressed.csv and a picture for every network into a folder and prints the tables. Distances are Fréchet
 distances in the features of a classifier of ours, to be read beside the floor, that of real training images.
 """
@@ -30,7 +30,7 @@ from ..results.statistics import mean_interval
 from .spec import InstanceSpec
 from .tables import show
 
-__all__ = ["compressed", "generators", "main", "pictures"]
+__all__ = ["compressed", "main", "pictures", "trained"]
 
 PROBLEMS = ("ais-rounding", "ais-topology")
 
@@ -40,7 +40,7 @@ SHOWN = 20
 # ---- tables
 
 
-def generators(names: list[str]) -> pd.DataFrame:
+def trained(names: list[str]) -> pd.DataFrame:
     """Trained networks as they are, real images and the Gaussian pixel model: a row each.
 
     The energy of an interaction system is the hardware model's for 8-bit couplings; that of a neural
@@ -174,7 +174,7 @@ def main(arguments: list[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     try:
         tables = {"compressed": compressed(given.store)}
-        tables["generators"] = generators(list(dict.fromkeys(tables["compressed"]["network"])))
+        tables["trained"] = trained(list(dict.fromkeys(tables["compressed"]["network"])))
         given.out.mkdir(parents=True, exist_ok=True)
         for path in pictures(given.store, given.out, solver=given.solver):
             print(f"wrote {path}", file=sys.stderr)

@@ -92,6 +92,29 @@ BLOCKS = (
         CLAIM,
         "python -m qubopress.suites.sign_magnitude",
     ),
+    Listing(
+        "pruning claims",
+        "results/data/pruning-claims/claims.csv",
+        CLAIM,
+        "python -m qubopress.suites.findings STORE --out FILE",
+    ),
+    Listing(
+        "generators",
+        "results/data/analog/generators.csv",
+        {
+            "generator": "images of",
+            "parameters": "parameters",
+            "seeds": "seeds",
+            "distance": "distance",
+            "ratio": "over the floor",
+            "low": "from",
+            "high": "to",
+            "coverage": "classes covered",
+            "confidence": "confidence",
+        },
+        "python -m qubopress.suites.generators",
+        page="docs/analog.md",
+    ),
 )
 
 

@@ -92,7 +92,7 @@ def test_generators_stand_beside_real_images_and_a_gaussian(monkeypatch: pytest.
         "digits-generator-neural": NeuralGenerator(latent=4, widths=(8,), side=8).eval(),
     }
     monkeypatch.setattr(analog, "load_network", made.__getitem__)
-    rows = analog.generators(list(made)).set_index("images")
+    rows = analog.trained(list(made)).set_index("images")
     assert list(rows.index) == [*made, "real training images", "Gaussian pixels"]
     assert rows.loc["real training images", "over floor"] == 1.0
     assert rows.loc["Gaussian pixels", "over floor"] > 3

@@ -61,7 +61,6 @@ def test_a_changed_result_changes_the_pages(tmp_path: Path) -> None:
     assert "(0.12)" in after["docs/results.md"]
     assert "**0.123**" in after["README.md"]
     for page, text in after.items():
-        assert text != PAGES[page]
         assert text.split("table: begin -->")[0] == PAGES[page].split("table: begin -->")[0]
 
 
