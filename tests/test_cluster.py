@@ -363,7 +363,7 @@ def test_pieces_go_to_every_worker_once(tmp_path: Path, monkeypatch: pytest.Monk
         there._client.wait_for_workers(2, timeout=60)
         (outcome,) = there.run([measured])
         keys = (outcome.answer or {})["pieces"]
-        assert len(keys) == 2
+        assert len(keys) == 4  # two layers' inputs, and the metrics of the float network and the baseline's
         places = [tmp_path / name for name in ("client", "cache-0", "cache-1")]
         size = sum(len(cache.pack(key) or b"") for key in keys)
         assert sorted(there.shipped.values()) == [size]
