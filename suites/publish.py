@@ -99,6 +99,19 @@ BLOCKS = (
         "python -m qubopress.suites.findings STORE --out FILE",
     ),
     Listing(
+        "refinement claims",
+        "results/data/refinement/claims.csv",
+        CLAIM,
+        "python -m qubopress.suites.findings STORE --out FILE",
+    ),
+    Block(
+        "refinement",
+        "results/data/refinement/by-refine.csv",
+        "refine",
+        "{} refined",
+        rows=("network", "solver"),
+    ),
+    Listing(
         "generators",
         "results/data/analog/generators.csv",
         {
