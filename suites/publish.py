@@ -112,6 +112,25 @@ BLOCKS = (
         rows=("network", "solver"),
     ),
     Listing(
+        "compressed",
+        "results/data/analog/compressed.csv",
+        {
+            "network": "network",
+            "share": "couplings kept",
+            "bits": "bits",
+            "solver": "solver",
+            "cells": "draws",
+            "distance": "distance",
+            "over floor": "over the floor",
+            "against baseline": "less round to nearest's",
+            "low": "from",
+            "high": "to",
+            "nJ an image": "nJ an image",
+        },
+        "python -m qubopress.suites.analog STORE",
+        page="docs/analog.md",
+    ),
+    Listing(
         "generators",
         "results/data/analog/generators.csv",
         {
