@@ -57,6 +57,7 @@ def test_it_carries_what_runs_without_the_checkout(wheel: Path) -> None:
     assert "qubopress/problems/weights/digits-mlp.safetensors" in names
 
 
+@pytest.mark.slow
 def test_the_smoke_suite_runs_from_the_wheel_alone(site: Path, tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(site)}
     code = "import qubopress.suites.cli, qubopress.suites.harness as h; print(h.__file__)"
