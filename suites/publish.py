@@ -92,6 +92,13 @@ BLOCKS = (
         CLAIM,
         "python -m qubopress.suites.sign_magnitude",
     ),
+    Block(
+        "pruning",
+        "results/data/pruning/by-keep.csv",
+        "keep",
+        "{} kept",
+        rows=("network", "problem", "solver"),
+    ),
     Listing(
         "pruning claims",
         "results/data/pruning-claims/claims.csv",
