@@ -15,7 +15,7 @@ from scipy.linalg import cho_solve, solve_triangular
 
 from ..problems import BlackBox
 from ..problems.arrays import Bits, Floats
-from .refinement import ask, exchanged, exhausted, moves
+from .refinement import ask, exchanged, exhausted
 from .registry import Range, solver
 from .run import Run
 
@@ -44,13 +44,14 @@ def thompson_swap(
         proposals: most moves tried in a restart. The first begins at the start, later ones a few random
             exchanges from the best point; each ends where it finds no new one, and all share what is learned.
     """
+    stuck = box.n == 0 or box.K in (0, box.n)  # the start is all there is
     x, effects, seen = box.start, Effects(box.n), set[bytes]()
     while run.open():
         asked = box.evaluations
         loss = float(ask(box, run, x[None])[0])
         seen.add(x.tobytes())
         for _ in range(proposals):
-            y = None if run.stopped() else _hoped(box, x, effects, seen, run.rng)
+            y = None if stuck or run.stopped() else _hoped(box, x, effects, seen, run.rng)
             if y is None:
                 break
             seen.add(y.tobytes())
@@ -60,7 +61,8 @@ def thompson_swap(
                 x, loss = y, there
         if exhausted(box, run, asked):
             return
-        x = _kicked(box, x if run.best is None else run.best, run.rng)
+        if not stuck:
+            x = _kicked(box, x if run.best is None else run.best, run.rng)
 
 
 class Effects:
@@ -98,8 +100,6 @@ def _hoped(
     box: BlackBox, x: Bits, effects: Effects, seen: set[bytes], rng: np.random.Generator
 ) -> Bits | None:
     """The point after the move that drawn effects favour, or a random one; None where all were seen."""
-    if not len(moves(box, x)):
-        return None
     for _ in range(DRAWS):
         y = _favoured(x, effects.draw(rng), exact=box.K is not None)
         if y.tobytes() not in seen:
@@ -112,8 +112,8 @@ def _hoped(
 
 
 def _kicked(box: BlackBox, x: Bits, rng: np.random.Generator) -> Bits:
-    """The point after a few random moves, or x itself where there is none."""
-    for _ in range(KICK if len(moves(box, x)) else 0):
+    """The point after a few random moves."""
+    for _ in range(KICK):
         x = exchanged(box, x, rng)
     return x
 
