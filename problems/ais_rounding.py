@@ -20,7 +20,17 @@ from .hardware import measures
 from .interaction import InteractionSystem
 from .registry import problem
 from .rounding import Rounding
-from .sensitivity import WHOLE, double, gradient, gram, images_of, joint_gram, least_missed, system_of
+from .sensitivity import (
+    WHOLE,
+    couplings_kept,
+    double,
+    gradient,
+    gram,
+    images_of,
+    joint_gram,
+    least_missed,
+    system_of,
+)
 from .task import Task
 
 __all__ = ["Segment", "ais_rounding", "segment_rounding"]
@@ -154,14 +164,7 @@ def _form(system: InteractionSystem, starts: Tensor, segment: int, damping: floa
 
 def _kept(task: Task, system: InteractionSystem, starts: Tensor, density: float) -> Tensor:
     """Flags (E,) of the couplings that are fabricated."""
-    share = number(density, name="density")
-    if not 0 < share <= 1:
-        raise InputError(f"density must lie in (0, 1], got {density}")
-    wanted = round(share * len(system.edges))
-    if not wanted:
-        raise InputError(
-            f"a system must have a coupling, got {density} of {len(system.edges)}; raise density"
-        )
+    wanted = couplings_kept(density, len(system.edges), name="density")
     if wanted == len(system.edges):
         return torch.ones(wanted, dtype=torch.bool)
     found = cached(task, WHOLE, lambda: {"gram": joint_gram(system, starts, system.couplings)})

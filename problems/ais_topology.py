@@ -8,13 +8,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from .arrays import Bits, Floats, number
+from .arrays import Bits, Floats
 from .cache import cached
-from .capacity import Capacity
-from .errors import InputError
+from .capacity import Capacity, of_removed
 from .hardware import measures
 from .registry import problem
-from .sensitivity import WHOLE, double, joint_gram, system_of
+from .sensitivity import WHOLE, couplings_kept, double, joint_gram, system_of
 from .task import Task
 
 __all__ = ["ais_topology", "removal"]
@@ -40,7 +39,7 @@ def ais_topology(task: Task, *, keep: float = 0.5) -> Generator[Capacity, Bits, 
     """
     given = system_of(task.network)
     system = double(given)
-    K = _kept(keep, len(system.edges))
+    K = couplings_kept(keep, len(system.edges), name="keep")
 
     def build() -> dict[str, Floats]:
         return {"gram": joint_gram(system, task.inputs.double(), system.couplings)}
@@ -52,15 +51,5 @@ def ais_topology(task: Task, *, keep: float = 0.5) -> Generator[Capacity, Bits, 
 
 def removal(cost: Floats, K: int) -> Capacity:
     """Leave out all but K (x = 1 stays) at the cost rᵀ cost r with r = 1 − x."""
-    whole = cost.sum(axis=1)
-    return Capacity(cost - np.diag(2 * whole), np.ones(len(cost)), K, offset=float(whole.sum()))
-
-
-def _kept(keep: float, E: int) -> int:
-    share = number(keep, name="keep")
-    if not 0 < share <= 1:
-        raise InputError(f"keep must lie in (0, 1], got {keep}")
-    K = round(share * E)
-    if not K:
-        raise InputError(f"a system must have a coupling, got {keep} of {E}; raise keep")
-    return K
+    Q, offset = of_removed(np.zeros(len(cost)), cost)
+    return Capacity(Q, np.ones(len(cost)), K, offset=offset)

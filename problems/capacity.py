@@ -15,7 +15,7 @@ from .errors import InputError
 from .files import matrix_arrays, matrix_from, read_instance, write_arrays
 from .qubo import Qubo
 
-__all__ = ["Capacity"]
+__all__ = ["Capacity", "of_removed"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,3 +152,12 @@ class Capacity:
             "capacity",
             lambda arrays: cls(matrix_from(arrays), arrays["costs"], arrays["K"], arrays["offset"]),
         )
+
+
+def of_removed(linear: Floats, quadratic: Floats) -> tuple[Floats, float]:
+    """Q (n, n) and offset of lᵀr + rᵀAr in what is kept, x = 1 − r.
+
+    rᵀAr = 1ᵀA1 − 2(A1)ᵀx + xᵀAx for symmetric A, and lᵀr = lᵀ1 − lᵀx.
+    """
+    sums = quadratic.sum(axis=1)
+    return quadratic - np.diag(linear + 2 * sums), float(linear.sum() + sums.sum())

@@ -29,12 +29,13 @@ from torch import nn
 
 from .arrays import Bits, number
 from .cache import cached
+from .capacity import of_removed
 from .channels import magnitudes, statistics
 from .errors import InputError
 from .instance import Instance
 from .reconstruction import WEIGHTS, errors
 from .registry import problem
-from .selection import NORMALISATIONS, chosen, flag, normalised, of_removed, plan, select
+from .selection import NORMALISATIONS, chosen, flag, normalised, plan, select
 from .surgery import measures
 from .task import Task
 

@@ -32,7 +32,6 @@ __all__ = [
     "flag",
     "kept",
     "normalised",
-    "of_removed",
     "plan",
     "select",
 ]
@@ -130,15 +129,6 @@ def normalised(importance: Floats, groups: Groups, over: str) -> Floats:
     for span in spans:
         scaled[span] /= float(scaled[span].mean()) or 1.0
     return scaled
-
-
-def of_removed(linear: Floats, quadratic: Floats) -> tuple[Floats, float]:
-    """Q (n, n) and offset of lᵀr + rᵀAr in what is kept, x = 1 − r.
-
-    rᵀAr = 1ᵀA1 − 2(A1)ᵀx + xᵀAx for symmetric A, and lᵀr = lᵀ1 − lᵀx.
-    """
-    sums = quadratic.sum(axis=1)
-    return quadratic - np.diag(linear + 2 * sums), float(linear.sum() + sums.sum())
 
 
 def select(

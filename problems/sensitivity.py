@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from .arrays import Floats
+from .arrays import Floats, number
 from .dynamics import Slope
 from .errors import InputError
 from .interaction import InteractionSystem
@@ -22,6 +22,7 @@ from .interaction import InteractionSystem
 __all__ = [
     "MOST",
     "WHOLE",
+    "couplings_kept",
     "double",
     "gradient",
     "gram",
@@ -63,6 +64,20 @@ def system_of(network: nn.Module) -> InteractionSystem:
             "lower its radius"
         )
     return network
+
+
+def couplings_kept(share: float, E: int, *, name: str) -> int:
+    """How many of E couplings a share stands for, the parameter `name`.
+
+    Raises:
+        InputError: it lies outside (0, 1], or leaves none.
+    """
+    if not 0 < number(share, name=name) <= 1:
+        raise InputError(f"{name} must lie in (0, 1], got {share}")
+    wanted = round(share * E)
+    if not wanted:
+        raise InputError(f"a system must have a coupling, got {share} of {E}; raise {name}")
+    return wanted
 
 
 class _Probed(InteractionSystem):

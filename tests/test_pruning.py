@@ -12,10 +12,11 @@ from tiny import all_bits, mlp, mlp_task, network_task, one_thread, replay
 from torch import nn
 
 from qubopress.problems import BlackBox, Capacity, InputError, Task, networks, registry, surgery
+from qubopress.problems.capacity import of_removed
 from qubopress.problems.channels import magnitudes, mean_loss, measure
 from qubopress.problems.groups import prunable, shares
 from qubopress.problems.reconstruction import errors, repair
-from qubopress.problems.selection import kept, normalised, of_removed
+from qubopress.problems.selection import kept, normalised
 
 pytestmark = pytest.mark.usefixtures(one_thread.__name__)
 
