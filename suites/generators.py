@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, cast
 
@@ -24,6 +22,7 @@ from ..problems.generators import Generator
 from ..problems.networks import GENERATORS, network
 from ..problems.training import initialised, train
 from ..results.statistics import mean_interval
+from .parallel import each
 from .tables import show
 
 __all__ = ["judged", "summary", "trained_row", "untrained_rows"]
@@ -87,10 +86,7 @@ def main(arguments: list[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     given.out.mkdir(parents=True, exist_ok=True)
     cases = [(name, seed, given.epochs) for seed in range(given.seeds) for name in given.generator]
-    # One thread each: sums in another order train another network.
-    setting: dict[str, Any] = {"initializer": torch.set_num_threads, "initargs": (1,)}
-    with ProcessPoolExecutor(given.jobs, mp_context=get_context("spawn"), **setting) as pool:
-        trained = list(pool.map(trained_row, *zip(*cases, strict=True)))
+    trained = each(trained_row, cases, jobs=given.jobs)
     rows = pd.DataFrame([*trained, *untrained_rows(given.seeds)])
     rows.round(4).to_csv(given.out / "seeds.csv", index=False)
     table = summary(rows).round(3)

@@ -10,10 +10,8 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +32,7 @@ from ..problems.readout import Readout, analog
 from ..problems.supermasks import Trained, topology_of, train_supermask
 from ..results.claims import verdict
 from ..results.statistics import mean_interval
+from .parallel import each
 from .tables import show
 
 __all__ = ["HARDWARE", "TASKS", "Hardware", "claims", "noise_rows", "reuse_rows", "solver_rows", "summary"]
@@ -435,15 +434,8 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _measured(rows: Callable[..., list[dict[str, Any]]], cases: list[Any], jobs: int) -> pd.DataFrame:
-    """Rows of all cases in their order, on one thread each: sums in another order train another network."""
-    if jobs == 1:
-        torch.set_num_threads(1)
-        parts = [rows(*case) for case in cases]
-    else:
-        setting: dict[str, Any] = {"initializer": torch.set_num_threads, "initargs": (1,)}
-        with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), **setting) as pool:
-            parts = list(pool.map(rows, *zip(*cases, strict=True)))
-    return pd.DataFrame([row for part in parts for row in part])
+    """Rows of all cases in their order."""
+    return pd.DataFrame([row for part in each(rows, cases, jobs=jobs) for row in part])
 
 
 if __name__ == "__main__":
