@@ -20,9 +20,8 @@ import numpy.typing as npt
 import scipy.sparse as sp
 from scipy.sparse import csgraph
 
-from ..problems import Capacity, Qubo
+from ..problems import Capacity
 from ..problems.arrays import Bits, Floats
-from .greedy import finish
 from .kernels import flip, readonly, slopes
 from .registry import Range, solver
 from .run import Declined, Run
@@ -70,13 +69,15 @@ class _Curve:
     proven: bool
     points: dict[int, tuple[float, Bits]] = field(default_factory=dict)
 
-    def add(self, x: Bits) -> bool:
-        """Keep a point if it is the best of its cost."""
-        cost, loss = int(self.cells @ x), self.piece.qubo.loss(x)
-        if cost in self.points and loss >= self.points[cost][0] - self.piece.least:
-            return False
-        self.points[cost] = loss, x.copy()
-        return True
+    def add(self, points: Bits) -> bool:
+        """Keep a point (w,), or of several (k, w) those, that are the best of their cost; whether one was."""
+        several, better = np.atleast_2d(points), False
+        losses = self.piece.qubo.losses(several)
+        for x, cost, loss in zip(several, (several @ self.cells).tolist(), losses.tolist(), strict=True):
+            if cost not in self.points or loss < self.points[cost][0] - self.piece.least:
+                self.points[cost] = loss, x.copy()
+                better = True
+        return better
 
     def front(self) -> tuple[Ints, Floats]:
         """Costs and losses of the points worth their cost, ascending; all of them where Σx = K."""
@@ -105,6 +106,8 @@ def layer_dp(
     Parameters:
         moves: length of each tabu search of a curve that is too wide to be enumerated.
     """
+    # The first answer waits for nothing; a run that declines drops it.
+    run.offer(capacity.baseline())
     cells, K = _units(capacity)
     groups = _components(capacity)
     if len(groups) * (K + 1) > STEPS:
@@ -115,6 +118,8 @@ def layer_dp(
     while run.open():
         if run.opened == 1:
             starts = list(_first(capacity, run, moves))
+            if run.stopped():
+                break
             curves = [_begun(capacity, members, cells[members], K, run) for members in groups]
             for curve in curves:
                 for x in starts:
@@ -146,13 +151,16 @@ def _land(capacity: Capacity, curves: list[_Curve], K: int, run: Run, moves: int
 
 def _first(capacity: Capacity, run: Run, moves: int) -> Iterator[Bits]:
     """Two points to offer and to begin the curves with, searched over all components at once."""
-    x, whole = finish(capacity, np.zeros(capacity.n, dtype=np.int8)), Slice.of(capacity)
+    whole = Slice.of(capacity)
+    x = _moved(whole, np.zeros(capacity.n, dtype=np.int8), run)
     run.offer(x)
     for fresh in (False, True):
         x = whole.tabu(whole.fresh(run, x) if fresh else x, run, moves)
         whole.settle(x, run)
         run.offer(x)
         yield x
+        if run.stopped():
+            break
 
 
 # ---- the parts
@@ -198,19 +206,19 @@ def _components(capacity: Capacity) -> list[Ints]:
 def _begun(capacity: Capacity, members: Ints, cells: Ints, K: int, run: Run) -> _Curve:
     """The curve of a component: enumerated where it is short and time is left, else by greedy steps."""
     Q = capacity.Q[members][:, members]
-    qubo = Qubo(Q.toarray() if capacity.sparse else Q)
     costs = capacity.costs[members]
     most = float(len(members)) if capacity.exact else float(costs.sum())
-    piece = replace(Slice.of(Capacity(qubo.Q, costs, most)), exact=capacity.exact)
+    whole = Capacity(Q.toarray() if capacity.sparse else Q, costs, most)
+    piece = replace(Slice.of(whole), exact=capacity.exact)
     proven = len(members) <= WIDTH and not run.stopped()
     curve = _Curve(piece, members, cells, proven)
-    for x in _enumerated(curve, K) if proven else _greedy(curve):
-        curve.add(x)
+    for points in [_enumerated(curve, K)] if proven else _greedy(curve):
+        curve.add(points)
     return curve
 
 
-def _enumerated(curve: _Curve, K: int) -> Iterator[Bits]:
-    """The best choice at each cost up to K."""
+def _enumerated(curve: _Curve, K: int) -> Bits:
+    """The best choice at each cost up to K that there is, a row each."""
     width, limit = curve.members.size, min(K, int(curve.cells.sum()))
     lowest, words = np.full(limit + 1, np.inf), np.zeros(limit + 1, dtype=np.int64)
     linear, x = curve.piece.qubo.linear, np.zeros(width, dtype=np.int8)
@@ -219,21 +227,16 @@ def _enumerated(curve: _Curve, K: int) -> Iterator[Bits]:
         loss = float(0.5 * (x @ (linear + slope)))
         stop = min(start + BLOCK, 1 << width)
         _visit(curve.piece.matrix, slope, x, readonly(curve.cells), loss, start, stop, lowest, words)
-    for word in words[np.isfinite(lowest)]:
-        yield ((word >> np.arange(width)) & 1).astype(np.int8)
+    return ((words[np.isfinite(lowest), None] >> np.arange(width)) & 1).astype(np.int8)
 
 
 def _greedy(curve: _Curve) -> Iterator[Bits]:
-    """Points on the way from nothing to everything and back, each step the least harmful per cost."""
-    piece = curve.piece
-    for side in (0, 1):
-        x = np.full(curve.members.size, side, dtype=np.int8)
-        slope = slopes(piece.qubo, x)
-        yield x
-        for _ in range(x.size):
-            change = np.where(x == side, (1 - 2 * side) * slope / piece.costs, np.inf)
-            flip(piece.matrix, slope, x, int(np.argmin(change)))
-            yield x
+    """The way (w + 1, w) from nothing to everything and back, each step the least harmful per cost."""
+    piece, width = curve.piece, curve.members.size
+    for side, room in ((0, np.inf), (1, -np.inf)):
+        x = np.full(width, side, dtype=np.int8)
+        order = _steps(piece.matrix, slopes(piece.qubo, x), x, piece.costs, room)
+        yield (np.argsort(order) < np.arange(width + 1)[:, None]).astype(np.int8) ^ side
 
 
 def _trace(curve: _Curve, run: Run, middle: int) -> None:
@@ -257,17 +260,9 @@ def _trace(curve: _Curve, run: Run, middle: int) -> None:
 
 
 def _moved(piece: Slice, x: Bits, run: Run) -> Bits:
-    """The neighbour's point brought to the capacity of this piece: by greedy steps."""
+    """A point brought to the capacity of this piece by greedy steps; x itself stays."""
     y = x.copy()
-    slope = slopes(piece.qubo, y)
-    side = int(piece.costs @ y > piece.K)
-    for _ in range(y.size):
-        room = piece.K - float(piece.costs @ y)
-        wanted = (y == side) & (side == 1 or piece.costs <= room)
-        if (side == 1 and room >= 0) or not wanted.any():
-            break
-        change = np.where(wanted, (1 - 2 * side) * slope / piece.costs, np.inf)
-        flip(piece.matrix, slope, y, int(np.argmin(change)))
+    _steps(piece.matrix, slopes(piece.qubo, y), y, piece.costs, piece.K - float(piece.costs @ y))
     return y if piece.costs @ y <= piece.K else filled(piece, np.zeros_like(y), run)
 
 
@@ -326,6 +321,26 @@ def _assembled(capacity: Capacity, curves: list[_Curve], landing: list[int]) -> 
 
 
 @numba.njit(cache=True, nogil=True)
+def _steps(matrix: Floats, slope: Floats, x: Bits, costs: Floats, room: float) -> Ints:
+    """Drop until x fits where room < 0, else add what fits, the least harmful per cost first; what was flipped."""
+    order, side, infinite = np.zeros(x.size, dtype=np.int64), int(room < 0.0), np.inf
+    sign = 1.0 - 2.0 * side
+    for step in range(x.size):
+        best, lowest = x.size, infinite
+        for i in range(x.size):
+            if x[i] == side and (side == 1 or costs[i] <= room):
+                change = sign * slope[i] / costs[i]
+                if change < lowest:
+                    best, lowest = i, change
+        if best == x.size or (side == 1 and room >= 0.0):
+            return order[:step]
+        room -= sign * costs[best]
+        flip(matrix, slope, x, best)
+        order[step] = best
+    return order
+
+
+@numba.njit(cache=True, nogil=True)
 def _visit(
     matrix: Floats,
     slope: Floats,
@@ -337,7 +352,10 @@ def _visit(
     lowest: Floats,
     words: Ints,
 ) -> None:
-    """Visit solutions start … stop−1 in Gray order, x being the one before; keep the lowest at each cost."""
+    """Visit solutions start … stop−1 in Gray order, each one flip from the last; keep the lowest at each cost.
+
+    x is the solution before the first.
+    """
     word = used = cells[0] * 0
     for i in range(x.size):
         word += (1 << i) * x[i]
@@ -348,6 +366,7 @@ def _visit(
             if ((word ^ after) >> i) & 1:
                 loss += flip(matrix, slope, x, i)
                 used += cells[i] if x[i] else -cells[i]
+                break
         word = after
         if used < lowest.size and loss < lowest[used]:
             lowest[used], words[used] = loss, word

@@ -13,6 +13,9 @@ from instances import matrix, optimum
 from qubopress import solvers
 from qubopress.problems import Capacity
 from qubopress.solvers import Status
+from qubopress.solvers.greedy import finish
+from qubopress.solvers.layer_dp import _begun
+from qubopress.solvers.run import Run
 
 
 def layers(*widths: int, seed: int = 0) -> Any:
@@ -92,3 +95,38 @@ def test_a_coupled_instance_that_is_small_is_searched() -> None:
     assert found.loss is not None
     assert greedy.loss is not None
     assert found.loss < greedy.loss
+
+
+def test_a_wide_curve_begins_at_the_better_of_two_greedy_points() -> None:
+    capacity, all_of_it = Capacity(layers(40), np.ones(40), 40), np.arange(40)
+    curve = _begun(capacity, all_of_it, np.ones(40, dtype=np.int64), 40, Run(capacity))
+    assert sorted(curve.points) == list(range(41))
+    for K, (loss, x) in curve.points.items():
+        ends = [finish(Capacity(capacity.Q, np.ones(40), K), np.full(40, side)) for side in (0, 1)]
+        assert x.sum() == K
+        assert loss == pytest.approx(min(capacity.loss(end) for end in ends))
+
+
+def test_the_baseline_and_then_a_greedy_point_are_offered_first() -> None:
+    capacity = Capacity(layers(30, 40, 50), np.ones(120), 60)
+    found = solvers.solve(capacity, "layer-dp", restarts=1)
+    greedy = finish(capacity, np.zeros(120, dtype=np.int8))
+    first = [loss for _, loss in found.trace[:2]]
+    assert first == pytest.approx([capacity.loss(capacity.baseline()), capacity.loss(greedy)])
+
+
+def test_a_target_that_the_baseline_meets_starts_no_search() -> None:
+    capacity = Capacity(layers(30, 40, 50), np.ones(120), 60)
+    target = capacity.loss(capacity.baseline())
+    found = solvers.solve(capacity, "layer-dp", restarts=1, target=target)
+    assert found.status is Status.TARGET
+    assert found.counts == {}
+
+
+def test_a_target_that_the_first_walks_meet_makes_no_curves(monkeypatch: pytest.MonkeyPatch) -> None:
+    capacity = Capacity(layers(5, 5, 6, seed=1), np.ones(16), 9)
+    target = optimum(capacity) + 1e-9
+    monkeypatch.setattr("qubopress.solvers.layer_dp._begun", None)
+    found = solvers.solve(capacity, "layer-dp", restarts=1, target=target)
+    assert found.status is Status.TARGET
+    assert len(found.trace) == 3
