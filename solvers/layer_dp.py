@@ -322,7 +322,7 @@ def _assembled(capacity: Capacity, curves: list[_Curve], landing: list[int]) -> 
 
 @numba.njit(cache=True, nogil=True)
 def _steps(matrix: Floats, slope: Floats, x: Bits, costs: Floats, room: float) -> Ints:
-    """Drop until x fits where room < 0, else add what fits, the least harmful per cost first; what was flipped."""
+    """Drop until x fits where room < 0, else add what fits, the least harmful per cost first; their order."""
     order, side, infinite = np.zeros(x.size, dtype=np.int64), int(room < 0.0), np.inf
     sign = 1.0 - 2.0 * side
     for step in range(x.size):
@@ -352,7 +352,7 @@ def _visit(
     lowest: Floats,
     words: Ints,
 ) -> None:
-    """Visit solutions start … stop−1 in Gray order, each one flip from the last; keep the lowest at each cost.
+    """Visit solutions start … stop−1 in Gray order, each a flip from the last; keep the lowest at each cost.
 
     x is the solution before the first.
     """
