@@ -80,7 +80,7 @@ def test_neurons_that_were_not_reached_stay_at_nearest() -> None:
     layer = Rounding(gram(300, seed=1), np.random.default_rng(1).random((60, 300)))
     begun = time.monotonic()
     found = solvers.solve(layer, "neal", seconds=0.05)
-    assert time.monotonic() - begun < 0.6
+    assert time.monotonic() - begun < 3.0
     assert found.x is not None
     np.testing.assert_array_equal(found.x[-1], layer.nearest()[-1])
     assert found.status is Status.BUDGET

@@ -44,7 +44,7 @@ def test_the_work_of_a_restart_is_bounded_by_moves_and_not_by_time() -> None:
 def test_a_call_longer_than_the_budget_is_cut_off() -> None:
     found = solvers.solve(Qubo(matrix(100)), "dwave-tabu", seconds=0.2, num_restarts=10_000)
     assert found.status is Status.BUDGET
-    assert found.seconds < 0.2 + 0.5
+    assert found.seconds < 0.2 + 3.0
 
 
 def test_a_target_ends_a_call_whatever_the_offset() -> None:

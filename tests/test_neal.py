@@ -39,7 +39,7 @@ def test_a_read_in_pieces_goes_on_where_the_last_piece_ended(monkeypatch: pytest
 def test_a_read_longer_than_the_budget_is_cut_off() -> None:
     found = solvers.solve(Qubo(matrix(200)), "neal", seconds=0.2, num_sweeps=1_000_000)
     assert found.status is Status.BUDGET
-    assert found.seconds < 0.2 + 0.5
+    assert found.seconds < 0.2 + 3.0
 
 
 def test_more_reads_are_never_worse_together_than_their_best() -> None:

