@@ -2,6 +2,7 @@
 
 # Importing a solver's file registers it.
 from . import (  # noqa: F401
+    bayesian_swap,
     beam,
     bifurcation,
     branch_and_bound,
@@ -36,7 +37,6 @@ from . import (  # noqa: F401
     tempering,
     tensor_cross,
     tensor_train,
-    thompson_swap,
 )
 from .adapters import reaches
 from .dimod_bridge import from_dimod, sampler

@@ -17,8 +17,11 @@ from .tables import show
 
 __all__ = ["CLAIMS", "main"]
 
-REFINERS = ("thompson-swap", "protes", "cross-refine", "random-swap", "greedy-swap")
+REFINERS = ("bayesian-swap", "protes", "cross-refine", "random-swap", "greedy-swap")
+LEARNERS = tuple(name for name in REFINERS if name != "random-swap")
 
+REFINED = (64, 24, 8)
+"""Channels that suite `refinement` chooses again."""
 
 TUNED = "after fine-tune"
 
@@ -39,16 +42,22 @@ def _side(name: str, after: str) -> Side:
     return Side(problem, "swap", {"refit": bool(refit)}, after)
 
 
+def _refined(name: str, rival: str, called: str, most: int) -> Claim:
+    """That a refiner of so many channels is above another, or above where all begin."""
+    only = {"refine": most}
+    return Claim(
+        f"{name} above {called}, {most} refined",
+        Side(solver=name, parameters=only),
+        Side(solver=rival, parameters=only),
+    )
+
+
 CLAIMS = [
     # Orabi et al. 2026, arXiv:2604.05856
     *_choices("hybrid", "taylor"),
     *_choices("hybrid", "l1"),
-    *(Claim(f"{name} above the QUBO alone", Side(solver=name), Side(solver="start")) for name in REFINERS),
-    *(
-        Claim(f"{name} above random swaps", Side(solver=name), Side(solver="random-swap"))
-        for name in REFINERS
-        if name != "random-swap"
-    ),
+    *(_refined(name, "start", "the QUBO alone", most) for most in REFINED for name in REFINERS),
+    *(_refined(name, "random-swap", "random swaps", most) for most in REFINED for name in LEARNERS),
     # ours: what the refit does for one choice, then choices under the same refit or none
     *_choices("taylor + refit", "taylor"),
     *_choices("hybrid + refit", "taylor + refit"),

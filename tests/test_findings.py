@@ -40,10 +40,14 @@ def test_a_suite_measures_both_sides_of_each_claim(claim: findings.Claim) -> Non
         )
 
 
-def test_the_claims_are_judged_on_six_draws_or_more_and_refinements_on_five_seeds() -> None:
+def test_the_claims_are_judged_on_six_draws_or_more_and_refinements_on_ten() -> None:
     claims = suites.load("pruning-claims")
     draws = {spec.calibration_seed for spec in claims.instances}
     assert len(draws) >= 6
     assert {spec.parameters["keep"] for spec in claims.instances} == {0.64}
     assert len({spec.network for spec in claims.instances}) == 3
-    assert suites.load("refinement").seeds >= 5
+    refined = suites.load("refinement").instances
+    for most in findings.REFINED:
+        draws = {spec.calibration_seed for spec in refined if spec.parameters["refine"] == most}
+        assert len(draws) >= 10
+    assert {spec.parameters["refine"] for spec in refined} == set(findings.REFINED)

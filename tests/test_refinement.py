@@ -12,9 +12,10 @@ from instances import black_box, free_black_box, matrix, optimum
 from qubopress import solvers, suites
 from qubopress.problems import BlackBox, Qubo
 from qubopress.solvers import Status
+from qubopress.solvers.bayesian_swap import Process, _candidates, compressed
 from qubopress.solvers.refinement import exchanged, moves
 
-REFINERS = ("thompson-swap", "protes", "cross-refine", "random-swap", "greedy-swap")
+REFINERS = ("bayesian-swap", "protes", "cross-refine", "random-swap", "greedy-swap")
 
 
 class Spy:
@@ -67,7 +68,7 @@ def test_the_same_seed_and_evaluations_ask_the_same_points(name: str) -> None:
     assert asked[0] == asked[1] != asked[2]
 
 
-@pytest.mark.parametrize("name", ["thompson-swap", "protes", "cross-refine", "greedy-swap"])
+@pytest.mark.parametrize("name", ["bayesian-swap", "protes", "cross-refine", "greedy-swap"])
 @pytest.mark.parametrize("make", [black_box, free_black_box])
 def test_a_small_box_is_solved_and_then_the_search_ends(name: str, make: Any) -> None:
     box = make(8)
@@ -139,3 +140,60 @@ def test_the_suite_refines_from_one_start_over_growing_parts() -> None:
     assert {spec.prepare for spec in suite.instances} == {"swap"}
     assert {spec.name for spec in suite.solvers} == set(REFINERS)
     assert len({spec.parameters["refine"] for spec in suite.instances}) >= 3
+
+
+# ---- the process of bayesian-swap
+
+
+def test_candidates_are_new_keep_k_and_hold_every_neighbour() -> None:
+    box, _ = box_of(12, 5)
+    process = Process()
+    process.losses[box.start.tobytes()] = 0.0
+    found = _candidates(box, box.start, process, np.random.default_rng(0))
+    near = {y.tobytes() for y in found if np.abs(y - box.start).sum() == 2}
+    assert len(near) == 5 * 7
+    assert {int(y.sum()) for y in found} == {5}
+    assert len({y.tobytes() for y in found} - process.losses.keys()) == len(found) > len(near)
+
+
+@pytest.mark.parametrize("factor", [1e-3, 1.0, 1e3])
+def test_the_unit_of_the_losses_changes_no_choice(factor: float) -> None:
+    asked = []
+    for scale in (1.0, factor):
+        losses = Qubo(matrix(20)).losses
+        start = (np.arange(20) < 9).astype(np.int8)
+        spied = list[Any]()
+
+        def evaluate(x: Any, scale: float = scale, losses: Any = losses, spied: Any = spied) -> Any:
+            spied.extend(x.copy())
+            return scale * (losses(x) + 100.0)
+
+        solvers.solve(BlackBox(evaluate, 20, start=start, K=9), "bayesian-swap", evaluations=60)
+        asked.append(np.array(spied).tolist())
+    assert asked[0] == asked[1]
+
+
+def test_a_process_finds_the_best_exchange_of_a_sum_of_effects_from_few_losses() -> None:
+    rng = np.random.default_rng(0)
+    effects = rng.standard_normal(24)
+    box = BlackBox(lambda x: 50.0 + x @ effects, 24, start=(np.arange(24) < 12).astype(np.int8), K=12)
+    found = solvers.solve(box, "bayesian-swap", evaluations=90)
+    assert found.loss == pytest.approx(50.0 + np.sort(effects)[:12].sum())
+    rival = solvers.solve(
+        BlackBox(lambda x: 50.0 + x @ effects, 24, start=box.start, K=12), "random-swap", evaluations=90
+    )
+    assert rival.loss is not None
+    assert found.loss is not None
+    assert rival.loss > found.loss
+
+
+def test_losses_are_compressed_in_their_order_and_the_infinite_are_the_worst() -> None:
+    for losses in ([1.0, 2.0, np.inf, 1.5], [-1.0, 0.0, np.inf, -0.5], [-1.0, -1.0, np.inf, 3.0]):
+        values = compressed(np.array(losses))
+        assert np.isfinite(values).all()
+        assert abs(values.mean()) < 1e-12
+        finite = np.isfinite(losses)
+        order = np.argsort(np.array(losses)[finite], kind="stable")
+        assert (np.diff(values[finite][order]) >= 0).all()
+        assert values[2] == values.max()
+    np.testing.assert_array_equal(compressed(np.array([2.0, np.inf])), [0.0, 1.0])
