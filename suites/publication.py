@@ -10,17 +10,20 @@ from pathlib import Path
 import pandas as pd
 
 from ..problems import InputError
-from ..results import InstanceInfo, Record, Store, by_parameter, merge
+from ..results import InstanceInfo, Record, Store, by_parameter, correlations, merge
 from ..results.files import write_whole
 from ..results.published import REJUDGEABLE, published_page, read_cells, write_cells
 from .boards import with_costs
 from .submission import write_rows
 from .suite import load, suite_names
 
-__all__ = ["CELLS", "PAGE", "ROWS", "Added", "add", "cells_of", "light_rows", "page"]
+__all__ = ["CELLS", "CORRELATIONS", "PAGE", "ROWS", "Added", "add", "cells_of", "light_rows", "page"]
 
 CELLS, ROWS, PAGE = "records.csv", "rows.jsonl", "leaderboard.html"
 """Files of a suite: all cells without bits, and those whose bits are small; and the page of all suites."""
+
+CORRELATIONS = "correlations.csv"
+"""File of a suite that has several solutions an instance: whether a lower loss was a better network."""
 
 SMALL = 4096
 """Bytes of a solution up to which it is published."""
@@ -72,6 +75,9 @@ def _add_suite(
     cells = cells.assign(**{REJUDGEABLE: cells["cell"].isin(keys)})
     order = ["instance", "solver", "parameters", "seed", "cell"]
     write_cells(cells.sort_values(order, kind="stable"), folder / CELLS)
+    told = correlations(read_cells(folder / CELLS)).replace({"problem": {"": "all"}})
+    if len(told):
+        write_whole(folder / CORRELATIONS, told.to_csv(index=False, lineterminator="\n"))
     by = load(name).by if name in suite_names() else ""
     if by:
         table = by_parameter(read_cells(folder / CELLS), by)

@@ -83,6 +83,16 @@ CLAIM = {
     "verdict": "verdict",
 }
 
+CORRELATION = {
+    "problem": "formulation",
+    "metric_name": "metric",
+    "rho": "ρ",
+    "rho_low": "from",
+    "rho_high": "to",
+    "instances": "instances",
+    "solutions": "networks",
+}
+
 BLOCKS = (
     Block("rounding in short", ROUNDING, "bits", "int{}", page="README.md", brief=True),
     Block("rounding", ROUNDING, "bits", "int{}"),
@@ -98,6 +108,25 @@ BLOCKS = (
         "keep",
         "{} kept",
         rows=("network", "problem", "solver"),
+    ),
+    Listing(
+        "pruning correlation",
+        "results/data/pruning/correlations.csv",
+        CORRELATION,
+        "python -m qubopress.suites.publish --add STORE",
+    ),
+    Block(
+        "formulations",
+        "results/data/pruning-formulations/by-keep.csv",
+        "keep",
+        "{} kept",
+        rows=("network", "problem", "solver"),
+    ),
+    Listing(
+        "formulations correlation",
+        "results/data/pruning-formulations/correlations.csv",
+        CORRELATION,
+        "python -m qubopress.suites.publish --add STORE",
     ),
     Listing(
         "pruning claims",

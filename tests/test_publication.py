@@ -16,7 +16,7 @@ from qubopress.results import Stage, Store, StoreError
 from qubopress.results.published import published_page, read_cells, write_cells
 from qubopress.results.references import References
 from qubopress.suites import load, publication, publish, submission, suite_names
-from qubopress.suites.publication import CELLS, PAGE, ROWS, add, cells_of, page
+from qubopress.suites.publication import CELLS, CORRELATIONS, PAGE, ROWS, add, cells_of, page
 from qubopress.suites.submission import as_store
 
 ROOT = Path(__file__).parent.parent
@@ -186,3 +186,11 @@ def test_a_sample_of_the_published_rows_holds(path: Path, tmp_path: Path) -> Non
 def test_a_frame_keeps_all_digits(tmp_path: Path, store: Path) -> None:
     frame = results.load(store).assign(loss=0.1 + 0.2, rejudgeable=False)
     assert (read_cells(write_cells(frame, tmp_path / CELLS))["loss"] == 0.1 + 0.2).all()
+
+
+def test_published_correlations_are_those_of_the_published_cells() -> None:
+    told = sorted(path.parent.name for path in DATA.glob(f"*/{CORRELATIONS}"))
+    assert {"pruning", "pruning-formulations"} <= set(told)
+    for name in told:
+        found = results.correlations(read_cells(DATA / name / CELLS)).replace({"problem": {"": "all"}})
+        pd.testing.assert_frame_equal(pd.read_csv(DATA / name / CORRELATIONS), found)
