@@ -34,6 +34,12 @@ COPIES = {
 SPARED = ("jquery.flot.orderBars.js",)
 """Not in Debian; it only sets bars of a parameter that is no number side by side."""
 
+LABELS = re.compile(r'<script\b[^>]*src="jquery\.flot\.axislabels\.js"[^>]*></script>')
+"""asv's own plugin for the names of axes; flot 4, Debian's, has that and would write each name twice."""
+
+LEGEND = "<style>.legendLayer .background { fill: #fff; fill-opacity: 0.85; }</style>"
+"""What flot 4 leaves to the page, and asv's was written for flot 0.8; without it the legend is black."""
+
 PACKAGES = "libjs-jquery libjs-jquery-flot libjs-jquery-stupidtable libjs-bootstrap node-blueimp-md5"
 
 TAG = re.compile(r'<(?:script|link)\b[^>]*(?:src|href)="https://[^"]*/([^"/]+)"[^>]*>(?:</script>)?')
@@ -58,7 +64,7 @@ def localise(site: Path, *, library: Path = LIBRARY) -> bool:
         return False
     for name in wanted:
         shutil.copyfile(library / COPIES[name], site / name)
-    page.write_text(TAG.sub(_tag, text), encoding="utf-8")
+    page.write_text(LABELS.sub(LEGEND, TAG.sub(_tag, text)), encoding="utf-8")
     return True
 
 

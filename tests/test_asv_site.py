@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from qubopress.problems import InputError
-from qubopress.suites.asv_site import COPIES, localise, main
+from qubopress.suites.asv_site import COPIES, LEGEND, localise, main
 
 
 @pytest.fixture
@@ -40,6 +40,15 @@ def test_the_page_asks_no_other_host_and_every_script_lies_beside_it(site: Path,
     for name in set(asked) & set(COPIES):
         assert (site / name).read_text() == f"content of {COPIES[name]}"
     assert not [name for name in asked if name.startswith("http")]
+
+
+def test_the_newer_flot_names_axes_once_and_its_legend_can_be_read(site: Path, library: Path) -> None:
+    before = (site / "index.html").read_text(encoding="utf-8")
+    assert before.count("jquery.flot.axislabels.js") == 1
+    localise(site, library=library)
+    text = (site / "index.html").read_text(encoding="utf-8")
+    assert "jquery.flot.axislabels.js" not in text
+    assert text.count(LEGEND) == 1
 
 
 def test_localising_twice_changes_nothing(site: Path, library: Path) -> None:
