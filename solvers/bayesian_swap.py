@@ -179,7 +179,7 @@ def _likeliest(apart: Floats, values: Floats) -> tuple[float, float]:
         root = _root(apart, scale, noise)
         weights = solve_triangular(root, values, lower=True)
         spread = max(float(np.mean(weights * weights)), 1e-300)
-        return 0.5 * len(values) * np.log(spread) + float(np.log(np.diag(root)).sum())
+        return float(0.5 * len(values) * np.log(spread) + np.log(np.diag(root)).sum())
 
     return min(((scale, noise) for scale in SCALES for noise in NOISES), key=lambda two: unlikeliness(*two))
 
