@@ -21,12 +21,14 @@ COMMITS = 2
 
 WATCHED = r"rounding\.(Time\.time_solve\('(sa|tabu)'\)|Quality\.track_excess\('(beam|nearest-plane)'\))"
 
-SLOW = """        begun = time.process_time()
-        chain.anneal(temperatures, self.luck)
-        until = 2 * time.process_time() - begun
+SLOW = """        until = 2 * time.process_time() - begun
         while time.process_time() < until:
             pass
+        return uphill
 """
+
+SEEN, SURE = "1.2", "1.4"
+"""Ratios: the narrow beam's is 1.3, the doubled kernel's 1.7; a busy machine's may be above the first."""
 
 
 class Clone:
@@ -66,6 +68,11 @@ class Clone:
         often = ("-a", "repeat=4", "-a", "number=1", "-a", "rounds=1", "-a", "warmup_time=0")
         self.asv("run", *where, *often, "--bench", WATCHED)
 
+    def worse(self, before: str, after: str, *, factor: str) -> set[str]:
+        """Benchmarks of a layer's rounding that asv says are worse by more than a factor."""
+        compared = self.asv("compare", "--factor", factor, "--only-changed", before, after)
+        return set(re.findall(r"^\| \+ .*rounding\.([^ ]+)", compared, flags=re.MULTILINE))
+
     def _git(self, *arguments: str) -> str:
         who = ("-c", "user.name=a", "-c", "user.email=a@b")
         command = ["git", "-C", str(self.root), *who, *arguments]
@@ -83,15 +90,20 @@ def test_asv_flags_a_planted_slowdown_and_a_planted_loss_of_quality(tmp_path: Pa
     measured = []
     for number in range(2 * COMMITS):
         if number == COMMITS:
-            sa = "solvers/sa.py"
-            clone.plant(sa, "        chain.anneal(temperatures, self.luck)\n", SLOW)
-            clone.plant(sa, "from typing import Annotated\n", "import time\nfrom typing import Annotated\n")
+            kernel, begin = (
+                "solvers/annealing.py",
+                "        uphill = np.zeros(temperatures.size, dtype=np.int64)\n",
+            )
+            clone.plant(kernel, "        return uphill\n", SLOW)
+            clone.plant(kernel, begin, f"        begun = time.process_time()\n{begin}")
+            first = "from dataclasses import dataclass\n"
+            clone.plant(kernel, first, f"import time\n{first}")
             clone.plant("solvers/beam.py", "log=True)] = 64,", "log=True)] = 1,")
         measured.append(clone.commit(f"Measure {number}"))
         clone.measure(measured[-1])
-    compared = clone.asv("compare", "--factor", "1.2", "--only-changed", measured[0], measured[-1])
     planted = {"Time.time_solve('sa')", "Quality.track_excess('beam')"}
-    assert set(re.findall(r"^\| \+ .*rounding\.([^ ]+)", compared, flags=re.MULTILINE)) == planted, compared
+    assert clone.worse(measured[0], measured[-1], factor=SEEN) >= planted
+    assert clone.worse(measured[0], measured[-1], factor=SURE) <= planted
     cells = [{"cell": one, "commit": one[:12]} for one in measured]
     export_asv(make_store(tmp_path / "r.db", cells), clone.results, repository=clone.root)
     clone.asv("publish")
