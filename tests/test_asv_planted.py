@@ -65,7 +65,8 @@ class Clone:
 
     def measure(self, commit: str) -> None:
         where = ("-E", f"existing:{sys.executable}", "--set-commit-hash", commit)
-        often = ("-a", "repeat=4", "-a", "number=1", "-a", "rounds=1", "-a", "warmup_time=0")
+        # Of four runs the interval of the median was as wide as the slowdown on some days.
+        often = ("-a", "repeat=30", "-a", "number=1", "-a", "rounds=1", "-a", "warmup_time=0.2")
         self.asv("run", *where, *often, "--bench", WATCHED)
 
     def worse(self, before: str, after: str, *, factor: str) -> set[str]:
@@ -81,7 +82,9 @@ class Clone:
 
 @pytest.mark.slow
 def test_asv_flags_a_planted_slowdown_and_a_planted_loss_of_quality(tmp_path: Path) -> None:
-    """The beam is narrowed to one, as half of it costs this layer less than asv's 5 %; the gate sees that.
+    """`asv compare` and the site's list of regressions name both.
+
+    The beam is narrowed to one, as half of it costs this layer less than asv's 5 %; the gate sees that.
 
     The scores of a store stand in the same site.
     """
@@ -102,8 +105,9 @@ def test_asv_flags_a_planted_slowdown_and_a_planted_loss_of_quality(tmp_path: Pa
         measured.append(clone.commit(f"Measure {number}"))
         clone.measure(measured[-1])
     planted = {"Time.time_solve('sa')", "Quality.track_excess('beam')"}
-    assert clone.worse(measured[0], measured[-1], factor=SEEN) >= planted
-    assert clone.worse(measured[0], measured[-1], factor=SURE) <= planted
+    pairs = list(zip(measured[:COMMITS], measured[COMMITS:], strict=True))
+    assert set.union(*(clone.worse(*pair, factor=SEEN) for pair in pairs)) >= planted
+    assert set.intersection(*(clone.worse(*pair, factor=SURE) for pair in pairs)) <= planted
     cells = [{"cell": one, "commit": one[:12]} for one in measured]
     export_asv(make_store(tmp_path / "r.db", cells), clone.results, repository=clone.root)
     clone.asv("publish")
