@@ -75,12 +75,13 @@ def _add_suite(
     cells = cells.assign(**{REJUDGEABLE: cells["cell"].isin(keys)})
     order = ["instance", "solver", "parameters", "seed", "cell"]
     write_cells(cells.sort_values(order, kind="stable"), folder / CELLS)
-    told = correlations(read_cells(folder / CELLS)).replace({"problem": {"": "all"}})
+    stored = read_cells(folder / CELLS)
+    told = correlations(stored).replace({"problem": {"": "all"}})
     if len(told):
         write_whole(folder / CORRELATIONS, told.to_csv(index=False, lineterminator="\n"))
     by = load(name).by if name in suite_names() else ""
     if by:
-        table = by_parameter(read_cells(folder / CELLS), by)
+        table = by_parameter(stored, by)
         text = (with_costs(table) if by == "bits" else table).to_csv(index=False, lineterminator="\n")
         write_whole(folder / f"by-{by}.csv", text)
     changed = int(cells["commit"].str.endswith("+").sum())
