@@ -1,16 +1,27 @@
 """Networks become instances: shapes of problem, formulations, data and trained networks."""
 
 # Importing a family's file registers its problems.
-from . import adaround, ais_rounding, ais_topology, bare, pruning, sign_magnitude, topology  # noqa: F401
-from .blackbox import BlackBox
-from .capacity import Capacity
-from .denoising import psnr_samples
+from . import without_network  # noqa: F401
+from .analog import ais_rounding, ais_topology, sign_magnitude, topology  # noqa: F401
 from .errors import InputError, MissingDataError
-from .instance import Instance, load_instance, save_instance
-from .qubo import Qubo
+from .instances.blackbox import BlackBox
+from .instances.capacity import Capacity
+from .instances.instance import Instance, load_instance, save_instance
+from .instances.qubo import Qubo
+from .instances.rounding import Rounding
+from .pruning import formulations  # noqa: F401
+from .quantization import adaround  # noqa: F401
 from .registry import Problem, drive, get, names, problem
-from .rounding import Rounding
-from .task import Task, bare_task, classification_task, denoising_task, generator_task, own_task, task_of
+from .tasks.denoising_metrics import psnr_samples
+from .tasks.task import (
+    Task,
+    bare_task,
+    classification_task,
+    denoising_task,
+    generator_task,
+    own_task,
+    task_of,
+)
 
 __all__ = [
     "BlackBox",

@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from .arrays import Floats
-from .task import Task
+from .tasks.task import Task
 
 __all__ = ["cached", "folder", "lacking", "pack", "unpack", "used", "version"]
 
@@ -115,7 +115,7 @@ def _key(task: Task, piece: str) -> str:
 @functools.cache
 def _code() -> str:
     digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 

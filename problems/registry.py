@@ -12,10 +12,10 @@ from torch import nn
 
 from .arrays import Bits
 from .checksums import located
-from .data import unknown_name
+from .datasets.dataset import unknown_name
 from .errors import InputError
-from .instance import Instance
-from .task import Task
+from .instances.instance import Instance
+from .tasks.task import Task
 
 __all__ = ["Generate", "Problem", "drive", "get", "names", "problem"]
 

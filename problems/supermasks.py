@@ -18,12 +18,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from .adaround import Weighted
+from .analog.connections import Mask, connections
 from .arrays import count
-from .connections import Mask, connections
-from .data import unknown_name
-from .networks import Network
-from .training import fit, initialised
+from .datasets.dataset import unknown_name
+from .networks.zoo import Network
+from .quantization.adaround import Weighted
+from .tasks.training import fit, initialised
 
 __all__ = ["METHODS", "PRIMARIES", "Midrise", "Supermask", "Trained", "topology_of", "train_supermask"]
 

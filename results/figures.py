@@ -12,15 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from .anytime import (
-    Shares,
-    Traces,
-    excess_curves,
-    improvements,
-    performance_profile,
-    target_ecdf,
-    time_grid,
-)
+from .anytime import Shares, Traces, excess_curves, improvements, performance_profile, target_ecdf, time_grid
 from .correlation import within
 from .ranks import CriticalDifference, critical_difference
 from .scores import PAR_TARGET, TARGETS

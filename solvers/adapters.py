@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..problems import Capacity, InputError, Instance, Qubo, Rounding
-from ..problems.rounding import Row
+from ..problems.instances.rounding import Row
 from .field_search import FIELDS, field_search, flag_lies
 from .greedy import finish
 from .penalty import penalty

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from ..problems import InputError, Qubo, Rounding
 from ..problems.arrays import Bits, Floats
-from ..problems.ising import bits_of, ising, neurons
+from ..problems.instances.ising import bits_of, ising, neurons
 from .kernels import descend, matrix_of, per_look, readonly
 from .registry import Choice, Range, solver
 from .run import Declined, Run

@@ -19,8 +19,8 @@ from torch import Tensor
 
 from ..problems import Qubo
 from ..problems.arrays import Bits, Floats
-from ..problems.dynamics import drift, heun
-from ..problems.ising import bits_of
+from ..problems.instances.ising import bits_of
+from ..problems.networks.dynamics import drift, heun
 from .bifurcation import Best, Forces, Spins, lengths
 from .kernels import per_look
 from .registry import Range, solver

@@ -18,13 +18,14 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from ..problems import InputError, frechet
-from ..problems.costs import costs
-from ..problems.data import load_dataset
-from ..problems.generators import Generator, NeuralGenerator, save_grid
-from ..problems.hardware import MOST_BITS, hardware
-from ..problems.interaction import InteractionSystem
-from ..problems.networks import load_network, network
+from ..problems import InputError
+from ..problems.analog.hardware_costs import MOST_BITS, hardware
+from ..problems.datasets.dataset import load_dataset
+from ..problems.layers.costs import costs
+from ..problems.networks.image_generators import Generator, NeuralGenerator, save_grid
+from ..problems.networks.interaction import InteractionSystem
+from ..problems.networks.zoo import load_network, network
+from ..problems.tasks import frechet_distance
 from ..results import Record, Store, StoreError, load, unpack
 from ..results.statistics import mean_interval
 from .spec import InstanceSpec
@@ -49,23 +50,23 @@ def trained(names: list[str]) -> pd.DataFrame:
     rows = []
     for name in names:
         module = cast(Generator, load_network(name))
-        row = _judged(name, frechet.samples_of(module), network(name).dataset)
+        row = _judged(name, frechet_distance.samples_of(module), network(name).dataset)
         rows.append(row | {"nJ an image": _nanojoules(module)})
     for dataset in dict.fromkeys(network(name).dataset for name in names):
         real = torch.tensor(load_dataset(dataset).train_inputs)
         rows.append(_judged("real training images", real, dataset))
-        rows.append(_judged("Gaussian pixels", frechet.gaussian_images(dataset), dataset))
+        rows.append(_judged("Gaussian pixels", frechet_distance.gaussian_images(dataset), dataset))
     return pd.DataFrame(rows)
 
 
 def _judged(name: str, images: Tensor, dataset: str) -> dict[str, Any]:
-    found = frechet.distance(images, dataset)
+    found = frechet_distance.distance(images, dataset)
     return {
         "images": name,
         "distance": found,
-        "over floor": found / frechet.floor(dataset),
-        "classes covered": frechet.coverage(images, dataset),
-        "confidence": frechet.confidence(images, dataset),
+        "over floor": found / frechet_distance.floor(dataset),
+        "classes covered": frechet_distance.coverage(images, dataset),
+        "confidence": frechet_distance.confidence(images, dataset),
     }
 
 
@@ -105,7 +106,7 @@ def _groups(cells: pd.DataFrame, keys: list[str]) -> Iterator[tuple[tuple[Any, .
 def _row(key: dict[str, Any], cells: pd.DataFrame) -> dict[str, Any]:
     better = cells["metric"] - cells["baseline_metric"]
     low, high = mean_interval(better, cells["instance"])
-    floor = frechet.floor(network(key["network"]).dataset)
+    floor = frechet_distance.floor(network(key["network"]).dataset)
     return key | {
         "cells": len(cells),
         "float": cells["float_metric"].mean(),
@@ -146,9 +147,9 @@ def pictures(store: Path, folder: Path, *, solver: str = "beam") -> list[Path]:
 
 def _picture(name: str, cells: list[tuple[int, Record, InstanceSpec]], folder: Path) -> Path:
     rows = [torch.tensor(load_dataset(network(name).dataset).test_inputs[:SHOWN])]
-    rows.append(frechet.samples_of(cast(Generator, load_network(name)), wanted=SHOWN))
+    rows.append(frechet_distance.samples_of(cast(Generator, load_network(name)), wanted=SHOWN))
     for _, record, spec in sorted(cells, key=lambda cell: -cell[0]):
-        rows.append(frechet.samples_of(_decoded(record, spec), wanted=SHOWN))
+        rows.append(frechet_distance.samples_of(_decoded(record, spec), wanted=SHOWN))
     path = folder / f"{name}.png"
     save_grid(torch.cat(rows), path, columns=SHOWN)
     return path

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ..problems.costs import Costs
+    from ..problems.layers.costs import Costs
     from .suite import Suite
 
 __all__ = ["show_board", "show_boards", "show_by", "with_costs"]
@@ -71,7 +71,7 @@ def with_costs(table: pd.DataFrame) -> pd.DataFrame:
 
 def _costs_of(network: str) -> Costs | None:
     from ..problems import InputError, task_of
-    from ..problems.costs import costs
+    from ..problems.layers.costs import costs
 
     try:
         task = task_of(network, calibration=1)

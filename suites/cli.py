@@ -73,7 +73,7 @@ def _everything() -> pd.DataFrame:
     import pandas as pd
 
     from .. import problems, solvers
-    from ..problems.networks import network, network_names
+    from ..problems.networks.zoo import network, network_names
     from .suite import load, suite_names
 
     rows = [("solver", name, _accepts(name), solvers.get(name).summary) for name in solvers.names()]
@@ -92,7 +92,7 @@ def _everything() -> pd.DataFrame:
 def _trained(name: str) -> str:
     """What is known of a network's weights."""
     from ..problems import MissingDataError
-    from ..problems.networks import float_metric, network
+    from ..problems.networks.zoo import float_metric, network
 
     try:
         return f"float {network(name).metric} {float_metric(name)}"
@@ -272,9 +272,9 @@ def train(
     """Train a network from a seed and write its weights; a generator's training resumes where it stopped."""
     if not out.is_dir():
         raise CallError(f"--out must be a folder that exists, got {out}")
-    from ..problems.networks import network
-    from ..problems.training import save_weights
-    from ..problems.training import train as train_network
+    from ..problems.networks.zoo import network
+    from ..problems.tasks.training import save_weights
+    from ..problems.tasks.training import train as train_network
 
     spec = network(network_name)
     what = "critic's distance" if spec.generates else "training loss"

@@ -22,9 +22,9 @@ from torch.nn import functional
 
 from .. import problems, solvers
 from ..problems import Instance, Rounding
-from ..problems.data import Dataset, load_dataset
-from ..problems.networks import Network, accuracy, load_network, network
-from ..problems.training import fit, initialised
+from ..problems.datasets.dataset import Dataset, load_dataset
+from ..problems.networks.zoo import Network, accuracy, load_network, network
+from ..problems.tasks.training import fit, initialised
 from .spec import seed_of
 from .tables import show
 

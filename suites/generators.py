@@ -16,11 +16,18 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from ..problems.data import load_dataset
-from ..problems.frechet import confidence, coverage, distance, floor, gaussian_images, samples_of
-from ..problems.generators import Generator
-from ..problems.networks import GENERATORS, network
-from ..problems.training import initialised, train
+from ..problems.datasets.dataset import load_dataset
+from ..problems.networks.image_generators import Generator
+from ..problems.networks.zoo import GENERATORS, network
+from ..problems.tasks.frechet_distance import (
+    confidence,
+    coverage,
+    distance,
+    floor,
+    gaussian_images,
+    samples_of,
+)
+from ..problems.tasks.training import initialised, train
 from ..results.statistics import mean_interval
 from .parallel import each
 from .tables import show

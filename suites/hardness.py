@@ -20,7 +20,7 @@ from scipy import stats
 from .. import problems, solvers
 from ..problems import BlackBox, Capacity, InputError, Instance, Qubo, Rounding
 from ..problems.arrays import Bits
-from ..problems.networks import network as find_network
+from ..problems.networks.zoo import network as find_network
 from . import plugins as plugin_folders
 from .bench import Bench, scored
 from .cell import Cell

@@ -14,10 +14,11 @@ import torch
 from torch import nn
 
 from .. import problems
-from ..problems import Task, architectures
+from ..problems import Task
 from ..problems.cache import cached
-from ..problems.networks import weights_checksum
-from ..problems.surgery import channels_last
+from ..problems.networks import architectures
+from ..problems.networks.zoo import weights_checksum
+from ..problems.pruning.surgery import channels_last
 from .plugins import source_of
 from .spec import InstanceSpec
 

@@ -22,13 +22,13 @@ from torch import nn
 
 from .. import problems, solvers
 from ..problems import Instance, Task
-from ..problems.adaround import Weighted
-from ..problems.architectures import perceptron
-from ..problems.connections import Mask
-from ..problems.data import Dataset, Floats, load_dataset
-from ..problems.networks import Network, accuracy
-from ..problems.networks import network as find_network
-from ..problems.readout import Readout, analog
+from ..problems.analog.connections import Mask
+from ..problems.analog.noisy_readout import Readout, analog
+from ..problems.datasets.dataset import Dataset, Floats, load_dataset
+from ..problems.networks.architectures import perceptron
+from ..problems.networks.zoo import Network, accuracy
+from ..problems.networks.zoo import network as find_network
+from ..problems.quantization.adaround import Weighted
 from ..problems.supermasks import Trained, topology_of, train_supermask
 from ..results.claims import verdict
 from ..results.statistics import mean_interval

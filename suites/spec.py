@@ -14,7 +14,7 @@ from torch import nn
 from .. import problems, solvers
 from ..problems import BlackBox, InputError, Instance, Task
 from ..problems.arrays import count
-from ..problems.networks import network as find_network
+from ..problems.networks.zoo import network as find_network
 
 __all__ = ["InstanceSpec", "SolverSpec", "canonical", "seed_of", "text"]
 

@@ -14,7 +14,7 @@ from torch import nn
 
 from ..problems import BlackBox, Capacity, Instance, Qubo, Rounding, Task, own_task
 from ..problems.arrays import Bits
-from ..problems.interaction import Design, InteractionSystem
+from ..problems.networks.interaction import Design, InteractionSystem
 
 __all__ = [
     "INSTANCES",

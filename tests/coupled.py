@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from qubopress import problems
 from qubopress.problems import Task
-from qubopress.problems.groups import Groups
+from qubopress.problems.pruning.prunable import Groups
 
 __all__ = ["IMAGE", "denoising", "each_network", "half", "task_of"]
 

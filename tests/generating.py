@@ -8,7 +8,7 @@ import torch
 
 from qubopress import problems
 from qubopress.problems import Task
-from qubopress.problems.interaction import Design, InteractionSystem
+from qubopress.problems.networks.interaction import Design, InteractionSystem
 
 __all__ = ["generating_task", "settled", "system"]
 

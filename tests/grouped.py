@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from qubopress.problems import Task
-from qubopress.problems.groups import Groups
+from qubopress.problems.pruning.prunable import Groups
 
 __all__ = ["IMAGE", "SHARING", "Net", "conv", "head", "masks", "sharing_task"]
 

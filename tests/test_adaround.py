@@ -17,12 +17,13 @@ from torch import nn
 from torch.nn import functional
 
 from qubopress import problems
-from qubopress.problems import InputError, Task, networks
-from qubopress.problems.activations import QuantizedInput, quantize_input
-from qubopress.problems.adaround import Layer, layer_rounding
-from qubopress.problems.folding import fold_batch_norms
-from qubopress.problems.grids import GRIDS, grid_for
-from qubopress.problems.layers import gram_of_inputs
+from qubopress.problems import InputError, Task
+from qubopress.problems.layers.batch_norms import fold_batch_norms
+from qubopress.problems.layers.inputs import gram_of_inputs
+from qubopress.problems.networks import zoo
+from qubopress.problems.quantization.adaround import Layer, layer_rounding
+from qubopress.problems.quantization.eight_bit import QuantizedInput, quantize_input
+from qubopress.problems.quantization.grids import GRIDS, grid_for
 
 pytestmark = pytest.mark.usefixtures(one_thread.__name__)
 
@@ -252,10 +253,10 @@ def test_dead_inputs_do_not_break_a_layer() -> None:
 
 def test_a_network_with_batch_norm_in_train_mode_stays_as_it_was() -> None:
     network = cnn().train()
-    before = networks.weights_checksum(network)
+    before = zoo.weights_checksum(network)
     task = problems.own_task(network, (torch.randn(8, 1, 4, 4), torch.zeros(8)))
     drive(task)
-    assert networks.weights_checksum(network) == before
+    assert zoo.weights_checksum(network) == before
     assert network.training
 
 
@@ -384,9 +385,9 @@ def test_a_layer_that_feeds_more_than_its_batch_norm_is_not_folded() -> None:
             return y + self.norm(y)
 
     network = Shared().eval()
-    before = networks.weights_checksum(network)
+    before = zoo.weights_checksum(network)
     assert fold_batch_norms(network) == []
-    assert networks.weights_checksum(network) == before
+    assert zoo.weights_checksum(network) == before
 
 
 def test_a_batch_norm_without_statistics_stays() -> None:

@@ -8,10 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from qubopress.problems import networks, training
-from qubopress.problems.adversarial import Contest, Terms, train_generator
 from qubopress.problems.errors import InputError
-from qubopress.problems.generators import Generator, NeuralGenerator, interacting
+from qubopress.problems.networks import zoo
+from qubopress.problems.networks.image_generators import Generator, NeuralGenerator, interacting
+from qubopress.problems.tasks import training
+from qubopress.problems.tasks.generator_training import Contest, Terms, train_generator
 
 TERMS = Terms(learning_rate=0.005, critic_rate=0.001, epochs=4, batch=16, critic_steps=2, widths=(16,))
 
@@ -30,7 +31,7 @@ def images() -> Tensor:
 
 
 def checksum(module: torch.nn.Module) -> str:
-    return networks.weights_checksum(module)
+    return zoo.weights_checksum(module)
 
 
 def trained(seed: int = 0, *, keep: Path | None = None, terms: Terms = TERMS) -> Generator:
@@ -127,7 +128,7 @@ def test_learning_rates_fall_to_nothing_along_half_a_cosine() -> None:
 
 def test_an_untrained_generator_is_not_saved(tmp_path: Path) -> None:
     for name in ("digits-generator", "digits-generator-neural"):
-        module = training.initialised(networks.network(name), seed=0)
+        module = training.initialised(zoo.network(name), seed=0)
         with pytest.raises(
             InputError, match=rf"images of {name} must be closer .* drawn one by one, \d+\.\d, got \d+"
         ):

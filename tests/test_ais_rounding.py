@@ -12,10 +12,10 @@ from tiny import all_bits, drive, mlp_task, one_thread, replay, stages
 
 from qubopress import problems, solvers
 from qubopress.problems import InputError, Rounding
-from qubopress.problems.ais_rounding import segment_rounding
-from qubopress.problems.grids import grid_for
-from qubopress.problems.hardware import bits_of
-from qubopress.problems.sensitivity import gradient, gram, images_of, sensitivities
+from qubopress.problems.analog.ais_rounding import segment_rounding
+from qubopress.problems.analog.hardware_costs import bits_of
+from qubopress.problems.analog.image_sensitivity import gradient, gram, images_of, sensitivities
+from qubopress.problems.quantization.grids import grid_for
 
 pytestmark = pytest.mark.usefixtures(one_thread.__name__)
 

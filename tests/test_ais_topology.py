@@ -10,8 +10,8 @@ from tiny import all_bits, drive, mlp_task, one_thread, replay, stages
 
 from qubopress import solvers
 from qubopress.problems import InputError
-from qubopress.problems.ais_topology import removal
-from qubopress.problems.sensitivity import sensitivities
+from qubopress.problems.analog.ais_topology import removal
+from qubopress.problems.analog.image_sensitivity import sensitivities
 
 pytestmark = pytest.mark.usefixtures(one_thread.__name__)
 

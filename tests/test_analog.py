@@ -14,9 +14,9 @@ from records import make_store
 from tiny import one_thread
 
 from qubopress import problems
-from qubopress.problems import frechet
-from qubopress.problems import task as task_module
-from qubopress.problems.generators import NeuralGenerator
+from qubopress.problems.networks.image_generators import NeuralGenerator
+from qubopress.problems.tasks import frechet_distance
+from qubopress.problems.tasks import task as task_module
 from qubopress.results import Stage, StoreError, pack
 from qubopress.suites import analog, load
 from qubopress.suites.spec import InstanceSpec
@@ -71,7 +71,7 @@ def test_solvers_are_compared_with_the_baseline_of_the_same_draw(tmp_path: Path)
     assert (beam["solver"], beam["bits"], beam["share"], beam["cells"]) == ("beam", 4, 1.0, 3)
     assert (beam["distance"], beam["against baseline"]) == (16.0, -4.0)
     assert -5.0 <= beam["low"] < -4.0 < beam["high"] <= -3.0
-    assert beam["over floor"] == pytest.approx(16.0 / frechet.floor("digits"))
+    assert beam["over floor"] == pytest.approx(16.0 / frechet_distance.floor("digits"))
     assert (swap["solver"], swap["share"], swap["against baseline"]) == ("swap", 0.5, 10.0)
     assert np.isnan([swap["bits"], swap["low"], swap["high"]]).all()
     assert table["nJ an image"].tolist() == [0.5, 0.5]
@@ -126,7 +126,7 @@ def test_a_picture_shows_the_networks_of_the_stored_bits(
         pixels = torch.tensor(np.asarray(image))[2::4, 2::4] / 255.0
     rows = pixels.reshape(4, 9, -1, 9)[:, :8, : analog.SHOWN, :8]
     for row, module in zip(rows[1:], (made, networks[1], networks[0]), strict=True):
-        expected = frechet.samples_of(module, wanted=analog.SHOWN)[:, 0].permute(1, 0, 2)
+        expected = frechet_distance.samples_of(module, wanted=analog.SHOWN)[:, 0].permute(1, 0, 2)
         assert torch.allclose(row, expected, atol=0.003)
 
 

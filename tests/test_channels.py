@@ -15,9 +15,9 @@ from torch.nn import functional
 
 from qubopress import problems
 from qubopress.problems import InputError
-from qubopress.problems.channels import magnitudes, mean_loss, measure
-from qubopress.problems.groups import Groups, prunable
-from qubopress.problems.layers import hooked
+from qubopress.problems.layers.inputs import hooked
+from qubopress.problems.pruning.channels import magnitudes, mean_loss, measure
+from qubopress.problems.pruning.prunable import Groups, prunable
 
 pytestmark = pytest.mark.usefixtures(one_thread.__name__)
 
@@ -117,7 +117,7 @@ def test_maps_that_never_change_are_like_no_other() -> None:
 def test_batches_do_not_change_the_statistics(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     task = task_of(kind)
     whole = measure(task, prunable(task))
-    monkeypatch.setattr("qubopress.problems.channels.BATCH", 5)
+    monkeypatch.setattr("qubopress.problems.pruning.channels.BATCH", 5)
     parts = measure(task, prunable(task))
     np.testing.assert_allclose(parts.effects, whole.effects, atol=1e-6)
     np.testing.assert_allclose(parts.similarity, whole.similarity, atol=1e-6)
@@ -135,7 +135,7 @@ def test_the_mean_loss_is_that_of_the_criterion_whatever_the_batches(monkeypatch
         with torch.no_grad():
             expected = float(task.criterion(task.network(task.inputs), task.targets)) / len(task.inputs)
         for batch in (256, 5):
-            monkeypatch.setattr("qubopress.problems.channels.BATCH", batch)
+            monkeypatch.setattr("qubopress.problems.pruning.channels.BATCH", batch)
             assert mean_loss(task, task.network, task.inputs, task.targets) == pytest.approx(
                 expected, rel=1e-5
             )

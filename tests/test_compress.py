@@ -12,9 +12,9 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from qubopress import suites
 from qubopress.problems import InputError
-from qubopress.problems.folding import fold_batch_norms
-from qubopress.problems.grids import grid_for
-from qubopress.problems.networks import accuracy
+from qubopress.problems.layers.batch_norms import fold_batch_norms
+from qubopress.problems.networks.zoo import accuracy
+from qubopress.problems.quantization.grids import grid_for
 from qubopress.suites import compress_bench
 from qubopress.suites.compress_bench import Subject
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from qubopress.problems import InputError
-from qubopress.problems.connections import connections, erk_densities
+from qubopress.problems.analog.connections import connections, erk_densities
 
 SHAPES = {"first": (30, 40), "second": (20, 30), "last": (4, 20)}
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from qubopress.problems import InputError
-from qubopress.problems.costs import Costs, costs
+from qubopress.problems.layers.costs import Costs, costs
 
 
 def test_a_dense_layer_multiplies_once_a_weight() -> None:

@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional
 
 from qubopress.problems import InputError
-from qubopress.problems.criteria import criterion_of, summed_cross_entropy, summed_squared_error
+from qubopress.problems.tasks.training_losses import criterion_of, summed_cross_entropy, summed_squared_error
 
 GENERATOR = torch.Generator().manual_seed(0)
 LOGITS, CLASSES = torch.randn(7, 3, generator=GENERATOR), torch.tensor([0, 1, 2, 0, 1, 2, 0])

@@ -15,8 +15,9 @@ import numpy as np
 import pooch
 import pytest
 
-from qubopress.problems import cifar, data, sources
-from qubopress.problems import idx as idx_files
+from qubopress.problems.datasets import cifar, sources
+from qubopress.problems.datasets import dataset as data
+from qubopress.problems.datasets import idx as idx_files
 from qubopress.problems.errors import InputError, MissingDataError
 
 CUBE = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)

@@ -9,8 +9,8 @@ from tiny import one_thread
 from torch import nn
 
 from qubopress.problems import InputError, psnr_samples
-from qubopress.problems.data import load_dataset
-from qubopress.problems.denoising import psnr, psnr_each, ssim
+from qubopress.problems.datasets.dataset import load_dataset
+from qubopress.problems.tasks.denoising_metrics import psnr, psnr_each, ssim
 
 pytestmark = pytest.mark.usefixtures(one_thread.__name__)
 

@@ -9,7 +9,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from qubopress.problems.dynamics import Slope, drift, energy, heun, rk4, saturating_drift, saturating_energy
+from qubopress.problems.networks.dynamics import (
+    Slope,
+    drift,
+    energy,
+    heun,
+    rk4,
+    saturating_drift,
+    saturating_energy,
+)
 
 N, BATCH = 7, 4
 

@@ -12,7 +12,7 @@ from tiny import all_bits, random_gram
 
 from qubopress import problems
 from qubopress.problems import Capacity, InputError, MissingDataError, Qubo, Rounding
-from qubopress.problems.files import write_arrays
+from qubopress.problems.instances.npz import write_arrays
 
 
 def random_q(n: int = 4) -> np.ndarray:

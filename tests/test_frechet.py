@@ -10,10 +10,11 @@ import pytest
 import torch
 from tiny import one_thread
 
-from qubopress.problems import InputError, frechet
-from qubopress.problems.data import load_dataset
-from qubopress.problems.generators import interacting
-from qubopress.problems.networks import load_network
+from qubopress.problems import InputError
+from qubopress.problems.datasets.dataset import load_dataset
+from qubopress.problems.networks.image_generators import interacting
+from qubopress.problems.networks.zoo import load_network
+from qubopress.problems.tasks import frechet_distance
 
 pytestmark = pytest.mark.usefixtures(one_thread.__name__)
 
@@ -24,7 +25,7 @@ def digits(split: str = "train") -> torch.Tensor:
 
 def by_formula(images: torch.Tensor, real: torch.Tensor) -> float:
     """d² from the features, the matrix root by eigenvalues of the symmetric C^½ C' C^½."""
-    classifier = load_network(frechet.FEATURES["digits"])
+    classifier = load_network(frechet_distance.FEATURES["digits"])
     with torch.no_grad():
         sides = [classifier[:-1](side).double().numpy() for side in (images, real)]
     (mean, cov), (other_mean, other_cov) = ((side.mean(axis=0), np.cov(side.T)) for side in sides)
@@ -35,46 +36,53 @@ def by_formula(images: torch.Tensor, real: torch.Tensor) -> float:
 
 
 def test_the_distance_is_the_formula_in_float64() -> None:
-    images, real = frechet.gaussian_images("digits", wanted=700), digits()
-    assert frechet.distance(images, "digits", real=real) == pytest.approx(by_formula(images, real), rel=1e-6)
+    images, real = frechet_distance.gaussian_images("digits", wanted=700), digits()
+    assert frechet_distance.distance(images, "digits", real=real) == pytest.approx(
+        by_formula(images, real), rel=1e-6
+    )
 
 
 def test_a_set_is_at_no_distance_from_itself_whatever_its_order() -> None:
     real = digits("test")
-    assert frechet.distance(real.flip(0), "digits") == pytest.approx(0.0, abs=1e-6)
+    assert frechet_distance.distance(real.flip(0), "digits") == pytest.approx(0.0, abs=1e-6)
 
 
 def test_the_floor_lies_below_a_gaussian_model_and_that_below_an_untrained_generator() -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        untrained = frechet.samples_of(interacting())
-    floor, gaussian = frechet.floor("digits"), frechet.distance(frechet.gaussian_images("digits"), "digits")
-    assert 0 < 3 * floor < gaussian < frechet.distance(untrained, "digits") / 3
+        untrained = frechet_distance.samples_of(interacting())
+    floor, gaussian = (
+        frechet_distance.floor("digits"),
+        frechet_distance.distance(frechet_distance.gaussian_images("digits"), "digits"),
+    )
+    assert 0 < 3 * floor < gaussian < frechet_distance.distance(untrained, "digits") / 3
 
 
 def test_noise_on_real_digits_takes_them_farther_away() -> None:
     real, random = digits(), torch.Generator().manual_seed(0)
     noise = torch.randn(real.shape, generator=random)
-    found = [frechet.distance((real + size * noise).clip(0, 1), "digits") for size in (0.0, 0.1, 0.2)]
+    found = [
+        frechet_distance.distance((real + size * noise).clip(0, 1), "digits") for size in (0.0, 0.1, 0.2)
+    ]
     assert found == sorted(found)
-    assert found[0] == frechet.floor("digits")
+    assert found[0] == frechet_distance.floor("digits")
 
 
 def test_coverage_counts_the_classes_that_get_a_share() -> None:
     classes = torch.tensor(load_dataset("digits").train_targets)
-    assert frechet.coverage(digits(), "digits") == 1.0
-    assert frechet.coverage(digits()[classes < 3], "digits") == pytest.approx(0.3)
+    assert frechet_distance.coverage(digits(), "digits") == 1.0
+    assert frechet_distance.coverage(digits()[classes < 3], "digits") == pytest.approx(0.3)
 
 
 def test_the_classifier_is_sure_of_digits_and_less_of_noise() -> None:
     noise = torch.rand(500, 1, 8, 8, generator=torch.Generator().manual_seed(0))
-    assert frechet.confidence(digits("test"), "digits") > 0.95
-    assert 0.1 <= frechet.confidence(noise, "digits") < 0.8
+    assert frechet_distance.confidence(digits("test"), "digits") > 0.95
+    assert 0.1 <= frechet_distance.confidence(noise, "digits") < 0.8
 
 
 def test_the_gaussian_model_is_like_the_training_pixels_to_second_order() -> None:
     pixels = digits().flatten(1).double()
-    made = frechet.gaussian_images("digits", wanted=20000).flatten(1).double()
+    made = frechet_distance.gaussian_images("digits", wanted=20000).flatten(1).double()
     assert ((made >= 0) & (made <= 1)).all()
     # Clipping moves them where pixels are mostly dark.
     assert (made.mean(dim=0) - pixels.mean(dim=0)).abs().max() < 0.06
@@ -86,16 +94,16 @@ def test_samples_depend_on_the_seed_alone() -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         generator = interacting()
-    first, again, other = (frechet.samples_of(generator, wanted=3, seed=seed) for seed in (1, 1, 2))
+    first, again, other = (frechet_distance.samples_of(generator, wanted=3, seed=seed) for seed in (1, 1, 2))
     assert torch.equal(first, again)
     assert not torch.allclose(first, other)
 
 
 def test_data_without_a_classifier_and_single_images_are_refused() -> None:
     with pytest.raises(InputError, match=r"images must be of digits, .*, got 'cifar-10'"):
-        frechet.coverage(digits(), "cifar-10")
+        frechet_distance.coverage(digits(), "cifar-10")
     with pytest.raises(InputError, match="a distance needs two images of each kind, got 1 and 500"):
-        frechet.distance(digits()[:1], "digits")
+        frechet_distance.distance(digits()[:1], "digits")
 
 
 def test_torchmetrics_is_imported_by_need() -> None:

@@ -10,17 +10,18 @@ import pytest
 import torch
 from PIL import Image
 
-from qubopress.problems import networks, training
 from qubopress.problems.errors import InputError
-from qubopress.problems.generators import NeuralGenerator, interacting, save_grid
+from qubopress.problems.networks import zoo
+from qubopress.problems.networks.image_generators import NeuralGenerator, interacting, save_grid
+from qubopress.problems.tasks import training
 from qubopress.suites.generators import summary, untrained_rows
 
-NAMES = [spec.name for spec in networks.GENERATORS if spec.dataset == "digits"]
+NAMES = [spec.name for spec in zoo.GENERATORS if spec.dataset == "digits"]
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_images_are_a_function_of_the_seed_and_lie_in_0_to_1(name: str) -> None:
-    generator = training.initialised(networks.network(name), seed=0)
+    generator = training.initialised(zoo.network(name), seed=0)
     assert isinstance(generator, NeuralGenerator) or generator.design.side == 8  # type: ignore[union-attr]
     first, same, other = (
         generator(generator.starts(5, random=torch.Generator().manual_seed(seed)))  # type: ignore[operator]
@@ -35,8 +36,7 @@ def test_images_are_a_function_of_the_seed_and_lie_in_0_to_1(name: str) -> None:
 def test_the_neural_generator_has_as_many_parameters() -> None:
     sizes = {
         name: sum(
-            parameter.numel()
-            for parameter in training.initialised(networks.network(name), seed=0).parameters()
+            parameter.numel() for parameter in training.initialised(zoo.network(name), seed=0).parameters()
         )
         for name in ("digits-generator", "digits-generator-neural")
     }

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from qubopress.problems import InputError
-from qubopress.problems.grids import GRIDS, Grid, grid_for
+from qubopress.problems.quantization.grids import GRIDS, Grid, grid_for
 
 WIDTHS = range(1, 9)
 PER = ("tensor", "channel")

@@ -7,9 +7,9 @@ import pytest
 from generating import generating_task, system
 from tiny import drive
 
-from qubopress.problems.grids import grid_for
-from qubopress.problems.hardware import CONSTANTS, SOURCES, bits_of, hardware, measures
-from qubopress.problems.interaction import Design
+from qubopress.problems.analog.hardware_costs import CONSTANTS, SOURCES, bits_of, hardware, measures
+from qubopress.problems.networks.interaction import Design
+from qubopress.problems.quantization.grids import grid_for
 
 VALUE = {name: value for name, (value, _, _) in CONSTANTS.items()}
 

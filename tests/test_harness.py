@@ -16,7 +16,8 @@ import pytest
 from warm import SharedServer, clean_registries, records, share_server, small, write_suite
 
 from qubopress import problems, results, solvers, suites
-from qubopress.problems import InputError, MissingDataError, data
+from qubopress.problems import InputError, MissingDataError
+from qubopress.problems.datasets import dataset
 from qubopress.results import Record, Store
 from qubopress.suites import Progress, machine
 
@@ -250,7 +251,7 @@ def _run_without_debian(suite: Path, told: Told) -> suites.Run:
 
 
 def _missing() -> str:
-    nowhere = dataclasses.replace(data.FASHION_MNIST, folder=Path("/nonexistent"))
+    nowhere = dataclasses.replace(dataset.FASHION_MNIST, folder=Path("/nonexistent"))
     with pytest.raises(problems.MissingDataError) as caught:
         nowhere.paths()
     return str(caught.value)

@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from qubopress.problems.dynamics import energy, saturating_energy
 from qubopress.problems.errors import InputError
-from qubopress.problems.interaction import KINDS, Design, InteractionSystem, neighbours
+from qubopress.problems.networks.dynamics import energy, saturating_energy
+from qubopress.problems.networks.interaction import KINDS, Design, InteractionSystem, neighbours
 
 WAYS = list(itertools.product(KINDS, ("heun", "rk4"), (True, False)))
 

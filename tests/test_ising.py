@@ -9,7 +9,7 @@ import pytest
 from instances import levels, qubo, rounding, sparse_qubo
 
 from qubopress.problems import InputError, Qubo, Rounding
-from qubopress.problems.ising import bits_of, ising, neurons, spins_of
+from qubopress.problems.instances.ising import bits_of, ising, neurons, spins_of
 
 
 def every(n: int) -> np.ndarray:

@@ -12,8 +12,9 @@ from torch import nn
 from warm import clean_registries
 
 from qubopress import problems
-from qubopress.problems import Task, surgery
-from qubopress.problems.groups import prunable
+from qubopress.problems import Task
+from qubopress.problems.pruning import surgery
+from qubopress.problems.pruning.prunable import prunable
 from qubopress.suites import judging
 from qubopress.suites.spec import InstanceSpec
 

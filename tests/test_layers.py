@@ -12,8 +12,9 @@ from tiny import cnn, mlp, one_thread
 from torch import nn
 from torch.nn import functional
 
-from qubopress.problems import InputError, layers
-from qubopress.problems.layers import calls, gram_of_inputs, running_order
+from qubopress.problems import InputError
+from qubopress.problems.layers import inputs
+from qubopress.problems.layers.inputs import calls, gram_of_inputs, running_order
 
 pytestmark = pytest.mark.usefixtures(one_thread.__name__)
 
@@ -69,7 +70,7 @@ def test_the_gram_of_a_later_layer_is_of_what_reaches_it() -> None:
 def test_pieces_bound_the_memory_and_do_not_change_the_gram(limit, monkeypatch) -> None:
     network, x = cnn(), samples(20, 1, 4, 4)
     whole = [gram_of_inputs(network, name, x) for name in ("0", "3", "6")]
-    monkeypatch.setattr(layers, "ELEMENTS", limit)
+    monkeypatch.setattr(inputs, "ELEMENTS", limit)
     for name, before in zip(("0", "3", "6"), whole, strict=True):
         after = gram_of_inputs(network, name, x)
         np.testing.assert_allclose(after[0], before[0], rtol=1e-12)

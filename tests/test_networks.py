@@ -14,27 +14,29 @@ import torch
 from torch import nn
 
 from qubopress import suites
-from qubopress.problems import data, frechet, networks, training
-from qubopress.problems.denoising import psnr
+from qubopress.problems.datasets import dataset as data
 from qubopress.problems.errors import InputError, MissingDataError
-from qubopress.problems.generators import Generator
+from qubopress.problems.networks import zoo
+from qubopress.problems.networks.image_generators import Generator
+from qubopress.problems.tasks import frechet_distance, training
+from qubopress.problems.tasks.denoising_metrics import psnr
 
 CLASSIFIERS = [
     name
-    for name in networks.network_names()
-    if name.startswith(("digits", "fashion")) and not networks.network(name).generates
+    for name in zoo.network_names()
+    if name.startswith(("digits", "fashion")) and not zoo.network(name).generates
 ]
-DENOISERS = [name for name in networks.network_names() if name.startswith("photographs")]
-GENERATORS = [spec.name for spec in networks.NETWORKS.values() if spec.generates and spec.dataset == "digits"]
+DENOISERS = [name for name in zoo.network_names() if name.startswith("photographs")]
+GENERATORS = [spec.name for spec in zoo.NETWORKS.values() if spec.generates and spec.dataset == "digits"]
 NAMES = CLASSIFIERS + DENOISERS + GENERATORS
 """Those whose weights the package carries."""
 
-TUNING = [spec.name for spec in networks.TUNING]
+TUNING = [spec.name for spec in zoo.TUNING]
 
 
 def dataset_of(name: str) -> data.Dataset:
     try:
-        return data.load_dataset(networks.network(name).dataset)
+        return data.load_dataset(zoo.network(name).dataset)
     except MissingDataError as missing:
         pytest.skip(str(missing))
 
@@ -53,7 +55,7 @@ def test_the_networks_have_the_published_shapes() -> None:
         "digits-cnn", "digits-mlp", "digits-resnet", "digits-softmax", "digits-wide"
     }  # fmt: skip
     shapes = {
-        name: {key: tuple(value.shape) for key, value in networks.load_network(name).state_dict().items()}
+        name: {key: tuple(value.shape) for key, value in zoo.load_network(name).state_dict().items()}
         for name in CLASSIFIERS + DENOISERS
     }
     weights = {name: [s for key, s in of.items() if key.endswith("weight")] for name, of in shapes.items()}
@@ -70,56 +72,56 @@ def test_the_networks_have_the_published_shapes() -> None:
 
 
 def test_layers_have_readable_names() -> None:
-    children = [name for name, _ in networks.load_network("fashion-mlp").named_children()]
+    children = [name for name, _ in zoo.load_network("fashion-mlp").named_children()]
     assert children == ["flatten", "fc1", "relu1", "fc2", "relu2", "fc3"]
 
 
 @pytest.mark.parametrize("name", CLASSIFIERS)
 def test_the_stored_accuracy_is_the_accuracy(name: str) -> None:
     dataset = dataset_of(name)
-    measured = networks.accuracy(networks.load_network(name), dataset.test_inputs, dataset.test_targets)
+    measured = zoo.accuracy(zoo.load_network(name), dataset.test_inputs, dataset.test_targets)
     # Another BLAS may flip a tie or two among the 10,000 clothes; 500 digits leave no room for that.
-    assert measured == pytest.approx(networks.float_accuracy(name), abs=2e-4)
-    assert networks.float_metric(name) == networks.float_accuracy(name)
+    assert measured == pytest.approx(zoo.float_accuracy(name), abs=2e-4)
+    assert zoo.float_metric(name) == zoo.float_accuracy(name)
 
 
 @pytest.mark.parametrize("name", DENOISERS)
 def test_the_stored_psnr_is_the_psnr(name: str) -> None:
     dataset = dataset_of(name)
-    measured = psnr(networks.load_network(name), dataset.test_inputs, dataset.test_targets)
-    assert measured == pytest.approx(networks.float_metric(name), abs=1e-3)
+    measured = psnr(zoo.load_network(name), dataset.test_inputs, dataset.test_targets)
+    assert measured == pytest.approx(zoo.float_metric(name), abs=1e-3)
 
 
 @pytest.mark.parametrize("name", DENOISERS)
 def test_the_denoisers_take_most_of_the_noise_away(name: str) -> None:
     dataset = dataset_of(name)
     noisy = psnr(nn.Identity(), dataset.test_inputs, dataset.test_targets)
-    assert networks.float_metric(name) > noisy + 4.8  # dB; two thirds of the squared error
+    assert zoo.float_metric(name) > noisy + 4.8  # dB; two thirds of the squared error
 
 
 @pytest.mark.parametrize("name", GENERATORS)
 def test_the_stored_distance_is_the_distance(name: str) -> None:
-    images = frechet.samples_of(cast(Generator, networks.load_network(name)))
-    assert frechet.distance(images, "digits") == pytest.approx(networks.float_metric(name), rel=0.01)
+    images = frechet_distance.samples_of(cast(Generator, zoo.load_network(name)))
+    assert frechet_distance.distance(images, "digits") == pytest.approx(zoo.float_metric(name), rel=0.01)
 
 
 def test_the_digits_generator_makes_digits_of_every_class() -> None:
-    images = frechet.samples_of(cast(Generator, networks.load_network("digits-generator")))
-    gaussian = frechet.distance(frechet.gaussian_images("digits"), "digits")
-    assert networks.float_metric("digits-generator") < 0.6 * gaussian
-    assert frechet.coverage(images, "digits") == 1.0
-    assert frechet.confidence(images, "digits") > 0.85
+    images = frechet_distance.samples_of(cast(Generator, zoo.load_network("digits-generator")))
+    gaussian = frechet_distance.distance(frechet_distance.gaussian_images("digits"), "digits")
+    assert zoo.float_metric("digits-generator") < 0.6 * gaussian
+    assert frechet_distance.coverage(images, "digits") == 1.0
+    assert frechet_distance.confidence(images, "digits") > 0.85
 
 
 @pytest.mark.parametrize("part", ["flat", "one"])
 def test_hidden_nodes_and_segments_are_worth_having(part: str) -> None:
-    ablated = networks.float_metric(f"digits-generator-{part}")
-    assert networks.float_metric("digits-generator") < ablated
+    ablated = zoo.float_metric(f"digits-generator-{part}")
+    assert zoo.float_metric("digits-generator") < ablated
 
 
 @pytest.mark.parametrize("name", GENERATORS)
 def test_a_generators_weights_are_smaller_still(name: str) -> None:
-    assert (networks.WEIGHTS / f"{name}.safetensors").stat().st_size < 200_000
+    assert (zoo.WEIGHTS / f"{name}.safetensors").stat().st_size < 200_000
 
 
 @pytest.mark.parametrize("name", TUNING)
@@ -134,18 +136,18 @@ def test_networks_to_tune_on_are_not_those_of_the_suites(name: str) -> None:
     [("digits-mlp", 0.95), ("digits-cnn", 0.97), ("fashion-mlp", 0.87), ("fashion-cnn", 0.89)],
 )
 def test_the_networks_are_worth_compressing(name: str, least: float) -> None:
-    assert networks.float_accuracy(name) >= least
+    assert zoo.float_accuracy(name) >= least
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_weights_were_trained_on_the_data_set_we_load(name: str) -> None:
-    assert networks.weights_metadata(name)["dataset_checksum"] == dataset_of(name).checksum
+    assert zoo.weights_metadata(name)["dataset_checksum"] == dataset_of(name).checksum
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_metadata_says_where_the_weights_come_from(name: str) -> None:
-    metadata = networks.weights_metadata(name)
-    spec = networks.network(name)
+    metadata = zoo.weights_metadata(name)
+    spec = zoo.network(name)
     assert (metadata["network"], metadata["dataset"]) == (name, spec.dataset)
     assert (metadata["seed"], metadata["epochs"]) == ("1" if name in TUNING else "0", str(spec.epochs))
     assert metadata["torch"].startswith("2.")
@@ -153,7 +155,7 @@ def test_the_metadata_says_where_the_weights_come_from(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_weights_file_is_small_and_plain_safetensors(name: str) -> None:
-    content = (networks.WEIGHTS / f"{name}.safetensors").read_bytes()
+    content = (zoo.WEIGHTS / f"{name}.safetensors").read_bytes()
     assert len(content) < 1_000_000
     (length,) = struct.unpack("<Q", content[:8])
     header = json.loads(content[8 : 8 + length])  # JSON, then bare numbers: nothing that could run
@@ -163,91 +165,91 @@ def test_a_weights_file_is_small_and_plain_safetensors(name: str) -> None:
 
 
 def test_a_loaded_network_is_frozen_and_in_eval_mode() -> None:
-    module = networks.load_network("digits-cnn")
+    module = zoo.load_network("digits-cnn")
     assert not any(part.training for part in module.modules())
     assert not any(parameter.requires_grad for parameter in module.parameters())
 
 
 def test_loading_leaves_the_global_generator_alone() -> None:
     before = torch.random.get_rng_state()
-    networks.load_network("digits-mlp")
+    zoo.load_network("digits-mlp")
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
 def test_two_loads_share_nothing() -> None:
-    module = networks.load_network("digits-mlp")
+    module = zoo.load_network("digits-mlp")
     first_weight(module).zero_()
-    assert first_weight(networks.load_network("digits-mlp")).abs().sum() > 0
+    assert first_weight(zoo.load_network("digits-mlp")).abs().sum() > 0
 
 
 def test_an_unknown_network_gets_the_closest_name() -> None:
     with pytest.raises(InputError, match="no network named 'digits-mpl'; did you mean 'digits-mlp'"):
-        networks.network("digits-mpl")
+        zoo.network("digits-mpl")
     with pytest.raises(InputError, match="no network named 'fashion-cn'; did you mean"):
-        networks.load_network("fashion-cn")
+        zoo.load_network("fashion-cn")
 
 
 def test_a_network_whose_weights_nobody_made_says_how_to_make_them() -> None:
     with pytest.raises(MissingDataError, match="run: qubopress train cifar10-mlp50"):
-        networks.load_network("cifar10-mlp50")
+        zoo.load_network("cifar10-mlp50")
 
 
 def test_missing_weights_say_how_to_train_them(tmp_path: Path) -> None:
     with pytest.raises(MissingDataError, match="run: qubopress train digits-mlp"):
-        networks.load_network("digits-mlp", weights=tmp_path / "absent.safetensors")
+        zoo.load_network("digits-mlp", weights=tmp_path / "absent.safetensors")
 
 
 def test_another_networks_weights_are_refused() -> None:
     with pytest.raises(InputError, match="must hold the weights of digits-mlp, got another network's"):
-        networks.load_network("digits-mlp", weights=networks.WEIGHTS / "digits-cnn.safetensors")
+        zoo.load_network("digits-mlp", weights=zoo.WEIGHTS / "digits-cnn.safetensors")
 
 
 def test_weights_that_do_not_fit_are_refused_in_one_line(tmp_path: Path) -> None:
     path = training._write(nn.Linear(2, 2), {"network": "digits-mlp"}, tmp_path / "wrong.safetensors")
     with pytest.raises(InputError, match="must fit the layers of digits-mlp") as error:
-        networks.load_network("digits-mlp", weights=path)
+        zoo.load_network("digits-mlp", weights=path)
     assert "\n" not in str(error.value)
 
 
 def test_damaged_weights_are_refused(tmp_path: Path) -> None:
-    whole = (networks.WEIGHTS / "digits-mlp.safetensors").read_bytes()
+    whole = (zoo.WEIGHTS / "digits-mlp.safetensors").read_bytes()
     (tmp_path / "half.safetensors").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(InputError, match="must be a safetensors file, got damaged content"):
-        networks.load_network("digits-mlp", weights=tmp_path / "half.safetensors")
+        zoo.load_network("digits-mlp", weights=tmp_path / "half.safetensors")
 
 
 def test_the_checksum_is_that_of_the_weights() -> None:
-    module = networks.load_network("digits-mlp")
-    original = networks.weights_checksum(module)
-    assert networks.weights_checksum(networks.load_network("digits-mlp")) == original
+    module = zoo.load_network("digits-mlp")
+    original = zoo.weights_checksum(module)
+    assert zoo.weights_checksum(zoo.load_network("digits-mlp")) == original
     first_weight(module)[0, 0] += 1e-3
-    assert networks.weights_checksum(module) != original
+    assert zoo.weights_checksum(module) != original
 
 
 def test_the_checksum_tells_names_and_shapes_apart() -> None:
     one, other = nn.Linear(2, 3, bias=False), nn.Linear(3, 2, bias=False)
     with torch.no_grad():
         other.weight.copy_(one.weight.reshape(2, 3))
-    sums = {networks.weights_checksum(module) for module in (one, other, nn.Sequential(one))}
+    sums = {zoo.weights_checksum(module) for module in (one, other, nn.Sequential(one))}
     assert len(sums) == 3
 
 
 def test_accuracy_counts_what_is_right() -> None:
     outputs = np.eye(4, dtype=np.float32)
     targets = np.array([0, 1, 2, 0])
-    assert networks.accuracy(nn.Identity(), outputs, targets) == 0.75
-    assert networks.accuracy(nn.Identity(), torch.tensor(outputs), torch.tensor(targets), batch=3) == 0.75
+    assert zoo.accuracy(nn.Identity(), outputs, targets) == 0.75
+    assert zoo.accuracy(nn.Identity(), torch.tensor(outputs), torch.tensor(targets), batch=3) == 0.75
 
 
 def test_accuracy_judges_in_eval_mode_and_restores_every_mode() -> None:
     module = nn.Sequential(nn.Dropout(1.0), nn.BatchNorm1d(4).eval())
     outputs = np.eye(4, dtype=np.float32)
-    assert networks.accuracy(module, outputs, np.arange(4)) == 1.0
+    assert zoo.accuracy(module, outputs, np.arange(4)) == 1.0
     assert [part.training for part in module.modules()] == [True, True, False]
 
 
 def test_accuracy_refuses_unequal_or_no_samples() -> None:
     with pytest.raises(InputError, match="got 3 and 2; pass one target a sample"):
-        networks.accuracy(nn.Identity(), np.eye(3), np.arange(2))
+        zoo.accuracy(nn.Identity(), np.eye(3), np.arange(2))
     with pytest.raises(InputError, match="got 0 and 0"):
-        networks.accuracy(nn.Identity(), np.empty((0, 3)), np.arange(0))
+        zoo.accuracy(nn.Identity(), np.empty((0, 3)), np.arange(0))

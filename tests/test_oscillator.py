@@ -11,7 +11,7 @@ from instances import matrix, optimum, qubo, sparse_qubo
 
 from qubopress import solvers
 from qubopress.problems import Qubo
-from qubopress.problems.dynamics import energy
+from qubopress.problems.networks.dynamics import energy
 from qubopress.solvers import Status
 from qubopress.solvers.bifurcation import Forces, Spins
 from qubopress.solvers.oscillator import LOCK, Oscillators, imperfect, quantized

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from qubopress.problems import InputError, MissingDataError, photographs, pictures
-from qubopress.problems.data import load_dataset
+from qubopress.problems import InputError, MissingDataError
+from qubopress.problems.datasets import photographs, pictures
+from qubopress.problems.datasets.dataset import load_dataset
 
 RNG = np.random.default_rng(0)
 

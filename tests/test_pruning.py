@@ -11,12 +11,14 @@ from coupled import denoising, each_network, task_of
 from tiny import all_bits, mlp, mlp_task, network_task, one_thread, replay
 from torch import nn
 
-from qubopress.problems import BlackBox, Capacity, InputError, Task, networks, registry, surgery
-from qubopress.problems.capacity import of_removed
-from qubopress.problems.channels import magnitudes, mean_loss, measure
-from qubopress.problems.groups import prunable, shares
-from qubopress.problems.reconstruction import errors, repair
-from qubopress.problems.selection import kept, normalised
+from qubopress.problems import BlackBox, Capacity, InputError, Task, registry
+from qubopress.problems.instances.capacity import of_removed
+from qubopress.problems.networks import zoo
+from qubopress.problems.pruning import surgery
+from qubopress.problems.pruning.channels import magnitudes, mean_loss, measure
+from qubopress.problems.pruning.prunable import prunable, shares
+from qubopress.problems.pruning.reconstruction import errors, repair
+from qubopress.problems.pruning.selection import kept, normalised
 
 pytestmark = pytest.mark.usefixtures(one_thread.__name__)
 
@@ -40,7 +42,7 @@ def whole(x: np.ndarray, fixed: np.ndarray) -> np.ndarray:
 
 
 def same(one: nn.Module, two: nn.Module) -> bool:
-    return networks.weights_checksum(one) == networks.weights_checksum(two)
+    return zoo.weights_checksum(one) == zoo.weights_checksum(two)
 
 
 def smaller(task: Task, x: np.ndarray) -> nn.Module:
@@ -232,7 +234,8 @@ def test_the_network_that_comes_back_is_cut_to_what_was_kept(
     task = task_of(kind)
     groups, cuts, shrink = prunable(task), list[np.ndarray](), surgery.shrink
     monkeypatch.setattr(
-        "qubopress.problems.surgery.shrink", lambda *given: cuts.append(given[2].copy()) or shrink(*given)
+        "qubopress.problems.pruning.surgery.shrink",
+        lambda *given: cuts.append(given[2].copy()) or shrink(*given),
     )
     plain = {"refit": False, "centred": False} if name == "reconstruction" else {}
     (capacity,), network = replay(name, task, keep=0.6, **plain)
@@ -398,7 +401,7 @@ def test_evaluations_are_counted_and_cached(monkeypatch: pytest.MonkeyPatch) -> 
     (_, box), _ = replay("hybrid", mlp_task(), keep=0.5, refine=4)
     calls: list[int] = []
     monkeypatch.setattr(
-        "qubopress.problems.selection.mean_loss",
+        "qubopress.problems.pruning.selection.mean_loss",
         lambda *arguments: calls.append(1) or mean_loss(*arguments),
     )
     first = box.losses(all_bits(4))

@@ -9,7 +9,14 @@ from tiny import cnn, mlp, mlp_task, network_task, one_thread
 from torch import nn
 
 from qubopress.problems import InputError
-from qubopress.problems.readout import Converter, Readout, analog, estimate, measures, monte_carlo
+from qubopress.problems.analog.noisy_readout import (
+    Converter,
+    Readout,
+    analog,
+    estimate,
+    measures,
+    monte_carlo,
+)
 
 pytestmark = pytest.mark.usefixtures(one_thread.__name__)
 

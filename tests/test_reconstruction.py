@@ -11,10 +11,18 @@ from coupled import IMAGE, each_network, half, task_of
 from tiny import all_bits, lively, mlp, mlp_task, network_task, one_thread
 from torch import Tensor, nn
 
-from qubopress.problems import InputError, Task, own_task, surgery
-from qubopress.problems.groups import Groups, prunable
-from qubopress.problems.layers import hooked
-from qubopress.problems.reconstruction import RIDGES, WEIGHTS, contributions, errors, repair, sensitivities
+from qubopress.problems import InputError, Task, own_task
+from qubopress.problems.layers.inputs import hooked
+from qubopress.problems.pruning import surgery
+from qubopress.problems.pruning.prunable import Groups, prunable
+from qubopress.problems.pruning.reconstruction import (
+    RIDGES,
+    WEIGHTS,
+    contributions,
+    errors,
+    repair,
+    sensitivities,
+)
 
 pytestmark = pytest.mark.usefixtures(one_thread.__name__)
 
@@ -136,7 +144,7 @@ def test_sensitivities_are_squared_slopes_at_what_takers_put_out(
 ) -> None:
     task = task_of(kind, double=True)
     groups = prunable(task)
-    always = "qubopress.problems.reconstruction._drawn"
+    always = "qubopress.problems.pruning.reconstruction._drawn"
     monkeypatch.setattr(always, lambda outputs, *_, **__: torch.zeros(len(outputs), dtype=torch.long))
     found = sensitivities(task, groups)
     assert set(found) == set(groups.inputs)
@@ -232,7 +240,7 @@ def test_each_repair_brings_every_taker_closer_to_the_original(kind: str) -> Non
 
 
 def test_the_refit_is_the_least_squares_solution(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("qubopress.problems.reconstruction.RIDGES", (1e-5,))
+    monkeypatch.setattr("qubopress.problems.pruning.reconstruction.RIDGES", (1e-5,))
     task = network_task(mlp(4, 8, 3).double(), 4, samples=60)
     groups = prunable(task)
     x = half(groups)
@@ -267,11 +275,11 @@ def test_the_ridge_is_the_one_that_serves_samples_held_back_best(
 
     chosen, misses = mended(task), {}
     for ridge in RIDGES:
-        monkeypatch.setattr("qubopress.problems.reconstruction.RIDGES", (ridge,))
+        monkeypatch.setattr("qubopress.problems.pruning.reconstruction.RIDGES", (ridge,))
         misses[ridge] = off(mended(fitted), checked, groups, x, "2")
     best = min(misses, key=misses.__getitem__)
     assert best == expected
-    monkeypatch.setattr("qubopress.problems.reconstruction.RIDGES", (best,))
+    monkeypatch.setattr("qubopress.problems.pruning.reconstruction.RIDGES", (best,))
     assert torch.equal(chosen[2].weight, mended(task)[2].weight)
 
 
@@ -341,7 +349,7 @@ def test_batches_do_not_change_the_repair(monkeypatch: pytest.MonkeyPatch) -> No
     x = half(groups)
     mended = []
     for batch in (256, 5):
-        monkeypatch.setattr("qubopress.problems.reconstruction.BATCH", batch)
+        monkeypatch.setattr("qubopress.problems.pruning.reconstruction.BATCH", batch)
         mended.append(shrunk(task, groups, x))
         repair(mended[-1], x, task=task, groups=groups, weights=True)
     for one, two in zip(*(network.parameters() for network in mended), strict=True):

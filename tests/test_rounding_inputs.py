@@ -15,7 +15,7 @@ from torch import nn
 
 from qubopress import problems, solvers
 from qubopress.problems import InputError, Rounding, Task
-from qubopress.problems.layers import gram_of_inputs
+from qubopress.problems.layers.inputs import gram_of_inputs
 from qubopress.solvers import Status
 
 pytestmark = pytest.mark.usefixtures(one_thread.__name__)

@@ -10,8 +10,9 @@ import torch
 from generating import system
 from tiny import one_thread
 
-from qubopress.problems import InputError, sensitivity
-from qubopress.problems.interaction import InteractionSystem
+from qubopress.problems import InputError
+from qubopress.problems.analog import image_sensitivity
+from qubopress.problems.networks.interaction import InteractionSystem
 
 pytestmark = pytest.mark.usefixtures(one_thread.__name__)
 
@@ -42,13 +43,13 @@ def moved(made: InteractionSystem, segment: int, change: torch.Tensor) -> Intera
 @each_dynamics
 def test_sensitivities_are_finite_differences_of_the_images(made: InteractionSystem) -> None:
     starts, step = starts_of(made), 1e-5
-    for segment, found in enumerate(sensitivity.sensitivities(made, starts, [0, 1, 2])):
+    for segment, found in enumerate(image_sensitivity.sensitivities(made, starts, [0, 1, 2])):
         assert found.shape == (4, 4, len(made.edges))
         for edge in range(0, len(made.edges), 7):
             change = torch.zeros(len(made.edges), dtype=torch.float64)
             change[edge] = step
             up, down = (
-                sensitivity.images_of(moved(made, segment, sign * change), starts) for sign in (1, -1)
+                image_sensitivity.images_of(moved(made, segment, sign * change), starts) for sign in (1, -1)
             )
             expected = (up - down).flatten(1) / (2 * step)
             assert torch.allclose(found[:, :, edge], expected, rtol=1e-6, atol=1e-9)
@@ -57,11 +58,11 @@ def test_sensitivities_are_finite_differences_of_the_images(made: InteractionSys
 @each_dynamics
 def test_the_gradient_is_the_residual_through_the_sensitivities(made: InteractionSystem) -> None:
     starts = starts_of(made)
-    wanted = sensitivity.images_of(system(kind=made.design.kind, segments=3, hidden=1, seed=9), starts)
-    residual = (sensitivity.images_of(made, starts) - wanted).flatten(1)
-    (one,) = sensitivity.sensitivities(made, starts, [1])
+    wanted = image_sensitivity.images_of(system(kind=made.design.kind, segments=3, hidden=1, seed=9), starts)
+    residual = (image_sensitivity.images_of(made, starts) - wanted).flatten(1)
+    (one,) = image_sensitivity.sensitivities(made, starts, [1])
     expected = torch.einsum("bpe,bp->e", one, residual) / len(starts)
-    assert np.allclose(sensitivity.gradient(made, starts, wanted, 1), expected.numpy())
+    assert np.allclose(image_sensitivity.gradient(made, starts, wanted, 1), expected.numpy())
 
 
 def test_a_gram_is_the_mean_square_of_the_moves_to_first_order() -> None:
@@ -70,9 +71,9 @@ def test_a_gram_is_the_mean_square_of_the_moves_to_first_order() -> None:
     rng = np.random.default_rng(0)
     for segment in (0, 1):
         change = 1e-5 * rng.standard_normal(len(made.edges))
-        error = sensitivity.images_of(moved(made, segment, torch.tensor(change)), starts)
-        square = (error - sensitivity.images_of(made, starts)).square().sum(dim=(1, 2, 3)).mean()
-        assert change @ sensitivity.gram(made, starts, segment) @ change == pytest.approx(
+        error = image_sensitivity.images_of(moved(made, segment, torch.tensor(change)), starts)
+        square = (error - image_sensitivity.images_of(made, starts)).square().sum(dim=(1, 2, 3)).mean()
+        assert change @ image_sensitivity.gram(made, starts, segment) @ change == pytest.approx(
             float(square), rel=1e-3
         )
 
@@ -83,8 +84,8 @@ def test_the_joint_gram_is_of_moves_of_all_segments_at_once() -> None:
     change = 1e-5 * np.random.default_rng(0).standard_normal(len(made.edges))
     other = copy.deepcopy(made)
     other.couplings *= 1 + torch.tensor(change)
-    error = sensitivity.images_of(other, starts) - sensitivity.images_of(made, starts)
-    found = change @ sensitivity.joint_gram(made, starts, made.couplings) @ change
+    error = image_sensitivity.images_of(other, starts) - image_sensitivity.images_of(made, starts)
+    found = change @ image_sensitivity.joint_gram(made, starts, made.couplings) @ change
     assert found == pytest.approx(float(error.square().sum(dim=(1, 2, 3)).mean()), rel=1e-3)
 
 
@@ -96,13 +97,13 @@ def test_couplings_go_one_by_one_each_the_one_that_is_missed_least() -> None:
         options = [e for e in range(9) if not left[e]]
         tried = [(left + (np.arange(9) == e)) @ cost @ (left + (np.arange(9) == e)) for e in options]
         left[options[int(np.argmin(tried))]] = 1.0
-        assert np.array_equal(sensitivity.least_missed(cost, wanted), left == 0)
+        assert np.array_equal(image_sensitivity.least_missed(cost, wanted), left == 0)
 
 
 def test_measuring_leaves_system_and_generators_of_numbers_as_they_were() -> None:
     made = system().float()
     before, state = copy.deepcopy(made.state_dict()), torch.random.get_rng_state()
-    sensitivity.gram(sensitivity.double(made), starts_of(made), 0)
+    image_sensitivity.gram(image_sensitivity.double(made), starts_of(made), 0)
     assert all(torch.equal(before[name], tensor) for name, tensor in made.state_dict().items())
     assert torch.equal(state, torch.random.get_rng_state())
     assert not made.couplings.requires_grad
@@ -110,6 +111,6 @@ def test_measuring_leaves_system_and_generators_of_numbers_as_they_were() -> Non
 
 def test_other_networks_and_systems_too_large_are_refused_in_one_line() -> None:
     with pytest.raises(InputError, match=r"interaction system, such as digits-generator, got a Linear"):
-        sensitivity.system_of(torch.nn.Linear(2, 2))
+        image_sensitivity.system_of(torch.nn.Linear(2, 2))
     with pytest.raises(InputError, match="at most 8000 couplings a segment, got 17172; lower its radius"):
-        sensitivity.system_of(system(side=28, radius=2))
+        image_sensitivity.system_of(system(side=28, radius=2))

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from qubopress.problems import InputError, MissingDataError
-from qubopress.problems.data import load_dataset
-from qubopress.problems.sidd import sidd
+from qubopress.problems.datasets.dataset import load_dataset
+from qubopress.problems.datasets.sidd import sidd
 
 
 def write(root: Path, number: int, scene: int, *, side: tuple[int, int] = (100, 200)) -> Path:

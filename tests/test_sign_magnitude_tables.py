@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from tiny import one_thread
 
-from qubopress.problems.data import load_dataset
+from qubopress.problems.datasets.dataset import load_dataset
 from qubopress.suites import sign_magnitude as tables
 
 pytestmark = pytest.mark.usefixtures(one_thread.__name__)

@@ -11,8 +11,8 @@ from tiny import one_thread
 from torch import nn
 
 from qubopress.problems import InputError
-from qubopress.problems.data import load_dataset
-from qubopress.problems.networks import accuracy, network
+from qubopress.problems.datasets.dataset import load_dataset
+from qubopress.problems.networks.zoo import accuracy, network
 from qubopress.problems.supermasks import (
     METHODS,
     PRIMARIES,

@@ -15,16 +15,16 @@ from qubopress.problems import (
     MissingDataError,
     classification_task,
     denoising_task,
-    frechet,
     generator_task,
-    networks,
     own_task,
     psnr_samples,
     task_of,
 )
-from qubopress.problems import task as task_module
-from qubopress.problems.criteria import summed_cross_entropy, summed_squared_error
-from qubopress.problems.data import load_dataset
+from qubopress.problems.datasets.dataset import load_dataset
+from qubopress.problems.networks import zoo
+from qubopress.problems.tasks import frechet_distance
+from qubopress.problems.tasks import task as task_module
+from qubopress.problems.tasks.training_losses import summed_cross_entropy, summed_squared_error
 
 pytestmark = pytest.mark.usefixtures(one_thread.__name__)
 
@@ -42,7 +42,7 @@ def test_digits_come_calibrated_held_out_and_judged() -> None:
     assert (len(task.held_inputs), len(task.held_targets)) == (30, 30)
     assert (task.metric, task.higher_is_better) == ("accuracy", True)
     assert task.judge is not None
-    assert task.judge(task.network) == networks.float_accuracy("digits-mlp")
+    assert task.judge(task.network) == zoo.float_accuracy("digits-mlp")
 
 
 def test_photographs_come_calibrated_held_out_and_judged_in_decibels() -> None:
@@ -51,7 +51,7 @@ def test_photographs_come_calibrated_held_out_and_judged_in_decibels() -> None:
     assert (task.metric, task.higher_is_better, task.kept) == ("PSNR", True, True)
     assert task.judge is not None
     judged = task.judge(task.network)
-    assert judged == pytest.approx(networks.float_metric("photographs-denoiser-small"), abs=1e-3)
+    assert judged == pytest.approx(zoo.float_metric("photographs-denoiser-small"), abs=1e-3)
     assert judged == pytest.approx(psnr_samples(task.network).mean())
     assert list(task.also) == ["SSIM"]
     assert task.also["SSIM"](nn.Identity()) < task.also["SSIM"](task.network) < 1
@@ -72,12 +72,12 @@ def test_generators_come_with_initial_states_and_their_own_images() -> None:
     assert not (task.inputs[:, None] == task.held_inputs).all(dim=2).any()
     assert (task.metric, task.higher_is_better, task.kept) == ("Fréchet distance", False, True)
     assert task.criterion is summed_squared_error
-    images = frechet.samples_of(task.network)
+    images = frechet_distance.samples_of(task.network)
     assert task.judge is not None
-    assert task.judge(task.network) == frechet.distance(images, "digits")
+    assert task.judge(task.network) == frechet_distance.distance(images, "digits")
     assert {name: judge(task.network) for name, judge in task.also.items()} == {
-        "classes covered": frechet.coverage(images, "digits"),
-        "confidence": frechet.confidence(images, "digits"),
+        "classes covered": frechet_distance.coverage(images, "digits"),
+        "confidence": frechet_distance.confidence(images, "digits"),
     }
 
 
@@ -172,7 +172,7 @@ def test_missing_data_is_said_to_be_missing(monkeypatch) -> None:
     def gone(_):
         raise MissingDataError("fashion-mnist is not on this machine")
 
-    monkeypatch.setattr("qubopress.problems.task.load_dataset", gone)
+    monkeypatch.setattr("qubopress.problems.tasks.task.load_dataset", gone)
     with pytest.raises(MissingDataError, match="fashion-mnist is not on this machine"):
         classification_task("fashion-mlp")
 
@@ -256,12 +256,12 @@ def test_the_callers_model_and_data_stay_theirs() -> None:
     task = own_task(network, (x, y))
     assert network.training
     assert not any(part.training for part in task.network.modules())
-    before, inputs = networks.weights_checksum(task.network), task.inputs.clone()
+    before, inputs = zoo.weights_checksum(task.network), task.inputs.clone()
     with torch.no_grad():
         network[0].weight.zero_()
     x.setflags(write=True)
     x[:] = 0
-    assert networks.weights_checksum(task.network) == before
+    assert zoo.weights_checksum(task.network) == before
     assert torch.equal(task.inputs, inputs)
 
 

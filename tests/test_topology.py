@@ -14,10 +14,10 @@ from torch import nn
 
 from qubopress import problems, solvers
 from qubopress.problems import InputError
-from qubopress.problems.connections import connections
-from qubopress.problems.layers import gram_of_inputs
-from qubopress.problems.sign_magnitude import Inputs, put
-from qubopress.problems.topology import wires
+from qubopress.problems.analog.connections import connections
+from qubopress.problems.analog.sign_magnitude import Inputs, put
+from qubopress.problems.analog.topology import wires
+from qubopress.problems.layers.inputs import gram_of_inputs
 
 pytestmark = pytest.mark.usefixtures(one_thread.__name__)
 

@@ -10,13 +10,15 @@ import numpy as np
 import pytest
 import torch
 
-from qubopress.problems import data, frechet, networks, training
+from qubopress.problems.datasets import dataset
 from qubopress.problems.errors import InputError
-from qubopress.problems.generators import Generator
+from qubopress.problems.networks import zoo
+from qubopress.problems.networks.image_generators import Generator
+from qubopress.problems.tasks import frechet_distance, training
 
 
 def checksum(*, seed: int, epochs: int = 1) -> str:
-    return networks.weights_checksum(training.train("digits-mlp", seed=seed, epochs=epochs)[0])
+    return zoo.weights_checksum(training.train("digits-mlp", seed=seed, epochs=epochs)[0])
 
 
 def test_the_same_seed_gives_the_same_weights_whatever_the_global_seed() -> None:
@@ -48,8 +50,8 @@ def test_progress_hears_every_epoch_and_a_falling_loss() -> None:
 
 def test_the_accuracy_returned_is_the_modules_on_the_test_split() -> None:
     module, measured = training.train("digits-mlp", epochs=5)
-    digits = data.load_dataset("digits")
-    assert measured == networks.accuracy(module, digits.test_inputs, digits.test_targets)
+    digits = dataset.load_dataset("digits")
+    assert measured == zoo.accuracy(module, digits.test_inputs, digits.test_targets)
     assert measured > 0.8
     assert not module.training
     assert not any(parameter.requires_grad for parameter in module.parameters())
@@ -60,7 +62,9 @@ def test_a_generator_is_measured_by_the_distance_of_its_images(tmp_path: Path) -
     module, measured = training.train(
         "digits-generator-neural", epochs=2, keep=tmp_path, progress=lambda *news: heard.append(news[:2])
     )
-    assert measured == frechet.distance(frechet.samples_of(cast(Generator, module)), "digits")
+    assert measured == frechet_distance.distance(
+        frechet_distance.samples_of(cast(Generator, module)), "digits"
+    )
     assert heard == [(1, 2), (2, 2)]
     assert [path.name for path in tmp_path.iterdir()] == ["digits-generator-neural.training.png"]
     assert not any(parameter.requires_grad for parameter in module.parameters())
@@ -69,16 +73,16 @@ def test_a_generator_is_measured_by_the_distance_of_its_images(tmp_path: Path) -
 def test_saved_weights_come_back_as_they_were(tmp_path: Path) -> None:
     module, measured = training.train("digits-mlp", seed=4, epochs=3)
     path = training.save_weights("digits-mlp", module, seed=4, epochs=3, folder=tmp_path / "new")
-    again = networks.load_network("digits-mlp", weights=path)
-    assert networks.weights_checksum(again) == networks.weights_checksum(module)
-    assert networks.float_accuracy("digits-mlp", weights=path) == measured
-    metadata = networks.weights_metadata("digits-mlp", weights=path)
+    again = zoo.load_network("digits-mlp", weights=path)
+    assert zoo.weights_checksum(again) == zoo.weights_checksum(module)
+    assert zoo.float_accuracy("digits-mlp", weights=path) == measured
+    metadata = zoo.weights_metadata("digits-mlp", weights=path)
     assert (metadata["seed"], metadata["epochs"]) == ("4", "3")
     assert [file.name for file in path.parent.iterdir()] == ["digits-mlp.safetensors"]
 
 
 def test_weights_at_chance_are_refused_and_nothing_is_written(tmp_path: Path) -> None:
-    module = training.initialised(networks.network("digits-mlp"), seed=0)
+    module = training.initialised(zoo.network("digits-mlp"), seed=0)
     with torch.no_grad():
         for parameter in module.parameters():
             parameter.zero_()
@@ -91,7 +95,7 @@ def test_weights_at_chance_are_refused_and_nothing_is_written(tmp_path: Path) ->
 
 def test_a_denoiser_that_leaves_the_noise_in_is_refused(tmp_path: Path) -> None:
     name = "photographs-denoiser-small"
-    module = training.initialised(networks.network(name), seed=0)
+    module = training.initialised(zoo.network(name), seed=0)
     with pytest.raises(
         InputError, match=r"must reach 1 dB more than the noisy images' 2.\.\d\d dB, got 2.*more"
     ):
@@ -100,9 +104,9 @@ def test_a_denoiser_that_leaves_the_noise_in_is_refused(tmp_path: Path) -> None:
 
 
 def test_photographs_lie_another_way_under_other_noise_each_epoch() -> None:
-    clean = torch.tensor(data.load_dataset("photographs").train_targets[:2])
-    noisy = torch.tensor(data.load_dataset("photographs").train_inputs[:2])
-    renew = training._renewal(networks.network("photographs-denoiser"))
+    clean = torch.tensor(dataset.load_dataset("photographs").train_targets[:2])
+    noisy = torch.tensor(dataset.load_dataset("photographs").train_inputs[:2])
+    renew = training._renewal(zoo.network("photographs-denoiser"))
     assert renew is not None
     made = [renew(epoch, (noisy, clean)) for epoch in range(9)]
     assert torch.equal(made[0][0], noisy)
@@ -111,7 +115,7 @@ def test_photographs_lie_another_way_under_other_noise_each_epoch() -> None:
     assert not torch.equal(made[8][0], noisy)
     # An image and its noise lie the same way.
     assert all(torch.corrcoef(torch.stack([x.ravel(), y.ravel()]))[0, 1] > 0.8 for x, y in made)
-    assert training._renewal(networks.network("digits-mlp")) is None
+    assert training._renewal(zoo.network("digits-mlp")) is None
 
 
 def test_training_refuses_no_epochs_negative_seeds_and_unknown_networks() -> None:

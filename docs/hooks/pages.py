@@ -18,7 +18,7 @@ import pandas as pd
 import typer
 
 from qubopress import problems, results, solvers, suites
-from qubopress.problems.networks import NETWORKS
+from qubopress.problems.networks.zoo import NETWORKS
 from qubopress.results import scores
 from qubopress.suites.cli import app
 

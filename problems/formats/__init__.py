@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..capacity import Capacity
 from ..errors import InputError, MissingDataError
-from ..files import FileError
-from ..qubo import Qubo
+from ..instances.capacity import Capacity
+from ..instances.npz import FileError
+from ..instances.qubo import Qubo
 from . import bqm, coo, cqm, lp, mqlib, qplib
 
 __all__ = ["FORMATS", "Format"]

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..files import FileError
+from ..instances.npz import FileError
 
 __all__ = ["Bytes"]
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..files import content, replacing
-from ..qubo import Qubo
+from ..instances.npz import content, replacing
+from ..instances.qubo import Qubo
 from .binary import Bytes
 from .terms import Indices, Terms
 

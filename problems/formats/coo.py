@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..files import FileError
-from ..qubo import Qubo
+from ..instances.npz import FileError
+from ..instances.qubo import Qubo
 from .terms import Terms, sums
 from .text import Lines, write_lines
 

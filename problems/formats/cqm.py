@@ -17,9 +17,9 @@ from pathlib import Path
 import dimod
 import numpy as np
 
-from ..capacity import Capacity
-from ..files import MOST_BYTES, FileError, content, replacing
-from ..qubo import Qubo
+from ..instances.capacity import Capacity
+from ..instances.npz import MOST_BYTES, FileError, content, replacing
+from ..instances.qubo import Qubo
 from .binary import Bytes
 from .terms import Row, Terms, sums
 

@@ -18,10 +18,10 @@ from pathlib import Path
 import numpy as np
 
 from ..arrays import Floats
-from ..capacity import Capacity
 from ..errors import InputError
-from ..files import FileError
-from ..qubo import Qubo
+from ..instances.capacity import Capacity
+from ..instances.npz import FileError
+from ..instances.qubo import Qubo
 from .terms import Indices, Row, Terms, sums
 from .text import Lines, write_lines
 

@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from ..arrays import Floats
-from ..capacity import Capacity
 from ..errors import InputError
-from ..qubo import Qubo
+from ..instances.capacity import Capacity
+from ..instances.qubo import Qubo
 from .terms import Row, Terms, sums
 from .text import Lines, write_lines
 

@@ -10,9 +10,9 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from ..arrays import Floats
-from ..capacity import Capacity
 from ..errors import InputError
-from ..qubo import Qubo
+from ..instances.capacity import Capacity
+from ..instances.qubo import Qubo
 
 __all__ = ["Indices", "Row", "Terms", "sums"]
 

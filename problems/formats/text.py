@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..arrays import Floats
-from ..files import FileError, content, replacing
+from ..instances.npz import FileError, content, replacing
 from .terms import Indices
 
 __all__ = ["MOST_VARIABLES", "Lines", "write_lines"]

@@ -1,0 +1,1 @@
+"""What does analog hardware hold? Networks of oscillators, and topologies fixed before training."""

@@ -1,0 +1,221 @@
+"""Sensitivity: how the images of an interaction system depend on its couplings, exactly, and what that costs.
+
+A coupling of an edge enters the rate of change of the node that feels it linearly, as k times the pull of the
+other node. So what the image gains from k is the sum, over all slopes that the integration evaluates, of the
+image's gradient by that node's rate times the pull: one reverse pass a pixel serves all couplings at once.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias, TypeVar, cast
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from ..arrays import Floats, number
+from ..errors import InputError
+from ..networks.dynamics import Slope
+from ..networks.interaction import InteractionSystem
+
+__all__ = [
+    "MOST",
+    "WHOLE",
+    "couplings_kept",
+    "double",
+    "gradient",
+    "gram",
+    "images_of",
+    "joint_gram",
+    "least_missed",
+    "sensitivities",
+    "system_of",
+]
+
+CHUNK = 50
+"""Samples at a time."""
+
+MOST = 8000
+"""Couplings of a segment: their gram takes the square of this in numbers."""
+
+System = TypeVar("System", bound=InteractionSystem)
+WHOLE = "gram of whole couplings"
+"""Piece of the cache that holds the joint gram of the trained couplings."""
+
+Trace: TypeAlias = list[tuple[int, Tensor, Tensor]]
+"""Of every slope evaluated: its segment, the state there and the rate added to it, each (n, batch)."""
+
+
+def system_of(network: nn.Module) -> InteractionSystem:
+    """The network, if it is an interaction system of a size whose gram fits into memory.
+
+    Raises:
+        InputError: it is none, or has too many couplings.
+    """
+    if not isinstance(network, InteractionSystem):
+        raise InputError(
+            "the network must be an interaction system, such as digits-generator, "
+            f"got a {type(network).__name__}"
+        )
+    if len(network.edges) > MOST:
+        raise InputError(
+            f"a system must have at most {MOST} couplings a segment, got {len(network.edges)}; "
+            "lower its radius"
+        )
+    return network
+
+
+def couplings_kept(share: float, E: int, *, name: str) -> int:
+    """How many of E couplings a share stands for, the parameter `name`.
+
+    Raises:
+        InputError: it lies outside (0, 1], or leaves none.
+    """
+    if not 0 < number(share, name=name) <= 1:
+        raise InputError(f"{name} must lie in (0, 1], got {share}")
+    wanted = round(share * E)
+    if not wanted:
+        raise InputError(f"a system must have a coupling, got {share} of {E}; raise {name}")
+    return wanted
+
+
+class _Probed(InteractionSystem):
+    """The same system, whose every slope takes a further rate of 0 that can be differentiated by."""
+
+    trace: Trace
+
+    def slope(self, segment: int) -> Slope:
+        """Rate of change of states (n, batch), noted with the state at every call."""
+        inner = super().slope(segment)
+
+        def noted(state: Tensor) -> Tensor:
+            rate = torch.zeros_like(state, requires_grad=True)
+            self.trace.append((segment, state.detach(), rate))
+            return inner(state) + rate
+
+        return noted
+
+
+def sensitivities(system: InteractionSystem, starts: Tensor, segments: list[int]) -> list[Tensor]:
+    """∂ image / ∂ couplings (batch, pixels, E) of each of the segments, at starts (batch, n)."""
+    probed = _probed(system)
+    pixels = probed(starts).flatten(start_dim=1)
+    slopes = [one for one in probed.trace if one[0] in segments]
+    rates = [rate for _, _, rate in slopes]
+    columns = [
+        torch.autograd.grad(pixels[:, p].sum(), rates, retain_graph=p + 1 < pixels.shape[1])
+        for p in range(pixels.shape[1])
+    ]
+    found = []
+    for segment in segments:
+        mine = [t for t, (of, _, _) in enumerate(slopes) if of == segment]
+        states = torch.stack([slopes[t][1] for t in mine])
+        found.append(_by_coupling(probed, states, [torch.stack([c[t] for c in columns]) for t in mine]))
+    return found
+
+
+def _by_coupling(system: InteractionSystem, states: Tensor, pushes: list[Tensor]) -> Tensor:
+    """(batch, pixels, E) from states (slopes, n, batch) and pixels' gradients by rates (pixels, n, batch)."""
+    felt, of = system.edges.T
+    gradients = torch.stack(pushes).permute(2, 3, 1, 0).contiguous()  # (n, batch, pixels, slopes)
+    found = _one_way(gradients, _pull(system, states, felt, of), felt)
+    if not system.design.directed:
+        found += _one_way(gradients, _pull(system, states, of, felt), of)
+    return found
+
+
+def _pull(system: InteractionSystem, states: Tensor, felt: Tensor, of: Tensor) -> Tensor:
+    """(batch, slopes, E) what a unit of each coupling adds to the rate of the node that feels it."""
+    if system.design.kind == "tanh":
+        pull = torch.tanh(states[:, of])
+    else:
+        pull = torch.sin(states[:, of] - states[:, felt])
+    return pull.permute(2, 0, 1).contiguous()
+
+
+def _one_way(gradients: Tensor, pull: Tensor, felt: Tensor) -> Tensor:
+    """Gradients by the rates times pulls, summed over the slopes: (batch, pixels, E)."""
+    found = gradients.new_empty(pull.shape[0], gradients.shape[2], pull.shape[2])
+    for node in range(len(gradients)):
+        mine = torch.nonzero(felt == node).flatten()
+        found[:, :, mine] = gradients[node] @ pull[:, :, mine]
+    return found
+
+
+def gram(system: InteractionSystem, starts: Tensor, segment: int) -> Floats:
+    """Gauss–Newton matrix (E, E) of a segment's couplings k: dᵀ gram d is the mean squared error of images
+    that k + d makes to first order, summed over the pixels.
+    """
+    return _mean_square(system, starts, [segment], torch.ones(1, len(system.edges)))
+
+
+def joint_gram(system: InteractionSystem, starts: Tensor, weights: Tensor) -> Floats:
+    """The same (E, E) where all segments move along together: by d_e weights[m, e] in segment m."""
+    return _mean_square(system, starts, list(range(system.design.segments)), weights)
+
+
+def _mean_square(system: InteractionSystem, starts: Tensor, segments: list[int], weights: Tensor) -> Floats:
+    total = np.zeros((len(system.edges), len(system.edges)))
+    for begin in range(0, len(starts), CHUNK):
+        parts = sensitivities(system, starts[begin : begin + CHUNK], segments)
+        rows = sum((part * scale for part, scale in zip(parts, weights, strict=True)), torch.zeros(()))
+        flat = rows.flatten(end_dim=1).numpy()
+        total += flat.T @ flat
+    return np.asarray(total / len(starts))
+
+
+def least_missed(cost: Floats, wanted: int) -> npt.NDArray[np.bool_]:
+    """Flags (E,) of the `wanted` couplings that stay when one after another goes.
+
+    Each time that one goes whose going adds the least to rᵀ cost r, r marking those that have gone.
+    """
+    kept, added = np.ones(len(cost), dtype=bool), np.diag(cost).copy()
+    for _ in range(len(cost) - wanted):
+        gone = int(np.argmin(np.where(kept, added, np.inf)))
+        kept[gone] = False
+        added += 2.0 * cost[gone]
+    return kept
+
+
+def gradient(system: InteractionSystem, starts: Tensor, wanted: Tensor, segment: int) -> Floats:
+    """Half the gradient (E,) by a segment's couplings of the mean squared error, summed over the pixels.
+
+    Parameters:
+        system: in float64.
+        starts: (batch, n).
+        wanted: images that the starts should lead to.
+        segment: whose couplings.
+    """
+    couplings = system.couplings.detach().clone().requires_grad_()
+    made = cast(Tensor, torch.func.functional_call(system, {"couplings": couplings}, (starts,)))
+    (found,) = torch.autograd.grad(0.5 * (made - wanted).square().sum() / len(starts), couplings)
+    return np.asarray(found[segment].numpy())
+
+
+def images_of(system: InteractionSystem, starts: Tensor) -> Tensor:
+    """Images of starts, without gradients."""
+    with torch.no_grad():
+        return cast(Tensor, system(starts))
+
+
+def double(system: InteractionSystem) -> InteractionSystem:
+    """A copy in float64, in which sensitivities are measured."""
+    return _copy(system, InteractionSystem)
+
+
+def _probed(system: InteractionSystem) -> _Probed:
+    probed = _copy(system, _Probed)
+    probed.trace = []
+    return probed
+
+
+def _copy(system: InteractionSystem, kind: type[System]) -> System:
+    with torch.device("meta"):  # no initial couplings are drawn, so the global generator stays as it was
+        made = kind(system.design, edges=system.edges.numpy())
+    state = {
+        name: tensor.to(torch.float64 if tensor.is_floating_point() else tensor.dtype, copy=True)
+        for name, tensor in system.state_dict().items()
+    }
+    made.load_state_dict(state, assign=True)
+    return made.eval().requires_grad_(False)

@@ -1,0 +1,1 @@
+"""Which shapes of instance are there? Qubo, Capacity, Rounding, BlackBox."""

@@ -1,0 +1,86 @@
+"""BlackBox: minimise a counted, cached function of bits, such as a masked network's error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..arrays import Bits, Floats, bits, count, frozen
+from ..errors import InputError
+
+__all__ = ["BlackBox"]
+
+
+class BlackBox:
+    """Minimise evaluate(bits) over n binary variables, optionally with exactly K ones.
+
+    Only a new point calls `evaluate`; `evaluations` counts those calls, the budget that refiners share.
+
+    Parameters:
+        evaluate: bits (k, n) int8 → losses (k,), lower is better.
+        n: number of variables.
+        start: (n,) a solution to begin with; it must keep to K.
+        K: number of ones, or None where any number will do.
+
+    Attributes:
+        evaluations: points that `evaluate` was asked for.
+        resolution: 0, since every loss is a stored number.
+
+    Raises:
+        InputError: a start of the wrong shape or with another number of ones, or a K outside [0, n].
+    """
+
+    def __init__(self, evaluate: Callable[[Bits], Any], n: int, *, start: Any, K: int | None = None) -> None:
+        self.n = count(n, name="n", low=0)
+        self.K = None if K is None else count(K, name="K", low=0, high=self.n)
+        self.start: Bits = frozen(bits(start, shape=self.shape))
+        self.evaluations = 0
+        self.resolution = 0.0
+        self._evaluate = evaluate
+        self._cache: dict[bytes, float] = {}
+        if self.violation(self.start):
+            raise InputError(f"start must have K = {self.K} ones, got {int(self.start.sum())}")
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of a solution."""
+        return (self.n,)
+
+    def bits(self, x: Any) -> Bits:
+        """`x` checked: shape (n,), values 0 and 1."""
+        return bits(x, shape=self.shape)
+
+    def losses(self, x: Any) -> Floats:
+        """Losses (k,) of k solutions (k, n); points seen before cost nothing."""
+        points = bits(x, shape=(len(x), self.n))
+        keys = [point.tobytes() for point in points]
+        fresh = {key: i for i, key in enumerate(keys) if key not in self._cache}
+        if fresh:
+            self._cache.update(zip(fresh, self._measure(points[list(fresh.values())]), strict=True))
+        return np.array([self._cache[key] for key in keys])
+
+    def _measure(self, points: Bits) -> list[float]:
+        values = np.asarray(self._evaluate(points), dtype=np.float64)
+        if values.shape != (len(points),):
+            raise InputError(
+                f"evaluate must return shape ({len(points)},), a loss a point, got {values.shape}"
+            )
+        if np.isnan(values).any():
+            raise InputError("evaluate must return numbers, got NaN; return infinity where there is no loss")
+        self.evaluations += len(points)
+        return [float(value) for value in values]
+
+    def loss(self, x: Any) -> float:
+        """The function at one point, from the cache where it was seen."""
+        return float(self.losses(self.bits(x)[None])[0])
+
+    def violation(self, x: Any) -> float:
+        """|Σx − K|; 0 where there is no K."""
+        ones = int(self.bits(x).sum())
+        return 0.0 if self.K is None else float(abs(ones - self.K))
+
+    def baseline(self) -> Bits:
+        """The starting point."""
+        return np.array(self.start)

@@ -1,0 +1,146 @@
+"""Qubo: minimise xᵀQx + offset over binary x."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import dimod
+import numpy as np
+import scipy.sparse as sp
+
+from ..arrays import Bits, Floats, bits, frozen, number, real
+from ..errors import InputError
+from .npz import matrix_arrays, matrix_from, read_instance, write_arrays
+
+__all__ = ["Qubo"]
+
+
+@dataclass(frozen=True, eq=False)
+class Qubo:
+    """A quadratic unconstrained binary optimisation instance: loss(x) = xᵀQx + offset.
+
+    Q is kept symmetric, (Q + Qᵀ)/2, which leaves every loss as it was; its diagonal is the linear part.
+
+    Parameters:
+        Q: (n, n) real array or SciPy sparse matrix, in units of the loss.
+        offset: added to every loss.
+
+    Raises:
+        InputError: Q is not square, not real, not finite, or so large that losses pass float64.
+    """
+
+    Q: Any
+    offset: float = 0.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "Q", _symmetric(self.Q))
+        object.__setattr__(self, "offset", number(self.offset, name="offset"))
+        if not np.isfinite(self.resolution):
+            raise InputError(f"Q must keep losses within float64, got entries up to {abs(self.Q).max():g}")
+
+    @property
+    def n(self) -> int:
+        """Number of variables."""
+        return int(self.Q.shape[0])
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of a solution."""
+        return (self.n,)
+
+    @property
+    def sparse(self) -> bool:
+        """Whether Q is a SciPy sparse array."""
+        return bool(sp.issparse(self.Q))
+
+    @cached_property
+    def linear(self) -> Floats:
+        """Diagonal of Q, (n,)."""
+        return frozen(np.asarray(self.Q.diagonal(), dtype=np.float64))
+
+    @cached_property
+    def couplings(self) -> Any:
+        """Q without its diagonal: dense (n, n), or CSR where Q is sparse. A pair counts twice in the loss."""
+        if self.sparse:
+            return _frozen_csr(self.Q - sp.diags_array(self.linear, format="csr"))
+        off = np.array(self.Q)
+        np.fill_diagonal(off, 0.0)
+        return frozen(off)
+
+    @cached_property
+    def resolution(self) -> float:
+        """Loss difference below which float64 sums in another order may disagree."""
+        with np.errstate(over="ignore"):
+            return 1e-13 * (abs(self.offset) + float(abs(self.Q).sum()))
+
+    def bits(self, x: Any) -> Bits:
+        """`x` checked: shape (n,), values 0 and 1."""
+        return bits(x, shape=self.shape)
+
+    def losses(self, x: Any) -> Floats:
+        """Losses (k,) of k solutions (k, n)."""
+        y = np.asarray(x, dtype=np.float64)
+        product = (self.Q @ y.T).T if self.sparse else y @ self.Q
+        return np.asarray(np.einsum("ki,ki->k", product, y) + self.offset)
+
+    def loss(self, x: Any) -> float:
+        """xᵀQx + offset in float64."""
+        return float(self.losses(self.bits(x)[None])[0])
+
+    def violation(self, x: Any) -> float:
+        """0: nothing constrains a Qubo."""
+        self.bits(x)
+        return 0.0
+
+    def baseline(self) -> Bits:
+        """All zeros, the solution that asks nothing."""
+        return np.zeros(self.n, dtype=np.int8)
+
+    def to_bqm(self, *, labels: Sequence[Any] | None = None) -> dimod.BinaryQuadraticModel:
+        """The same function as a dimod model over variables 0 … n−1, or `labels`; energies equal losses."""
+        upper = sp.triu(self.couplings, k=1, format="coo")
+        quadratic = (upper.row, upper.col, 2 * upper.data)
+        names = range(self.n) if labels is None else labels
+        return dimod.BinaryQuadraticModel.from_numpy_vectors(
+            self.linear, quadratic, self.offset, dimod.BINARY, variable_order=names
+        )
+
+    def save(self, path: str | Path) -> None:
+        """Write the instance as .npz; `Qubo.load` or `problems.load_instance` reads it."""
+        write_arrays(path, "qubo", matrix_arrays(self.Q) | {"offset": self.offset})
+
+    @classmethod
+    def load(cls, path: str | Path) -> Qubo:
+        """Read what `save` wrote."""
+        return read_instance(path, "qubo", lambda arrays: cls(matrix_from(arrays), arrays["offset"]))
+
+
+def _symmetric(Q: Any) -> Any:
+    """(Q + Qᵀ)/2 as a frozen float64 array, or as CSR for a sparse Q."""
+    if not sp.issparse(Q):
+        dense = real(Q, name="Q", ndim=2)
+        _check_square(dense.shape)
+        return dense if np.array_equal(dense, dense.T) else frozen(dense / 2 + dense.T / 2)
+    _check_square(Q.shape)
+    matrix = sp.csr_array(Q)
+    values = real(matrix.data, name="Q", ndim=1)
+    half = sp.csr_array((values / 2, matrix.indices, matrix.indptr), shape=matrix.shape)
+    return _frozen_csr(half + half.T)
+
+
+def _check_square(shape: tuple[int, ...]) -> None:
+    if len(shape) != 2 or shape[0] != shape[1]:
+        raise InputError(f"Q must be square, got shape {shape}")
+
+
+def _frozen_csr(matrix: Any) -> Any:
+    """A CSR array without stored zeros, in order, whose arrays nobody can write to."""
+    matrix = sp.csr_array(matrix)
+    matrix.sum_duplicates()
+    matrix.eliminate_zeros()
+    parts = (frozen(matrix.data), frozen(matrix.indices), frozen(matrix.indptr))
+    return sp.csr_array(parts, shape=matrix.shape)

@@ -1,0 +1,1 @@
+"""How is a network read, layer by layer? Inputs, norms, costs."""

@@ -1,0 +1,181 @@
+"""Layers of a network in the order they run, and the Gram matrix of what flows into one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ..arrays import Floats
+from ..errors import InputError
+
+__all__ = ["BATCH", "Call", "calls", "gram_of_inputs", "groups_of", "hooked", "running_order"]
+
+BATCH = 256
+"""Calibration samples in one forward pass, which bounds the memory."""
+
+ELEMENTS = 2**24
+"""Numbers of unfolded patches held at once: 128 MiB in float64."""
+
+Hook: TypeAlias = Callable[[nn.Module, Any, Any], Any]
+
+
+@contextmanager
+def hooked(hooks: Mapping[nn.Module, Hook]) -> Iterator[None]:
+    """Forward hooks for a while."""
+    with ExitStack() as stack:
+        for module, hook in hooks.items():
+            stack.callback(module.register_forward_hook(hook).remove)
+        yield
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """One run of a leaf module: its name, its first argument and what it returned.
+
+    A call follows another where its argument is the very object that the other returned.
+    """
+
+    name: str
+    argument: Any
+    output: Any
+
+
+def calls(network: nn.Module, inputs: Tensor) -> list[Call]:
+    """Every run of a leaf module of `network` (in eval mode) on the first of `inputs`, in order.
+
+    Raises:
+        InputError: there is no input, or the network does not run on it.
+    """
+    if not len(inputs):
+        raise InputError("calibration data must hold at least one sample, got none")
+    made: list[Call] = []
+
+    def note(name: str) -> Hook:
+        return lambda _, arguments, output: made.append(Call(name, (*arguments, None)[0], output))
+
+    leaves = {module: note(name) for name, module in network.named_modules() if not list(module.children())}
+    with hooked(leaves):
+        _forward(network, inputs[:1], "a sample")
+    return made
+
+
+def _forward(network: nn.Module, inputs: Tensor, what: str) -> None:
+    """Run the network for its hooks. Raises InputError where it fails, whatever a foreign forward raises."""
+    try:
+        with torch.no_grad():
+            network(inputs)
+    except InputError:  # of a hook of ours
+        raise
+    except Exception as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        sample = f"{what} of shape {tuple(inputs.shape)} and {inputs.dtype}"
+        raise InputError(
+            f"the network must run on the calibration data, got {reason} for {sample}"
+        ) from error
+
+
+def running_order(network: nn.Module, inputs: Tensor) -> list[str]:
+    """Names of the leaf modules in the order in which they first run. Raises as `calls` does."""
+    return list(dict.fromkeys(call.name for call in calls(network, inputs)))
+
+
+def gram_of_inputs(
+    network: nn.Module, name: str, inputs: Tensor, *, through: nn.Module | None = None
+) -> tuple[Floats, float, float]:
+    """Mean of x̃ x̃ᵀ over all rows x̃ = (x, 1) that reach a layer, and the least and greatest x.
+
+    Rows are samples of a Linear, unfolded patches of a Conv2d, apart for each of its groups; they stream
+    through in pieces, so memory is O(f²) whatever the number of samples. Gram is (groups, f + 1, f + 1)
+    float64.
+
+    Parameters:
+        network: in eval mode.
+        name: of the layer.
+        inputs: (N, ...) of the network.
+        through: what the layer's inputs pass first, None for nothing.
+
+    Raises:
+        InputError: the layer is of another kind or has no weights, the network does not run on the inputs,
+            or nothing or something not finite reaches the layer.
+    """
+    layer = network.get_submodule(name)
+    if not _supported(layer):
+        raise InputError(f"layer {name} must be Linear or Conv2d with zero padding, got {layer}")
+    weight = layer.get_parameter("weight")
+    if not weight.numel():
+        raise InputError(f"layer {name} must have weights, got {layer}; leave it out")
+    sums = _Sums()
+
+    def add(_: nn.Module, arguments: Any, output: Tensor) -> None:
+        if not output.numel():
+            return
+        size = output.numel() // len(weight) * (weight[0].numel() + 1) * groups_of(layer)
+        for piece in arguments[0].chunk(-(-size // ELEMENTS)):
+            sums.add(_rows(layer, piece if through is None else through(piece)))
+
+    with hooked({layer: add}):
+        for start in range(0, len(inputs), BATCH):
+            _forward(network, inputs[start : start + BATCH], "a batch")
+    if not sums.rows:
+        raise InputError(f"something must reach layer {name}, got no row; use other calibration data")
+    gram = sums.mean()
+    if not np.isfinite(gram).all():
+        raise InputError(f"inputs of layer {name} must be finite; check the network's weights for NaN")
+    return gram, sums.low, sums.high
+
+
+def groups_of(layer: nn.Module) -> int:
+    """Groups of a convolution, whose outputs see inputs of their own; 1 of any other layer."""
+    return layer.groups if isinstance(layer, nn.Conv2d) else 1
+
+
+class _Sums:
+    """Running Σ x̃ x̃ᵀ over rows x̃ = (x, 1) of each group, how many there were, and the range of x."""
+
+    def __init__(self) -> None:
+        self.gram: Any = 0.0
+        self.rows, self.low, self.high = 0, np.inf, -np.inf
+
+    def add(self, x: Tensor) -> None:
+        rows = torch.cat([x.double(), torch.ones(*x.shape[:2], 1, dtype=torch.float64)], dim=2)
+        self.gram = self.gram + rows.transpose(1, 2) @ rows
+        self.rows += rows.shape[1]
+        self.low, self.high = min(self.low, float(x.min())), max(self.high, float(x.max()))
+
+    def mean(self) -> Floats:
+        gram = np.asarray((self.gram / self.rows).numpy(), dtype=np.float64)
+        return (gram + gram.transpose(0, 2, 1)) / 2
+
+
+def _supported(layer: nn.Module) -> bool:
+    plain = isinstance(layer, nn.Conv2d) and layer.padding_mode == "zeros"
+    return plain or isinstance(layer, nn.Linear)
+
+
+def _rows(layer: nn.Module, x: Tensor) -> Tensor:
+    """What a layer multiplies with its weights: (groups, rows, f)."""
+    if not isinstance(layer, nn.Conv2d):
+        return x.reshape(1, -1, x.shape[-1])
+    x = x if x.dim() == 4 else x[None]  # one image may come without a batch
+    padded = functional.pad(x, _padding(layer))
+    patches = functional.unfold(padded, layer.kernel_size, dilation=layer.dilation, stride=layer.stride)
+    # Channels come first in a patch, so a group's are neighbours.
+    apart = patches.reshape(len(x), layer.groups, -1, patches.shape[2])
+    return apart.permute(1, 0, 3, 2).reshape(layer.groups, -1, apart.shape[2])
+
+
+def _padding(layer: nn.Conv2d) -> tuple[int, int, int, int]:
+    """Zeros that a layer adds left, right, above and below; of an odd number, "same" adds more at the end."""
+    if isinstance(layer.padding, str):
+        spare = [d * (k - 1) for d, k in zip(layer.dilation, layer.kernel_size, strict=True)]
+        rows, columns = spare if layer.padding == "same" else (0, 0)
+        return columns // 2, columns - columns // 2, rows // 2, rows - rows // 2
+    rows, columns = layer.padding
+    return columns, columns, rows, rows

@@ -1,0 +1,1 @@
+"""Which networks are compressed? Architectures, the networks by name, their weights."""

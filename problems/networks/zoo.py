@@ -1,0 +1,284 @@
+"""The networks that the suite compresses, with their trained weights."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
+from torch import nn
+
+from ..datasets.dataset import PAIRED, unknown_name
+from ..errors import InputError, MissingDataError
+from .architectures import convolutional, digits_cnn, half_unet, perceptron, residual
+from .image_generators import NeuralGenerator, interacting
+
+__all__ = [
+    "Network",
+    "accuracy",
+    "evaluating",
+    "float_accuracy",
+    "float_metric",
+    "load_network",
+    "network",
+    "network_names",
+    "outputs_of",
+    "weights_checksum",
+    "weights_metadata",
+]
+
+Array: TypeAlias = NDArray[Any] | torch.Tensor
+
+WEIGHTS = Path(__file__).resolve().parents[1] / "weights"
+
+
+@dataclass(frozen=True)
+class Network:
+    """An architecture, the data set it is trained on and how: all that `training.train` needs to know.
+
+    `build` returns the untrained module. Training is `epochs` passes of Adam in batches of `batch` samples,
+    its step falling from `learning_rate` to 0 along a cosine. The settings of the first three (digits-mlp,
+    digits-cnn, fashion-mlp) were compared on a held-out fifth of the training split, the other classifiers'
+    follow them, the denoisers' by their training loss; training stops before the loss vanishes, because
+    pruning reads its gradients. A generator is trained against a critic, as `adversarial.train_generator`
+    says; its epochs are the critic's passes.
+    """
+
+    name: str
+    dataset: str
+    build: Callable[[], nn.Module]
+    epochs: int
+    learning_rate: float
+    batch: int
+    generates: bool = False
+
+    @property
+    def denoises(self) -> bool:
+        """Whether it maps images to images rather than to classes."""
+        return self.dataset in PAIRED
+
+    @property
+    def metric(self) -> str:
+        """What it is judged by on its test data; higher is better, but for the Fréchet distance."""
+        return "Fréchet distance" if self.generates else "PSNR" if self.denoises else "accuracy"
+
+    @property
+    def metric_key(self) -> str:
+        """The name of its test metric in a weights file."""
+        return "test_frechet" if self.generates else f"test_{self.metric.lower()}"
+
+
+def network_names() -> list[str]:
+    """Every name that `network` and `load_network` know, sorted."""
+    return sorted(NETWORKS)
+
+
+def network(name: str) -> Network:
+    """Look a network up. Raises InputError, with the closest name, for one that does not exist."""
+    if name not in NETWORKS:
+        raise unknown_name("network", name, NETWORKS)
+    return NETWORKS[name]
+
+
+def load_network(name: str, *, weights: Path | None = None) -> nn.Module:
+    """Build a network with trained weights: in eval mode, no parameter asks for a gradient.
+
+    `weights` is a file that `training.save_weights` wrote; without it, the weights the package carries.
+    Raises InputError for an unknown name or a file that does not fit, MissingDataError without a file.
+    """
+    spec = network(name)
+    path = _weights_path(name, weights)
+    if weights_metadata(name, weights=weights).get("network") != name:
+        raise InputError(
+            f"{path} must hold the weights of {name}, got another network's; pass the file of {name}"
+        )
+    with torch.device("meta"):  # no initial weights are drawn, so the global generator stays as it was
+        module = spec.build()
+    try:
+        module.load_state_dict(load_file(path), assign=True)
+    except RuntimeError as error:
+        raise InputError(
+            f"{path} must fit the layers of {name}, got other tensors; train {name} again"
+        ) from error
+    return module.eval().requires_grad_(False)
+
+
+def weights_metadata(name: str, *, weights: Path | None = None) -> dict[str, str]:
+    """What the weights file says of itself.
+
+    Keys: network, dataset, dataset_checksum, seed, epochs, torch and test_accuracy, or test_psnr (dB) of a
+    denoiser, or test_frechet of a generator.
+    Raises as `load_network` does.
+    """
+    path = _weights_path(name, weights)
+    try:
+        with safe_open(path, framework="pt") as file:
+            return dict(file.metadata() or {})
+    except SafetensorError as error:
+        raise InputError(
+            f"{path} must be a safetensors file, got damaged content; train {name} again"
+        ) from error
+
+
+def float_accuracy(name: str, *, weights: Path | None = None) -> float:
+    """Test accuracy in [0, 1] of the uncompressed network, as measured when its weights were saved."""
+    return float(weights_metadata(name, weights=weights)["test_accuracy"])
+
+
+def float_metric(name: str, *, weights: Path | None = None) -> float:
+    """The same of any network, in its own metric."""
+    return float(weights_metadata(name, weights=weights)[network(name).metric_key])
+
+
+def weights_checksum(module: nn.Module) -> str:
+    """A module's identity: sha256 over names, shapes and float32 values of its state dict, sorted by name."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(module.state_dict().items()):
+        digest.update(f"{name} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.detach().cpu().to(torch.float32).numpy().astype("<f4").tobytes())
+    return digest.hexdigest()
+
+
+def accuracy(module: nn.Module, inputs: Array, targets: Array, *, batch: int = 250) -> float:
+    """The fraction of samples whose largest output is the target's: inputs (N, ...), targets (N,).
+
+    Runs in eval mode without gradients, `batch` samples at a time, and leaves every mode as it was.
+    Raises InputError where there are no samples or not as many targets.
+    """
+    if len(inputs) != len(targets) or len(targets) == 0:
+        raise InputError(
+            f"inputs and targets must be equally many and not none, got {len(inputs)} and {len(targets)}; "
+            "pass one target a sample"
+        )
+    right = start = 0
+    for outputs in outputs_of(module, inputs, batch=batch):
+        expected = _tensor(targets[start : start + batch]).to(outputs.device)
+        right += int((outputs.argmax(dim=1) == expected).sum())
+        start += batch
+    return right / len(targets)
+
+
+def outputs_of(module: nn.Module, inputs: Array, *, batch: int) -> Iterator[torch.Tensor]:
+    """What a module puts out for inputs (N, ...), `batch` samples at a time, in eval mode without gradients.
+
+    Every mode is as it was when this ends.
+    """
+    device = next((parameter.device for parameter in module.parameters()), torch.device("cpu"))
+    with evaluating(module), torch.no_grad():
+        for start in range(0, len(inputs), batch):
+            yield module(_tensor(inputs[start : start + batch]).to(device))
+
+
+@contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """Eval mode for a while; afterwards each submodule is back in its own mode."""
+    modes = [(part, part.training) for part in module.modules()]
+    module.eval()
+    try:
+        yield
+    finally:
+        for part, mode in modes:
+            part.training = mode
+
+
+def _weights_path(name: str, weights: Path | None) -> Path:
+    """The file to read. Raises InputError for an unknown network, MissingDataError where there is no file."""
+    path = weights or WEIGHTS / f"{network(name).name}.safetensors"
+    if not path.is_file():
+        raise MissingDataError(
+            f"the weights of {name} must be in {path}, got no such file; run: qubopress train {name}"
+        )
+    return path
+
+
+def _tensor(array: Array) -> torch.Tensor:
+    # torch cannot express read-only memory and warns of it, so frozen arrays are copied, a batch at a time.
+    return torch.tensor(np.asarray(array)) if isinstance(array, np.ndarray) else array
+
+
+def _published(data: str, dataset: str, inputs: int, classes: int) -> tuple[Network, Network]:
+    """The two networks of Muñiz Subiñas et al. 2025: a softmax regression, and 50 hidden units."""
+    return (
+        Network(f"{data}-softmax", dataset, partial(perceptron, inputs, classes), 10, 0.002, 128),
+        Network(f"{data}-mlp50", dataset, partial(perceptron, inputs, 50, classes), 15, 0.002, 128),
+    )
+
+
+def _generator(name: str, build: Callable[[], nn.Module], *, learning_rate: float = 0.003) -> Network:
+    """A generator of digits; all are trained for as long, against the same critic."""
+    return Network(name, "digits", build, GENERATOR_EPOCHS, learning_rate, 64, generates=True)
+
+
+GENERATOR_EPOCHS = 300
+
+ANALOG: dict[str, Any] = {"kind": "phase", "hidden": 1, "radius": 2, "segments": 4, "steps": 3}
+"""The design of digits-generator, found by the search that docs/analog.md reports; others change a thing."""
+
+GENERATORS = (
+    _generator("digits-generator", partial(interacting, **ANALOG)),
+    _generator("digits-generator-flat", partial(interacting, **ANALOG | {"hidden": 0})),
+    # As much time, all of it in one segment.
+    _generator(
+        "digits-generator-one", partial(interacting, **ANALOG | {"segments": 1, "duration": 4.0, "steps": 12})
+    ),
+    # Where nodes saturate, a smaller radius was better.
+    _generator("digits-generator-tanh", partial(interacting, **ANALOG | {"kind": "tanh", "radius": 1})),
+    _generator(
+        "digits-generator-neural",
+        partial(NeuralGenerator, latent=32, widths=(96, 96), side=8),
+        learning_rate=0.001,
+    ),
+    *(
+        Network(
+            f"{data}-generator",
+            dataset,
+            partial(interacting, **ANALOG | {"side": 28}),
+            5,
+            0.003,
+            64,
+            generates=True,
+        )
+        for data, dataset in (("fashion", "fashion-mnist"), ("mnist", "mnist"))
+    ),
+)
+"""Those of digits come with weights."""
+
+TUNING = (
+    Network("fashion-cnn-tuning", "fashion-mnist", partial(convolutional, 16, 16, 32, 32), 2, 0.002, 128),
+    Network("fashion-resnet-tuning", "fashion-mnist", partial(residual, 6, 12), 2, 0.002, 128),
+    Network("photographs-denoiser-small", "photographs", partial(half_unet, 12, 3), 12, 0.003, 8),
+    _generator("digits-generator-tuning", partial(interacting, **ANALOG)),
+)
+"""Other widths and another seed (1) of networks below. Defaults are tuned on them, results never reported."""
+
+NETWORKS = {
+    spec.name: spec
+    for spec in (
+        Network("digits-softmax", "digits", partial(perceptron, 64, 10), 60, 0.005, 64),
+        Network("digits-mlp", "digits", partial(perceptron, 64, 32, 10), 60, 0.005, 64),
+        Network("digits-wide", "digits", partial(perceptron, 64, 300, 200, 10), 10, 0.002, 64),
+        Network("digits-cnn", "digits", digits_cnn, 20, 0.005, 64),
+        Network("digits-resnet", "digits", partial(residual, 8, 16), 8, 0.005, 64),
+        *_published("fashion", "fashion-mnist", 784, 10),
+        Network("fashion-mlp", "fashion-mnist", partial(perceptron, 784, 128, 64, 10), 15, 0.002, 128),
+        Network("fashion-cnn", "fashion-mnist", partial(convolutional, 32, 32, 64, 64), 3, 0.002, 128),
+        Network("fashion-resnet", "fashion-mnist", partial(residual, 8, 16), 4, 0.002, 128),
+        Network("photographs-denoiser", "photographs", partial(half_unet, 24, 4), 20, 0.003, 8),
+        Network("sidd-denoiser", "sidd", partial(half_unet, 24, 4), 20, 0.003, 8),
+        *_published("mnist", "mnist", 784, 10),
+        *_published("emnist", "emnist-balanced", 784, 47),
+        *_published("cifar10", "cifar-10", 3072, 10),
+        *GENERATORS,
+        *TUNING,
+    )
+}
+"""The package carries weights for digits, Fashion-MNIST and photographs; `qubopress train` makes the rest."""

@@ -1,0 +1,1 @@
+"""Which channels stay? Formulations of pruning, and the smaller network."""

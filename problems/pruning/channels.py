@@ -1,0 +1,167 @@
+"""What calibration says of the channels of a network: their effects, likenesses and weights.
+
+The effect of channel i on sample m is u_mi = Σ_positions a_mi · ∂L/∂a_mi over the activations a of all layers
+of its group: the derivative of the sample's loss L by a gate that multiplies the channel, so that removing it
+changes the loss by −u_mi to first order. Taylor importance is T_i = mean_m |u_mi|, Fisher importance
+F_i = ½ mean_m u_mi². The similarity S_ij of two channels of one group is the |cosine| of their centred
+post-activation maps over samples and positions, those of all its layers side by side, which is our reading of
+Orabi et al. 2026.
+
+References: Orabi et al. 2026, arXiv:2604.05856; Molchanov et al. 2019, arXiv:1906.10771 (Taylor);
+Theis et al. 2018, arXiv:1801.05787 (Fisher); Li et al. 2017, arXiv:1608.08710 (sums of weights).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..arrays import Floats
+from ..cache import cached
+from ..errors import InputError
+from ..layers.inputs import BATCH, Hook, hooked
+from ..tasks.task import Task
+from .prunable import Groups
+
+__all__ = ["Statistics", "magnitudes", "mean_loss", "measure", "statistics"]
+
+STILL = 1e-12
+"""Share of a map's mean square below which its variance is rounding noise."""
+
+
+@dataclass(frozen=True, eq=False)
+class Statistics:
+    """Effects (N, n) of each channel on each sample and similarity (n, n), 0 between groups."""
+
+    effects: Floats
+    similarity: Floats
+
+    @property
+    def taylor(self) -> Floats:
+        """T (n,): mean absolute effect."""
+        return np.asarray(np.abs(self.effects).mean(axis=0))
+
+    @property
+    def fisher(self) -> Floats:
+        """F (n,): half the mean squared effect."""
+        return np.asarray(0.5 * (self.effects**2).mean(axis=0))
+
+    @property
+    def interactions(self) -> Floats:
+        """E[u uᵀ] (n, n), across groups too; twice F on its diagonal."""
+        return np.asarray(self.effects.T @ self.effects / len(self.effects))
+
+
+def statistics(task: Task, groups: Groups) -> Statistics:
+    """What `measure` finds, measured once for all sparsities."""
+    return Statistics(**cached(task, "statistics of channels", lambda: dict(vars(measure(task, groups)))))
+
+
+def measure(task: Task, groups: Groups) -> Statistics:
+    """Effects and similarities of the channels on the calibration samples, in eval mode.
+
+    Raises:
+        InputError: targets that the criterion does not take, or weights that hold NaN.
+    """
+    found: list[Floats] = []
+    moments = _Moments(groups)
+    network = task.copy().requires_grad_(False)
+    for start in range(0, len(task.inputs), BATCH):
+        rows = slice(start, start + BATCH)
+        found.append(_effects(task, network, groups, rows, moments))
+    effects = np.concatenate(found)
+    if not np.isfinite(effects).all():
+        raise InputError("effects of the channels must be finite; check the network's weights for NaN")
+    return Statistics(effects, moments.cosine())
+
+
+def _effects(task: Task, network: nn.Module, groups: Groups, rows: slice, moments: _Moments) -> Floats:
+    """Gradient (samples, n) of the summed loss by gates of one; the maps are added to the moments."""
+    inputs = task.inputs[rows]
+    dtype = inputs.dtype if inputs.is_floating_point() else torch.get_default_dtype()
+    # One gate more than there are channels, for those that are no variables: their index is −1.
+    gates = torch.ones(len(inputs), groups.total + 1, dtype=dtype, requires_grad=True)
+    hooks: dict[nn.Module, Hook] = {}
+
+    def gated(name: str) -> Hook:
+        def multiply(_: nn.Module, __: object, output: Tensor) -> Tensor:
+            moments.add(name, output.detach())
+            gate = gates[:, torch.tensor(groups.outputs[name])]
+            return output * gate.reshape(*gate.shape, *[1] * (output.dim() - 2))
+
+        return multiply
+
+    for chain in _chains(groups):
+        hooks[network.get_submodule(chain[-1])] = gated(chain[0])
+    with hooked(hooks), torch.enable_grad():
+        torch.autograd.backward(task.criterion(network(inputs), task.targets[rows]))
+    assert gates.grad is not None
+    return np.asarray(gates.grad[:, :-1].double().numpy())
+
+
+def _chains(groups: Groups) -> list[tuple[str, ...]]:
+    """Every layer that makes channels with what follows it; two groups may have one in common."""
+    return list(dict.fromkeys(chain for group in groups.groups for chain in group.chains))
+
+
+class _Moments:
+    """Running moments of the channels' maps, centred layer by layer, for the cosine of two of a group."""
+
+    def __init__(self, groups: Groups) -> None:
+        self.groups = groups
+        self.rows: defaultdict[str, int] = defaultdict(int)
+        self.first: defaultdict[str, Floats] = defaultdict(lambda: np.zeros(groups.total))
+        self.second = np.zeros((groups.total, groups.total))
+
+    def add(self, name: str, maps: Tensor) -> None:
+        """Count what the chain that begins with the layer of that name put out."""
+        values = np.asarray(maps.double().transpose(0, 1).flatten(1).numpy())
+        variables = self.groups.outputs[name]
+        mine = variables >= 0
+        self.first[name][variables[mine]] += values[mine].sum(axis=1)
+        self.second[np.ix_(variables[mine], variables[mine])] += values[mine] @ values[mine].T
+        self.rows[name] += values.shape[1]
+
+    def cosine(self) -> Floats:
+        """|cosine| (n, n), 0 on the diagonal, between groups, and for maps that never change."""
+        lost = [np.outer(first, first) / self.rows[name] for name, first in self.first.items()]
+        covariance = self.second - np.sum(lost, axis=0)
+        variance = np.diag(covariance)
+        size = np.sqrt(np.where(variance > STILL * np.diag(self.second), variance, 0.0))
+        group = np.repeat(np.arange(len(self.groups.widths)), self.groups.widths)
+        norm = np.where(group[:, None] == group, np.outer(size, size), 0.0)
+        cosine = np.abs(np.divide(covariance, norm, out=np.zeros_like(norm), where=norm > 0))
+        np.fill_diagonal(cosine, 0.0)
+        return np.asarray(np.minimum((cosine + cosine.T) / 2, 1.0))
+
+
+def magnitudes(task: Task, groups: Groups) -> Floats:
+    """‖W_i‖₁ (n,): the absolute weights that make channel i, summed over all layers of its group.
+
+    Raises:
+        InputError: weights that are not finite.
+    """
+    sizes = np.zeros(groups.total)
+    for chain in _chains(groups):
+        variables, layer = groups.outputs[chain[0]], task.network.get_submodule(chain[0])
+        weight = layer.get_parameter("weight").detach().double()
+        outputs = 1 if getattr(layer, "transposed", False) else 0
+        found = weight.abs().transpose(0, outputs).flatten(1).sum(dim=1).numpy()
+        np.add.at(sizes, variables[variables >= 0], found[variables >= 0])
+    if not np.isfinite(sizes).all():
+        raise InputError("weights of the network must be finite; check them for NaN")
+    return sizes
+
+
+def mean_loss(task: Task, network: nn.Module, inputs: Tensor, targets: Tensor) -> float:
+    """The task's criterion, a mean over samples (N, ...) and their targets, of a network in eval mode."""
+    total = 0.0
+    with torch.no_grad():
+        for start in range(0, len(inputs), BATCH):
+            output = network(inputs[start : start + BATCH]).double()
+            total += float(task.criterion(output, targets[start : start + BATCH]))
+    return total / len(inputs)

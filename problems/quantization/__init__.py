@@ -1,0 +1,1 @@
+"""Which way does each weight round? Grids and formulations of rounding."""

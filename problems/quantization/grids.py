@@ -1,0 +1,151 @@
+"""Quantization grids: which values b bits can hold, per tensor or per output channel.
+
+`code` is the grid of the authors' repository of Muñiz Subiñas et al. 2025 (arXiv:2510.16075); `minmax` is
+asymmetric with an integer zero point; `mse` shrinks the range of `minmax` to where rounding to nearest has
+the least squared error, because most low-bit damage is the scale. `midrise` has no level at 0, for hardware
+that cannot hold one: w = s(2u − (2^b − 1)), whose scale is searched alike.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ..arrays import Floats, count, real
+from ..errors import InputError
+
+__all__ = ["GRIDS", "Grid", "grid_for", "midrise"]
+
+GRIDS = ("code", "minmax", "mse")
+
+SHRINK = np.linspace(0.2, 1.0, 81)
+"""Shares of the whole range that the `mse` grid tries."""
+
+
+REACHES = np.geomspace(0.02, 1.0, 119)
+"""Shares of the largest weight that the outermost level of a `midrise` grid tries; one bit wants mean |w|."""
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """Values step·(q − zero) for integers q in [low, high]; step and zero are (n, 1), a row a neuron."""
+
+    step: Floats
+    zero: Floats
+    low: int
+    high: int
+
+    def position(self, weights: Floats) -> Floats:
+        """Where the weights (n, f) lie between the grid's integers."""
+        return weights / self.step + self.zero
+
+    def value(self, q: Floats) -> Floats:
+        """Weights (n, f) of integers."""
+        return self.step * (q - self.zero)
+
+    def rows(self, chosen: slice) -> Grid:
+        """The grid of some of the neurons."""
+        return Grid(self.step[chosen], self.zero[chosen], self.low, self.high)
+
+    def nearest(self, weights: Floats) -> Floats:
+        """The nearest grid value of each weight."""
+        return self.value(np.clip(np.floor(self.position(weights) + 0.5), self.low, self.high))
+
+
+def grid_for(weights: Floats, *, bits: int, grid: str, per: str) -> Grid:
+    """The grid of a layer's weights.
+
+    Parameters:
+        weights: (n, f), a row a neuron.
+        bits: width in [1, 8].
+        grid: "code", "minmax" or "mse".
+        per: "tensor" or "channel".
+
+    Raises:
+        InputError: a width, grid or granularity that there is not, or weights with NaN.
+    """
+    width = count(bits, name="bits", low=1, high=8)
+    if grid not in GRIDS:
+        raise InputError(f"grid must be one of {', '.join(GRIDS)}, got {grid!r}")
+    _check_per(per)
+    matrix = real(weights, name="weights", ndim=2)
+    rows = matrix if per == "channel" else matrix.reshape(1, -1)
+    made = _MAKERS[grid](rows, width)
+    ones = np.ones((len(matrix), 1))
+    return Grid(made.step * ones, made.zero * ones, made.low, made.high)
+
+
+def midrise(weights: Floats, exists: npt.NDArray[np.bool_], *, bits: int, per: str) -> Grid:
+    """The grid s(2u − (2^bits − 1)) of the connections that exist: ±s, ±3s, …, never 0; one bit is a sign.
+
+    s gives rounding to nearest the least squared error over those connections.
+
+    Parameters:
+        weights: (n, f), a row a neuron.
+        exists: (n, f) connections that count.
+        bits: width in [1, 4].
+        per: one s for the "tensor" or one for each output "channel".
+
+    Raises:
+        InputError: a width or granularity that there is not, or weights with NaN.
+    """
+    width = count(bits, name="bits", low=1, high=4)
+    _check_per(per)
+    matrix = real(weights, name="weights", ndim=2)
+    groups = len(matrix) if per == "channel" else 1
+    rows, there = matrix.reshape(groups, -1), exists.reshape(groups, -1)
+    top = 2**width - 1
+    largest = np.abs(np.where(there, rows, 0.0)).max(axis=1, keepdims=True, initial=0.0)
+    best, error = np.ones_like(largest), np.full_like(largest, np.inf)
+    for reach in REACHES:
+        grid = Grid(_positive(2 * reach * largest / top), np.full_like(largest, top / 2), 0, top)
+        now = (there * (grid.nearest(rows) - rows) ** 2).sum(axis=1, keepdims=True)
+        best, error = np.where(now < error, grid.step, best), np.minimum(now, error)
+    ones = np.ones((len(matrix), 1))
+    return Grid(best * ones, top / 2 * ones, 0, top)
+
+
+def _check_per(per: str) -> None:
+    if per not in ("tensor", "channel"):
+        raise InputError(f"per must be tensor or channel, got {per!r}")
+
+
+def _code(rows: Floats, bits: int) -> Grid:
+    """Symmetric: q in [−2^(b−1), 2^(b−1) − 1], zero point 0, step max|w| / 2^(b−1)."""
+    half = 2 ** (bits - 1)
+    step = _positive(np.abs(rows).max(axis=1, keepdims=True) / half)
+    return Grid(step, np.zeros_like(step), -half, half - 1)
+
+
+def _minmax(rows: Floats, bits: int) -> Grid:
+    """The whole range of the weights and 0."""
+    return _asymmetric(rows, bits, np.ones(len(rows)))
+
+
+def _mse(rows: Floats, bits: int) -> Grid:
+    """The shrunk range of each row whose nearest values have the least squared error."""
+    best, error = np.ones(len(rows)), np.full(len(rows), np.inf)
+    for share in SHRINK:
+        grid = _asymmetric(rows, bits, np.full(len(rows), share))
+        now = ((grid.nearest(rows) - rows) ** 2).sum(axis=1)
+        best, error = np.where(now < error, share, best), np.minimum(now, error)
+    return _asymmetric(rows, bits, best)
+
+
+def _asymmetric(rows: Floats, bits: int, shrink: Floats) -> Grid:
+    """Integers [0, 2^b − 1] over the range of the weights and 0, times `shrink` (rows,)."""
+    top = 2**bits - 1
+    low = np.minimum(rows.min(axis=1, keepdims=True), 0.0) * shrink[:, None]
+    high = np.maximum(rows.max(axis=1, keepdims=True), 0.0) * shrink[:, None]
+    step = _positive((high - low) / top)
+    return Grid(step, np.floor(-low / step + 0.5), 0, top)
+
+
+def _positive(step: Floats) -> Floats:
+    """Rows of zeros get step 1: they lie on any grid."""
+    return np.where(step > 0, step, 1.0)
+
+
+_MAKERS = {"code": _code, "minmax": _minmax, "mse": _mse}

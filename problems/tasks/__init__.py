@@ -1,0 +1,1 @@
+"""What is compressed, and by what is it judged? Tasks, metrics, training."""
