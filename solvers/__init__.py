@@ -1,46 +1,38 @@
 """Instances become solutions: the registry of solvers, the run, and solve."""
 
 # Importing a solver's file registers it.
-from . import (  # noqa: F401
-    bayesian_swap,
-    beam,
+from .adapters import reaches
+from .black_box import bayesian_swap, cross_refine, greedy_swap, protes, random_swap  # noqa: F401
+from .capacity import field_search, greedy, layer_dp, swap  # noqa: F401
+from .dimod_bridge import from_dimod, sampler
+from .exact import branch_and_bound, cp_sat, exhaustive, mip  # noqa: F401
+from .qubo import (  # noqa: F401
     bifurcation,
-    branch_and_bound,
-    coordinate_descent,
-    cp_sat,
-    cross_refine,
     dwave_tabu,
-    exhaustive,
-    field_search,
-    greedy,
-    greedy_swap,
-    layer_dp,
-    ldlq,
-    mip,
     neal,
-    nearest_plane,
-    obq,
+    neal_penalty,
     one_flip,
     oscillator,
-    penalty,
-    protes,
-    random_nearest_plane,
     random_sampling,
-    random_swap,
-    relaxation,
-    round_to_nearest,
     sa,
-    sphere,
-    stochastic_rounding,
-    swap,
     tabu,
     tempering,
     tensor_cross,
     tensor_train,
 )
-from .adapters import reaches
-from .dimod_bridge import from_dimod, sampler
 from .registry import Choice, Entry, Parameter, Range, get, names, solver
+from .rounding import (  # noqa: F401
+    beam,
+    coordinate_descent,
+    ldlq,
+    nearest_plane,
+    obq,
+    random_nearest_plane,
+    relaxation,
+    round_to_nearest,
+    sphere,
+    stochastic_rounding,
+)
 from .run import OfferError, Run
 from .solution import Solution
 from .solve import solve, warm

@@ -10,9 +10,9 @@ import numpy as np
 
 from ..problems import Capacity, InputError, Instance, Qubo, Rounding
 from ..problems.instances.rounding import Row
-from .field_search import FIELDS, field_search, flag_lies
-from .greedy import finish
-from .penalty import penalty
+from .capacity.field_search import FIELDS, field_search, flag_lies
+from .capacity.greedy import finish
+from .qubo.neal_penalty import penalty
 from .registry import Entry
 from .run import Declined, Run
 from .solution import Solution, conclude

@@ -22,8 +22,8 @@ import torch
 from .. import solvers
 from ..problems import InputError, Rounding
 from ..problems.arrays import Floats
-from ..solvers.lattice import NUMBA
-from ..solvers.lattice_torch import device_of
+from ..solvers.rounding.descent import NUMBA
+from ..solvers.rounding.on_torch import device_of
 from ..solvers.run import Declined
 from .machine import provenance
 from .tables import show

@@ -15,8 +15,8 @@ from scipy.optimize import lsq_linear
 from qubopress import solvers
 from qubopress.problems import Rounding
 from qubopress.solvers import Status
-from qubopress.solvers.beam import _pick, cheapest
-from qubopress.solvers.lattice import (
+from qubopress.solvers.rounding.beam import _pick, cheapest
+from qubopress.solvers.rounding.descent import (
     aims,
     boxed,
     centres,
@@ -75,7 +75,7 @@ def test_a_wide_beam_beats_a_narrow_one_on_a_layer() -> None:
 def test_neurons_in_batches_end_like_neurons_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     one = layer(7, 40, seed=3, held=True)
     whole = solvers.solve(one, "beam", restarts=1, width=8)
-    monkeypatch.setattr("qubopress.solvers.beam.PREFIXES", 8 * 40 * 2)
+    monkeypatch.setattr("qubopress.solvers.rounding.beam.PREFIXES", 8 * 40 * 2)
     parts = solvers.solve(one, "beam", restarts=1, width=8)
     np.testing.assert_array_equal(whole.x, parts.x)
     assert len(parts.trace) > len(whole.trace)
@@ -102,7 +102,7 @@ def box(f: int = 12) -> tuple[Any, Any, Any, Any]:
 
 
 def test_the_centre_is_the_least_squares_solution_within_the_box(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("qubopress.solvers.lattice.NEAR", 1e-9)
+    monkeypatch.setattr("qubopress.solvers.rounding.descent.NEAR", 1e-9)
     aim, low, high, lower = box()
     found, _ = boxed(aim, low, high, lower, np)
     for x, goal, *ends in zip(found, aim, low, high, strict=True):
@@ -117,7 +117,7 @@ def test_the_centre_is_the_least_squares_solution_within_the_box(monkeypatch: py
 def test_a_slope_at_any_centre_changes_costs_by_a_constant(
     rounds: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("qubopress.solvers.lattice.ROUNDS", rounds)
+    monkeypatch.setattr("qubopress.solvers.rounding.descent.ROUNDS", rounds)
     aim, low, high, lower = box()
     centre, slope = boxed(aim, low, high, lower, np)
     x = np.random.default_rng(0).integers(-2, 4, (50, *aim.shape))
@@ -192,7 +192,7 @@ def test_the_sorted_order_beats_that_of_mean_squares() -> None:
 
 @pytest.mark.parametrize("block", [7, 70, 256])
 def test_sorted_columns_leave_the_least_to_the_last(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("qubopress.solvers.lattice.SORTED", block)
+    monkeypatch.setattr("qubopress.solvers.rounding.descent.SORTED", block)
     G = gram(70, seed=5)
     columns = sorted_columns(G)
     assert sorted(columns) == list(range(70))
@@ -207,7 +207,7 @@ def test_prefixes_longer_than_the_horizon_are_decided_on_the_way(monkeypatch: py
     one = layer(6, 300, seed=6, held=True)
     whole = solvers.solve(one, "beam", restarts=1, width=8)
     alone = solvers.solve(one, "beam", restarts=1, width=1)
-    monkeypatch.setattr("qubopress.solvers.beam.HORIZON", 128)
+    monkeypatch.setattr("qubopress.solvers.rounding.beam.HORIZON", 128)
     short = solvers.solve(one, "beam", restarts=1, width=8)
     assert short.loss == pytest.approx(whole.loss, rel=0.02)
     np.testing.assert_array_equal(solvers.solve(one, "beam", restarts=1, width=1).x, alone.x)

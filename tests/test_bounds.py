@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from instances import matrix, optimum
 
 from qubopress.problems import Qubo
-from qubopress.solvers.bounds import best_shift, lattice, posiform, relaxations
+from qubopress.solvers.exact.bounds import best_shift, lattice, posiform, relaxations
 
 
 def shifted(n: int, seed: int, spread: float) -> tuple[Any, ...]:

@@ -17,7 +17,7 @@ from qubopress.problems import Capacity, Qubo, Rounding
 from qubopress.solvers import Status
 
 # Without descents the first incumbent is poor, so that only true bounds stay below the optimum.
-POOR_START = patch("qubopress.solvers.branch_and_bound.STARTS", 0)
+POOR_START = patch("qubopress.solvers.exact.branch_and_bound.STARTS", 0)
 
 KINDS = st.sampled_from(["normal", "whole", "sparse", "convex", "low rank", "badly scaled"])
 

@@ -8,7 +8,8 @@ from instances import matrix, sparse_matrix
 
 from qubopress import solvers
 from qubopress.problems import Qubo
-from qubopress.solvers import Status, dwave_tabu
+from qubopress.solvers import Status
+from qubopress.solvers.qubo import dwave_tabu
 from qubopress.solvers.run import Run
 
 

@@ -12,8 +12,8 @@ from instances import capacity, matrix, qubo, sparse_capacity, sparse_matrix, sp
 
 from qubopress import solvers
 from qubopress.problems import Qubo
-from qubopress.solvers import kernels
-from qubopress.solvers.kernels import descend, flip, loss_of, matrix_of, noise, slopes
+from qubopress.solvers.qubo import flips as kernels
+from qubopress.solvers.qubo.flips import descend, flip, loss_of, matrix_of, noise, slopes
 
 MATRICES = st.sampled_from([matrix, sparse_matrix])
 SIZES = st.sampled_from([1e-15, 1.0, 1e15])

@@ -14,8 +14,8 @@ from instances import gram
 from qubopress import solvers
 from qubopress.problems import Rounding
 from qubopress.solvers import Run, Status
-from qubopress.solvers.lattice import column_order, factor, keep, planes, spans
-from qubopress.solvers.relaxation import _Soft
+from qubopress.solvers.rounding.descent import column_order, factor, keep, planes, spans
+from qubopress.solvers.rounding.relaxation import _Soft
 
 
 def layer(n: int = 4, f: int = 7, *, seed: int = 0, levels: Any = 2, held: bool = False) -> Rounding:

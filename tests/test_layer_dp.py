@@ -13,8 +13,8 @@ from instances import matrix, optimum
 from qubopress import solvers
 from qubopress.problems import Capacity
 from qubopress.solvers import Status
-from qubopress.solvers.greedy import finish
-from qubopress.solvers.layer_dp import _begun
+from qubopress.solvers.capacity.greedy import finish
+from qubopress.solvers.capacity.layer_dp import _begun
 from qubopress.solvers.run import Run
 
 
@@ -53,7 +53,7 @@ def test_costs_in_whole_units_are_solved_exactly(unit: float, share: float) -> N
 def test_wide_layers_end_where_long_exchanges_do(K: int, monkeypatch: pytest.MonkeyPatch) -> None:
     capacity = Capacity(layers(10, 12, 6), np.ones(28), K)
     proven = solvers.solve(capacity, "layer-dp", restarts=1)
-    monkeypatch.setattr("qubopress.solvers.layer_dp.WIDTH", 4)
+    monkeypatch.setattr("qubopress.solvers.capacity.layer_dp.WIDTH", 4)
     found = solvers.solve(capacity, "layer-dp", restarts=2)
     assert (proven.status, found.status) == (Status.OPTIMAL, Status.FINISHED)
     assert found.bound is None
@@ -64,7 +64,7 @@ def test_wide_layers_with_costs_keep_to_them(monkeypatch: pytest.MonkeyPatch) ->
     costs = np.random.default_rng(2).integers(2, 30, 28) / 2
     capacity = Capacity(layers(10, 12, 6, seed=3), costs, 0.4 * float(costs.sum()))
     proven = solvers.solve(capacity, "layer-dp", restarts=1)
-    monkeypatch.setattr("qubopress.solvers.layer_dp.WIDTH", 4)
+    monkeypatch.setattr("qubopress.solvers.capacity.layer_dp.WIDTH", 4)
     found = solvers.solve(capacity, "layer-dp", restarts=3)
     assert proven.status is Status.OPTIMAL
     assert found.violation == 0.0
@@ -126,7 +126,7 @@ def test_a_target_that_the_baseline_meets_starts_no_search() -> None:
 def test_a_target_that_the_first_walks_meet_makes_no_curves(monkeypatch: pytest.MonkeyPatch) -> None:
     capacity = Capacity(layers(5, 5, 6, seed=1), np.ones(16), 9)
     target = optimum(capacity) + 1e-9
-    monkeypatch.setattr("qubopress.solvers.layer_dp._begun", None)
+    monkeypatch.setattr("qubopress.solvers.capacity.layer_dp._begun", None)
     found = solvers.solve(capacity, "layer-dp", restarts=1, target=target)
     assert found.status is Status.TARGET
     assert len(found.trace) == 3

@@ -12,7 +12,7 @@ from instances import matrix, optimum
 from qubopress import solvers
 from qubopress.problems import Capacity, Qubo
 from qubopress.solvers import Status
-from qubopress.solvers.mip import TOLERANCE, _Model
+from qubopress.solvers.exact.mip import TOLERANCE, _Model
 
 
 @settings(max_examples=15, deadline=None)
@@ -101,7 +101,7 @@ def test_it_lives_beside_or_tools_in_one_process() -> None:
 
 
 def test_a_process_that_dies_is_an_error_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("qubopress.solvers.mip._Model.program", lambda *_: {"options": {}})
+    monkeypatch.setattr("qubopress.solvers.exact.mip._Model.program", lambda *_: {"options": {}})
     with pytest.raises(RuntimeError, match=r"HiGHS ended without an answer.*KeyError"):
         solvers.solve(Qubo(matrix(8)), "mip", restarts=1)
 

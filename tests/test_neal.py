@@ -12,8 +12,9 @@ from instances import matrix
 
 from qubopress import solvers
 from qubopress.problems import Qubo
-from qubopress.solvers import Status, neal
-from qubopress.solvers.neal import default_betas
+from qubopress.solvers import Status
+from qubopress.solvers.qubo import neal
+from qubopress.solvers.qubo.neal import default_betas
 
 
 @settings(max_examples=40, deadline=None)

@@ -12,8 +12,8 @@ from instances import black_box, free_black_box, matrix, optimum
 from qubopress import solvers, suites
 from qubopress.problems import BlackBox, Qubo
 from qubopress.solvers import Status
-from qubopress.solvers.bayesian_swap import Process, _candidates, compressed
-from qubopress.solvers.refinement import exchanged, moves
+from qubopress.solvers.black_box.ask_and_exchange import exchanged, moves
+from qubopress.solvers.black_box.bayesian_swap import Process, _candidates, compressed
 
 REFINERS = ("bayesian-swap", "protes", "cross-refine", "random-swap", "greedy-swap")
 

@@ -16,7 +16,7 @@ from scipy import stats
 from qubopress import solvers
 from qubopress.problems import Qubo, Rounding
 from qubopress.solvers import Run, Status
-from qubopress.solvers.annealing import Chain, Luck, landscape_of, temperature_range
+from qubopress.solvers.qubo.metropolis import Chain, Luck, landscape_of, temperature_range
 
 INSTANCES = {"dense": qubo, "sparse": sparse_qubo, "rounding": rounding, "levels": levels}
 

@@ -11,9 +11,9 @@ from instances import matrix, sparse_matrix
 
 from qubopress import solvers
 from qubopress.problems import Qubo
-from qubopress.solvers.kernels import slopes
+from qubopress.solvers.qubo.flips import slopes
+from qubopress.solvers.qubo.tabu import ELITE, _begin, _integers, _keep, _scale, _walk
 from qubopress.solvers.run import Run
-from qubopress.solvers.tabu import ELITE, _begin, _integers, _keep, _scale, _walk
 
 BITS, SCALE = 5, 2.0**20
 

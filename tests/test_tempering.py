@@ -11,8 +11,8 @@ from scipy import stats
 
 from qubopress import solvers
 from qubopress.problems import Qubo
-from qubopress.solvers.annealing import landscape_of
-from qubopress.solvers.tempering import Replicas
+from qubopress.solvers.qubo.metropolis import landscape_of
+from qubopress.solvers.qubo.tempering import Replicas
 
 
 def replicas_of(one: Qubo, temperatures: list[float], *, seed: int = 0) -> Replicas:

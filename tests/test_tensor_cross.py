@@ -10,7 +10,7 @@ from instances import black_box, capacity, costly, matrix
 
 from qubopress import solvers
 from qubopress.problems import BlackBox, Instance, Qubo
-from qubopress.solvers.tensor_cross import _fitting, _largest, _with_bit
+from qubopress.solvers.qubo.tensor_cross import _fitting, _largest, _with_bit
 
 
 def test_a_bit_goes_after_a_prefix_and_before_a_suffix() -> None:

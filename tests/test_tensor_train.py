@@ -11,7 +11,7 @@ from instances import costly, matrix
 
 from qubopress import solvers
 from qubopress.problems import BlackBox, Capacity, Instance, Qubo
-from qubopress.solvers.tensor_train import Train
+from qubopress.solvers.qubo.tensor_train import Train
 
 N = 5
 EVERY = np.array(list(itertools.product((0, 1), repeat=N)), dtype=np.int8)

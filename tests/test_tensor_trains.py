@@ -10,8 +10,8 @@ import pytest
 import tntorch
 import torch
 
-from qubopress.solvers.tensor_train import Train
-from qubopress.solvers.tensor_trains import Masks
+from qubopress.solvers.qubo.tensor_train import Train
+from qubopress.solvers.qubo.tensor_train_masks import Masks
 
 N = 5
 EVERY = np.array(list(itertools.product((0, 1), repeat=N)), dtype=np.int8)

@@ -13,9 +13,10 @@ from instances import gram, levels, optimum, qubo, rounding, sparse_qubo
 
 from qubopress import solvers
 from qubopress.problems import InputError, Qubo, Rounding
-from qubopress.solvers import Status, beam, lattice, lattice_torch
-from qubopress.solvers.annealing import Chain, Luck, landscape_of
-from qubopress.solvers.annealing_torch import Swarm
+from qubopress.solvers import Status
+from qubopress.solvers.qubo.metropolis import Chain, Luck, landscape_of
+from qubopress.solvers.qubo.metropolis_on_torch import Swarm
+from qubopress.solvers.rounding import beam, descent, on_torch
 
 DEVICES = [
     "cpu",
@@ -79,9 +80,7 @@ def test_prefixes_that_tie_are_kept_alike(f: int, kept: int, seed: int) -> None:
     one = Rounding(np.eye(f), shift, levels=3, fixed=fixed)
     every, columns = np.arange(4), np.arange(f)
     compiled = beam.cheapest(one, every, columns, lower, kept, kind=np.float64)
-    batched = lattice_torch.cheapest(
-        *map(torch.tensor, (shift, fixed)), one.levels, torch.tensor(lower), kept
-    )
+    batched = on_torch.cheapest(*map(torch.tensor, (shift, fixed)), one.levels, torch.tensor(lower), kept)
     assert batched is not None
     np.testing.assert_array_equal(batched.numpy(), compiled)
 
@@ -91,9 +90,9 @@ def test_prefixes_that_tie_are_kept_alike(f: int, kept: int, seed: int) -> None:
 def test_planes_that_tie_are_chosen_alike(f: int, seed: int) -> None:
     lower, shift, fixed = ties(4, f, seed=seed)
     one = Rounding(np.eye(f), shift, levels=3, fixed=fixed)
-    compiled = lattice.planes(one, np.arange(4), np.arange(f), lower)
+    compiled = descent.planes(one, np.arange(4), np.arange(f), lower)
     tensors = (torch.tensor(shift), torch.tensor(fixed), one.levels, torch.tensor(lower))
-    np.testing.assert_array_equal(lattice_torch.planes(*tensors, torch.float64).numpy(), compiled)
+    np.testing.assert_array_equal(on_torch.planes(*tensors, torch.float64).numpy(), compiled)
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -102,13 +101,13 @@ def test_planes_that_tie_are_chosen_alike(f: int, seed: int) -> None:
 def test_pairs_are_stepped_alike(
     levels: int, held: bool, scans: int, device: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lattice_torch, "PAIRS", 3 * 60**2)
+    monkeypatch.setattr(on_torch, "PAIRS", 3 * 60**2)
     one, every = layer(9, 60, seed=levels, levels=levels, held=held), np.arange(9)
     compiled = one.nearest()
-    lattice.descend(one, compiled, every)
+    descent.descend(one, compiled, every)
     start = compiled.copy()
-    assert lattice.descend_pairs(one, compiled, every, scans) > 0
-    placed = lattice_torch.Layer(one, device, order="act", damping=1e-3, precision="float64")
+    assert descent.descend_pairs(one, compiled, every, scans) > 0
+    placed = on_torch.Layer(one, device, order="act", damping=1e-3, precision="float64")
     batched = placed.descend_pairs(torch.tensor(start, device=device).double(), every, scans)
     np.testing.assert_array_equal(batched.cpu().numpy(), compiled)
 

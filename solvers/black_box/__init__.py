@@ -1,0 +1,1 @@
+"""Solvers of a BlackBox: only by asking for losses."""

@@ -1,0 +1,1 @@
+"""Solvers of a Capacity: exactly, or at most, so much is kept."""

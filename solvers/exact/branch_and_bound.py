@@ -1,0 +1,398 @@
+"""branch-and-bound: depth first; a node's bound is the minimum of a convex quadratic made for its depth.
+
+The order of the variables is fixed, so all nodes of a depth share one matrix, which is shifted convex (see
+`bounds`) and inverted once, before the search; a node then costs O(n), as in Buchheim, Caprara & Lodi 2012
+("An effective branch-and-bound algorithm for convex quadratic integer programming"). A shift of each depth's
+own, the multipliers of the box and of a capacity, and the lattice of the losses are ours.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, NamedTuple
+
+import numba
+import numpy as np
+
+from ...problems import Capacity, Qubo
+from ...problems.arrays import Bits, Floats
+from ..adapters import finish
+from ..qubo.flips import copy, descend, matrix_of, noise, per_look, slopes
+from ..registry import Range, solver
+from ..run import Run
+from .bounds import Relaxations, dense_couplings, lattice, posiform, relaxations
+
+__all__ = ["branch_and_bound"]
+
+TRUST = 0.9
+"""How far the expected prefix of a node leans from ½ towards the incumbent; nodes near it live longest."""
+
+STARTS = 100
+"""Descents for a first incumbent; the better it is, the fewer nodes live."""
+
+LIFTS = 8
+"""Most multipliers that one bound is lifted by."""
+
+PULL = 1.0
+"""Weight of (Σx − K)² under an exact capacity, in mean sizes of the coefficients."""
+
+PAUSED, LEAF, DONE = range(3)
+"""Why the search came back: its nodes are used, a better solution is found, no node is open."""
+
+
+@solver(
+    "branch-and-bound",
+    accepts=(Qubo, Capacity),
+    reference="Buchheim, Caprara & Lodi 2012",
+    exact=True,
+    max_variables=150,
+)
+def branch_and_bound(
+    instance: Qubo | Capacity, run: Run, *, nodes: Annotated[int, Range(1, 10**10, log=True)] = 1_000_000
+) -> None:
+    """Fix variables one by one, both ways; drop what a convex relaxation proves no better. A node costs O(n).
+
+    Parameters:
+        nodes: nodes of a restart; the next one continues the same tree.
+    """
+    tree = None
+    while run.open():
+        if tree is None:
+            _begin(instance, run)
+            tree = _plant(instance, run)
+        if tree is None:
+            run.prove(posiform(_objective(instance)))
+        if tree is None or not tree.grow(run, nodes):
+            return
+
+
+def _objective(instance: Qubo | Capacity) -> Qubo:
+    return instance.qubo if isinstance(instance, Capacity) else instance
+
+
+def _begin(instance: Qubo | Capacity, run: Run) -> None:
+    """A first incumbent by descents, most of them from the best one so far, partly drawn anew."""
+    qubo = _objective(instance)
+    run.offer(instance.baseline())
+    matrix, flips = matrix_of(qubo), per_look(2 * qubo.n)
+    for _ in range(STARTS):
+        if run.stopped():
+            return
+        x = run.rng.integers(0, 2, qubo.n, dtype=np.int8)
+        if run.rng.random() < 0.8 and run.best is not None:
+            x = np.where(run.rng.random(qubo.n) < 0.2, x, run.best)
+        descend(matrix, slopes(qubo, x), x, noise(qubo), flips)
+        run.offer(finish(instance, x) if isinstance(instance, Capacity) else x)
+
+
+class _Tables(NamedTuple):
+    """What does not change in the search. Variables stand in the order of branching; depth k has fixed k.
+
+    Attributes:
+        linear: (n,) slope of each variable where all are 0.
+        rise: (n, n) what keeping j adds to the slope of i.
+        least, most: (n,) ends of what later variables may add to the slope; ∓inf where a capacity might
+            forbid what the slope's sign advises.
+        relaxations: of each depth.
+        room: (2,) least and most that the costs may add up to; ∓inf without a capacity.
+    """
+
+    linear: Floats
+    rise: Floats
+    least: Floats
+    most: Floats
+    relaxations: Relaxations
+    room: Floats
+
+
+class _State(NamedTuple):
+    """Where the search stands.
+
+    Attributes:
+        depth: (1,) of the node to look at next, −1 when none is open.
+        x, found: (n,) bits of the path, and of the last better solution.
+        pending: (n,) 1 where the other value of a variable of the path is still open.
+        promise: (n,) bound of that other node.
+        floor: (n + 1,) bound of the path's node at each depth.
+        value: (n + 1,) loss of the path's node with the free variables at 0.
+        slope: (n + 1, n) slopes there.
+        spent: (n + 1,) costs there.
+        minimiser: (n + 1, n + 1, n) of each depth, with j variables of the path put in.
+        stale: (n + 2,) the first j that changed since a depth's minimisers were computed.
+        child: (2,) bounds of the node's children.
+        multiplier: (n + 1,) of the free variables' boxes, then of the capacity.
+        point: (n,) minimiser under these multipliers.
+    """
+
+    depth: Any
+    x: Bits
+    found: Bits
+    pending: Bits
+    promise: Floats
+    floor: Floats
+    value: Floats
+    slope: Floats
+    spent: Floats
+    minimiser: Floats
+    stale: Any
+    child: Floats
+    multiplier: Floats
+    point: Floats
+
+
+class _Tree:
+    """The open nodes of a search, in the original order of the variables."""
+
+    def __init__(self, order: Any, tables: _Tables, state: _State, step: float, noise: float) -> None:
+        self.order, self.tables, self.state = order, tables, state
+        self.step, self.noise = step, noise
+
+    def grow(self, run: Run, nodes: int) -> bool:
+        """Look at `nodes` more nodes; whether some are open afterwards and the budget is not used."""
+        block = per_look(self.order.size**2)
+        while nodes > 0 and not run.stopped():
+            best = run.loss if run.violation == 0 else np.inf
+            why, used = _search(self.tables, self.state, best, self._cutoff(run, best), min(nodes, block))
+            run.tally("nodes", used)
+            nodes -= max(used, 1)
+            if why == LEAF:
+                run.offer(self.state.found[np.argsort(self.order)])
+            run.prove(min(run.loss, self._open()) - self.noise)
+            if why == DONE:
+                return False
+        return not run.stopped()
+
+    def _cutoff(self, run: Run, best: float) -> float:
+        """Bound from which on a node holds nothing better; on a lattice, nothing a step better."""
+        return best - max(self.step * (1 - 1e-6), self.noise / 2)
+
+    def _open(self) -> float:
+        """Lowest bound of an open node; infinite if none is."""
+        depth = int(self.state.depth[0])
+        waiting = self.state.promise[self.state.pending == 1]
+        return float(min(waiting.min(initial=np.inf), self.state.floor[depth] if depth >= 0 else np.inf))
+
+
+def _plant(instance: Qubo | Capacity, run: Run) -> _Tree | None:
+    """The tree with nothing but its root; None if the budget ran out on the way."""
+    qubo = _objective(instance)
+    order = _order(dense_couplings(qubo))
+    A, linear, first = dense_couplings(qubo)[np.ix_(order, order)], qubo.linear[order], qubo.offset
+    costs, room, noise = np.zeros(qubo.n), np.array([-np.inf, np.inf]), instance.resolution
+    if isinstance(instance, Capacity):
+        # Wider than its slack, as sums here run in another order; `offer` judges feasibility.
+        costs, room[1] = instance.costs[order], instance.K + 4 * instance.slack
+        room[0] = instance.K if instance.exact else -np.inf
+    if isinstance(instance, Capacity) and instance.exact:
+        # λ(Σx − K)² is 0 wherever it counts, and bends the relaxations towards the slice.
+        weight = PULL * float(np.abs(A).mean() + np.abs(linear).mean())
+        A, linear = A + weight * (1 - np.eye(qubo.n)), linear + weight * (1 - 2 * instance.K)
+        first += weight * instance.K**2
+        # Sums of n terms err by n ε of the sum of their sizes, those that cancel included.
+        noise += 2 * qubo.n * float(np.finfo(np.float64).eps) * weight * (qubo.n + instance.K) ** 2
+    assert run.best is not None
+    likely = 0.5 + TRUST * (run.best[order] - 0.5)
+    found = relaxations(A, linear, costs, likely, run.stopped)
+    if found is None:
+        return None
+    tables = _Tables(linear.copy(), 2 * A, *_ranges(A, room), found, room)
+    state = _root(tables, first)
+    state.floor[0] = max(state.floor[0], posiform(qubo))
+    return _Tree(order, tables, state, lattice(qubo), noise)
+
+
+def _order(A: Floats) -> Any:
+    """Variables in the order of branching: always the one that most binds those still free."""
+    sizes = np.abs(A)
+    left, order = sizes.sum(axis=1), np.zeros(len(A), dtype=np.int64)
+    for place in range(len(A)):
+        order[place] = pick = int(left.argmax())
+        left -= sizes[pick]
+        left[pick] = -np.inf
+    return order
+
+
+def _ranges(A: Floats, room: Floats) -> tuple[Floats, Floats]:
+    """Least and most (n,) that later variables add to each slope. A slope ≥ 0 at least lets one take 0."""
+    least, most = (2 * np.triu(part, 1).sum(axis=1) for part in (np.minimum(A, 0), np.maximum(A, 0)))
+    never = np.full(len(A), np.inf)
+    return (-never if room[0] > -np.inf else least), (never if room[1] < np.inf else most)
+
+
+def _root(tables: _Tables, first: float) -> _State:
+    """The search before its first node; `first` is the loss where all variables are 0."""
+    n, relaxed = tables.linear.size, tables.relaxations
+    state = _State(
+        depth=np.zeros(1, dtype=np.int64),
+        x=np.zeros(n, dtype=np.int8),
+        found=np.zeros(n, dtype=np.int8),
+        pending=np.zeros(n, dtype=np.int8),
+        promise=np.zeros(n),
+        floor=np.zeros(n + 1),
+        value=np.zeros(n + 1),
+        slope=np.zeros((n + 1, n)),
+        spent=np.zeros(n + 1),
+        minimiser=np.zeros((n + 1, n + 1, n)),
+        stale=np.zeros(n + 2, dtype=np.int64),
+        child=np.zeros(2),
+        multiplier=np.zeros(n + 1),
+        point=np.zeros(n),
+    )
+    state.value[0], state.slope[0], state.minimiser[:, 0] = first, tables.linear, relaxed.centre
+    minimum = 0.5 * (tables.linear + relaxed.shift[0]) @ relaxed.centre[0]
+    state.floor[0] = first + minimum - relaxed.reserve[0]
+    return state
+
+
+@numba.njit(cache=True, nogil=True)
+def _search(t: Any, s: Any, best: float, cutoff: float, nodes: int) -> tuple[int, int]:
+    """Look at up to `nodes` nodes; why it came back, and how many they were."""
+    n = s.x.size
+    for used in range(nodes):
+        d = s.depth[0]
+        if d < 0:
+            return DONE, used
+        if d == n:
+            better = s.value[n] < best
+            copy(s.x, s.found)
+            _retreat(t, s, cutoff)
+            if better:
+                return LEAF, used
+            continue
+        _bound_children(t, s, d, cutoff)
+        bit = 1 if s.child[1] < s.child[0] else 0
+        if s.child[bit] >= cutoff:
+            _retreat(t, s, cutoff)
+            continue
+        s.pending[d] = 1 if s.child[1 - bit] < cutoff else 0
+        s.promise[d] = s.child[1 - bit]
+        s.floor[d + 1] = s.child[bit]
+        _enter(t, s, d, bit)
+    return (PAUSED if s.depth[0] >= 0 else DONE), nodes
+
+
+@numba.njit(cache=True, nogil=True)
+def _retreat(t: Any, s: Any, cutoff: float) -> None:
+    """Go to the deepest node that is still open; depth −1 if none is."""
+    d = s.depth[0] - 1
+    while d >= 0:
+        if s.pending[d] == 1:
+            s.pending[d] = 0
+            if s.promise[d] < cutoff:
+                s.floor[d + 1] = s.promise[d]
+                _enter(t, s, d, 1 - s.x[d])
+                return
+        d -= 1
+    s.depth[0] = -1
+
+
+@numba.njit(cache=True, nogil=True)
+def _enter(t: Any, s: Any, d: int, bit: int) -> None:
+    """Fix variable d: the path's node at depth d + 1."""
+    k = d + 1
+    s.x[d] = bit
+    s.depth[0] = k
+    s.value[k] = s.value[d] + bit * s.slope[d, d]
+    s.spent[k] = s.spent[d] + bit * t.relaxations.costs[d]
+    for i in range(k, s.x.size):
+        s.slope[k, i] = s.slope[d, i] + bit * t.rise[d, i]
+    if s.stale[k + 1] > d:
+        s.stale[k + 1] = d
+
+
+@numba.njit(cache=True, nogil=True)
+def _bound_children(t: Any, s: Any, d: int, cutoff: float) -> None:
+    """Bounds of the two nodes below the path's node at depth d; infinite for one that nobody would miss."""
+    n, k = s.x.size, d + 1
+    _refresh(t, s, k)
+    for bit in range(2):
+        s.child[bit] = np.inf
+        spent = s.spent[d] + bit * t.relaxations.costs[d]
+        # Under an exact capacity every cost is 1.
+        if spent > t.room[1] or spent + (n - k) < t.room[0]:
+            continue
+        if bit == 1 and s.slope[d, d] + t.least[d] >= 0.0:
+            continue
+        if bit == 0 and s.slope[d, d] + t.most[d] < 0.0:
+            continue
+        bound = s.value[d] + bit * s.slope[d, d] - t.relaxations.reserve[k]
+        bound, hope = _relaxed(t, s, k, bit, bound)
+        if bound < cutoff and bound + hope >= cutoff:
+            bound = _lifted(t, s, k, bit, bound, cutoff)
+        s.child[bit] = bound if bound > s.floor[d] else s.floor[d]
+
+
+@numba.njit(cache=True, nogil=True)
+def _refresh(t: Any, s: Any, k: int) -> None:
+    """Put the path's changed variables into the minimisers of depth k; depth k + 1 then knows of them too."""
+    first, d = s.stale[k], k - 1
+    for j in range(first, d):
+        for i in range(k, s.x.size):
+            s.minimiser[k, j + 1, i] = s.minimiser[k, j, i] + s.x[j] * t.relaxations.pull[k, j, i]
+    s.stale[k] = d
+    if first < s.stale[k + 1]:
+        s.stale[k + 1] = first
+
+
+@numba.njit(cache=True, nogil=True)
+def _relaxed(t: Any, s: Any, k: int, bit: int, bound: float) -> tuple[float, float]:
+    """The bound with the convex minimum, and a guess at what multipliers of box and capacity may add."""
+    r, d = t.relaxations, k - 1
+    total, hope, spent = 0.0, 0.0, s.spent[d] + bit * r.costs[d]
+    for i in range(k, s.x.size):
+        y = s.minimiser[k, d, i] + bit * r.pull[k, d, i]
+        total += (s.slope[d, i] + bit * t.rise[d, i] + r.shift[k, i]) * y
+        spent += r.costs[i] * y
+        excess = y - 1.0 if y > 1.0 else (y if y < 0.0 else 0.0)
+        hope += excess * excess / r.inverse[k, i, i]
+    excess = spent - t.room[1] if spent > t.room[1] else (spent - t.room[0] if spent < t.room[0] else 0.0)
+    if r.size[k] > 0.0:
+        hope += excess * excess / r.size[k]
+    return bound + 0.5 * total, 2.0 * hope
+
+
+@numba.njit(cache=True, nogil=True)
+def _lifted(t: Any, s: Any, k: int, bit: int, bound: float, cutoff: float) -> float:
+    """The bound raised by multipliers of 0 ≤ y ≤ 1 and of the capacity, always by the best one next."""
+    n, r, d, y, w = s.x.size, t.relaxations, k - 1, s.point, s.multiplier
+    for i in range(k, n):
+        y[i] = s.minimiser[k, d, i] + bit * r.pull[k, d, i]
+        w[i] = 0.0
+    w[n] = 0.0
+    for _ in range(LIFTS):
+        pick, step, most, spent = -1, 0.0, 0.0, s.spent[d] + bit * r.costs[d]
+        for i in range(k, n):
+            spent += r.costs[i] * y[i]
+            change, gain = _multiplier(y[i], 0.0, 1.0, w[i], r.inverse[k, i, i])
+            if gain > most:
+                pick, step, most = i, change, gain
+        if r.size[k] > 0.0:
+            change, gain = _multiplier(spent, t.room[0], t.room[1], w[n], r.size[k])
+            if gain > most:
+                pick, step, most = n, change, gain
+        # Less than its all, so that its rounding cannot make it too much.
+        bound += (1.0 - 1e-6) * most
+        if pick < 0 or bound >= cutoff:
+            break
+        w[pick] += step
+        for i in range(k, n):
+            y[i] -= 0.5 * step * (r.inverse[k, pick, i] if pick < n else r.toward[k, i])
+    return bound
+
+
+@numba.njit(cache=True, nogil=True)
+def _multiplier(value: float, low: float, high: float, now: float, size: float) -> tuple[float, float]:
+    """Best change of the multiplier of low ≤ value ≤ high, and what it adds to the bound; 0, 0 for none.
+
+    A multiplier w > 0 holds the value below `high`, one below 0 holds it above `low`; a change by δ moves the
+    value by −½ δ·size. It does not pass 0.
+    """
+    if now > 0.0 or (now == 0.0 and value > high):
+        edge = high
+    elif now < 0.0 or value < low:
+        edge = low
+    else:
+        return 0.0, 0.0
+    change = 2.0 * (value - edge) / size
+    if now * (now + change) < 0.0:
+        change = -now
+    return change, change * (value - edge) - 0.25 * size * change * change

@@ -1,0 +1,130 @@
+"""tensor-cross: ask for the loss on crosses of a tensor, move them to where it is low.
+
+After TTOpt (Sozykin et al. 2022, arXiv:2205.00293) on the cross approximation of Oseledets & Tyrtyshnikov
+2010: a sweep visits one bit after the other and asks for the loss of every kept prefix, with both values of
+the bit, with every kept suffix. The rows of that table that span the most volume, found by tntorch's maxvol
+after losses were mapped so that low ones are large, are kept as the prefixes, or suffixes, of the next bit.
+tntorch's own `cross` cannot be stopped inside and forgets what it has seen, so only its maxvol is used.
+
+Exactly K ones: every point is brought to K ones before it is asked, so all of them are feasible; the table
+is then no longer a function of its rows and columns alone. Not to be confused with tensor-train, which
+learns where to sample.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+import numpy as np
+import numpy.typing as npt
+
+from ...problems import BlackBox, Capacity, Qubo
+from ...problems.arrays import Bits, Floats
+from ..registry import Range, solver
+from ..run import Run
+
+__all__ = ["tensor_cross"]
+
+
+@solver(
+    "tensor-cross",
+    accepts=(Qubo, Capacity, BlackBox),
+    reference="Sozykin et al. 2022",
+    max_variables=1000,
+)
+def tensor_cross(
+    instance: Qubo | Capacity | BlackBox,
+    run: Run,
+    *,
+    rank: Annotated[int, Range(1, 64)] = 4,
+    sweeps: Annotated[int, Range(1, 10_000, log=True)] = 10,
+) -> None:
+    """Sweep over the bits, keep the prefixes and suffixes of largest volume. A sweep asks 4n·rank² losses.
+
+    Parameters:
+        rank: how many prefixes and suffixes are kept at each bit.
+        sweeps: sweeps to the right and back in a restart.
+    """
+    if isinstance(instance, BlackBox):
+        run.offer(instance.start)
+    while run.open():
+        asked = run.evaluations_left()
+        for _ in _sweep(instance, run, rank, sweeps):
+            if run.stopped() or run.evaluations_left() < 2 * rank**2:
+                break  # A part of a table would be asked for, perhaps of points known already.
+        if isinstance(instance, BlackBox) and run.restarts is None and run.evaluations_left() == asked:
+            return  # The sweeps find no new point, or none within the evaluations left.
+
+
+def _sweep(instance: Qubo | Capacity | BlackBox, run: Run, rank: int, sweeps: int) -> Iterator[None]:
+    """`sweeps` sweeps to and fro; yields after every bit."""
+    n, priority = instance.n, run.rng.random(instance.n)
+    seeds = run.rng.integers(0, 2, (rank, n), dtype=np.int8)
+    if isinstance(instance, BlackBox):
+        seeds[0] = instance.start
+    suffixes = [np.unique(seeds[:, k + 1 :], axis=0) for k in range(n)]
+    prefixes = [np.empty((1, 0), dtype=np.int8)] * n
+    for _ in range(sweeps):
+        for k in range(n):
+            table = _table(instance, run, prefixes[k], suffixes[k], priority)
+            if k + 1 < n:
+                rows = _with_bit(prefixes[k], first=False)
+                prefixes[k + 1] = rows[_largest(table.reshape(len(rows), -1), rank)]
+            yield
+        for k in reversed(range(n)):
+            table = _table(instance, run, prefixes[k], suffixes[k], priority)
+            if k:
+                rows = _with_bit(suffixes[k], first=True)
+                suffixes[k - 1] = rows[_largest(table.reshape(len(prefixes[k]), -1).T, rank)]
+            yield
+
+
+def _with_bit(kept: Bits, *, first: bool) -> Bits:
+    """Every kept part (m, k) with either bit put after it, or before it: (2m, k + 1)."""
+    bit = np.array([[0], [1]], dtype=np.int8)
+    if first:
+        return np.hstack([np.repeat(bit, len(kept), axis=0), np.tile(kept, (2, 1))])
+    return np.hstack([np.repeat(kept, 2, axis=0), np.tile(bit, (len(kept), 1))])
+
+
+def _table(
+    instance: Qubo | Capacity | BlackBox, run: Run, prefixes: Bits, suffixes: Bits, priority: Floats
+) -> Floats:
+    """Losses (p, 2, s) of every prefix with either bit with every suffix; infinite where not asked."""
+    ahead = np.repeat(_with_bit(prefixes, first=False), len(suffixes), axis=0)
+    points = np.hstack([ahead, np.tile(suffixes, (2 * len(prefixes), 1))])
+    points = _fitting(instance, points, priority)[: run.evaluations_left()]
+    losses = np.full(2 * len(prefixes) * len(suffixes), np.inf)
+    losses[: len(points)] = instance.losses(points)
+    if not isinstance(instance, BlackBox):
+        run.tally("evaluations", len(points))
+    run.offer(points[np.argmin(losses[: len(points)])])
+    return losses.reshape(len(prefixes), 2, len(suffixes))
+
+
+def _fitting(instance: Qubo | Capacity | BlackBox, x: Bits, priority: Floats) -> Bits:
+    """The points (k, n) with ones dropped, and for an exact capacity added, in order of priority."""
+    if isinstance(instance, Qubo) or instance.K is None:
+        return x
+    exact, costs, slack = True, np.ones(instance.n), 0.0
+    if isinstance(instance, Capacity):
+        exact, costs, slack = instance.exact, instance.costs, instance.slack
+    order = np.argsort(-(2.0 * x + priority), axis=1)
+    fits = np.zeros_like(x)
+    kept = np.cumsum(costs[order], axis=1) <= instance.K + slack
+    np.put_along_axis(fits, order, kept.astype(np.int8), axis=1)
+    return fits if exact else fits & x
+
+
+def _largest(losses: Floats, rank: int) -> npt.NDArray[np.int64]:
+    """Rows of the table (r, c) to keep: those that span the most volume, and the one of the lowest loss."""
+    from tntorch.maxvol import py_maxvol
+
+    lowest, known = losses.min(), losses[np.isfinite(losses)]
+    spread = float(known.mean() - lowest) or 1.0
+    # Of this size whatever the losses' unit; a table of equal rows still has an orthonormal basis.
+    basis, _ = np.linalg.qr(np.exp(-(losses - lowest) / spread))
+    rows = py_maxvol(basis[:, :rank])[0][:rank].astype(np.int64)
+    best = int(np.argmin(losses.min(axis=1)))
+    return rows if best in rows else np.append(rows[: rank - 1], best)

@@ -1,0 +1,1 @@
+"""Solvers of layers alone: the closest-vector problem in a box."""
