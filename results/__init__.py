@@ -1,16 +1,24 @@
 """Records of finished cells: kept in a store, scored, ranked, compared and reported."""
 
-from .bits import pack, unpack
-from .compare import Comparison, Outcome, Verdict, compare
-from .correlation import correlations
-from .export import export
-from .leaderboard import by_parameter, leaderboard
-from .merging import Merged, merge
-from .ranks import CriticalDifference, critical_difference
-from .record import RANKED, InstanceInfo, Record, RecordError, Stage
-from .references import Proposal, Reference, References, ReferencesError, apply, load_references, propose
-from .report import report
-from .store import Store, StoreError, load
+from .commits.compare import Comparison, Outcome, Verdict, compare
+from .page.report import report
+from .scoring.correlation import correlations
+from .scoring.leaderboard import by_parameter, leaderboard
+from .scoring.ranks import CriticalDifference, critical_difference
+from .scoring.references import (
+    Proposal,
+    Reference,
+    References,
+    ReferencesError,
+    apply,
+    load_references,
+    propose,
+)
+from .storage.bits import pack, unpack
+from .storage.export import export
+from .storage.merging import Merged, merge
+from .storage.record import RANKED, InstanceInfo, Record, RecordError, Stage
+from .storage.store import Store, StoreError, load
 
 __all__ = [
     "RANKED",

@@ -27,7 +27,7 @@ from ..problems.networks.interaction import InteractionSystem
 from ..problems.networks.zoo import load_network, network
 from ..problems.tasks import frechet_distance
 from ..results import Record, Store, StoreError, load, unpack
-from ..results.statistics import mean_interval
+from ..results.scoring.statistics import mean_interval
 from .spec import InstanceSpec
 from .tables import show
 

@@ -10,7 +10,7 @@ from typing import Self
 import pandas as pd
 
 from ..results import Record
-from ..results.scores import excess
+from ..results.scoring.scores import excess
 from .cell import Cell
 from .harness import job_of, record_of, warm_pairs
 from .machine import provenance

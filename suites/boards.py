@@ -101,7 +101,7 @@ def _row_in_words(row: dict[Any, Any]) -> dict[str, Any]:
     """An interval in one column, the cells' endings in another."""
     import pandas as pd
 
-    from ..results.record import STATUSES
+    from ..results.storage.record import STATUSES
 
     endings = [(row[name], name) for name in STATUSES if name in row and pd.notna(row[name])]
     known = pd.notna(row["excess_low"])

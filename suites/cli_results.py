@@ -103,7 +103,7 @@ def _some(table: pd.DataFrame, store: Path) -> pd.DataFrame:
 
 def _correlate(store: Path, suite: str | None, family: str | None, format: str) -> None:  # noqa: A002
     from .. import results
-    from ..results.correlation import FEWEST
+    from ..results.scoring.correlation import FEWEST
     from .tables import show
 
     table = results.correlations(store, suite=suite, family=family)
@@ -152,7 +152,7 @@ def compare(
 
 def _bisect(base: str, head: str, store: Path, suite: str | None, family: str | None) -> None:
     """Tell which measured commit was the first with a regression."""
-    from ..results.bisect import first_bad
+    from ..results.commits.bisect import first_bad
 
     found = first_bad(base, head, store=store, suite=suite, family=family)
     if found is None:
@@ -297,7 +297,7 @@ def export_asv(
     out: Annotated[Path, typer.Option(help="asv's folder of results.")] = Path("results/asv/results"),
 ) -> None:
     """Write the scores of each commit in a store for asv's pages; run it in the repository."""
-    from ..results.asv_export import export_asv as write
+    from ..results.commits.asv_export import export_asv as write
 
     done = write(store, out)
     for commit, reason in done.left_out.items():

@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from ..results import StoreError
-from ..results.claims import Claim, Side, judged
+from ..results.scoring.paired_choices import Claim, Side, judged
 from .tables import show
 
 __all__ = ["CLAIMS", "main"]

@@ -22,9 +22,9 @@ import pandas as pd
 
 from .. import problems, solvers
 from ..problems import Qubo, Rounding
-from ..results import figures as draw
-from ..results.files import write_whole
-from ..results.page import page
+from ..results.page import figures as draw
+from ..results.page.frame import page
+from ..results.storage.whole_files import write_whole
 from ..solvers import Status
 from .tables import show
 

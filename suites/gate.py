@@ -17,10 +17,10 @@ from typing import Any
 from scipy import stats
 
 from ..results import Store, StoreError
-from ..results import compare as compare_stores
-from ..results.compare import Verdict
-from ..results.files import write_whole
-from ..results.scores import STEPS
+from ..results.commits import compare as compare_stores
+from ..results.commits.compare import Verdict
+from ..results.scoring.scores import STEPS
+from ..results.storage.whole_files import write_whole
 from . import harness
 from .machine import provenance
 from .publication import light_rows

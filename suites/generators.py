@@ -28,7 +28,7 @@ from ..problems.tasks.frechet_distance import (
     samples_of,
 )
 from ..problems.tasks.training import initialised, train
-from ..results.statistics import mean_interval
+from ..results.scoring.statistics import mean_interval
 from .parallel import each
 from .tables import show
 

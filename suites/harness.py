@@ -11,7 +11,7 @@ from typing import Any
 from .. import problems, solvers
 from ..problems import InputError, MissingDataError
 from ..results import Record, RecordError, Store
-from ..results.record import RANKED
+from ..results.storage.record import RANKED
 from ..solvers import Status
 from . import plugins
 from .cell import Cell, failed

@@ -11,8 +11,8 @@ import pandas as pd
 
 from ..problems import InputError
 from ..results import InstanceInfo, Record, Store, by_parameter, correlations, merge
-from ..results.files import write_whole
-from ..results.published import REJUDGEABLE, published_page, read_cells, write_cells
+from ..results.page.published_page import REJUDGEABLE, published_page, read_cells, write_cells
+from ..results.storage.whole_files import write_whole
 from .boards import with_costs
 from .submission import write_rows
 from .suite import load, suite_names

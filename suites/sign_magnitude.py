@@ -30,8 +30,8 @@ from ..problems.networks.zoo import Network, accuracy
 from ..problems.networks.zoo import network as find_network
 from ..problems.quantization.adaround import Weighted
 from ..problems.supermasks import Trained, topology_of, train_supermask
-from ..results.claims import verdict
-from ..results.statistics import mean_interval
+from ..results.scoring.paired_choices import verdict
+from ..results.scoring.statistics import mean_interval
 from .parallel import each
 from .tables import show
 

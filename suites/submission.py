@@ -19,8 +19,8 @@ from typing import Any
 from ..problems import Instance, MissingDataError
 from ..results import InstanceInfo, Record, RecordError, Reference, Store, StoreError, load_references
 from ..results import unpack as unpacked
-from ..results.asv_export import Commit, commit_of
-from ..results.files import write_whole
+from ..results.commits.asv_export import Commit, commit_of
+from ..results.storage.whole_files import write_whole
 from .cell import one_line
 from .machine import COMPUTING, ROOT
 from .spec import InstanceSpec

@@ -18,8 +18,8 @@ from .. import solvers
 from ..problems import InputError
 from ..problems.arrays import count, number
 from ..results import Record
-from ..results.scores import ranked
-from ..results.statistics import mean_interval
+from ..results.scoring.scores import ranked
+from ..results.scoring.statistics import mean_interval
 from ..solvers import Choice, Entry, Parameter, Range
 from . import plugins as plugin_folders
 from .bench import Bench, scored

@@ -11,8 +11,9 @@ import pytest
 from records import make_benchmark, make_store
 from scipy import integrate, stats
 
-from qubopress.results import Store, StoreError, anytime, leaderboard
-from qubopress.results.leaderboard import score
+from qubopress.results import Store, StoreError
+from qubopress.results.scoring import anytime, leaderboard
+from qubopress.results.scoring.leaderboard import score
 
 FAILED: dict[str, Any] = {"status": "TIMEOUT", "loss": None, "seconds": None, "violation": None, "trace": ()}
 BEST = {"solver": "best", "loss": 0.0, "trace": ((0.0, 0.0),), "seconds": 0.0}

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from records import make_store
 
-from qubopress.results.asv_export import METRICS, export_asv
-from qubopress.results.references import References
-from qubopress.results.store import StoreError
+from qubopress.results.commits.asv_export import METRICS, export_asv
+from qubopress.results.scoring.references import References
+from qubopress.results.storage.store import StoreError
 from qubopress.suites import cli
 
 NONE = References(0, "2026-01-01", {})

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from records import make_store
 
-from qubopress.results.asv_export import export_asv
+from qubopress.results.commits.asv_export import export_asv
 
 ROOT = Path(__file__).parent.parent
 FOLDERS = ("problems", "solvers", "suites", "results")

@@ -10,7 +10,7 @@ import pytest
 from records import make_store
 
 from qubopress.results import StoreError
-from qubopress.results.claims import Claim, Side, judged
+from qubopress.results.scoring.paired_choices import Claim, Side, judged
 
 CLAIM = Claim("new above old", Side("new"), Side("old"))
 

@@ -13,7 +13,7 @@ from types import ModuleType
 import pytest
 
 from qubopress import problems, results, solvers, suites
-from qubopress.results import scores
+from qubopress.results.scoring import scores
 
 ROOT = Path(__file__).parent.parent
 

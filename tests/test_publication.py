@@ -13,8 +13,8 @@ from records import make_info, make_record, make_store
 from qubopress import results
 from qubopress.problems import InputError
 from qubopress.results import Stage, Store, StoreError
-from qubopress.results.published import published_page, read_cells, write_cells
-from qubopress.results.references import References
+from qubopress.results.page.published_page import published_page, read_cells, write_cells
+from qubopress.results.scoring.references import References
 from qubopress.suites import load, publication, publish, submission, suite_names
 from qubopress.suites.publication import CELLS, CORRELATIONS, PAGE, ROWS, add, cells_of, page
 from qubopress.suites.submission import as_store

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from qubopress.results.ranks import critical_difference
+from qubopress.results.scoring.ranks import critical_difference
 
 
 def frame(table: dict[str, list[float]]) -> pd.DataFrame:

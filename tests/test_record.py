@@ -15,7 +15,7 @@ from hypothesis.extra import numpy as hnp
 from records import make_info, make_record
 
 from qubopress.results import RANKED, InstanceInfo, Record, RecordError, Stage, pack, unpack
-from qubopress.results.record import STATUSES
+from qubopress.results.storage.record import STATUSES
 
 SHAPES = hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=9)
 BITS = hnp.arrays(np.int8, SHAPES, elements=st.integers(0, 1))

@@ -13,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from records import make_store
 
-from qubopress.results import RANKED, load, scores
-from qubopress.results.record import STATUSES
-from qubopress.results.statistics import mean_interval, median_interval
+from qubopress.results import RANKED, load
+from qubopress.results.scoring import scores
+from qubopress.results.scoring.statistics import mean_interval, median_interval
+from qubopress.results.storage.record import STATUSES
 
 LOSSES = st.floats(-1e6, 1e6)
 

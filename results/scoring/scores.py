@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from .record import RANKED
+from ..storage.record import RANKED
 
 TIE = 1e-9
 """Losses closer than this, relative to the larger of best loss and baseline, are the same loss:

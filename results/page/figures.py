@@ -12,10 +12,18 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from .anytime import Shares, Traces, excess_curves, improvements, performance_profile, target_ecdf, time_grid
-from .correlation import within
-from .ranks import CriticalDifference, critical_difference
-from .scores import PAR_TARGET, TARGETS
+from ..scoring.anytime import (
+    Shares,
+    Traces,
+    excess_curves,
+    improvements,
+    performance_profile,
+    target_ecdf,
+    time_grid,
+)
+from ..scoring.correlation import within
+from ..scoring.ranks import CriticalDifference, critical_difference
+from ..scoring.scores import PAR_TARGET, TARGETS
 
 FLOOR = 1e-3
 """Excess below this is drawn at the foot of a logarithmic axis."""

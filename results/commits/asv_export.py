@@ -17,12 +17,12 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from . import scores
+from ..scoring import scores
+from ..scoring.leaderboard import score
+from ..scoring.references import References, load_references
+from ..storage.store import Store, StoreError
+from ..storage.whole_files import write_whole
 from .compare import ENDED_BY_ITSELF, KEY
-from .files import write_whole
-from .leaderboard import score
-from .references import References, load_references
-from .store import Store, StoreError
 
 ENVIRONMENT = "qubopress-store"
 """What stands for asv's environment in the names of our result files."""

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..storage.store import StoreError
 from .leaderboard import score
 from .statistics import mean_interval
-from .store import StoreError
 
 __all__ = ["Claim", "Side", "judged", "verdict"]
 

@@ -15,11 +15,11 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from . import scores
-from .leaderboard import labels
-from .references import References, load_references
-from .statistics import mean_interval
-from .store import StoreError, load
+from ..scoring import scores
+from ..scoring.leaderboard import labels
+from ..scoring.references import References, load_references
+from ..scoring.statistics import mean_interval
+from ..storage.store import StoreError, load
 
 KEY = ("instance_key", "solver", "parameters", "seed", "budget_seconds", "restarts")
 MEASURES = ("quality", "time", "counts")

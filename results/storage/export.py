@@ -9,8 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from .files import write_whole
 from .store import Store, StoreError
+from .whole_files import write_whole
 
 
 def export(store: str | Path, out: str | Path) -> int:

@@ -16,11 +16,11 @@ from typing import Any
 
 import pandas as pd
 
-from .bits import unpack
-from .files import write_whole
-from .record import Plain, Record, RecordError
+from ..storage.bits import unpack
+from ..storage.record import Plain, Record, RecordError
+from ..storage.store import Store
+from ..storage.whole_files import write_whole
 from .scores import FEASIBLE, ranked, tie
-from .store import Store
 
 REGISTRY = Path(__file__).with_name("references.json")
 """The registry that comes with the package."""

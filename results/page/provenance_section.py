@@ -6,7 +6,7 @@ from html import escape
 
 import pandas as pd
 
-from .tables import DASH, cell, several, table
+from .html_tables import DASH, cell, several, table
 
 Environment = tuple[str, str, dict[str, str]]
 """Commit, machine and versions, as `Store.environments` gives them."""

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..storage.record import STATUSES
+from ..storage.store import Store, StoreError
 from . import scores
 from .anytime import Traces, cut, improvements, time_to_target, timed
-from .record import STATUSES
 from .references import References, load_references
 from .statistics import median_interval
-from .store import Store, StoreError
 
 COLUMNS = (
     "rank",

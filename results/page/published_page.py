@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .files import write_whole
-from .leaderboard import leaderboard
-from .page import CSS, SCRIPT
-from .record import InstanceInfo, Record
-from .references import References, load_references
-from .scores import POLICY
-from .store import StoreError
-from .tables import DASH, between, cell, digits, fixed, several, table
+from ..scoring.leaderboard import leaderboard
+from ..scoring.references import References, load_references
+from ..scoring.scores import POLICY
+from ..storage.record import InstanceInfo, Record
+from ..storage.store import StoreError
+from ..storage.whole_files import write_whole
+from .frame import CSS, SCRIPT
+from .html_tables import DASH, between, cell, digits, fixed, several, table
 
 REJUDGEABLE = "rejudgeable"
 """Column that says whether the cell's bits are published too, so that anyone can recompute its row."""

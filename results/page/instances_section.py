@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .references import References
-from .tables import DASH, digits, fixed, plain, table
+from ..scoring.references import References
+from .html_tables import DASH, digits, fixed, plain, table
 
 HEADS = (
     ("solver", "text"),

@@ -9,20 +9,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..scoring.anytime import Traces, timed
+from ..scoring.correlation import correlations
+from ..scoring.leaderboard import board, score
+from ..scoring.references import References, load_references
+from ..scoring.scores import POLICY, TARGETS
+from ..storage.record import RANKED
+from ..storage.store import Store, StoreError
+from ..storage.whole_files import write_whole
 from . import downloads
 from . import figures as draw
-from .anytime import Traces, timed
-from .correlation import correlations
-from .files import write_whole
-from .instances import instances_section
-from .leaderboard import board, score
-from .page import page
-from .provenance import Environment, facts, provenance_section
-from .record import RANKED
-from .references import References, load_references
-from .scores import POLICY, TARGETS
-from .store import Store, StoreError
-from .tables import DASH, between, cell, digits, fixed, rough, table, tables
+from .frame import page
+from .html_tables import DASH, between, cell, digits, fixed, rough, table, tables
+from .instances_section import instances_section
+from .provenance_section import Environment, facts, provenance_section
 
 FAILURES = 200
 """Rows of the table of failures at most."""

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from ..storage.store import StoreError, load
 from .asv_export import Commit, commit_of
 from .compare import Outcome, compare
-from .store import StoreError, load
 
 
 @dataclass(frozen=True)

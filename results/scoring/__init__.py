@@ -1,0 +1,1 @@
+"""How is it scored? Scores, ranks, intervals, references."""

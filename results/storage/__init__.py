@@ -1,0 +1,1 @@
+"""What is kept? Records, the store they are kept in, and files of them."""
