@@ -44,7 +44,7 @@ asv: .venv/installed-dev
 asv-publish: .venv/installed-dev
 	test ! -e $(STORE) || $(BIN)/qubopress export-asv --store $(STORE)
 	$(BIN)/asv publish
-	$(BIN)/python -m qubopress.suites.asv_site results/asv/html
+	$(BIN)/python -m qubopress.suites.regression.asv_site results/asv/html
 
 # What every commit must keep; CI runs it. Renew the baseline on a quiet machine: its times are judged by.
 gate: .venv/installed
@@ -55,15 +55,15 @@ gate-baseline: .venv/installed
 
 # Our solvers beside other packages', and the largest instances that exact solvers prove. Quiet machine, please.
 peers: .venv/installed-dev
-	$(BIN)/python -m qubopress.suites.peers
+	$(BIN)/python -m qubopress.suites.experiments.peers
 
 frontier: .venv/installed-dev
-	$(BIN)/python -m qubopress.suites.frontier
+	$(BIN)/python -m qubopress.suites.experiments.exact_frontier
 
 # The README's tables and results/data/leaderboard.html, from what is stored in results/data; first, where they
 # are named, the cells of stores are published there: make publish ADD="a.db b.db"
 publish: .venv/installed
-	$(BIN)/python -m qubopress.suites.publish $(if $(ADD),--add $(ADD))
+	$(BIN)/python -m qubopress.suites.publishing.doc_tables $(if $(ADD),--add $(ADD))
 
 clean:
 	rm -rf .venv build dist *.egg-info results/asv

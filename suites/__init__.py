@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .compression import compress
-    from .harness import Progress, Run, run
-    from .processes import ServerError
+    from .harness.suite_run import Progress, Run, run
+    from .harness.supervisor import ServerError
     from .suite import Suite, load, suite_names
-    from .verification import Falsehood, verify
+    from .verification.stored_numbers import Falsehood, verify
 
 __all__ = [
     "Falsehood",
@@ -26,16 +26,16 @@ __all__ = [
 ]
 
 HOMES = {
-    "Falsehood": "verification",
-    "Progress": "harness",
-    "Run": "harness",
-    "ServerError": "processes",
+    "Falsehood": "verification.stored_numbers",
+    "Progress": "harness.suite_run",
+    "Run": "harness.suite_run",
+    "ServerError": "harness.supervisor",
     "Suite": "suite",
     "compress": "compression",
     "load": "suite",
-    "run": "harness",
+    "run": "harness.suite_run",
     "suite_names": "suite",
-    "verify": "verification",
+    "verify": "verification.stored_numbers",
 }
 """Module of each public name: imported when first asked for, because `qubopress --help` needs no torch."""
 

@@ -5,7 +5,7 @@ They ship with the package, where `qubopress check` needs them too.
 
 from __future__ import annotations
 
-from qubopress.suites.specimens import (
+from qubopress.suites.conformance.specimens import (
     INSTANCES,
     LARGER,
     SMALLEST,

@@ -18,7 +18,8 @@ from qubopress.problems.networks.image_generators import NeuralGenerator
 from qubopress.problems.tasks import frechet_distance
 from qubopress.problems.tasks import task as task_module
 from qubopress.results import Stage, StoreError, pack
-from qubopress.suites import analog, load
+from qubopress.suites import load
+from qubopress.suites.experiments import compressed_generators
 from qubopress.suites.spec import InstanceSpec
 
 pytestmark = pytest.mark.usefixtures(one_thread.__name__)
@@ -66,7 +67,7 @@ def test_solvers_are_compared_with_the_baseline_of_the_same_draw(tmp_path: Path)
     topology = instance("ais-topology", 3, keep=0.5)
     cells = [cell(info, "beam", metric) for info, metric in zip(rounding, (15.0, 16.0, 17.0), strict=True)]
     cells += [cell(topology, "swap", 30.0)]
-    table = analog.compressed(make_store(tmp_path / "store.db", cells, [*rounding, topology]))
+    table = compressed_generators.compressed(make_store(tmp_path / "store.db", cells, [*rounding, topology]))
     beam, swap = (row for _, row in table.iterrows())
     assert (beam["solver"], beam["bits"], beam["share"], beam["cells"]) == ("beam", 4, 1.0, 3)
     assert (beam["distance"], beam["against baseline"]) == (16.0, -4.0)
@@ -80,9 +81,9 @@ def test_solvers_are_compared_with_the_baseline_of_the_same_draw(tmp_path: Path)
 def test_a_store_of_other_problems_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     store = make_store(tmp_path / "store.db", [{}])
     with pytest.raises(StoreError, match="must hold cells of ais-rounding or ais-topology"):
-        analog.compressed(store)
+        compressed_generators.compressed(store)
     with pytest.raises(SystemExit, match="2"):
-        analog.main([str(store)])
+        compressed_generators.main([str(store)])
     assert capsys.readouterr().err.startswith("error: ")
 
 
@@ -91,8 +92,8 @@ def test_generators_stand_beside_real_images_and_a_gaussian(monkeypatch: pytest.
         "digits-generator": system(side=8).float(),
         "digits-generator-neural": NeuralGenerator(latent=4, widths=(8,), side=8).eval(),
     }
-    monkeypatch.setattr(analog, "load_network", made.__getitem__)
-    rows = analog.trained(list(made)).set_index("images")
+    monkeypatch.setattr(compressed_generators, "load_network", made.__getitem__)
+    rows = compressed_generators.trained(list(made)).set_index("images")
     assert list(rows.index) == [*made, "real training images", "Gaussian pixels"]
     assert rows.loc["real training images", "over floor"] == 1.0
     assert rows.loc["Gaussian pixels", "over floor"] > 3
@@ -104,7 +105,7 @@ def test_a_picture_shows_the_networks_of_the_stored_bits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = system(side=8).float()
-    for module in (analog, task_module):
+    for module in (compressed_generators, task_module):
         monkeypatch.setattr(module, "load_network", lambda _: made)
     cells, infos, networks = [], [], []
     for number, bits in enumerate((2, 4)):
@@ -120,13 +121,15 @@ def test_a_picture_shows_the_networks_of_the_stored_bits(
         info = instance("ais-rounding", number, **spec.everything) | {"key": spec.key(spec.task())}
         infos.append(info)
         cells.append(cell(info, "beam", 20.0) | {"stages": tuple(stages)})
-    (path,) = analog.pictures(make_store(tmp_path / "store.db", cells, infos), tmp_path)
+    (path,) = compressed_generators.pictures(make_store(tmp_path / "store.db", cells, infos), tmp_path)
     assert path.name == "digits-generator.png"
     with Image.open(path) as image:
         pixels = torch.tensor(np.asarray(image))[2::4, 2::4] / 255.0
-    rows = pixels.reshape(4, 9, -1, 9)[:, :8, : analog.SHOWN, :8]
+    rows = pixels.reshape(4, 9, -1, 9)[:, :8, : compressed_generators.SHOWN, :8]
     for row, module in zip(rows[1:], (made, networks[1], networks[0]), strict=True):
-        expected = frechet_distance.samples_of(module, wanted=analog.SHOWN)[:, 0].permute(1, 0, 2)
+        expected = frechet_distance.samples_of(module, wanted=compressed_generators.SHOWN)[:, 0].permute(
+            1, 0, 2
+        )
         assert torch.allclose(row, expected, atol=0.003)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from qubopress.problems import InputError
-from qubopress.suites.asv_site import COPIES, LEGEND, localise, main
+from qubopress.suites.regression.asv_site import COPIES, LEGEND, localise, main
 
 
 @pytest.fixture

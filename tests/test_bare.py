@@ -15,8 +15,8 @@ from warm import clean_registries, records, share_server
 from qubopress import problems
 from qubopress.problems import Capacity, InputError, MissingDataError, Qubo
 from qubopress.suites import cli
+from qubopress.suites.harness.survey import survey
 from qubopress.suites.spec import InstanceSpec
-from qubopress.suites.survey import survey
 
 Captured = pytest.CaptureFixture[str]
 

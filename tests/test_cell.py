@@ -14,11 +14,11 @@ from qubopress import problems, solvers
 from qubopress.problems import InputError, MissingDataError
 from qubopress.results import Record
 from qubopress.solvers import Solution, Status
-from qubopress.suites import cell as module
-from qubopress.suites.cell import Cell, execute, failed, one_line
-from qubopress.suites.machine import Provenance
+from qubopress.suites.harness import cell as module
+from qubopress.suites.harness.cell import Cell, execute, failed, one_line
+from qubopress.suites.harness.provenance import Provenance
+from qubopress.suites.harness.survey import Survey, survey
 from qubopress.suites.spec import InstanceSpec, SolverSpec
-from qubopress.suites.survey import Survey, survey
 
 WHERE = Provenance("0123abc", "a machine", {"numpy": "2"}, "identity")
 

@@ -10,9 +10,10 @@ import pytest
 from warm import SharedServer, clean_registries, records, share_server, small
 
 from qubopress import suites
-from qubopress.suites import cgroups, plugins
-from qubopress.suites.cgroups import Group, Home
-from qubopress.suites.processes import Job, Outcome
+from qubopress.suites import plugins
+from qubopress.suites.harness import cgroups
+from qubopress.suites.harness.cgroups import Group, Home
+from qubopress.suites.harness.supervisor import Job, Outcome
 
 SURVEY = {"spec": {"nonsense": 1}, "plugins": ""}
 

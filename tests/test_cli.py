@@ -301,7 +301,7 @@ def test_a_run_that_measures_nothing_says_why(tmp_path: Path, capsys: Captured) 
 def test_an_interrupt_says_how_to_go_on(
     tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from qubopress.suites import progress
+    from qubopress.suites.terminal import progress
 
     write_suite(tmp_path, SUITE)
     real = progress.TerminalProgress.finished

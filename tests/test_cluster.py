@@ -23,10 +23,11 @@ from warm import SharedServer, clean_registries, records, share_server, small
 from qubopress import suites
 from qubopress.problems import InputError, cache
 from qubopress.results import Record
-from qubopress.suites import Progress, cluster, harness, machine
-from qubopress.suites.processes import Job, Outcome, Server, ServerError
+from qubopress.suites import Progress
+from qubopress.suites.harness import dask_cluster, provenance, suite_run
+from qubopress.suites.harness.supervisor import Job, Outcome, Server, ServerError
+from qubopress.suites.harness.wire import survey_request
 from qubopress.suites.spec import InstanceSpec
-from qubopress.suites.wire import survey_request
 
 SURVEY = Job("survey", {"spec": {"nonsense": 1}, "plugins": ""}, tag="mine")
 
@@ -70,12 +71,12 @@ def worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[FakeWorker]]:
 
     monkeypatch.setattr(distributed, "get_worker", FakeWorker)
     with SharedServer() as server:
-        cluster._local.server, cluster._local.loaded = server, set()
+        dask_cluster._local.server, dask_cluster._local.loaded = server, set()
         yield FakeWorker
-        vars(cluster._local).clear()
+        vars(dask_cluster._local).clear()
 
 
-class LocalCluster(cluster.Cluster):
+class LocalCluster(dask_cluster.Cluster):
     """A cluster of one worker that is this process; a job is done as soon as it is submitted."""
 
     def __enter__(self) -> LocalCluster:
@@ -98,7 +99,7 @@ class LocalCluster(cluster.Cluster):
 def test_a_run_on_a_cluster_is_a_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, worker: type[FakeWorker]
 ) -> None:
-    monkeypatch.setattr(cluster, "Cluster", LocalCluster)
+    monkeypatch.setattr(dask_cluster, "Cluster", LocalCluster)
     share_server(monkeypatch)
     suite = small(tmp_path, "swap", "random", "one-flip", seeds=2)
     there = suites.run(suite, store=tmp_path / "there.db", executor="dask://somewhere:1")
@@ -107,7 +108,7 @@ def test_a_run_on_a_cluster_is_a_run(
     here = {record.cell: record for record in records(tmp_path / "here.db")}
     for record in records(tmp_path / "there.db"):
         assert (record.stages, record.loss) == (here[record.cell].stages, here[record.cell].loss)
-        assert record.machine == machine.provenance().machine
+        assert record.machine == provenance.provenance().machine
         assert record.limits["memory"] == "none"
     again = suites.run(suite, store=tmp_path / "there.db", executor="dask://somewhere:1")
     assert (again.measured, again.resumed) == (0, 6)
@@ -115,24 +116,24 @@ def test_a_run_on_a_cluster_is_a_run(
 
 def test_rows_name_the_workers_machine_even_where_the_cell_crashed() -> None:
     found = {"answer": None, "status": "TIMEOUT", "reason": "r", "wall": 1.0, "machine": "worker's"}
-    assert cluster._outcome(Future(value=found), SURVEY) == Outcome(
+    assert dask_cluster._outcome(Future(value=found), SURVEY) == Outcome(
         SURVEY, None, "TIMEOUT", "r", 1.0, machine="worker's"
     )
 
 
 def test_a_worker_with_other_code_ends_the_run_in_one_line(worker: type[FakeWorker]) -> None:
     fields = {"kind": "cell", "payload": {"provenance": {"identity": "other"}}}
-    found = cluster.run_remotely(fields, [], None)
+    found = dask_cluster.run_remotely(fields, [], None)
     with pytest.raises(InputError, match=r"worker tcp://somewhere:1 has other code.*install the same on all"):
-        cluster._outcome(Future(value=found), SURVEY)
+        dask_cluster._outcome(Future(value=found), SURVEY)
 
 
 def test_what_the_cluster_loses_is_told() -> None:
-    lost = cluster._outcome(Future(status="error", value=OSError("three workers died")), SURVEY)
+    lost = dask_cluster._outcome(Future(status="error", value=OSError("three workers died")), SURVEY)
     assert (lost.job, lost.status) == (SURVEY, "CRASHED")
     assert "three workers died" in lost.reason
     with pytest.raises(ServerError, match="the scheduler is gone; finished cells are in the store"):
-        cluster._outcome(Future(status="cancelled"), SURVEY)
+        dask_cluster._outcome(Future(status="cancelled"), SURVEY)
 
 
 def test_each_load_reaches_a_workers_server_once(
@@ -141,17 +142,17 @@ def test_each_load_reaches_a_workers_server_once(
     seen = []
     monkeypatch.setattr(Server, "preload", lambda self, **load: seen.append(load))
     for loads in (['{"a": 1}'], ['{"a": 1}', '{"b": 2}'], ['{"b": 2}']):
-        cluster.run_remotely(vars(SURVEY), loads, None)
+        dask_cluster.run_remotely(vars(SURVEY), loads, None)
     assert seen == [{"a": 1}, {"b": 2}]
 
 
 def test_workers_of_several_threads_are_not_of_timing_grade(
     monkeypatch: pytest.MonkeyPatch, worker: type[FakeWorker]
 ) -> None:
-    monkeypatch.setattr(machine, "OTHERS_SHARE", 9.0)
-    assert cluster.run_remotely(vars(SURVEY), [], None)["timing_grade"] is True
+    monkeypatch.setattr(provenance, "OTHERS_SHARE", 9.0)
+    assert dask_cluster.run_remotely(vars(SURVEY), [], None)["timing_grade"] is True
     monkeypatch.setattr(worker.state, "nthreads", 2)
-    assert cluster.run_remotely(vars(SURVEY), [], None)["timing_grade"] is False
+    assert dask_cluster.run_remotely(vars(SURVEY), [], None)["timing_grade"] is False
 
 
 @pytest.mark.parametrize("name", ["slurm://a:1", "dask://", "dask", ""])
@@ -165,13 +166,13 @@ def test_an_unknown_executor_is_refused(name: str, tmp_path: Path) -> None:
 def test_without_the_extra_its_name_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(InputError, match=r"needs the extra: pip install 'qubopress\[dask\]'"):
-        harness._executor("dask://localhost:1", memory=None).__enter__()
+        suite_run._executor("dask://localhost:1", memory=None).__enter__()
 
 
 def test_where_no_scheduler_answers_one_line_tells(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster, "ANSWER_SECONDS", 0.3)
+    monkeypatch.setattr(dask_cluster, "ANSWER_SECONDS", 0.3)
     with pytest.raises(InputError, match=r"no Dask scheduler answers at 127\.0\.0\.1:1: ") as caught:
-        harness._executor("dask://127.0.0.1:1", memory=None).__enter__()
+        suite_run._executor("dask://127.0.0.1:1", memory=None).__enter__()
     assert "\n" not in str(caught.value)
 
 
@@ -198,7 +199,7 @@ def test_a_cluster_without_workers_ends_the_run_after_its_patience(monkeypatch: 
 
 
 def test_patience_begins_anew_with_every_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(dask_cluster, "LOOK_SECONDS", 0.05)
     begun = time.monotonic()
     with Endless("somewhere:1", patience=0.5) as there:
         there._client.nthreads = lambda: {"one": 1} if 0.2 < time.monotonic() - begun < 0.4 else {}
@@ -212,9 +213,9 @@ def test_a_job_that_nobody_waits_for_is_killed(
 ) -> None:
     for state, ending in (("executing", ""), ("cancelled", "CRASHED")):
         monkeypatch.setitem(worker.state.tasks, "task", SimpleNamespace(state=state))
-        assert cluster.run_remotely(vars(SURVEY), [], None)["status"] == ending
+        assert dask_cluster.run_remotely(vars(SURVEY), [], None)["status"] == ending
     monkeypatch.delitem(worker.state.tasks, "task")
-    assert "nobody waits" in cluster.run_remotely(vars(SURVEY), [], None)["reason"]
+    assert "nobody waits" in dask_cluster.run_remotely(vars(SURVEY), [], None)["reason"]
 
 
 # ---- a real scheduler with two real workers
@@ -323,7 +324,7 @@ def test_all_cells_end_once_though_a_worker_is_killed_in_one(tmp_path: Path) -> 
         assert set(told.counts.values()) == {1}
         found = records(tmp_path / "r.db")
         assert len({record.cell for record in found}) == len(found) == 12
-        assert {record.machine for record in found} == {machine.provenance().machine}
+        assert {record.machine for record in found} == {provenance.provenance().machine}
         wait_for(lambda: all(gone != one for pid in there.left() for one in ancestors(pid)), seconds=5)
         assert len(there.left()) <= 4, "scheduler, one worker, its server and the child that waits"
         # One cell more than there are records: the one that was under way when its worker was killed.
@@ -359,7 +360,7 @@ def test_pieces_go_to_every_worker_once(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setenv("QUBOPRESS_CACHE", str(tmp_path / "client"))
     spec = InstanceSpec.of("adaround", network="digits-mlp", bits=3)
     measured = Job("survey", survey_request(spec, ""))
-    with lab(tmp_path) as real, cluster.Cluster(real.address) as there:
+    with lab(tmp_path) as real, dask_cluster.Cluster(real.address) as there:
         there._client.wait_for_workers(2, timeout=60)
         (outcome,) = there.run([measured])
         keys = (outcome.answer or {})["pieces"]
@@ -396,7 +397,7 @@ def test_an_interrupted_run_leaves_no_cell_on_a_worker_and_a_lost_cluster_ends_i
         plugins.load_folder(str(folder))
         suite = small(tmp_path, "slow", "random", seconds=200)
         wait_for(lambda: len(there.left()) >= 3)
-        with cluster.Cluster(there.address) as first:
+        with dask_cluster.Cluster(there.address) as first:
             first._client.wait_for_workers(2, timeout=60)
         options: dict[str, Any] = {"executor": f"dask://{there.address}", "plugin_folder": folder}
         with pytest.raises(KeyboardInterrupt):
@@ -406,7 +407,7 @@ def test_an_interrupted_run_leaves_no_cell_on_a_worker_and_a_lost_cluster_ends_i
         assert all(worker.poll() is None for worker in there.workers)
         assert [record.solver for record in records(tmp_path / "r.db")] == ["random"]
 
-        with cluster.Cluster(there.address, patience=1.0) as lonely:
+        with dask_cluster.Cluster(there.address, patience=1.0) as lonely:
             for worker in there.workers:
                 worker.kill()
             with pytest.raises(ServerError, match="the cluster has had no worker for 1 s"):

@@ -15,8 +15,8 @@ from qubopress.problems import InputError
 from qubopress.problems.layers.batch_norms import fold_batch_norms
 from qubopress.problems.networks.zoo import accuracy
 from qubopress.problems.quantization.grids import grid_for
-from qubopress.suites import compress_bench
-from qubopress.suites.compress_bench import Subject
+from qubopress.suites.experiments import compress_bench
+from qubopress.suites.experiments.compress_bench import Subject
 
 
 class Dense(nn.Module):

@@ -16,17 +16,10 @@ from warm import SharedServer, clean_registries
 
 from qubopress import problems, solvers
 from qubopress.problems import InputError
-from qubopress.suites import (
-    bench,
-    cli,
-    conformance,
-    hardness,
-    plugins,
-    problem_claims,
-    solver_claims,
-    specimens,
-)
-from qubopress.suites.claims import Broken, Claim, Undecided
+from qubopress.suites import cli, conformance, plugins
+from qubopress.suites.conformance import problem_claims, solver_claims, specimens
+from qubopress.suites.conformance.claim import Broken, Claim, Undecided
+from qubopress.suites.extending import bench, hardness
 from qubopress.suites.spec import InstanceSpec
 
 Captured = pytest.CaptureFixture[str]

@@ -9,7 +9,7 @@ from instances import costly, matrix, optimum
 from qubopress import solvers
 from qubopress.problems import Capacity
 from qubopress.solvers.capacity.field_search import with_field
-from qubopress.suites.specimens import all_bits
+from qubopress.suites.conformance.specimens import all_bits
 
 
 def clusters(sizes: list[int], K: int, *, seed: int = 0) -> Capacity:

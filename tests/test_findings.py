@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from qubopress import suites
-from qubopress.suites import findings
+from qubopress.suites.experiments import pruning_claims
 
 
-def sides(text: str) -> tuple[findings.Side, findings.Side]:
-    (claim,) = [claim for claim in findings.CLAIMS if claim.text == text]
+def sides(text: str) -> tuple[pruning_claims.Side, pruning_claims.Side]:
+    (claim,) = [claim for claim in pruning_claims.CLAIMS if claim.text == text]
     return claim.better, claim.worse
 
 
@@ -22,8 +22,8 @@ def test_a_refit_is_a_parameter_of_the_side_and_all_else_goes_without() -> None:
     assert (better.after, worse.after) == ("after fine-tune",) * 2
 
 
-@pytest.mark.parametrize("claim", findings.CLAIMS, ids=lambda claim: claim.text)
-def test_a_suite_measures_both_sides_of_each_claim(claim: findings.Claim) -> None:
+@pytest.mark.parametrize("claim", pruning_claims.CLAIMS, ids=lambda claim: claim.text)
+def test_a_suite_measures_both_sides_of_each_claim(claim: pruning_claims.Claim) -> None:
     measured = {
         (spec.problem, spec.parameters["refit"], solver.name)
         for name in ("pruning-claims", "refinement")
@@ -47,7 +47,7 @@ def test_the_claims_are_judged_on_six_draws_or_more_and_refinements_on_ten() -> 
     assert {spec.parameters["keep"] for spec in claims.instances} == {0.64}
     assert len({spec.network for spec in claims.instances}) == 3
     refined = suites.load("refinement").instances
-    for most in findings.REFINED:
+    for most in pruning_claims.REFINED:
         draws = {spec.calibration_seed for spec in refined if spec.parameters["refine"] == most}
         assert len(draws) >= 10
-    assert {spec.parameters["refine"] for spec in refined} == set(findings.REFINED)
+    assert {spec.parameters["refine"] for spec in refined} == set(pruning_claims.REFINED)

@@ -11,8 +11,17 @@ import pytest
 
 from qubopress.problems import Qubo
 from qubopress.solvers import Status
-from qubopress.suites import frontier as module
-from qubopress.suites.frontier import FAMILIES, Family, dense, frontier, largest, rounding, signs, sizes
+from qubopress.suites.experiments import exact_frontier as module
+from qubopress.suites.experiments.exact_frontier import (
+    FAMILIES,
+    Family,
+    dense,
+    frontier,
+    largest,
+    rounding,
+    signs,
+    sizes,
+)
 
 SMALL = Family("small", dense, most=14)
 

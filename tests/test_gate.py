@@ -14,16 +14,18 @@ import pytest
 from records import make_store
 
 from qubopress.results import StoreError
-from qubopress.suites import cli, gate, harness, load, stopwatch
-from qubopress.suites.gate import Fall, Judged, judge
-from qubopress.suites.stopwatch import Stopwatch
-from qubopress.suites.submission import write_rows
+from qubopress.suites import cli, load
+from qubopress.suites.harness import suite_run
+from qubopress.suites.regression import gate, stopwatch
+from qubopress.suites.regression.gate import Fall, Judged, judge
+from qubopress.suites.regression.stopwatch import Stopwatch
+from qubopress.suites.verification.contribution import write_rows
 
 Captured = pytest.CaptureFixture[str]
 Patch = pytest.MonkeyPatch
 
 ROOT = Path(__file__).parent.parent
-TELL = harness.Progress()
+TELL = suite_run.Progress()
 
 
 # ---- the verdict, on stores that are made up

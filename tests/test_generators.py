@@ -14,7 +14,7 @@ from qubopress.problems.errors import InputError
 from qubopress.problems.networks import zoo
 from qubopress.problems.networks.image_generators import NeuralGenerator, interacting, save_grid
 from qubopress.problems.tasks import training
-from qubopress.suites.generators import summary, untrained_rows
+from qubopress.suites.experiments.trained_generators import summary, untrained_rows
 
 NAMES = [spec.name for spec in zoo.GENERATORS if spec.dataset == "digits"]
 

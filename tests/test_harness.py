@@ -19,7 +19,8 @@ from qubopress import problems, results, solvers, suites
 from qubopress.problems import InputError, MissingDataError
 from qubopress.problems.datasets import dataset
 from qubopress.results import Record, Store
-from qubopress.suites import Progress, machine
+from qubopress.suites import Progress
+from qubopress.suites.harness import provenance
 
 BITS = """
 seconds = 5
@@ -123,8 +124,8 @@ def test_a_second_run_measures_nothing(tmp_path: Path) -> None:
 def test_other_code_measures_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     suite = small(tmp_path, "random")
     suites.run(suite, store=tmp_path / "r.db")
-    there = dataclasses.replace(machine.provenance(), identity="another version of a library")
-    monkeypatch.setattr("qubopress.suites.harness.provenance", lambda: there)
+    there = dataclasses.replace(provenance.provenance(), identity="another version of a library")
+    monkeypatch.setattr("qubopress.suites.harness.suite_run.provenance", lambda: there)
     assert suites.run(suite, store=tmp_path / "r.db").measured == 1
     one, other = records(tmp_path / "r.db")
     assert one.cell != other.cell
@@ -224,7 +225,7 @@ def test_missing_data_for_every_instance_is_one_error(
 
 def _run_without_debian(suite: Path, told: Told) -> suites.Run:
     """A run whose survey finds no data, wherever this machine may keep it."""
-    from qubopress.suites import harness
+    from qubopress.suites.harness import suite_run
 
     class Bare(SharedServer):
         def __enter__(self):  # type: ignore[no-untyped-def]
@@ -246,7 +247,7 @@ def _run_without_debian(suite: Path, told: Told) -> suites.Run:
             del SharedServer.running.run  # type: ignore[method-assign]
             super().__exit__(*error)
 
-    harness.Server = Bare  # type: ignore[misc,assignment]
+    suite_run.Server = Bare  # type: ignore[misc,assignment]
     return suites.run(suite, store=told.store, progress=told)
 
 

@@ -15,7 +15,7 @@ from qubopress import problems
 from qubopress.problems import Task
 from qubopress.problems.pruning import surgery
 from qubopress.problems.pruning.prunable import prunable
-from qubopress.suites import judging
+from qubopress.suites.harness import network_metrics
 from qubopress.suites.spec import InstanceSpec
 
 SPEC = InstanceSpec.of("taylor", network="digits-cnn", calibration=20)
@@ -46,7 +46,7 @@ def test_a_network_is_judged_once_and_scores_what_the_judge_says() -> None:
     task, asked = counted(SPEC.task())
     assert task.judge is not None
     network = smaller(task)
-    found = [judging.metric_of(SPEC, task, one) for one in (network, smaller(task))]
+    found = [network_metrics.metric_of(SPEC, task, one) for one in (network, smaller(task))]
     assert len(asked) == 1
     assert found == pytest.approx([task.judge(network)] * 2, abs=0.002)
     assert network.conv2.weight.is_contiguous()
@@ -54,7 +54,7 @@ def test_a_network_is_judged_once_and_scores_what_the_judge_says() -> None:
 
 def test_measures_are_kept_too_and_are_what_the_formulation_says() -> None:
     task, asked = counted(SPEC.task())
-    found = [judging.measures_of(SPEC, task, smaller(task)) for _ in range(2)]
+    found = [network_metrics.measures_of(SPEC, task, smaller(task)) for _ in range(2)]
     assert len(asked) == 1
     assert found[0] == found[1] == SPEC.measures(task, smaller(task))
     assert set(found[0]) == {"accuracy after fine-tune", "parameters", "products"}
@@ -64,7 +64,7 @@ def test_measures_are_kept_too_and_are_what_the_formulation_says() -> None:
 def test_another_network_draw_or_torch_is_judged_anew(change: str, monkeypatch: pytest.MonkeyPatch) -> None:
     task, asked = counted(SPEC.task())
     network = smaller(task)
-    judging.metric_of(SPEC, task, network)
+    network_metrics.metric_of(SPEC, task, network)
     if change == "weights":
         network = smaller(task, without=4)
     elif change == "layers":
@@ -72,8 +72,8 @@ def test_another_network_draw_or_torch_is_judged_anew(change: str, monkeypatch: 
     elif change == "draw":
         task = dataclasses.replace(task, identity="another")
     else:
-        monkeypatch.setattr(judging.torch, "__version__", "another")
-    judging.metric_of(SPEC, task, network)
+        monkeypatch.setattr(network_metrics.torch, "__version__", "another")
+    network_metrics.metric_of(SPEC, task, network)
     assert len(asked) == 2
 
 
@@ -90,7 +90,7 @@ class Hiding(nn.Module):
 
 def test_a_network_that_its_print_does_not_tell_apart_is_judged_every_time() -> None:
     task, asked = counted(SPEC.task())
-    found = [judging.metric_of(SPEC, task, Hiding(task.copy(), factor)) for factor in (1.0, -1.0)]
+    found = [network_metrics.metric_of(SPEC, task, Hiding(task.copy(), factor)) for factor in (1.0, -1.0)]
     assert len(asked) == 2
     assert found[0] != found[1]
 
@@ -104,11 +104,11 @@ def test_what_a_plugins_formulation_ends_in_is_judged_every_time() -> None:
     spec = InstanceSpec.of("stranger", network="digits-cnn", calibration=20)
     task, asked = counted(spec.task())
     for _ in range(2):
-        judging.metric_of(spec, task, task.copy())
-        assert judging.measures_of(spec, task, task.copy()) == {}
+        network_metrics.metric_of(spec, task, task.copy())
+        assert network_metrics.measures_of(spec, task, task.copy()) == {}
     assert len(asked) == 2
 
 
 def test_a_task_without_a_judge_has_no_metric() -> None:
     task = dataclasses.replace(SPEC.task(), judge=None)
-    assert judging.metric_of(SPEC, task, task.network) is None
+    assert network_metrics.metric_of(SPEC, task, task.network) is None

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from qubopress.problems import InputError
-from qubopress.suites import large_layers
-from qubopress.suites.machine import provenance
+from qubopress.suites.experiments import large_layers
+from qubopress.suites.harness.provenance import provenance
 
 Captured = pytest.CaptureFixture[str]
 

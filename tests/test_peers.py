@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from qubopress.problems import Qubo
-from qubopress.suites import peers
+from qubopress.suites.experiments import peers
 
 Captured = pytest.CaptureFixture[str]
 

@@ -19,8 +19,8 @@ from tiny import cnn, mlp_task, network_task, one_thread
 
 from qubopress import problems
 from qubopress.problems import Task
-from qubopress.suites import problem_claims as claims
-from qubopress.suites.claims import Undecided
+from qubopress.suites.conformance import problem_claims as claims
+from qubopress.suites.conformance.claim import Undecided
 
 pytestmark = pytest.mark.usefixtures(one_thread.__name__)
 

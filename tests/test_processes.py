@@ -17,10 +17,11 @@ from warm import SharedServer, clean_registries, records, share_server, small
 
 from qubopress import results, suites
 from qubopress.results import Record
-from qubopress.suites import jobs, machine, plugins, processes
-from qubopress.suites import server as serving
-from qubopress.suites.processes import Job, Server, ServerError
-from qubopress.suites.wire import read_messages
+from qubopress.suites import plugins
+from qubopress.suites.harness import jobs, provenance, supervisor
+from qubopress.suites.harness import warm_server as serving
+from qubopress.suites.harness.supervisor import Job, Server, ServerError
+from qubopress.suites.harness.wire import read_messages
 
 SECONDS = 0.3
 HONEST = ("honest", "random", "swap")
@@ -51,12 +52,12 @@ def met(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Record]:
     store = folder / "all.db"
     with pytest.MonkeyPatch.context() as patch, clean_registries():
         share_server(patch)
-        patch.setattr(processes, "TERM_SECONDS", 0.2)
+        patch.setattr(supervisor, "TERM_SECONDS", 0.2)
         plugins.load_folder(str(write_hostile(folder / "plugins")))
         quick = [name for name in ENDINGS if name != "swells"]
         # How soon memory fills up is the machine's affair.
         for grace, names in ((0.4, [*HONEST, *quick]), (60.0, ["swells"])):
-            patch.setattr(processes, "GRACE_SECONDS", grace)
+            patch.setattr(supervisor, "GRACE_SECONDS", grace)
             suite = small(folder, *names, seconds=SECONDS)
             options = {"jobs": 2, "memory": 600 << 20, "plugin_folder": folder / "plugins"}
             assert suites.run(suite, store=store, **options).measured == len(names)
@@ -250,7 +251,7 @@ def where(capacity, run):
 SURVEY = {"spec": {"nonsense": 1}, "plugins": ""}
 
 
-def outcomes(*, workers: int, threads: int = 1, memory: int | None = None) -> list[processes.Outcome]:
+def outcomes(*, workers: int, threads: int = 1, memory: int | None = None) -> list[supervisor.Outcome]:
     with SharedServer(memory=memory) as server:
         jobs = [Job("survey", SURVEY, tag=tag, threads=threads) for tag in range(4)]
         return list(server.run(jobs, workers=workers))
@@ -261,13 +262,13 @@ pins = pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this sys
 
 @pytest.fixture
 def undisturbed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine, "OTHERS_SHARE", 9.0)
+    monkeypatch.setattr(provenance, "OTHERS_SHARE", 9.0)
 
 
 @pins
 @pytest.mark.usefixtures("undisturbed")
 def test_jobs_with_cores_of_their_own_are_of_timing_grade(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processes, "cores", lambda: [0, 1])
+    monkeypatch.setattr(supervisor, "cores", lambda: [0, 1])
     found = outcomes(workers=2)
     assert {one.limits["cores"] for one in found} == {"pinned to 0", "pinned to 1"}
     assert all(one.timing_grade for one in found)
@@ -278,7 +279,7 @@ def test_jobs_with_cores_of_their_own_are_of_timing_grade(monkeypatch: pytest.Mo
 def test_jobs_that_share_cores_are_not_of_timing_grade(
     workers: int, threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(processes, "cores", lambda: [0, 1])
+    monkeypatch.setattr(supervisor, "cores", lambda: [0, 1])
     found = outcomes(workers=workers, threads=threads)
     assert {(one.limits["cores"], one.timing_grade) for one in found} == {("not pinned", False)}
 
@@ -287,7 +288,7 @@ def test_a_job_alone_is_of_timing_grade_while_others_leave_the_machine(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for share, grade in ((9.0, True), (-1.0, False)):
-        monkeypatch.setattr(machine, "OTHERS_SHARE", share)
+        monkeypatch.setattr(provenance, "OTHERS_SHARE", share)
         assert {one.timing_grade for one in outcomes(workers=1)} == {grade}
 
 
@@ -304,40 +305,40 @@ def test_the_rows_of_a_run_tell_cores_and_caps(tmp_path: Path, monkeypatch: pyte
         suites.run(suite, store=tmp_path / "r.db", jobs=2, memory=1 << 30, plugin_folder=folder)
     told = {record.limits["cores"] for record in records(tmp_path / "r.db")}
     has = set((folder / "cores").read_text().splitlines())
-    if len(machine.cores()) > 1:
+    if len(provenance.cores()) > 1:
         assert told == {f"pinned to {core}" for core in has}
     for record in records(tmp_path / "r.db"):
         assert record.limits["memory"] == "rss-watchdog 1024 MiB"
         assert record.limits["deadline"] == "SIGTERM 2 s past the budget, SIGKILL 0.5 s later"
         assert record.limits["threads"] == "1, by thread pools"
-        assert record.timing_grade == (len(machine.cores()) > 1)
+        assert record.timing_grade == (len(provenance.cores()) > 1)
 
 
 # ---- the deadline, with a clock of our own
 
 
 @pytest.fixture
-def child(monkeypatch: pytest.MonkeyPatch) -> Iterator[processes._Child]:
+def child(monkeypatch: pytest.MonkeyPatch) -> Iterator[supervisor._Child]:
     read, write = os.pipe()
     now = time.monotonic()
-    yield processes._Child(
+    yield supervisor._Child(
         Job("cell", {}, seconds=2.0, searches=2), read, now, now + 300.0, now, pid=2**22 + 1
     )
     os.close(read)
     os.close(write)
 
 
-def tell(child: processes._Child, *messages: object) -> None:
+def tell(child: supervisor._Child, *messages: object) -> None:
     for content in messages:
         data = json.dumps(content).encode()
         Server()._take(child, struct.pack("!I", len(data)) + data)
 
 
-def test_a_search_may_overrun_by_the_grace_and_never_by_its_own_word(child: processes._Child) -> None:
+def test_a_search_may_overrun_by_the_grace_and_never_by_its_own_word(child: supervisor._Child) -> None:
     tell(child, {"clock": 0.5})
-    assert child.deadline - time.monotonic() == pytest.approx(0.5 + processes.GRACE_SECONDS, abs=0.2)
+    assert child.deadline - time.monotonic() == pytest.approx(0.5 + supervisor.GRACE_SECONDS, abs=0.2)
     tell(child, {"clock": None}, {"clock": 1e9})
-    assert child.deadline - time.monotonic() == pytest.approx(2.0 + processes.GRACE_SECONDS, abs=0.2)
+    assert child.deadline - time.monotonic() == pytest.approx(2.0 + supervisor.GRACE_SECONDS, abs=0.2)
     assert child.verdict is None
     tell(child, {"clock": None}, {"clock": 0.5})
     assert child.verdict == (
@@ -346,22 +347,22 @@ def test_a_search_may_overrun_by_the_grace_and_never_by_its_own_word(child: proc
     )
 
 
-def test_the_time_outside_searches_is_one_allowance(child: processes._Child) -> None:
+def test_the_time_outside_searches_is_one_allowance(child: supervisor._Child) -> None:
     child.since -= 100.0
     tell(child, {"clock": 0.5}, {"clock": None})
     assert child.deadline - time.monotonic() == pytest.approx(200.0, abs=1.0)
 
 
 @pytest.mark.parametrize("budget", ["0.5", -1.0, 0, True, [1], float("nan")])
-def test_a_budget_that_is_none_ends_the_cell(child: processes._Child, budget: object) -> None:
+def test_a_budget_that_is_none_ends_the_cell(child: supervisor._Child, budget: object) -> None:
     tell(child, {"clock": budget})
     assert child.verdict is not None
     assert child.verdict[0] == "FAILED"
     assert "a budget of" in child.verdict[1]
 
 
-def test_what_a_cell_may_send_is_bounded(child: processes._Child, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processes, "MESSAGE_BYTES", 1 << 20)
+def test_what_a_cell_may_send_is_bounded(child: supervisor._Child, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor, "MESSAGE_BYTES", 1 << 20)
     server = Server()
     server._take(child, struct.pack("!I", 1 << 30) + b"x" * (1 << 19))
     assert child.verdict is None
@@ -370,9 +371,9 @@ def test_what_a_cell_may_send_is_bounded(child: processes._Child, monkeypatch: p
 
 
 def test_many_small_messages_are_bounded_as_well(
-    child: processes._Child, monkeypatch: pytest.MonkeyPatch
+    child: supervisor._Child, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(processes, "MESSAGE_BYTES", 100)
+    monkeypatch.setattr(supervisor, "MESSAGE_BYTES", 100)
     tell(child, *[{"noise": 1}] * 8)
     assert child.verdict is not None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from records import make_record
 
-from qubopress.suites import progress
+from qubopress.suites.terminal import progress
 
 
 def test_evaluations_of_black_boxes_are_counted_while_a_suite_runs(

@@ -15,9 +15,11 @@ from qubopress.problems import InputError
 from qubopress.results import Stage, Store, StoreError
 from qubopress.results.page.published_page import published_page, read_cells, write_cells
 from qubopress.results.scoring.references import References
-from qubopress.suites import load, publication, publish, submission, suite_names
-from qubopress.suites.publication import CELLS, CORRELATIONS, PAGE, ROWS, add, cells_of, page
-from qubopress.suites.submission import as_store
+from qubopress.suites import load, suite_names
+from qubopress.suites.publishing import doc_tables, suite_files
+from qubopress.suites.publishing.suite_files import CELLS, CORRELATIONS, PAGE, ROWS, add, cells_of, page
+from qubopress.suites.verification import contribution
+from qubopress.suites.verification.contribution import as_store
 
 ROOT = Path(__file__).parent.parent
 DATA = ROOT / "results/data"
@@ -68,15 +70,15 @@ def test_each_suite_has_a_folder_and_says_what_can_be_rejudged(store: Path, tmp_
 def test_large_solutions_and_rows_beyond_the_file_are_not_rejudgeable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    large = (Stage(6, 2.0, 0.0, bytes(publication.SMALL + 1), (6,)),)
+    large = (Stage(6, 2.0, 0.0, bytes(suite_files.SMALL + 1), (6,)),)
     records = [
         make_record(cell="large", stages=large),
         make_record(cell="first"),
         make_record(cell="later", seed=1),
     ]
-    assert [one.cell for one in publication._small(records)] == ["first", "later"]
-    monkeypatch.setattr(publication, "MOST", len(records[1].to_json()) + 10)
-    assert [one.cell for one in publication._small(records)] == ["first"]
+    assert [one.cell for one in suite_files._small(records)] == ["first", "later"]
+    monkeypatch.setattr(suite_files, "MOST", len(records[1].to_json()) + 10)
+    assert [one.cell for one in suite_files._small(records)] == ["first"]
 
 
 def test_several_stores_are_published_together(store: Path, tmp_path: Path) -> None:
@@ -100,16 +102,16 @@ def test_a_suite_with_a_parameter_has_its_table_too(tmp_path: Path) -> None:
 def test_the_command_publishes_a_store_and_writes_the_page(
     store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name in {name for block in publish.BLOCKS for name in (block.page, block.source)}:
+    for name in {name for block in doc_tables.BLOCKS for name in (block.page, block.source)}:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
-    publish.main(["--root", str(tmp_path), "--add", str(store)])
+    doc_tables.main(["--root", str(tmp_path), "--add", str(store)])
     said = capsys.readouterr().out
     assert "smoke: 3 cells, 2 with their bits" in said
     assert "own: 1 cells are of a checkout with changes of its own" in said
     text = (tmp_path / "results/data" / PAGE).read_text(encoding="utf-8")
     assert text.index('<section id="own">') < text.index('<section id="smoke">')
-    publish.main(["--root", str(tmp_path)])
+    doc_tables.main(["--root", str(tmp_path)])
     assert f"{PAGE}: unchanged" in capsys.readouterr().out
 
 
@@ -170,7 +172,7 @@ QUICK = ("", "digits-mlp", "digits-cnn")
 
 
 @pytest.mark.parametrize(
-    "path", [pytest.param(path, id=path.parent.name) for path in sorted(DATA.rglob(f"*{submission.ROWS}"))]
+    "path", [pytest.param(path, id=path.parent.name) for path in sorted(DATA.rglob(f"*{contribution.ROWS}"))]
 )
 def test_a_sample_of_the_published_rows_holds(path: Path, tmp_path: Path) -> None:
     lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
@@ -178,7 +180,7 @@ def test_a_sample_of_the_published_rows_holds(path: Path, tmp_path: Path) -> Non
     quick = [line for line in lines if "record" in line and line["record"]["network"] in QUICK]
     sample = quick[:: max(1, len(quick) // 5)]
     (tmp_path / ROWS).write_text("".join(f"{json.dumps(line)}\n" for line in (*infos, *sample)))
-    checked = list(submission.rejudge(tmp_path))
+    checked = list(contribution.rejudge(tmp_path))
     assert len(checked) == len(sample)
     assert [one for one in checked if one.fault] == []
 

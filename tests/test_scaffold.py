@@ -13,7 +13,8 @@ from warm import clean_registries, share_server
 
 from qubopress import results
 from qubopress.problems import InputError
-from qubopress.suites import cli, scaffold
+from qubopress.suites import cli
+from qubopress.suites.extending import scaffold
 
 ROOT = Path(__file__).parent.parent
 QUBOPRESS = [sys.executable, "-m", "qubopress.suites.cli"]

@@ -21,7 +21,7 @@ from qubopress.problems.analog.sign_magnitude import Inputs, Wiring, put, wiring
 from qubopress.problems.layers.inputs import gram_of_inputs
 from qubopress.problems.networks import zoo
 from qubopress.problems.quantization.grids import Grid, midrise
-from qubopress.suites.specimens import solutions
+from qubopress.suites.conformance.specimens import solutions
 
 pytestmark = pytest.mark.usefixtures(one_thread.__name__)
 

@@ -12,7 +12,7 @@ import pytest
 from tiny import one_thread
 
 from qubopress.problems.datasets.dataset import load_dataset
-from qubopress.suites import sign_magnitude as tables
+from qubopress.suites.experiments import sign_magnitude as tables
 
 pytestmark = pytest.mark.usefixtures(one_thread.__name__)
 

@@ -14,7 +14,7 @@ from instances import SMALLEST
 
 from qubopress import solvers
 from qubopress.problems import InputError, Qubo
-from qubopress.suites import solver_claims as claims
+from qubopress.suites.conformance import solver_claims as claims
 
 
 def each(cases: Callable[[str], list[str]]) -> Any:

@@ -13,7 +13,7 @@ from torch import nn
 from qubopress.problems import InputError
 from qubopress.problems.datasets.dataset import load_dataset
 from qubopress.problems.networks.zoo import accuracy, network
-from qubopress.problems.supermasks import (
+from qubopress.suites.experiments.supermasks import (
     METHODS,
     PRIMARIES,
     Midrise,

@@ -6,8 +6,8 @@ from warm import clean_registries
 
 from qubopress import problems
 from qubopress.problems import InputError, Qubo
+from qubopress.suites.harness.survey import Survey, prepared, survey, variables_of
 from qubopress.suites.spec import InstanceSpec
-from qubopress.suites.survey import Survey, prepared, survey, variables_of
 
 
 def test_a_survey_knows_every_stage_and_what_the_baseline_scores() -> None:

@@ -9,7 +9,7 @@ import sys
 import pandas as pd
 import pytest
 
-from qubopress.suites import boards, tables
+from qubopress.suites.terminal import boards, tables
 
 WIDE = pd.DataFrame(
     {

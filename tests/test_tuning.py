@@ -15,7 +15,8 @@ from warm import SharedServer, clean_registries, write_suite
 from qubopress import problems, solvers
 from qubopress.problems import InputError
 from qubopress.solvers import Choice, Range, Run
-from qubopress.suites import bench, cli, tuning
+from qubopress.suites import cli
+from qubopress.suites.extending import bench, tuning
 
 Captured = pytest.CaptureFixture[str]
 

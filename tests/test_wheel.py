@@ -60,7 +60,7 @@ def test_it_carries_what_runs_without_the_checkout(wheel: Path) -> None:
 @pytest.mark.slow
 def test_the_smoke_suite_runs_from_the_wheel_alone(site: Path, tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(site)}
-    code = "import qubopress.suites.cli, qubopress.suites.harness as h; print(h.__file__)"
+    code = "import qubopress.suites.cli, qubopress.suites.harness.suite_run as h; print(h.__file__)"
     done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=tmp_path,

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from qubopress import problems
-from qubopress.suites.specimens import all_bits
+from qubopress.suites.conformance.specimens import all_bits
 
 __all__ = [
     "all_bits",

@@ -15,8 +15,9 @@ import torch
 from qubopress.problems import registry as problem_registry
 from qubopress.results import Record, Store
 from qubopress.solvers import registry as solver_registry
-from qubopress.suites import Suite, harness, load, plugins
-from qubopress.suites.processes import Server
+from qubopress.suites import Suite, load, plugins
+from qubopress.suites.harness import suite_run
+from qubopress.suites.harness.supervisor import Server
 
 __all__ = ["SMALL", "SharedServer", "clean_registries", "records", "share_server", "small", "write_suite"]
 
@@ -71,7 +72,7 @@ atexit.register(SharedServer.stop)
 
 
 def share_server(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(harness, "Server", SharedServer)
+    monkeypatch.setattr(suite_run, "Server", SharedServer)
 
 
 @contextmanager

@@ -20,7 +20,7 @@ import typer
 from qubopress import problems, results, solvers, suites
 from qubopress.problems.networks.zoo import NETWORKS
 from qubopress.results.scoring import scores
-from qubopress.suites.cli import app
+from qubopress.suites.cli.app import app
 
 __all__ = ["DOCS", "PACKAGES", "WHEN", "families", "pages", "policy", "sections"]
 

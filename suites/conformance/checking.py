@@ -1,0 +1,301 @@
+"""Conformance: the claims about one solver or problem, checked in a process that may hang or die.
+
+The claims are in `solver_claims` and `problem_claims`; `check` is for a plug-in's own tests as well:
+
+    verdicts = conformance.check("my-solver", plugins="plugins")
+    assert all(one.holds for one in verdicts)
+
+Run as `python -m qubopress.suites.conformance FD NAME PLUGINS FIRST`, this file is the process that checks.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ... import problems, solvers
+from ...problems import InputError
+from .. import plugins as plugin_folders
+from ..harness.cell import one_line
+from ..harness.supervisor import ONE_THREAD
+from ..harness.wire import read_messages, send
+from .claim import Broken, Claim, Undecided
+
+__all__ = [
+    "Verdict",
+    "check",
+    "claims_about",
+    "failures",
+    "is_solver",
+    "isolated",
+    "leave_with_parent",
+    "messages",
+]
+
+DEADLINE_SECONDS = 30.0
+"""Most that a claim may take on one case, compilation included."""
+
+START_SECONDS = 120.0
+"""Most that a process may take to import everything, a plug-in included."""
+
+MOST_LOST = 3
+"""Processes lost to one check before the rest is left: a solver that always hangs is known by then."""
+
+MODULE = "qubopress.suites.conformance"
+
+LOOK_SECONDS = 0.2
+"""Between two looks at a process that is silent."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What came of one claim.
+
+    Attributes:
+        claim: the sentence.
+        holds: whether it does; None where nothing could be decided.
+        reason: why not, or what was left out; one line.
+        cases: how many cases were checked.
+    """
+
+    claim: str
+    holds: bool | None
+    reason: str
+    cases: int
+
+    @property
+    def word(self) -> str:
+        """For tables: ok, FAILED or "not checked"."""
+        return {True: "ok", False: "FAILED", None: "not checked"}[self.holds]
+
+
+def claims_about(name: str) -> list[Claim]:
+    """The claims about a registered solver, or about a problem; some may have no case there.
+
+    Raises:
+        InputError: there is neither, or the problem reads a file.
+    """
+    from . import problem_claims, solver_claims
+
+    refuse_unknown(name)
+    return solver_claims.CLAIMS if name in solvers.names() else problem_claims.CLAIMS
+
+
+def is_solver(name: str) -> bool:
+    """Whether the name is a registered solver's."""
+    return name in solvers.names()
+
+
+def refuse_unknown(name: str) -> None:
+    """InputError unless the name is a solver's or a problem's that can be checked; nothing of it is run."""
+    if name in solvers.names():
+        return
+    if name not in problems.names():
+        close = difflib.get_close_matches(name, [*solvers.names(), *problems.names()], n=1)
+        hint = f"did you mean {close[0]!r}?" if close else "name the folder of your own with --plugins"
+        raise InputError(f"no solver or problem named {name!r}; {hint}")
+    if problems.get(name).file:
+        raise InputError(f"{name} reads a file and makes no instance of its own; nothing can be checked")
+
+
+def failures(name: str, *, plugins: str | Path = "") -> list[str]:
+    """The claims that do not hold, each with its reason; empty for one that conforms."""
+    return [f"{one.claim}: {one.reason}" for one in check(name, plugins=plugins) if one.holds is False]
+
+
+def check(
+    name: str,
+    *,
+    plugins: str | Path = "",
+    deadline: float = DEADLINE_SECONDS,
+    told: Callable[[str], None] | None = None,
+) -> list[Verdict]:
+    """Check every claim about a solver or problem, each under a deadline, in a process of its own.
+
+    A claim at which the process hangs or dies has failed, and another process goes on with the next.
+
+    Parameters:
+        name: of a solver or a problem.
+        plugins: folder of Python files that may register it.
+        deadline: seconds that a claim may take on one case.
+        told: told each claim when it is begun.
+
+    Raises:
+        InputError: there is neither a solver nor a problem of that name, or no such folder.
+    """
+    folder = str(Path(plugins).resolve()) if plugins else ""
+    plugin_folders.load_entry_points()
+    plugin_folders.load_folder(folder)
+    refuse_unknown(name)
+    done: list[Verdict] = []
+    first = 0
+    for _ in range(MOST_LOST):
+        found, lost = _check_from(first, name, folder, deadline, told or (lambda text: None))
+        done += found
+        if lost is None or lost < first:
+            return done
+        first = lost + 1
+    return [*done, Verdict("the claims that come after", None, f"{MOST_LOST} processes were lost by now", 0)]
+
+
+# ---- the process that waits
+
+
+def _check_from(
+    first: int, name: str, folder: str, deadline: float, told: Callable[[str], None]
+) -> tuple[list[Verdict], int | None]:
+    """Verdicts of a new process from claim `first` on, and the number of the claim that lost it, if any."""
+    done: list[Verdict] = []
+    number, claim, case = first - 1, "it can be imported", ""
+    with isolated(MODULE, name, folder, first) as (process, pipe):
+        for message in messages(process, pipe, deadline):
+            if "begin" in message:
+                number, claim, case = message["number"], message["begin"], message["case"]
+                told(f"{claim}: {case}" if case else claim)
+            elif "verdict" in message:
+                done.append(Verdict(**message["verdict"]))
+            elif "lost" in message:
+                where = f" (on {case})" if case else ""
+                return [*done, Verdict(claim, False, message["lost"] + where, 0)], number
+    return done, None
+
+
+@contextmanager
+def isolated(module: str, *arguments: object) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """A process that runs a module and the pipe it answers on; whatever it started is killed in the end.
+
+    The module is told the pipe's descriptor, then the arguments.
+    """
+    read, write = os.pipe()
+    try:
+        process = subprocess.Popen(  # noqa: S603 - fixed arguments
+            # -P: a file of the user's in the working folder must not pass for a module.
+            [sys.executable, "-P", "-m", module, str(write), *map(str, arguments)],
+            pass_fds=[write],
+            # Its end tells the process that this one is gone.
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, **ONE_THREAD},
+            start_new_session=True,
+        )
+    finally:
+        os.close(write)
+    try:
+        yield process, read
+    finally:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        if process.stdin is not None:
+            process.stdin.close()
+        os.close(read)
+
+
+def messages(process: subprocess.Popen[bytes], pipe: int, deadline: float) -> Iterator[dict[str, Any]]:
+    """What the process sends; {"lost": why} where it is silent too long, dies or sends what is no message."""
+    buffer, until = bytearray(), time.monotonic() + max(deadline, START_SECONDS)
+    with selectors.DefaultSelector() as selector:
+        selector.register(pipe, selectors.EVENT_READ)
+        while True:
+            ready, code = selector.select(LOOK_SECONDS), process.poll()
+            data = os.read(pipe, 1 << 16) if ready else b""
+            try:
+                found = read_messages(buffer := buffer + data)
+            except ValueError:
+                yield {"lost": "what is no message of ours was sent to a descriptor of ours"}
+                return
+            for message in found:
+                until = time.monotonic() + deadline
+                yield message
+                if "end" in message:
+                    return
+            if not data and code is not None:
+                yield {"lost": f"the process died {_how(code)}"}
+                return
+            if time.monotonic() > until:
+                yield {"lost": f"no answer within {deadline:g} s; a search must poll run.stopped() per sweep"}
+                return
+
+
+def _how(code: int) -> str:
+    if code >= 0:
+        return f"with exit code {code}"
+    try:
+        return f"by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"by signal {-code}"
+
+
+# ---- the process that checks
+
+
+def main(arguments: list[str]) -> None:
+    """Check the claims from number FIRST on and send what came of each."""
+    descriptor, name, folder, first = int(arguments[0]), arguments[1], arguments[2], int(arguments[3])
+    threading.Thread(target=leave_with_parent, daemon=True).start()
+    import torch
+
+    torch.set_num_threads(1)
+    plugin_folders.load_entry_points()
+    plugin_folders.load_folder(folder)
+    for number, claim in enumerate(claims_about(name)[first:], start=first):
+        begin = partial(_send_begin, descriptor, number, claim.text)
+        begin("")
+        verdict = judge(claim, name, begin)
+        if verdict is not None:
+            send(descriptor, {"verdict": vars(verdict)})
+    send(descriptor, {"end": True})
+
+
+def _send_begin(descriptor: int, number: int, text: str, case: str) -> None:
+    send(descriptor, {"number": number, "begin": text, "case": case})
+
+
+def leave_with_parent() -> None:
+    """Die with all that was started once stdin is closed at the other end: nobody waits any more."""
+    while os.read(0, 1024):
+        pass
+    os.killpg(0, signal.SIGKILL)
+
+
+def judge(claim: Claim, name: str, begin: Callable[[str], None]) -> Verdict | None:
+    """Check a claim on all its cases here and now; the first that breaks it decides. None without a case.
+
+    `begin` is told each case before it is checked.
+    """
+    cases, left_out = claim.cases(name), dict[str, str]()
+    for case in cases:
+        begin(str(case))
+        try:
+            claim.holds(name, case)
+        except Undecided as reason:
+            left_out[str(case)] = str(reason)
+        except Broken as reason:
+            return Verdict(claim.text, False, f"{' '.join(str(reason).split())} (on {case})", len(cases))
+        except Exception as error:  # a stranger's code may raise anything
+            return Verdict(claim.text, False, f"{one_line(error)} (on {case})", len(cases))
+    if not cases:
+        return None
+    decided = len(cases) - len(left_out)
+    return Verdict(claim.text, True if decided else None, _told_once(left_out), decided)
+
+
+def _told_once(reasons: dict[str, str]) -> str:
+    """Reasons by case in one line, each reason once."""
+    by_reason: dict[str, list[str]] = {}
+    for case, reason in reasons.items():
+        by_reason.setdefault(reason, []).append(case)
+    return "; ".join(f"{reason} ({', '.join(cases)})" for reason, cases in by_reason.items())

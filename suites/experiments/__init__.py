@@ -1,0 +1,1 @@
+"""What stands behind the tables of the docs? Each is a command."""

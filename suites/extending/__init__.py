@@ -1,0 +1,1 @@
+"""I add one of my own: begin it, check it, tune it."""

@@ -1,0 +1,1 @@
+"""How is a cell run, and kept honest? Processes, deadlines, memory, provenance."""

@@ -1,0 +1,270 @@
+"""Cell: one instance × solver × parameters × seed × budget, from the search to the record."""
+
+from __future__ import annotations
+
+import hashlib
+import resource
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from ... import problems, solvers
+from ...problems import InputError, Instance, MissingDataError
+from ...results import Record, Stage, pack
+from ...solvers import Solution, Status
+from ...solvers.traces import summed
+from ..plugins import compiles, source_of
+from ..spec import InstanceSpec, SolverSpec, canonical, seed_of
+from .network_metrics import measures_of, metric_of
+from .provenance import Provenance
+from .survey import Survey, prepared, variables_of
+
+__all__ = ["Cell", "Clock", "execute", "failed", "one_line"]
+
+Clock = Callable[[float | None], None]
+"""Told the seconds that the search about to begin may take, None when a search has ended."""
+
+WORST = (Status.LIED, Status.FAILED, Status.SKIPPED, Status.INFEASIBLE, Status.BUDGET, Status.FINISHED)
+"""Which stage's ending names the cell's; TARGET and OPTIMAL take all stages."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What is measured once. `seed` numbers the replicate; the random numbers come from the names."""
+
+    suite: str
+    spec: InstanceSpec
+    survey: Survey
+    solver: SolverSpec
+    seed: int
+    seconds: float
+    restarts: int | None
+    evaluations: int | None
+    threads: int
+
+    def key(self, provenance: Provenance) -> str:
+        """Content key; other code, a plug-in's too, or another version of a library makes another cell."""
+        functions = (problems.get(self.spec.problem).generate, solvers.get(self.solver.name).search)
+        parts = [
+            self.suite,
+            self.survey.info.key,
+            self.solver.label,
+            self.seed,
+            [self.seconds, self.restarts, self.evaluations, self.threads],
+            provenance.identity,
+            [source_of(function) for function in functions],
+        ]
+        return hashlib.sha256(canonical(parts).encode()).hexdigest()[:20]
+
+    @property
+    def name(self) -> str:
+        """For people: solver, instance, replicate."""
+        return f"{self.solver.name} on {self.spec.name} (seed {self.seed})"
+
+
+class _Stopped(Exception):  # noqa: N818 - how a stage without bits ends the cell
+    """A stage has no bits, so the network cannot be built."""
+
+
+@dataclass
+class _Log:
+    """What the stages of a cell came to."""
+
+    stages: list[Stage] = field(default_factory=list)
+    judged: list[Solution] = field(default_factory=list)
+
+
+def execute(cell: Cell, provenance: Provenance, clock: Clock) -> Record:
+    """Search every stage, decode the network, measure it. Only the searches are on the solver's clock."""
+    begun = time.monotonic()
+    log, message = _Log(), ""
+    metric: float | None = None
+    measures: dict[str, float] = {}
+    status: Status | None = None
+    try:
+        task = cell.spec.task()
+        network = cell.spec.drive(task, lambda stage, instance: _decide(cell, clock, log, stage, instance))
+        if len(log.judged) < len(cell.survey.shapes):
+            stages = f"{len(log.judged)} of {len(cell.survey.shapes)} stages"
+            raise InputError(f"the formulation ended after {stages}; their number must not depend on answers")
+        metric = metric_of(cell.spec, task, network)
+        measures = measures_of(cell.spec, task, network)
+    except _Stopped:
+        pass
+    except MissingDataError as error:
+        status, message = Status.SKIPPED, str(error)
+    except MemoryError as error:
+        status, message = Status.MEMORY, f"MemoryError: {error}"
+    except Exception as error:
+        # Whatever a solver raises is the cell's result, never the harness's.
+        status, message = _status_of(error), one_line(error)
+    wall = time.monotonic() - begun
+    fields = {"metric": metric, "measures": measures, "wall_seconds": wall}
+    return _record(cell, provenance, log, status, message, fields)
+
+
+def _decide(cell: Cell, clock: Clock, log: _Log, stage: int, instance: Instance) -> Any:
+    """The solution of one stage, noted in the log."""
+    if not cell.spec.judged(instance):
+        solution = prepared(cell.spec, stage, instance)
+    else:
+        solution = _search(cell, clock, log, stage, instance)
+        log.judged.append(solution)
+    x = solution.x
+    bits = None if x is None else pack(x)
+    log.stages.append(Stage(variables_of(instance), solution.loss, solution.violation, bits, instance.shape))
+    if x is None:
+        raise _Stopped
+    return x
+
+
+def _search(cell: Cell, clock: Clock, log: _Log, stage: int, instance: Instance) -> Solution:
+    used = sum(solution.seconds for solution in log.judged)
+    share = max(cell.seconds - used, 1e-3) * cell.survey.shares(len(log.judged))
+    _warm(cell.solver.name, instance)
+    clock(share)
+    try:
+        return solvers.solve(
+            instance,
+            cell.solver.name,
+            seconds=share,
+            seed=seed_of(cell.suite, cell.survey.info.key, cell.solver.label, cell.seed, stage),
+            restarts=cell.restarts,
+            evaluations=cell.evaluations,
+            threads=cell.threads,
+            **cell.solver.parameters,
+        )
+    finally:
+        clock(None)
+
+
+def _warm(name: str, instance: Instance) -> None:
+    """Compile and import off the clock; a plug-in that has no kernels would only run without a deadline."""
+    search = solvers.get(name).search
+    if source_of(search) == "" or compiles(search):
+        solvers.warm(name, type(instance), sparse=bool(getattr(instance, "sparse", False)))
+
+
+def _record(
+    cell: Cell,
+    provenance: Provenance,
+    log: _Log,
+    status: Status | None,
+    message: str,
+    known: dict[str, Any],
+) -> Record:
+    """The record of a cell whose process lived to write it; `known` are fields that are settled."""
+    done = log.judged
+    whole = status is None and bool(done) and all(one.x is not None for one in done)
+    loss = sum(one.loss for one in done if one.loss is not None) if whole else None
+    worst = next((one for kind in WORST for one in done if one.status is kind), None)
+    messages = [message, *(one.message for one in done)]
+    fields = (
+        _fields(cell, provenance)
+        | known
+        | {
+            "status": str(status or _joint_status(done)),
+            "message": next((text for text in messages if text), "") if status or worst else "",
+            "loss": loss,
+            "energy": sum(one.energy for one in done if one.energy is not None) if whole else None,
+            "violation": sum(one.violation for one in done if one.violation is not None) if whole else None,
+            "bound": _joint_bound(done) if whole else None,
+            "seconds": sum(one.seconds for one in done) if done else None,
+            "adapter": ", ".join(dict.fromkeys(one.adapter for one in done if one.adapter)),
+            "peak_bytes": _peak_bytes(),
+            "stages": tuple(log.stages),
+            "trace": _trace(cell, done, loss) if loss is not None else (),
+            "anytime": _anytime(cell, done),
+            "counts": dict(sum((Counter(one.counts) for one in done), Counter())),
+        }
+    )
+    return Record(**fields)
+
+
+def failed(cell: Cell, provenance: Provenance, status: Status, message: str, *, wall: float) -> Record:
+    """The record of a cell whose process was killed or died."""
+    nothing = dict.fromkeys(("loss", "energy", "violation", "bound", "metric", "seconds", "peak_bytes"))
+    fields = _fields(cell, provenance) | nothing
+    return Record(
+        **fields, status=str(status), message=message, wall_seconds=wall, adapter="", stages=(), trace=()
+    )
+
+
+def _fields(cell: Cell, provenance: Provenance) -> dict[str, Any]:
+    """What is known of a cell before it runs."""
+    info = cell.survey.info
+    return {
+        "cell": cell.key(provenance),
+        "suite": cell.suite,
+        "family": info.family,
+        "problem": info.problem,
+        "network": info.network,
+        "instance": info.name,
+        "instance_key": info.key,
+        "solver": cell.solver.name,
+        "parameters": cell.solver.parameters,
+        "seed": cell.seed,
+        "budget_seconds": cell.seconds,
+        "restarts": cell.restarts,
+        "threads": cell.threads,
+        "metric_name": info.metric_name,
+        "finished_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "commit": provenance.commit,
+        "machine": provenance.machine,
+        "versions": provenance.versions,
+    }
+
+
+def _anytime(cell: Cell, done: list[Solution]) -> bool:
+    """Whether the search would have gone the same way under a longer budget, so that its trace may be cut.
+
+    Adapters and cells of several stages divide the budget, whatever the solver does.
+    """
+    whole = len(done) == 1 and done[0].adapter in ("", "row")
+    return solvers.get(cell.solver.name).anytime and (whole or cell.restarts is not None)
+
+
+def _joint_status(done: list[Solution]) -> Status:
+    """The worst ending of the stages; TARGET and OPTIMAL only where all say so."""
+    found = {one.status for one in done}
+    for status in WORST:
+        if status in found:
+            return status
+    return Status.OPTIMAL if found == {Status.OPTIMAL} else Status.TARGET
+
+
+def _joint_bound(done: list[Solution]) -> float | None:
+    bounds = [one.bound for one in done]
+    return None if None in bounds else float(sum(bound for bound in bounds if bound is not None))
+
+
+def _trace(cell: Cell, done: list[Solution], loss: float) -> tuple[tuple[float, float], ...]:
+    """Trace of the summed loss; a stage not reached yet counts at the baseline."""
+    traces, before = [], 0.0
+    for one in done:
+        traces.append([(before + seconds, value) for seconds, value in one.trace])
+        before += one.seconds
+    if len(done) == 1:
+        return tuple(traces[0])
+    return tuple(summed(cell.survey.losses, traces, loss))
+
+
+def _peak_bytes() -> int:
+    """Greatest resident memory of this process so far."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return int(peak if sys.platform == "darwin" else peak * 1024)
+
+
+def _status_of(error: Exception) -> Status:
+    """FAILED, but for torch, which has no MemoryError of its own."""
+    return Status.MEMORY if "can't allocate memory" in str(error) else Status.FAILED
+
+
+def one_line(error: Exception) -> str:
+    """What went wrong, in one line of a bounded length."""
+    kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
+    return (kind + " ".join(str(error).split()))[:500]

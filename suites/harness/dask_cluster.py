@@ -1,0 +1,269 @@
+"""Cluster: send jobs to the workers of an existing Dask scheduler, each of which supervises them.
+
+A job carries specs, not arrays. What a formulation measures on a network is built by the worker that surveys
+the instance; from there it goes, by way of the client, to every worker that lacks it, once, as bytes under
+its content key. The client is the only writer of the store. A worker that dies loses the jobs it ran to
+another one; since a record is written when its outcome arrives, no cell is counted twice. A job that the
+client no longer waits for, because it was interrupted or is gone, is killed on its worker. What crosses is
+plain data, but Dask unpickles what it carries: the scheduler and its network must be the user's own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from itertools import islice
+from types import TracebackType
+from typing import Any, Self
+
+from ...problems import InputError, cache
+from .provenance import provenance
+from .supervisor import Job, Outcome, Server, ServerError
+
+__all__ = ["Cluster", "run_remotely"]
+
+AHEAD = 2
+"""Jobs submitted for each thread of the cluster, so that none waits for the client."""
+
+ANSWER_SECONDS = 10.0
+"""Within which the scheduler must answer, and have a worker."""
+
+LOOK_SECONDS = 1.0
+"""Between two looks whether there still is a worker, while no job ends."""
+
+PATIENCE_SECONDS = 60.0
+"""How long a run waits for a worker when the last one is gone."""
+
+RETRIES = 2
+"""How often a job is tried again whose warm server died under it."""
+
+
+class Cluster:
+    """A Dask scheduler in the place of the warm server. A context manager.
+
+    Parameters:
+        address: HOST:PORT of the scheduler.
+        memory: bytes of memory at which a job is killed, None without a cap.
+        patience: seconds that a run waits for a worker when there is none left.
+
+    Attributes:
+        shipped: bytes of measured pieces that each worker was sent, by its address.
+    """
+
+    def __init__(
+        self, address: str, *, memory: int | None = None, patience: float = PATIENCE_SECONDS
+    ) -> None:
+        self.address, self.memory, self.patience = address, memory, patience
+        self.shipped: dict[str, int] = {}
+        self._loads: list[str] = []
+        self._pieces: dict[str, None] = {}
+        self._known: dict[str, set[str]] = {}
+
+    def __enter__(self) -> Self:
+        try:
+            from distributed import Client
+        except ImportError:
+            raise InputError("the dask executor needs the extra: pip install 'qubopress[dask]'") from None
+        try:
+            self._client = Client(f"tcp://{self.address}", timeout=ANSWER_SECONDS, set_as_default=False)
+        except (OSError, ValueError, TimeoutError) as error:
+            why = " ".join(str(error).split()) or type(error).__name__
+            raise InputError(f"no Dask scheduler answers at {self.address}: {why}") from None
+        try:
+            self._check_workers()
+        except BaseException:
+            self._client.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._client.close()
+
+    def _check_workers(self) -> None:
+        """Refuse a cluster without workers, or with other code than here."""
+        try:
+            self._client.wait_for_workers(1, timeout=ANSWER_SECONDS)
+        except TimeoutError:
+            raise InputError(f"the scheduler at {self.address} has no worker; start one first") from None
+        for worker, found in self._client.run(identity, on_error="return").items():
+            if isinstance(found, BaseException):
+                raise InputError(f"worker {worker} cannot run qubopress: {found}")
+            if found != identity():
+                raise InputError(_stranger(worker))
+
+    def preload(self, **payload: Any) -> None:
+        """What each worker's server loads before its first job from now on."""
+        self._loads.append(json.dumps(payload))
+
+    def run(self, jobs: Iterable[Job], *, workers: int = 1) -> Iterator[Outcome]:
+        """Run jobs wherever there is room, give each outcome as it comes; `workers` is the cluster's own.
+
+        Raises:
+            ServerError: the scheduler is gone, or for `patience` seconds there was no worker.
+        """
+        waiting = iter(jobs)
+        done: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        running: dict[str, tuple[Job, Any]] = {}
+        try:
+            while True:
+                threads = self._threads()
+                self._ship(threads)
+                room = AHEAD * max(1, sum(threads.values())) - len(running)
+                for job in islice(waiting, max(room, 0)):
+                    future = self._submit(job)
+                    running[future.key] = job, future
+                    future.add_done_callback(done.put)
+                if not running:
+                    return
+                future = self._next(done)
+                job, _ = running.pop(future.key)
+                outcome = _outcome(future, job)
+                self._learn(outcome, future)
+                yield outcome
+        finally:
+            # Whatever ended the run: nobody waits for these any longer.
+            with suppress(OSError, TimeoutError):
+                self._client.cancel([future for _, future in running.values()])
+
+    def _threads(self) -> dict[str, int]:
+        """Threads of every worker, by its address; none where the scheduler does not answer."""
+        try:
+            return dict(self._client.nthreads())
+        except (OSError, TimeoutError):
+            return {}
+
+    def _submit(self, job: Job) -> Any:
+        plain = vars(replace(job, tag=None))
+        # Not pure: the same call again is another measurement.
+        return self._client.submit(run_remotely, plain, self._loads, self.memory, pure=False, retries=RETRIES)
+
+    def _next(self, done: queue.SimpleQueue[Any]) -> Any:
+        """The next future that is done."""
+        seen = time.monotonic()
+        while True:
+            try:
+                return done.get(timeout=min(LOOK_SECONDS, self.patience))
+            except queue.Empty:
+                pass
+            if self._threads():
+                seen = time.monotonic()
+            elif time.monotonic() - seen > self.patience:
+                raise ServerError(
+                    f"the cluster has had no worker for {self.patience:g} s; "
+                    "finished cells are in the store, start a worker and run again"
+                )
+
+    def _learn(self, outcome: Outcome, future: Any) -> None:
+        """Get the pieces that a survey measured from the worker that has them."""
+        told = (outcome.answer or {}).get("pieces") if outcome.job.kind == "survey" else None
+        keys = [key for key in told if isinstance(key, str)] if isinstance(told, list) else []
+        if not keys:
+            return
+        address = future.result()["address"]
+        for key in cache.lacking(key for key in keys if key not in self._pieces):
+            for content in self._on(address, cache.pack, key):
+                if isinstance(content, bytes):
+                    cache.unpack(key, content, hashlib.sha256(content).hexdigest())
+        self._pieces |= dict.fromkeys(keys)
+
+    def _ship(self, workers: Iterable[str]) -> None:
+        """Send every worker the pieces that it lacks, once; one that cannot keep them builds its own."""
+        for worker in workers:
+            new = [key for key in self._pieces if key not in self._known.setdefault(worker, set())]
+            if not new:
+                continue
+            self._known[worker].update(new)
+            for lacks in self._on(worker, cache.lacking, new):
+                for key in lacks:
+                    self._send(worker, key)
+
+    def _send(self, worker: str, key: str) -> None:
+        content = cache.pack(key)
+        if content is not None:
+            digest = hashlib.sha256(content).hexdigest()
+            self._on(worker, cache.unpack, key, content, digest)
+            self.shipped[worker] = self.shipped.get(worker, 0) + len(content)
+
+    def _on(self, worker: str, function: Callable[..., Any], *arguments: Any) -> list[Any]:
+        """What a function comes to on a worker, beside its jobs; nothing where the worker is gone."""
+        try:
+            found = self._client.run(function, *arguments, workers=[worker], on_error="ignore")
+        except (OSError, TimeoutError, ValueError, KeyError):
+            return []
+        return list(found.values())
+
+
+def _outcome(future: Any, job: Job) -> Outcome:
+    """The outcome that a worker sent, or why there is none."""
+    if future.status == "error":
+        return Outcome(job, None, "CRASHED", f"the cluster lost it: {future.exception()}", 0.0)
+    if future.status != "finished":
+        raise ServerError("the scheduler is gone; finished cells are in the store, run again")
+    found = future.result()
+    if "refused" in found:
+        raise InputError(found["refused"])
+    return Outcome(job, **{name: value for name, value in found.items() if name != "address"})
+
+
+def identity() -> str:
+    """Which code and libraries a process has."""
+    return provenance().identity
+
+
+def _stranger(worker: str) -> str:
+    return f"worker {worker} has other code or libraries than this process; install the same on all"
+
+
+def run_remotely(fields: dict[str, Any], loads: list[str], memory: int | None) -> dict[str, Any]:
+    """On a worker: run one job in a supervised process. All but the job of the outcome, as plain data."""
+    from distributed import get_worker
+
+    job, worker, here = Job(**fields), get_worker(), provenance()
+    if job.kind == "cell":
+        if job.payload["provenance"]["identity"] != here.identity:
+            return {"refused": _stranger(worker.address)}
+        job = replace(job, payload={**job.payload, "provenance": vars(here)})
+    (outcome,) = _run_here(job, loads, memory, _wanted(worker))
+    found = {name: value for name, value in vars(outcome).items() if name != "job"}
+    # Servers of other threads know nothing of each other's cores.
+    alone = outcome.timing_grade and worker.state.nthreads == 1
+    return found | {"machine": here.machine, "timing_grade": alone, "address": worker.address}
+
+
+def _wanted(worker: Any) -> Callable[[], bool]:
+    """Whether anyone waits for the task that calls this; the scheduler takes it back where no client does."""
+    key = worker.get_current_task()
+
+    def wanted() -> bool:
+        task = worker.state.tasks.get(key)
+        return task is not None and task.state not in ("cancelled", "resumed")
+
+    return wanted
+
+
+_local = threading.local()
+
+
+def _run_here(job: Job, loads: list[str], memory: int | None, wanted: Callable[[], bool]) -> list[Outcome]:
+    """Run a job in this thread's warm server, which starts at the first job and ends with the worker."""
+    if not hasattr(_local, "server"):
+        _local.server, _local.loaded = Server().__enter__(), set()
+    try:
+        for load in loads:
+            if load not in _local.loaded:
+                _local.server.preload(**json.loads(load))
+                _local.loaded.add(load)
+        _local.server.memory, _local.server.wanted = memory, wanted
+        return list(_local.server.run([job]))
+    except BaseException:
+        _local.server.__exit__(None, None, None)
+        del _local.server
+        raise

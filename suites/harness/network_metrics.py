@@ -1,0 +1,63 @@
+"""Judging: the true metric and the measures of a compressed network, each network once on a machine.
+
+Solvers often end in the same network, and judging one takes longer than most searches. What is kept lies in
+the cache of `problems`, under the task, the network and torch's version.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import nn
+
+from ... import problems
+from ...problems import Task
+from ...problems.cache import cached
+from ...problems.networks import architectures
+from ...problems.networks.zoo import weights_checksum
+from ...problems.pruning.surgery import channels_last
+from ..plugins import source_of
+from ..spec import InstanceSpec
+
+__all__ = ["measures_of", "metric_of"]
+
+PLAIN = ("torch.nn.modules.", architectures.__name__)
+"""Where the classes of layers come from that their print and their weights tell apart."""
+
+
+def metric_of(spec: InstanceSpec, task: Task, network: nn.Module) -> float | None:
+    """The task's true metric of a network that the formulation ended in; None where the task has no judge."""
+    judge = task.judge
+    if judge is None:
+        return None
+    if not _plain(spec, network):
+        return float(judge(network))
+    found = _once(task, network, "metric", lambda: {"metric": judge(channels_last(copy.deepcopy(network)))})
+    return found["metric"]
+
+
+def measures_of(spec: InstanceSpec, task: Task, network: nn.Module) -> dict[str, float]:
+    """The further metrics and figures of a network that the formulation ended in, by name."""
+    own = problems.get(spec.problem).measures
+    if not (task.also or own) or not _plain(spec, network):
+        return spec.measures(task, network)
+    what = "measures" if own is None else f"{own.__module__}.{own.__name__}"
+    return _once(task, network, what, lambda: spec.measures(task, network))
+
+
+def _once(
+    task: Task, network: nn.Module, what: str, build: Callable[[], dict[str, float]]
+) -> dict[str, float]:
+    """Numbers of a network by name, from the cache where it is kept."""
+    piece = f"{what} under torch {torch.__version__}\n{network}\n{weights_checksum(network)}"
+    arrays = cached(task, piece, lambda: {name: np.array([value]) for name, value in build().items()})
+    return {name: float(array[0]) for name, array in arrays.items()}
+
+
+def _plain(spec: InstanceSpec, network: nn.Module) -> bool:
+    """Whether all that a network does shows in its print and its weights, and no plug-in has a hand in it."""
+    ours = source_of(problems.get(spec.problem).generate) == ""
+    return ours and all(type(part).__module__.startswith(PLAIN) for part in network.modules())

@@ -1,0 +1,221 @@
+"""The harness: survey a suite's instances, run its cells, commit each record as it comes."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from ... import problems, solvers
+from ...problems import InputError, MissingDataError
+from ...results import Record, RecordError, Store
+from ...results.storage.record import RANKED
+from ...solvers import Status
+from .. import plugins
+from ..suite import Suite
+from ..suite import load as load_suite
+from .cell import Cell, failed
+from .provenance import Provenance, provenance
+from .supervisor import Executor, Job, Outcome, Server
+from .survey import SHAPES, Survey
+from .wire import cell_request, survey_request
+
+__all__ = ["Progress", "Run", "job_of", "record_of", "run", "warm_pairs"]
+
+
+class Progress:
+    """What a run tells while it goes; the default tells nobody."""
+
+    def surveying(self, count: int) -> None:
+        """`count` instances are about to be built."""
+
+    def left_out(self, name: str, reason: str) -> None:
+        """An instance cannot be built here."""
+
+    def begin(self, total: int, done: int) -> None:
+        """`total` cells in all, of which `done` are in the store already."""
+
+    def finished(self, record: Record) -> None:
+        """A cell is in the store."""
+
+
+@dataclass
+class Run:
+    """What a run came to: cells measured now, cells found in the store, instances left out and why."""
+
+    measured: int = 0
+    resumed: int = 0
+    left_out: dict[str, str] = field(default_factory=dict)
+    statuses: dict[str, int] = field(default_factory=dict)
+
+
+def run(
+    suite: Suite | str | Path,
+    *,
+    store: str | Path = "results.db",
+    jobs: int = 1,
+    memory: int | None = None,
+    executor: str = "local",
+    plugin_folder: str | Path = "",
+    rerun_failed: bool = False,
+    progress: Progress | None = None,
+) -> Run:
+    """Run a suite's cells that the store lacks, each in its own process, and commit each record at once.
+
+    Parameters:
+        suite: a Suite, a built-in's name, or the path of a TOML file.
+        store: database that the records go to; made if it is not there.
+        jobs: cells at a time on this machine. Times of rows that had no cores of their own are no comparison.
+        memory: bytes at which a cell is killed, None without a cap.
+        executor: "local", or "dask://HOST:PORT" for the workers of a Dask scheduler.
+        plugin_folder: folder of Python files with more solvers and problems.
+        rerun_failed: run again the cells that were killed, died or failed.
+
+    Raises:
+        InputError: the suite is not one, one of its parameters is out of range, a solver or problem in it
+            is registered in this process alone, where cells cannot find it, or there is no such executor.
+        StoreError: the store is foreign or cannot be written.
+        ServerError: the process that forks the cells died.
+    """
+    folder = str(Path(plugin_folder).resolve()) if plugin_folder else ""
+    plugins.load_entry_points()
+    plugins.load_folder(folder)
+    chosen = suite if isinstance(suite, Suite) else load_suite(suite)
+    _refuse_homeless(chosen)
+    told, result, where = progress or Progress(), Run(), provenance()
+    there = _executor(executor, memory=memory)
+    with Store(store, write=True) as records, there as server:
+        server.preload(specs=[vars(spec) for spec in chosen.instances])
+        told.surveying(len(chosen.instances))
+        surveys = _survey_all(server, chosen, folder, jobs, result, told)
+        for found in surveys.values():
+            records.add_instance(found.info)
+        cells = list(_cells(chosen, surveys))
+        server.preload(solvers=warm_pairs(cells))
+        ended = records.statuses()
+        todo = [cell for cell in cells if _wanted(ended.get(cell.key(where)), rerun_failed)]
+        result.resumed = len(cells) - len(todo)
+        told.begin(len(cells), result.resumed)
+        for outcome in server.run((job_of(cell, where, folder) for cell in todo), workers=jobs):
+            record = record_of(outcome, where)
+            records.add(record, replace=True)
+            result.measured += 1
+            result.statuses[record.status] = result.statuses.get(record.status, 0) + 1
+            told.finished(record)
+    return result
+
+
+def _executor(name: str, *, memory: int | None) -> Executor:
+    scheme, _, address = name.partition("://")
+    if name == "local":
+        return Server(memory=memory)
+    if scheme == "dask" and address:
+        from .dask_cluster import Cluster
+
+        return Cluster(address, memory=memory)
+    raise InputError(f"executor must be local or dask://HOST:PORT, got {name!r}")
+
+
+def _refuse_homeless(suite: Suite) -> None:
+    """A cell's process imports what it needs, so everything must come from a file."""
+    functions: dict[str, Callable[..., Any]] = {
+        one.name: solvers.get(one.name).search for one in suite.solvers
+    }
+    functions |= {one.problem: problems.get(one.problem).generate for one in suite.instances}
+    for name, function in functions.items():
+        if plugins.source_of(function) is None:
+            cure = "put it into a file of the plug-in folder, or behind an entry point"
+            raise InputError(f"{name} must come from a file that cells can import; {cure}")
+
+
+def _survey_all(
+    server: Executor, suite: Suite, folder: str, jobs: int, result: Run, progress: Progress
+) -> dict[str, Survey]:
+    """Surveys by the instance's label; what cannot be had here is left out and told.
+
+    Raises:
+        InputError: a parameter is refused.
+        MissingDataError: the data of every instance is missing, so there is nothing to run.
+    """
+    requests = [Job("survey", survey_request(spec, folder), spec) for spec in suite.instances]
+    found, missing = {}, set[str]()
+    for outcome in server.run(requests, workers=jobs):
+        spec, answer = outcome.job.tag, outcome.answer or {}
+        if "refused" in answer:
+            raise InputError(f"suite {suite.name}: {spec.name}: {answer['refused']}")
+        read = _survey_of(answer)
+        if read is not None:
+            found[spec.label] = read
+            continue
+        ended = f"{outcome.status or 'FAILED'} {outcome.reason or 'it sent no survey'}"
+        reason = str(answer.get("missing") or answer.get("broken") or ended)
+        result.left_out[spec.name] = reason
+        missing |= {reason} if "missing" in answer else set()
+    if missing and not found and missing == set(result.left_out.values()):
+        raise MissingDataError("; ".join(sorted(missing)))
+    for name, reason in result.left_out.items():
+        progress.left_out(name, reason)
+    return found
+
+
+def _survey_of(answer: dict[str, Any]) -> Survey | None:
+    """The survey in an answer, None where there is none; a stranger's formulation may send anything."""
+    try:
+        survey = Survey.from_json(answer["survey"])
+    except (KeyError, TypeError, ValueError):
+        return None
+    return survey if set(survey.shapes) <= SHAPES.keys() else None
+
+
+def _cells(suite: Suite, surveys: dict[str, Survey]) -> Iterator[Cell]:
+    """Every pair of an instance and a solver that can be brought to it, replicate by replicate."""
+    budget = (suite.seconds, suite.restarts, suite.evaluations, suite.threads)
+    for seed, entering in enumerate(suite.rounds()):
+        for spec, solver in itertools.product(suite.instances, entering):
+            if spec.label in surveys and surveys[spec.label].suits(solver.name):
+                yield Cell(suite.name, spec, surveys[spec.label], solver, seed, *budget)
+
+
+def warm_pairs(cells: list[Cell]) -> list[tuple[str, str]]:
+    """Solvers of the package with the shapes that they will meet; strangers' code never enters the server."""
+    pairs = {(cell.solver.name, shape) for cell in cells for shape in cell.survey.shapes}
+    return sorted((name, shape) for name, shape in pairs if plugins.source_of(solvers.get(name).search) == "")
+
+
+def _wanted(status: str | None, rerun_failed: bool) -> bool:
+    """Whether a cell of this stored status is to be run."""
+    settled = (*RANKED, str(Status.INFEASIBLE), str(Status.SKIPPED))
+    return status is None or (rerun_failed and status not in settled)
+
+
+def job_of(cell: Cell, where: Provenance, folder: str) -> Job:
+    """What an executor is given for a cell."""
+    stages = len(cell.survey.shapes)
+    request = cell_request(cell, where, folder)
+    return Job("cell", request, cell, seconds=cell.seconds, searches=stages, threads=cell.threads)
+
+
+def record_of(outcome: Outcome, where: Provenance) -> Record:
+    """The record of a cell; what it says of its machine and its caps is what the executor says."""
+    record = _believed(outcome, where)
+    machine = outcome.machine or where.machine
+    return replace(record, machine=machine, timing_grade=outcome.timing_grade, limits=outcome.limits)
+
+
+def _believed(outcome: Outcome, where: Provenance) -> Record:
+    """The record that the cell sent, if it is the record of that cell; else why there is none."""
+    cell: Cell = outcome.job.tag
+    if outcome.answer is None:
+        return failed(cell, where, Status[outcome.status], outcome.reason, wall=outcome.wall)
+    if "broken" in outcome.answer:
+        return failed(cell, where, Status.FAILED, str(outcome.answer["broken"]), wall=outcome.wall)
+    try:
+        record = Record.from_json(str(outcome.answer.get("record")))
+    except RecordError as error:
+        return failed(cell, where, Status.FAILED, f"the cell sent no record: {error}", wall=outcome.wall)
+    if record.cell != cell.key(where):
+        reason = "the cell sent another cell's record; a plug-in's file may have changed meanwhile"
+        return failed(cell, where, Status.FAILED, reason, wall=outcome.wall)
+    return record

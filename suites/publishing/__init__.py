@@ -1,0 +1,1 @@
+"""How do results get into the docs? Published cells and the tables made of them."""

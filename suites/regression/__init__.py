@@ -1,0 +1,1 @@
+"""Did a commit make it worse? The gate, and asv's pages."""

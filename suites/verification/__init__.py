@@ -1,0 +1,1 @@
+"""Is a stored number true? Every number from its bits."""
