@@ -25,7 +25,7 @@ from ..cache import cached
 from ..errors import InputError
 from ..layers.inputs import BATCH, Hook, hooked
 from ..tasks.task import Task
-from .prunable import Groups
+from .groups import Groups
 
 __all__ = ["Statistics", "magnitudes", "mean_loss", "measure", "statistics"]
 

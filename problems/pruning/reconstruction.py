@@ -30,7 +30,7 @@ from torch import Tensor, nn
 from ..arrays import Bits, Floats
 from ..layers.inputs import BATCH, Hook, calls, gram_of_inputs, hooked, running_order
 from ..tasks.task import Task
-from .prunable import Groups
+from .groups import Groups
 from .surgery import reestimate
 
 __all__ = ["WEIGHTS", "contributions", "errors", "repair", "sensitivities"]

@@ -21,7 +21,7 @@ from ..instances.instance import Instance
 from ..tasks.task import Task
 from . import surgery
 from .channels import mean_loss
-from .prunable import Groups, prunable, shares
+from .groups import Groups, prunable, shares
 from .reconstruction import repair
 
 __all__ = [

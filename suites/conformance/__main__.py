@@ -1,4 +1,4 @@
-"""The process that checks: `python -m qubopress.suites.conformance FD NAME PLUGINS FIRST`, as `checking` starts it."""
+"""The process that checks, as `checking` starts it: `python -m` this, with FD NAME PLUGINS FIRST."""
 
 import sys
 

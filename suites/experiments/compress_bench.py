@@ -1,7 +1,7 @@
 """compress_bench: what `compress` makes of two networks with every rounding solver, beside a training epoch.
 
-Run as `python -m qubopress.suites.experiments.compress_bench`. One network is ours, fashion-cnn; the other, trained here
-on the digits, has what no plain chain has: a residual add, a stride of 2, groups and BatchNorms.
+Run as `python -m qubopress.suites.experiments.compress_bench`. One network is ours, fashion-cnn; the other,
+trained here on the digits, has what no plain chain has: a residual add, a stride of 2, groups and BatchNorms.
 """
 
 from __future__ import annotations

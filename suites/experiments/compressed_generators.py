@@ -1,8 +1,9 @@
 """Analog generators, compressed: how far their images are from real ones, what one costs, and how they look.
 
-Run `python -m qubopress.suites.experiments.compressed_generators STORE` on a store of the suite `analog`; it writes trained.csv,
-compressed.csv and a picture for every network into a folder and prints the tables. Distances are Fréchet
-distances in the features of a classifier of ours, to be read beside the floor, that of real training images.
+Run `python -m qubopress.suites.experiments.compressed_generators STORE` on a store of the suite `analog`; it
+writes trained.csv, compressed.csv and a picture for every network into a folder and prints the tables.
+Distances are Fréchet distances in the features of a classifier of ours, to be read beside the floor, that of
+real training images.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 `sphere` knows the structure of a rounding neuron and solves nothing else, so only that family has it.
 
-Run `python -m qubopress.suites.experiments.exact_frontier`; it writes frontier.csv and frontier.html and prints a table.
+Run `python -m qubopress.suites.experiments.exact_frontier`; it writes frontier.csv and frontier.html and
+prints a table.
 """
 
 from __future__ import annotations

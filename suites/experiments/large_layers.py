@@ -1,9 +1,9 @@
 """Large layers: round to nearest, nearest planes and beams on synthetic ones, on a GPU or the processor.
 
-Run `python -m qubopress.suites.experiments.large_layers --device cuda --shape 4096x4096 --shape 4096x11008`. The inputs
-are Gaussian with a spectrum that falls as 1/i (i = 1 … f) in a random basis, which is about what activations
-of language models show, and some inputs ten times the others' size; weights are normal, on a grid of 2^bits
-steps from the least to the greatest weight of each neuron. Every row keeps the machine's name.
+Run `python -m qubopress.suites.experiments.large_layers --device cuda --shape 4096x4096 --shape 4096x11008`.
+The inputs are Gaussian with a spectrum that falls as 1/i (i = 1 … f) in a random basis, which is about what
+activations of language models show, and some inputs ten times the others' size; weights are normal, on a grid
+of 2^bits steps from the least to the greatest weight of each neuron. Every row keeps the machine's name.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Findings: the claims of the papers, judged on a store with intervals; a claim that fails says so.
 
-Run `python -m qubopress.suites.experiments.pruning_claims STORE...` on stores of the suites `pruning-claims`, `refinement`.
+Run `python -m qubopress.suites.experiments.pruning_claims STORE...` on stores of the suites `pruning-claims`,
+`refinement`.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Sign and magnitude on analog hardware: accuracy against noise, and one fabrication for two tasks.
 
-Run `python -m qubopress.suites.experiments.sign_magnitude`; it writes noise.csv, reuse.csv, solvers.csv and claims.csv
-and prints them. Networks on the hardware are (a) quantized with zeros that are learned, so that everything
-is fabricated; (b) trained on a fixed random topology; (c) decided by QUBO from a trained network, topology
-fixed as well. All have equally many weights that are not 0 in every layer, of equally many bits.
+Run `python -m qubopress.suites.experiments.sign_magnitude`; it writes noise.csv, reuse.csv, solvers.csv and
+claims.csv and prints them. Networks on the hardware are (a) quantized with zeros that are learned, so that
+everything is fabricated; (b) trained on a fixed random topology; (c) decided by QUBO from a trained network,
+topology fixed as well. All have equally many weights that are not 0 in every layer, of equally many bits.
 """
 
 from __future__ import annotations

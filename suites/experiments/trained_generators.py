@@ -1,8 +1,9 @@
 """Generators of digits over seeds: how far their images are from real ones, and what each part is worth.
 
-Run `python -m qubopress.suites.experiments.trained_generators`; it trains every generator of digits from each seed, writes
-seeds.csv and generators.csv and prints the latter. Distances are ratios to the `floor`, that of real training
-images to real test images. Training is that of `qubopress train`, about a minute a seed and core.
+Run `python -m qubopress.suites.experiments.trained_generators`; it trains every generator of digits from each
+seed, writes seeds.csv and generators.csv and prints the latter. Distances are ratios to the `floor`, that of
+real training images to real test images. Training is that of `qubopress train`, about a minute a seed and
+core.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Hardness: whether a formulation's loss tells of the metric, and which solvers find it hard.
 
-Run as `python -m qubopress.suites.extending.hardness FD PROBLEM PLUGINS NETWORK`, this file is the process that draws
-solutions of varied quality and measures the network that each gives.
+Run as `python -m qubopress.suites.extending.hardness FD PROBLEM PLUGINS NETWORK`, this file is the process
+that draws solutions of varied quality and measures the network that each gives.
 """
 
 from __future__ import annotations

@@ -1,0 +1,260 @@
+"""On a torch device solvers end as their compiled kernels do; one that is not there is told in one line."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from instances import gram, levels, optimum, qubo, rounding, sparse_qubo
+
+from qubopress import solvers
+from qubopress.problems import InputError, Qubo, Rounding
+from qubopress.solvers import Status
+from qubopress.solvers.qubo.metropolis import Chain, Luck, landscape_of
+from qubopress.solvers.qubo.metropolis_on_torch import Swarm
+from qubopress.solvers.rounding import beam, descent, on_torch
+
+DEVICES = [
+    "cpu",
+    pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")),
+]
+
+
+def layer(n: int, f: int, *, seed: int = 0, levels: Any = 2, held: bool = False) -> Rounding:
+    rng = np.random.default_rng(seed)
+    fixed = np.where(rng.random((n, f)) < 0.2, 1, -1) if held else None
+    shift = rng.uniform(-0.5, np.max(levels) - 0.5, (n, f))
+    return Rounding(gram(f, seed=seed), shift, rng.random(n) + 0.5, levels, fixed)
+
+
+def ties(n: int, f: int, *, seed: int = 0) -> tuple[Any, Any, Any]:
+    """Halves and small integers, so that all sums are exact and many prefixes cost the same."""
+    rng = np.random.default_rng(seed)
+    lower = np.tril(rng.integers(-1, 2, (f, f))).astype(float)
+    np.fill_diagonal(lower, 2.0)
+    return lower, rng.integers(0, 3, (n, f)) / 2.0, np.where(rng.random((n, f)) < 0.1, 1, -1).astype(np.int8)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("order", ["act", "given", "sorted"])
+@pytest.mark.parametrize(("levels", "held"), [(2, False), (2, True), (16, True)])
+def test_nearest_plane_ends_as_its_kernel_does(levels: int, held: bool, order: str, device: str) -> None:
+    one = layer(9, 100, seed=levels, levels=levels, held=held)
+    compiled, batched = (
+        solvers.solve(one, "nearest-plane", restarts=1, order=order, device=where)
+        for where in ("numba", device)
+    )
+    np.testing.assert_array_equal(batched.x, compiled.x)
+    assert batched.status is Status.FINISHED
+    assert batched.loss == compiled.loss
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("width", [1, 6, 64])
+@pytest.mark.parametrize(("levels", "held"), [(2, False), (2, True), (5, True)])
+def test_beam_ends_as_its_kernels_do(levels: int, held: bool, width: int, device: str) -> None:
+    one = layer(9, 100, seed=levels, levels=levels, held=held)
+    compiled, batched = (
+        solvers.solve(one, "beam", restarts=1, width=width, device=where, precision="float64")
+        for where in ("numba", device)
+    )
+    np.testing.assert_array_equal(batched.x, compiled.x)
+    assert batched.loss == compiled.loss
+
+
+def test_coordinates_of_several_numbers_of_levels_end_alike() -> None:
+    one = layer(5, 40, levels=np.random.default_rng(0).integers(2, 6, 40))
+    for name in ("nearest-plane", "beam"):
+        compiled, batched = (solvers.solve(one, name, restarts=1, device=where) for where in ("numba", "cpu"))
+        np.testing.assert_array_equal(batched.x, compiled.x)
+
+
+@settings(max_examples=25, deadline=None)
+@given(f=st.integers(1, 80), kept=st.sampled_from([1, 2, 7, 32]), seed=st.integers(0, 1000))
+def test_prefixes_that_tie_are_kept_alike(f: int, kept: int, seed: int) -> None:
+    lower, shift, fixed = ties(4, f, seed=seed)
+    one = Rounding(np.eye(f), shift, levels=3, fixed=fixed)
+    every, columns = np.arange(4), np.arange(f)
+    compiled = beam.cheapest(one, every, columns, lower, kept, kind=np.float64)
+    batched = on_torch.cheapest(*map(torch.tensor, (shift, fixed)), one.levels, torch.tensor(lower), kept)
+    assert batched is not None
+    np.testing.assert_array_equal(batched.numpy(), compiled)
+
+
+@settings(max_examples=25, deadline=None)
+@given(f=st.integers(1, 80), seed=st.integers(0, 1000))
+def test_planes_that_tie_are_chosen_alike(f: int, seed: int) -> None:
+    lower, shift, fixed = ties(4, f, seed=seed)
+    one = Rounding(np.eye(f), shift, levels=3, fixed=fixed)
+    compiled = descent.planes(one, np.arange(4), np.arange(f), lower)
+    tensors = (torch.tensor(shift), torch.tensor(fixed), one.levels, torch.tensor(lower))
+    np.testing.assert_array_equal(on_torch.planes(*tensors, torch.float64).numpy(), compiled)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("scans", [1, 100])
+@pytest.mark.parametrize(("levels", "held"), [(2, False), (2, True), (5, True)])
+def test_pairs_are_stepped_alike(
+    levels: int, held: bool, scans: int, device: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(on_torch, "PAIRS", 3 * 60**2)
+    one, every = layer(9, 60, seed=levels, levels=levels, held=held), np.arange(9)
+    compiled = one.nearest()
+    descent.descend(one, compiled, every)
+    start = compiled.copy()
+    assert descent.descend_pairs(one, compiled, every, scans) > 0
+    placed = on_torch.Layer(one, device, order="act", damping=1e-3, precision="float64")
+    batched = placed.descend_pairs(torch.tensor(start, device=device).double(), every, scans)
+    np.testing.assert_array_equal(batched.cpu().numpy(), compiled)
+
+
+def test_prefixes_longer_than_the_horizon_are_decided_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("beam", "on_torch"):
+        monkeypatch.setattr(f"qubopress.solvers.rounding.{module}.HORIZON", 96)
+    one = layer(4, 300, seed=2, held=True)
+    compiled, batched = (
+        solvers.solve(one, "beam", restarts=1, width=8, device=where, precision="float64")
+        for where in ("numba", "cpu")
+    )
+    np.testing.assert_array_equal(batched.x, compiled.x)
+
+
+def test_a_rank_deficient_gram_is_factored_on_a_device_too() -> None:
+    X = np.random.default_rng(3).normal(size=(3, 60)) * 1e3
+    one = Rounding(X.T @ X, np.random.default_rng(0).random((2, 60)))
+    for name in ("nearest-plane", "beam"):
+        for order in ("act", "sorted"):
+            found = solvers.solve(one, name, restarts=1, damping=1e-8, order=order, device="cpu")
+            assert found.loss is not None
+            assert found.loss <= one.loss(one.nearest())
+
+
+def test_single_precision_is_nearly_as_good() -> None:
+    one = layer(20, 100)
+    for name in ("nearest-plane", "beam"):
+        single, double = (
+            solvers.solve(one, name, restarts=1, device="cpu", precision=kind)
+            for kind in ("float32", "float64")
+        )
+        assert single.loss == pytest.approx(double.loss, rel=0.01)
+
+
+def test_a_beam_on_a_device_widens_while_the_budget_lasts() -> None:
+    found = solvers.solve(layer(4, 60), "beam", seconds=0.5, device="cpu")
+    assert found.counts["restarts"] >= 2
+    assert found.seconds < 0.5 + 3.0
+
+
+def integral(kind: str) -> Qubo | Rounding:
+    """Coefficients whose sums are exact in single precision, and many moves that change nothing."""
+    rng = np.random.default_rng(1)
+    if kind == "qubo":
+        return Qubo(rng.integers(-3, 4, (150, 150)).astype(float))
+    X = rng.integers(-1, 2, (20, 150)).astype(float)
+    fixed = np.where(rng.random((2, 150)) < 0.1, 1, -1)
+    return Rounding(
+        X.T @ X, rng.integers(0, 3, (2, 150)) / 2, levels=2 if kind == "rounding" else 5, fixed=fixed
+    )
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("kind", ["qubo", "rounding", "levels"])
+def test_the_same_random_numbers_lead_a_swarm_where_they_lead_a_chain(kind: str, device: str) -> None:
+    landscape, rng = landscape_of(integral(kind)), np.random.default_rng(0)
+    rows = np.arange(len(landscape.linear)).repeat(2)
+    starts = np.array([landscape.random(row, rng) for row in rows])
+    swarm, chains = (
+        Swarm(landscape, rows, starts, device),
+        [Chain(landscape, *one) for one in zip(rows, starts, strict=True)],
+    )
+    luck, n = Luck(landscape, rng), landscape.n
+    for temperature in np.repeat([1.0, 0.3, 0.1, 0.03, 0.0], 4) * float(np.abs(landscape.linear).max()) / 4:
+        drawn = [luck.draw(1, 2) for _ in rows]
+        pick = [np.array([pool[at[0, k] :][:n] for pool, at in drawn]) for k in (0, 1)]
+        swarm.sweep(temperature, *(torch.tensor(one, device=swarm.device) for one in pick))
+        for chain, one in zip(chains, drawn, strict=True):
+            chain.anneal(np.array([temperature]), _Drawn(one))
+    np.testing.assert_array_equal(swarm.x.cpu().numpy(), [chain.values() for chain in chains])
+    states, lows = swarm.found()
+    np.testing.assert_array_equal(states, [chain.best[:n] for chain in chains])
+    np.testing.assert_array_equal(lows, [chain.lowest for chain in chains])
+
+
+class _Drawn:
+    """Luck that was drawn before."""
+
+    def __init__(self, drawn: Any) -> None:
+        self.drawn = drawn
+
+    def draw(self, sweeps: int, each: int) -> Any:
+        return self.drawn
+
+
+@pytest.mark.parametrize("make", [qubo, sparse_qubo, rounding, levels])
+def test_a_cold_swarm_ends_where_a_cold_chain_does(make: Any) -> None:
+    landscape, rng = landscape_of(make()), np.random.default_rng(0)
+    rows = np.arange(len(landscape.linear)).repeat(3)
+    starts = np.array([landscape.random(row, rng) for row in rows])
+    swarm = Swarm(landscape, rows, starts, "cpu")
+    swarm.quench(30)
+    for row, start, x in zip(rows, starts, swarm.found()[0], strict=True):
+        chain = Chain(landscape, row, start)
+        if swarm.many:
+            # Which way a chain looks is chance: both must hold the state that no step improves.
+            chain.put(x)
+        chain.anneal(np.zeros(30), Luck(landscape, rng))
+        np.testing.assert_array_equal(chain.best[: landscape.n], x)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("make", [qubo, sparse_qubo, rounding, levels])
+def test_sa_on_a_device_finds_optima_and_repeats_itself(make: Any, device: str) -> None:
+    instance = make()
+    first, second = (
+        solvers.solve(instance, "sa", restarts=1, num_reads=8, num_sweeps=100, device=device)
+        for _ in range(2)
+    )
+    assert first.loss == pytest.approx(optimum(instance))
+    assert first.status is Status.FINISHED
+    np.testing.assert_array_equal(first.x, second.x)
+
+
+def test_slopes_are_summed_anew_before_their_errors_grow() -> None:
+    landscape, run = landscape_of(qubo()), solvers.Run(qubo())
+    swarm = Swarm(landscape, [0], np.zeros((1, landscape.n), dtype=np.int8), "cpu")
+    swarm.patience = 3
+    luck = torch.Generator().manual_seed(0)
+    swarm.anneal(np.full(8, 1.0), luck, run)
+    assert swarm.age == 2
+    lowest = landscape.slopes(0, swarm.best[0].numpy())
+    energy = 0.5 * swarm.best[0].numpy() @ (landscape.linear[0] + lowest)
+    assert float(swarm.lowest[0]) == pytest.approx(energy, abs=1e-5)
+
+
+def test_sa_on_a_device_keeps_its_budget() -> None:
+    found = solvers.solve(layer(4, 60), "sa", seconds=0.5, device="cpu")
+    assert found.status is Status.BUDGET
+    assert found.seconds < 0.5 + 3.0
+
+
+@pytest.mark.parametrize("device", ["tpu", "cuda:x", "CPU"])
+@pytest.mark.parametrize("name", ["nearest-plane", "beam", "sa"])
+def test_an_unknown_device_is_refused(name: str, device: str) -> None:
+    with pytest.raises(
+        InputError, match=f"device must be numba, cpu, cuda or cuda:1 and so on, got '{device}'"
+    ):
+        solvers.solve(layer(2, 3), name, restarts=1, device=device)
+
+
+def test_a_device_that_is_not_there_is_declined_and_those_that_are_named() -> None:
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    there = ", ".join(["numba", "cpu", *(f"cuda:{i}" for i in range(count))])
+    for name in ("nearest-plane", "beam", "sa"):
+        found = solvers.solve(layer(2, 3), name, restarts=1, device=f"cuda:{count}")
+        assert found.status is Status.SKIPPED
+        text = f"device cuda:{count} needs a GPU that torch can see; pass one of those there: {there}"
+        assert found.message == text

@@ -1,0 +1,198 @@
+"""What is published of a store reads back as it was and ranks alike; the repository publishes what it has."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from records import make_info, make_record, make_store
+from repository import ROOT
+
+from qubopress import results
+from qubopress.problems import InputError
+from qubopress.results import Stage, Store, StoreError
+from qubopress.results.page.published_page import published_page, read_cells, write_cells
+from qubopress.results.scoring.references import References
+from qubopress.suites import load, suite_names
+from qubopress.suites.publishing import doc_tables, suite_files
+from qubopress.suites.publishing.suite_files import CELLS, CORRELATIONS, PAGE, ROWS, add, cells_of, page
+from qubopress.suites.verification import contribution
+from qubopress.suites.verification.contribution import as_store
+
+DATA = ROOT / "results/data"
+NONE = References(0, "2026-01-01", {})
+
+CELLS_OF_TWO = [
+    {"suite": "smoke", "solver": "sa", "loss": 2.0, "peak_bytes": None, "restarts": 1},
+    {"suite": "smoke", "solver": "beam", "loss": 1.0, "counts": {"steps": 3}, "parameters": {"width": 8}},
+    {
+        "suite": "smoke",
+        "solver": "tabu",
+        "loss": None,
+        "status": "CRASHED",
+        "message": 'died, "so"',
+        "stages": (),
+    },
+    {"suite": "own", "solver": "sa", "loss": 3.0, "commit": "0123abc+"},
+]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    return make_store(tmp_path / "r.db", CELLS_OF_TWO)
+
+
+def test_published_cells_read_back_as_they_were_and_rank_alike(store: Path, tmp_path: Path) -> None:
+    add([store], tmp_path)
+    before = results.load(store)
+    for suite, cells in cells_of(tmp_path):
+        own = before[before["suite"] == suite].set_index("cell").loc[cells["cell"]].reset_index()
+        pd.testing.assert_frame_equal(cells[own.columns], own)
+        boards = [results.leaderboard(one, references=NONE) for one in (cells, own)]
+        pd.testing.assert_frame_equal(*boards)
+
+
+def test_each_suite_has_a_folder_and_says_what_can_be_rejudged(store: Path, tmp_path: Path) -> None:
+    told = {one.suite: (one.cells, one.rejudgeable, one.changed) for one in add([store], tmp_path)}
+    assert told == {"smoke": (3, 2, 0), "own": (1, 1, 1)}
+    smoke = dict(cells_of(tmp_path))["smoke"].set_index("solver")["rejudgeable"]
+    assert smoke.to_dict() == {"sa": True, "beam": True, "tabu": False}
+    with as_store(tmp_path / "smoke" / ROWS) as back, Store(back) as kept, Store(store) as whole:
+        found = {one.solver: one for one in kept.records()}
+        bits = {one.solver: one.stages for one in whole.records() if one.suite == "smoke"}
+    assert set(found) == {"sa", "beam"}
+    assert all(one.trace == () and one.stages == bits[name] for name, one in found.items())
+
+
+def test_large_solutions_and_rows_beyond_the_file_are_not_rejudgeable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large = (Stage(6, 2.0, 0.0, bytes(suite_files.SMALL + 1), (6,)),)
+    records = [
+        make_record(cell="large", stages=large),
+        make_record(cell="first"),
+        make_record(cell="later", seed=1),
+    ]
+    assert [one.cell for one in suite_files._small(records)] == ["first", "later"]
+    monkeypatch.setattr(suite_files, "MOST", len(records[1].to_json()) + 10)
+    assert [one.cell for one in suite_files._small(records)] == ["first"]
+
+
+def test_several_stores_are_published_together(store: Path, tmp_path: Path) -> None:
+    other = make_store(tmp_path / "o.db", [{"suite": "own", "solver": "beam", "cell": "other"}])
+    (told,) = [one for one in add([store, other], tmp_path / "data") if one.suite == "own"]
+    assert told.cells == 2
+    with pytest.raises(InputError, match="publishing takes a store at least"):
+        add([], tmp_path)
+
+
+def test_a_suite_with_a_parameter_has_its_table_too(tmp_path: Path) -> None:
+    store = tmp_path / "r.db"
+    with Store(store, write=True) as kept:
+        kept.add_instance(make_info(parameters={"keep": 0.5}))
+        kept.add(make_record(suite="pruning"))
+    add([store], tmp_path)
+    table = pd.read_csv(tmp_path / "pruning/by-keep.csv")
+    assert table[["keep", "solver", "loss"]].to_numpy().tolist() == [[0.5, "sa", 2.0]]
+
+
+def test_the_command_publishes_a_store_and_writes_the_page(
+    store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in {name for block in doc_tables.BLOCKS for name in (block.page, block.source)}:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    doc_tables.main(["--root", str(tmp_path), "--add", str(store)])
+    said = capsys.readouterr().out
+    assert "smoke: 3 cells, 2 with their bits" in said
+    assert "own: 1 cells are of a checkout with changes of its own" in said
+    text = (tmp_path / "results/data" / PAGE).read_text(encoding="utf-8")
+    assert text.index('<section id="own">') < text.index('<section id="smoke">')
+    doc_tables.main(["--root", str(tmp_path)])
+    assert f"{PAGE}: unchanged" in capsys.readouterr().out
+
+
+def test_the_page_escapes_names_and_loads_nothing(tmp_path: Path) -> None:
+    hostile = "<script>alert(1)</script>"
+    add([make_store(tmp_path / "r.db", [{"suite": "own", "solver": hostile}])], tmp_path)
+    text = published_page(dict(cells_of(tmp_path)), references=NONE)
+    assert hostile not in text
+    assert "&lt;script&gt;alert(1)" in text
+    assert not [word for word in ("http:", "https:", "src=", "url(") if word in text]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "must be a CSV file of published cells"),
+        ("suite,seed\na,b\n", "must be a CSV file of published cells"),
+        ("suite,seed\na,1\n", "must have the column instance_key, got none; publish its store again"),
+    ],
+)
+def test_a_file_that_is_none_is_refused_in_one_line(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / CELLS).write_text(text, encoding="utf-8")
+    with pytest.raises(StoreError, match=message) as caught:
+        page(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+# ---- what this repository publishes
+
+
+def published_folders() -> list[Any]:
+    return [pytest.param(path.parent, id=path.parent.name) for path in sorted(DATA.glob(f"*/{CELLS}"))]
+
+
+def test_the_page_of_the_repository_is_that_of_its_cells() -> None:
+    assert (DATA / PAGE).read_text(encoding="utf-8") == page(DATA), "run `make publish` and commit the page"
+
+
+@pytest.mark.parametrize("folder", published_folders())
+def test_published_tables_and_rows_are_those_of_the_published_cells(folder: Path) -> None:
+    cells = read_cells(folder / CELLS)
+    assert set(cells["suite"]) == {folder.name}
+    with as_store(folder / ROWS) as store, Store(store) as kept:
+        rows = {one.cell: one.loss for one in kept.records()}
+    marked = cells[cells["rejudgeable"]].set_index("cell")["loss"]
+    assert rows == marked.to_dict()
+    by = load(folder.name).by if folder.name in suite_names() else ""
+    if by:
+        stored = pd.read_csv(folder / f"by-{by}.csv", keep_default_na=False, na_values=[""])
+        made = results.by_parameter(cells, by)
+        shared = ["problem", "network", by, "solver", "loss", "metric", "cells", "imputed"]
+        pd.testing.assert_frame_equal(stored[shared], made[shared], check_dtype=False)
+
+
+QUICK = ("", "digits-mlp", "digits-cnn")
+"""Networks whose instances are built in a moment anywhere."""
+
+
+@pytest.mark.parametrize(
+    "path", [pytest.param(path, id=path.parent.name) for path in sorted(DATA.rglob(f"*{contribution.ROWS}"))]
+)
+def test_a_sample_of_the_published_rows_holds(path: Path, tmp_path: Path) -> None:
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    infos = [line for line in lines if "instance" in line]
+    quick = [line for line in lines if "record" in line and line["record"]["network"] in QUICK]
+    sample = quick[:: max(1, len(quick) // 5)]
+    (tmp_path / ROWS).write_text("".join(f"{json.dumps(line)}\n" for line in (*infos, *sample)))
+    checked = list(contribution.rejudge(tmp_path))
+    assert len(checked) == len(sample)
+    assert [one for one in checked if one.fault] == []
+
+
+def test_a_frame_keeps_all_digits(tmp_path: Path, store: Path) -> None:
+    frame = results.load(store).assign(loss=0.1 + 0.2, rejudgeable=False)
+    assert (read_cells(write_cells(frame, tmp_path / CELLS))["loss"] == 0.1 + 0.2).all()
+
+
+def test_published_correlations_are_those_of_the_published_cells() -> None:
+    told = sorted(path.parent.name for path in DATA.glob(f"*/{CORRELATIONS}"))
+    assert {"pruning", "pruning-formulations"} <= set(told)
+    for name in told:
+        found = results.correlations(read_cells(DATA / name / CELLS)).replace({"problem": {"": "all"}})
+        pd.testing.assert_frame_equal(pd.read_csv(DATA / name / CORRELATIONS), found)
