@@ -4,9 +4,10 @@
 from . import without_network  # noqa: F401
 from .analog import ais_rounding, ais_topology, sign_magnitude, topology  # noqa: F401
 from .errors import InputError, MissingDataError
+from .formats.loading import load_instance, save_instance
 from .instances.blackbox import BlackBox
 from .instances.capacity import Capacity
-from .instances.instance import Instance, load_instance, save_instance
+from .instances.instance import Instance
 from .instances.qubo import Qubo
 from .instances.rounding import Rounding
 from .pruning import formulations  # noqa: F401

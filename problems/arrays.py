@@ -12,7 +12,7 @@ import scipy.sparse as sp
 
 from .errors import InputError
 
-__all__ = ["Bits", "Floats", "bits", "count", "frozen", "integer", "number", "real"]
+__all__ = ["Bits", "Floats", "bits", "chosen", "count", "flag", "frozen", "integer", "number", "real"]
 
 Floats = npt.NDArray[np.float64]
 Bits = npt.NDArray[np.int8]
@@ -135,3 +135,15 @@ def _culprit(array: Floats) -> str:
 def _short(value: Any) -> str:
     """A value in one line."""
     return " ".join(reprlib.repr(value).split())
+
+
+def chosen(value: str, among: tuple[str, ...], *, name: str) -> None:
+    """InputError unless the value is one of a few words."""
+    if value not in among:
+        raise InputError(f"{name} must be one of {', '.join(among)}, got {value!r}")
+
+
+def flag(value: bool, *, name: str) -> None:
+    """InputError unless the value is True or False."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise InputError(f"{name} must be True or False, got {value!r}")

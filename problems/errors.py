@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-__all__ = ["InputError", "MissingDataError"]
+import difflib
+from collections.abc import Iterable
+
+__all__ = ["InputError", "MissingDataError", "one_line", "unknown_name"]
 
 
 class InputError(ValueError):
@@ -11,3 +14,17 @@ class InputError(ValueError):
 
 class MissingDataError(InputError):
     """A data set or a file is not on this machine. The message says how to get it."""
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> InputError:
+    """The error for a name that no registry holds; it offers the closest that one does."""
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=1)
+    cure = f"did you mean {close[0]!r}?" if close else f"choose from {', '.join(names)}"
+    return InputError(f"no {kind} named {name!r}; {cure}")
+
+
+def one_line(error: Exception) -> str:
+    """What went wrong, in one line of a bounded length."""
+    kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
+    return (kind + " ".join(str(error).split()))[:500]

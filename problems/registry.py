@@ -12,8 +12,7 @@ from torch import nn
 
 from .arrays import Bits
 from .checksums import located
-from .datasets.dataset import unknown_name
-from .errors import InputError
+from .errors import InputError, unknown_name
 from .instances.instance import Instance
 from .tasks.task import Task
 

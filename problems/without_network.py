@@ -14,7 +14,8 @@ from torch import nn
 
 from .arrays import Bits, count
 from .errors import InputError
-from .instances.instance import Instance, load_instance
+from .formats.loading import load_instance
+from .instances.instance import Instance
 from .instances.qubo import Qubo
 from .registry import problem
 from .tasks.task import Task

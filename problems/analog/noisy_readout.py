@@ -15,7 +15,7 @@ from torch.func import functional_call
 from ..arrays import count, number
 from ..errors import InputError
 from ..layers.inputs import Hook, hooked
-from ..quantization.adaround import Weighted
+from ..quantization.weight_layers import Weighted
 from ..tasks.task import Task
 from .connections import Mask
 

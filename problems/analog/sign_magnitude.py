@@ -18,8 +18,8 @@ from ..arrays import Bits, Floats, number
 from ..errors import InputError
 from ..instances.rounding import Rounding
 from ..layers.inputs import groups_of
-from ..quantization.adaround import Weighted, folded, inputs_of, matrix_of, part_of, weighted
 from ..quantization.grids import Grid, midrise
+from ..quantization.weight_layers import Weighted, folded, inputs_of, matrix_of, part_of, weighted
 from ..registry import problem
 from ..tasks.task import Task
 from .connections import Mask, connections

@@ -11,7 +11,7 @@ from ..arrays import Bits, Floats, count
 from ..errors import InputError
 from ..instances.capacity import Capacity
 from ..layers.inputs import groups_of
-from ..quantization.adaround import folded, inputs_of, matrix_of, part_of, weighted
+from ..quantization.weight_layers import folded, inputs_of, matrix_of, part_of, weighted
 from ..registry import problem
 from ..tasks.task import Task
 from .connections import inputs_kept, pattern_of

@@ -2,43 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file
 from torch import nn
 
-from ..datasets.dataset import PAIRED, unknown_name
-from ..errors import InputError, MissingDataError
+from ..datasets.dataset import PAIRED
+from ..errors import unknown_name
 from .architectures import convolutional, digits_cnn, half_unet, perceptron, residual
 from .image_generators import NeuralGenerator, interacting
+from .weights import weights_metadata
 
 __all__ = [
     "Network",
-    "accuracy",
-    "evaluating",
     "float_accuracy",
-    "float_metric",
-    "load_network",
     "network",
     "network_names",
-    "outputs_of",
-    "weights_checksum",
-    "weights_metadata",
 ]
-
-Array: TypeAlias = NDArray[Any] | torch.Tensor
-
-WEIGHTS = Path(__file__).resolve().parents[1] / "weights"
 
 
 @dataclass(frozen=True)
@@ -89,120 +72,9 @@ def network(name: str) -> Network:
     return NETWORKS[name]
 
 
-def load_network(name: str, *, weights: Path | None = None) -> nn.Module:
-    """Build a network with trained weights: in eval mode, no parameter asks for a gradient.
-
-    `weights` is a file that `training.save_weights` wrote; without it, the weights the package carries.
-    Raises InputError for an unknown name or a file that does not fit, MissingDataError without a file.
-    """
-    spec = network(name)
-    path = _weights_path(name, weights)
-    if weights_metadata(name, weights=weights).get("network") != name:
-        raise InputError(
-            f"{path} must hold the weights of {name}, got another network's; pass the file of {name}"
-        )
-    with torch.device("meta"):  # no initial weights are drawn, so the global generator stays as it was
-        module = spec.build()
-    try:
-        module.load_state_dict(load_file(path), assign=True)
-    except RuntimeError as error:
-        raise InputError(
-            f"{path} must fit the layers of {name}, got other tensors; train {name} again"
-        ) from error
-    return module.eval().requires_grad_(False)
-
-
-def weights_metadata(name: str, *, weights: Path | None = None) -> dict[str, str]:
-    """What the weights file says of itself.
-
-    Keys: network, dataset, dataset_checksum, seed, epochs, torch and test_accuracy, or test_psnr (dB) of a
-    denoiser, or test_frechet of a generator.
-    Raises as `load_network` does.
-    """
-    path = _weights_path(name, weights)
-    try:
-        with safe_open(path, framework="pt") as file:
-            return dict(file.metadata() or {})
-    except SafetensorError as error:
-        raise InputError(
-            f"{path} must be a safetensors file, got damaged content; train {name} again"
-        ) from error
-
-
 def float_accuracy(name: str, *, weights: Path | None = None) -> float:
     """Test accuracy in [0, 1] of the uncompressed network, as measured when its weights were saved."""
     return float(weights_metadata(name, weights=weights)["test_accuracy"])
-
-
-def float_metric(name: str, *, weights: Path | None = None) -> float:
-    """The same of any network, in its own metric."""
-    return float(weights_metadata(name, weights=weights)[network(name).metric_key])
-
-
-def weights_checksum(module: nn.Module) -> str:
-    """A module's identity: sha256 over names, shapes and float32 values of its state dict, sorted by name."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(module.state_dict().items()):
-        digest.update(f"{name} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.detach().cpu().to(torch.float32).numpy().astype("<f4").tobytes())
-    return digest.hexdigest()
-
-
-def accuracy(module: nn.Module, inputs: Array, targets: Array, *, batch: int = 250) -> float:
-    """The fraction of samples whose largest output is the target's: inputs (N, ...), targets (N,).
-
-    Runs in eval mode without gradients, `batch` samples at a time, and leaves every mode as it was.
-    Raises InputError where there are no samples or not as many targets.
-    """
-    if len(inputs) != len(targets) or len(targets) == 0:
-        raise InputError(
-            f"inputs and targets must be equally many and not none, got {len(inputs)} and {len(targets)}; "
-            "pass one target a sample"
-        )
-    right = start = 0
-    for outputs in outputs_of(module, inputs, batch=batch):
-        expected = _tensor(targets[start : start + batch]).to(outputs.device)
-        right += int((outputs.argmax(dim=1) == expected).sum())
-        start += batch
-    return right / len(targets)
-
-
-def outputs_of(module: nn.Module, inputs: Array, *, batch: int) -> Iterator[torch.Tensor]:
-    """What a module puts out for inputs (N, ...), `batch` samples at a time, in eval mode without gradients.
-
-    Every mode is as it was when this ends.
-    """
-    device = next((parameter.device for parameter in module.parameters()), torch.device("cpu"))
-    with evaluating(module), torch.no_grad():
-        for start in range(0, len(inputs), batch):
-            yield module(_tensor(inputs[start : start + batch]).to(device))
-
-
-@contextmanager
-def evaluating(module: nn.Module) -> Iterator[None]:
-    """Eval mode for a while; afterwards each submodule is back in its own mode."""
-    modes = [(part, part.training) for part in module.modules()]
-    module.eval()
-    try:
-        yield
-    finally:
-        for part, mode in modes:
-            part.training = mode
-
-
-def _weights_path(name: str, weights: Path | None) -> Path:
-    """The file to read. Raises InputError for an unknown network, MissingDataError where there is no file."""
-    path = weights or WEIGHTS / f"{network(name).name}.safetensors"
-    if not path.is_file():
-        raise MissingDataError(
-            f"the weights of {name} must be in {path}, got no such file; run: qubopress train {name}"
-        )
-    return path
-
-
-def _tensor(array: Array) -> torch.Tensor:
-    # torch cannot express read-only memory and warns of it, so frozen arrays are copied, a batch at a time.
-    return torch.tensor(np.asarray(array)) if isinstance(array, np.ndarray) else array
 
 
 def _published(data: str, dataset: str, inputs: int, classes: int) -> tuple[Network, Network]:

@@ -27,7 +27,7 @@ from collections.abc import Generator
 import numpy as np
 from torch import nn
 
-from ..arrays import Bits, number
+from ..arrays import Bits, chosen, flag, number
 from ..cache import cached
 from ..errors import InputError
 from ..instances.capacity import of_removed
@@ -36,7 +36,7 @@ from ..registry import problem
 from ..tasks.task import Task
 from .channels import magnitudes, statistics
 from .reconstruction import WEIGHTS, errors
-from .selection import NORMALISATIONS, chosen, flag, normalised, plan, select
+from .selection import NORMALISATIONS, normalised, plan, select
 from .surgery import measures
 
 __all__ = ["hybrid", "joint_fisher", "l1", "reconstruction", "taylor"]

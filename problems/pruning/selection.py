@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import nn
 
-from ..arrays import Bits, Floats, count, number
+from ..arrays import Bits, Floats, chosen, count, flag, number
 from ..errors import InputError
 from ..instances.blackbox import BlackBox
 from ..instances.capacity import Capacity
@@ -22,14 +22,12 @@ from ..tasks.task import Task
 from . import surgery
 from .channels import mean_loss
 from .groups import Groups, prunable, shares
-from .reconstruction import repair
+from .repair import repair
 
 __all__ = [
     "CAPACITIES",
     "NORMALISATIONS",
     "Plan",
-    "chosen",
-    "flag",
     "kept",
     "normalised",
     "plan",
@@ -108,18 +106,6 @@ def kept(keep: float, total: int) -> int:
     if not 0 < number(keep, name="keep") <= 1:
         raise InputError(f"keep must lie in (0, 1], got {keep}; 0.64 keeps 64 % of the channels")
     return max(1, round(keep * total))
-
-
-def chosen(value: str, among: tuple[str, ...], *, name: str) -> None:
-    """InputError unless the value is one of a few words."""
-    if value not in among:
-        raise InputError(f"{name} must be one of {', '.join(among)}, got {value!r}")
-
-
-def flag(value: bool, *, name: str) -> None:
-    """InputError unless the value is True or False."""
-    if not isinstance(value, (bool, np.bool_)):
-        raise InputError(f"{name} must be True or False, got {value!r}")
 
 
 def normalised(importance: Floats, groups: Groups, over: str) -> Floats:

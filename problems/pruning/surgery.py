@@ -20,11 +20,11 @@ from ..arrays import Bits, Floats, bits, count, number
 from ..errors import InputError
 from ..layers.costs import costs
 from ..layers.inputs import BATCH
-from ..networks.zoo import evaluating
+from ..layers.running import channels_last, evaluating
 from ..tasks.task import Task
 from .coupling import Groups, Ints, silence
 
-__all__ = ["channels_last", "finetune", "mask", "measures", "reestimate", "shrink"]
+__all__ = ["finetune", "mask", "measures", "reestimate", "shrink"]
 
 LEARNING_RATE = 2e-3
 """Of Adam at the start; of 3e-4 to 5e-3 the best on held-out samples of digits-cnn and digits-resnet."""
@@ -200,17 +200,6 @@ def measures(task: Task, network: nn.Module) -> dict[str, float]:
         finetune(tuned, task, epochs=EPOCHS)
         found[f"{task.metric} after fine-tune"] = float(task.judge(tuned))
     return found
-
-
-def channels_last(network: nn.Module) -> nn.Module:
-    """The network itself, its filters laid out so that convolutions run up to twice as fast on a processor.
-
-    Outputs are the same but for rounding, and laid out likewise, which a foreign `view` may refuse.
-    """
-    for parameter in network.parameters():
-        if parameter.dim() == 4:
-            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
-    return network
 
 
 def _extended(groups: Groups, x: Bits) -> Floats:

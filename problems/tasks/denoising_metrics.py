@@ -11,7 +11,7 @@ from torch import nn
 from ..arrays import Floats, count
 from ..datasets.photographs import held_out_images
 from ..errors import InputError
-from ..networks.zoo import Array, outputs_of
+from ..layers.running import Array, outputs_of
 
 __all__ = ["psnr", "psnr_each", "psnr_samples", "ssim"]
 

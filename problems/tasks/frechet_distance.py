@@ -18,8 +18,9 @@ from torch import Tensor, nn
 from ..arrays import count
 from ..datasets.dataset import load_dataset
 from ..errors import InputError
+from ..layers.running import outputs_of
 from ..networks.image_generators import Generator
-from ..networks.zoo import load_network, outputs_of
+from ..networks.weights import load_network
 
 __all__ = [
     "FEATURES",

@@ -5,21 +5,24 @@ from __future__ import annotations
 import copy
 import hashlib
 import importlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from ..arrays import count
 from ..datasets.dataset import Dataset, calibration_draw, load_dataset
 from ..errors import InputError
+from ..layers.running import outputs_of
 from ..networks.image_generators import Generator
-from ..networks.zoo import accuracy, load_network, network, outputs_of, weights_checksum
+from ..networks.weights import load_network, weights_checksum
+from ..networks.zoo import network
 from . import frechet_distance
+from .accuracy import accuracy
 from .denoising_metrics import psnr, ssim
+from .own_data import gather
 from .training_losses import Criterion, criterion_of, summed_cross_entropy
 
 __all__ = [
@@ -231,7 +234,7 @@ def own_task(model: nn.Module, data: Any, *, samples: int = 1000, name: str = "o
     if not isinstance(model, nn.Module):
         raise InputError(f"model must be a torch.nn.Module, got {type(model).__name__}")
     network = copy.deepcopy(model).eval()
-    inputs, targets = _gather(data, count(samples, name="samples", low=1))
+    inputs, targets = gather(data, count(samples, name="samples", low=1))
     inputs = inputs.to(_dtype(network)) if inputs.is_floating_point() else inputs
     targets = targets.to(_dtype(network)) if targets.is_floating_point() else targets.long()
     for what, tensor in (("inputs", inputs), ("targets", targets)):
@@ -265,53 +268,3 @@ def _identity(network: nn.Module, *tensors: Tensor) -> str:
         digest.update(f"{tensor.dtype} {tuple(tensor.shape)}\n".encode())
         digest.update(tensor.contiguous().numpy().tobytes())
     return digest.hexdigest()
-
-
-def _gather(data: Any, samples: int) -> tuple[Tensor, Tensor]:
-    """The first samples of a pair or of an iterable of pairs."""
-    inputs: list[Tensor] = []
-    targets: list[Tensor] = []
-    for x, y in _pairs(data):
-        if len(x) != len(y):
-            raise InputError(f"data must have as many targets as inputs, got {len(x)} and {len(y)}")
-        inputs.append(_tensor(x[:samples]))
-        targets.append(_tensor(y[:samples]))
-        samples -= len(inputs[-1])
-        if samples <= 0:
-            break
-    if not sum(len(x) for x in inputs):
-        raise InputError("data must hold at least one sample, got none; pass a non-empty loader or (x, y)")
-    try:
-        return torch.cat(inputs), torch.cat(targets)
-    except RuntimeError:
-        raise InputError("data must have samples of one shape in every batch") from None
-
-
-def _pairs(data: Any) -> Iterator[tuple[Any, Any]]:
-    """Batches (x, y) of whatever the caller passed."""
-    alone = _is_pair(data) and not all(_is_pair(item) for item in data)
-    try:
-        batches = iter([data] if alone else data)
-    except TypeError:
-        batches = iter([data])
-    for batch in batches:
-        if not _is_pair(batch):
-            kind = type(batch).__name__
-            raise InputError(f"data must be a DataLoader of (x, y) or a pair (x, y) of arrays, got a {kind}")
-        yield batch
-
-
-def _is_pair(item: Any) -> bool:
-    """Whether this is (x, y) of two sequences or arrays."""
-    pair = isinstance(item, (tuple, list)) and len(item) == 2
-    return pair and all(hasattr(part, "__len__") and getattr(part, "shape", None) != () for part in item)
-
-
-def _tensor(values: Any) -> Tensor:
-    """A tensor in main memory that shares none with the caller's array."""
-    if isinstance(values, Tensor):
-        return values.detach().cpu()
-    try:
-        return torch.tensor(np.array(values, order="C"))
-    except (TypeError, ValueError):
-        raise InputError(f"data must be numbers in arrays, got {type(values).__name__}") from None

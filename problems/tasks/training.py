@@ -15,7 +15,9 @@ from ..datasets.dataset import Dataset, load_dataset
 from ..datasets.photographs import sensor_noise
 from ..errors import InputError
 from ..networks.image_generators import Generator
-from ..networks.zoo import WEIGHTS, Network, accuracy, network
+from ..networks.weights import WEIGHTS
+from ..networks.zoo import Network, network
+from .accuracy import accuracy
 from .denoising_metrics import psnr
 from .frechet_distance import SAMPLES, distance, samples_of
 from .generator_training import Terms, train_generator

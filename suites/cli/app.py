@@ -92,7 +92,8 @@ def _everything() -> pd.DataFrame:
 def _trained(name: str) -> str:
     """What is known of a network's weights."""
     from ...problems import MissingDataError
-    from ...problems.networks.zoo import float_metric, network
+    from ...problems.networks.weights import float_metric
+    from ...problems.networks.zoo import network
 
     try:
         return f"float {network(name).metric} {float_metric(name)}"

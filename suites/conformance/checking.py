@@ -27,8 +27,8 @@ from typing import Any
 
 from ... import problems, solvers
 from ...problems import InputError
+from ...problems.errors import one_line
 from .. import plugins as plugin_folders
-from ..harness.cell import one_line
 from ..harness.supervisor import ONE_THREAD
 from ..harness.wire import read_messages, send
 from .claim import Broken, Claim, Undecided

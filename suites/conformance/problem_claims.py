@@ -19,7 +19,7 @@ from torch import nn
 from ... import problems
 from ...problems import BlackBox, Capacity, InputError, Instance, Qubo, Rounding, Task
 from ...problems.arrays import Bits
-from ...problems.networks import zoo
+from ...problems.networks import weights
 from .claim import Broken, Claim, Undecided, claims, must
 from .specimens import TASKS, all_bits, random_solution
 
@@ -132,12 +132,12 @@ def the_end_is_a_network_in_eval_mode_with_finite_outputs(name: str, case: Case)
 def the_network_and_the_data_stay_as_they_were(name: str, case: Case) -> None:
     """Nothing is changed in place, shared or left hooked."""
     given = case.task()
-    before = zoo.weights_checksum(given.network)
+    before = weights.weights_checksum(given.network)
     data = (given.inputs, given.targets, given.held_inputs, given.held_targets)
     copies = [tensor.clone() for tensor in data]
     _, compressed = run(name, Case(case.kind, lambda: given, case.settings))
     cure = "work on task.copy()"
-    must(zoo.weights_checksum(given.network) == before, f"the given network was changed; {cure}")
+    must(weights.weights_checksum(given.network) == before, f"the given network was changed; {cure}")
     must(all(map(torch.equal, copies, data)), "the samples of the task were changed; work on a clone")
     graded = any(parameter.grad is not None for parameter in given.network.parameters())
     must(not graded, f"the given network was left with gradients; {cure}")

@@ -23,7 +23,9 @@ from torch.nn import functional
 from ... import problems, solvers
 from ...problems import Instance, Rounding
 from ...problems.datasets.dataset import Dataset, load_dataset
-from ...problems.networks.zoo import Network, accuracy, load_network, network
+from ...problems.networks.weights import load_network
+from ...problems.networks.zoo import Network, network
+from ...problems.tasks.accuracy import accuracy
 from ...problems.tasks.training import fit, initialised
 from ..spec import seed_of
 from ..terminal.tables import show

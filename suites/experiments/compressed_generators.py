@@ -25,7 +25,8 @@ from ...problems.datasets.dataset import load_dataset
 from ...problems.layers.costs import costs
 from ...problems.networks.image_generators import Generator, NeuralGenerator, save_grid
 from ...problems.networks.interaction import InteractionSystem
-from ...problems.networks.zoo import load_network, network
+from ...problems.networks.weights import load_network
+from ...problems.networks.zoo import network
 from ...problems.tasks import frechet_distance
 from ...results import Record, Store, StoreError, load, unpack
 from ...results.scoring.statistics import mean_interval

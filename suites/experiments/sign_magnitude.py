@@ -26,9 +26,10 @@ from ...problems.analog.connections import Mask
 from ...problems.analog.noisy_readout import Readout, analog
 from ...problems.datasets.dataset import Dataset, Floats, load_dataset
 from ...problems.networks.architectures import perceptron
-from ...problems.networks.zoo import Network, accuracy
+from ...problems.networks.zoo import Network
 from ...problems.networks.zoo import network as find_network
-from ...problems.quantization.adaround import Weighted
+from ...problems.quantization.weight_layers import Weighted
+from ...problems.tasks.accuracy import accuracy
 from ...results.scoring.paired_choices import verdict
 from ...results.scoring.statistics import mean_interval
 from ..terminal.tables import show

@@ -20,9 +20,9 @@ from torch.nn.utils import parametrize
 
 from ...problems.analog.connections import Mask, connections
 from ...problems.arrays import count
-from ...problems.datasets.dataset import unknown_name
+from ...problems.errors import unknown_name
 from ...problems.networks.zoo import Network
-from ...problems.quantization.adaround import Weighted
+from ...problems.quantization.weight_layers import Weighted
 from ...problems.tasks.training import fit, initialised
 
 __all__ = ["METHODS", "PRIMARIES", "Midrise", "Supermask", "Trained", "topology_of", "train_supermask"]

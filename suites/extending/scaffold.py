@@ -51,9 +51,7 @@ import numpy as np
 from torch import nn
 
 from qubopress.problems import Capacity, Task, problem
-from qubopress.problems.groups import prunable
-from qubopress.problems.selection import kept
-from qubopress.problems.surgery import mask
+from qubopress.problems.pruning import kept, mask, prunable
 
 
 @problem("NAME", family="pruning")

@@ -14,6 +14,7 @@ from typing import Any
 
 from ... import problems, solvers
 from ...problems import InputError, Instance, MissingDataError
+from ...problems.errors import one_line
 from ...results import Record, Stage, pack
 from ...solvers import Solution, Status
 from ...solvers.traces import summed
@@ -23,7 +24,7 @@ from .network_metrics import measures_of, metric_of
 from .provenance import Provenance
 from .survey import Survey, prepared, variables_of
 
-__all__ = ["Cell", "Clock", "execute", "failed", "one_line"]
+__all__ = ["Cell", "Clock", "execute", "failed"]
 
 Clock = Callable[[float | None], None]
 """Told the seconds that the search about to begin may take, None when a search has ended."""
@@ -262,9 +263,3 @@ def _peak_bytes() -> int:
 def _status_of(error: Exception) -> Status:
     """FAILED, but for torch, which has no MemoryError of its own."""
     return Status.MEMORY if "can't allocate memory" in str(error) else Status.FAILED
-
-
-def one_line(error: Exception) -> str:
-    """What went wrong, in one line of a bounded length."""
-    kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
-    return (kind + " ".join(str(error).split()))[:500]

@@ -15,9 +15,10 @@ from dwave import samplers
 
 from ... import problems, solvers
 from ...problems.cache import used, version
+from ...problems.errors import one_line
 from .. import plugins
 from ..spec import InstanceSpec
-from .cell import execute, one_line
+from .cell import execute
 from .survey import SHAPES, survey
 from .wire import read_cell, send
 

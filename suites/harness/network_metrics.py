@@ -16,9 +16,9 @@ from torch import nn
 from ... import problems
 from ...problems import Task
 from ...problems.cache import cached
+from ...problems.layers.running import channels_last
 from ...problems.networks import architectures
-from ...problems.networks.zoo import weights_checksum
-from ...problems.pruning.surgery import channels_last
+from ...problems.networks.weights import weights_checksum
 from ..plugins import source_of
 from ..spec import InstanceSpec
 

@@ -17,7 +17,7 @@ from typing import Any
 from scipy import stats
 
 from ...results import Store, StoreError
-from ...results.commits import compare as compare_stores
+from ...results import compare as compare_stores
 from ...results.commits.compare import Verdict
 from ...results.scoring.scores import STEPS
 from ...results.storage.whole_files import write_whole

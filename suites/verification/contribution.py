@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from ...problems import Instance, MissingDataError
+from ...problems.errors import one_line
 from ...results import InstanceInfo, Record, RecordError, Reference, Store, StoreError, load_references
 from ...results import unpack as unpacked
 from ...results.commits.asv_export import Commit, commit_of
 from ...results.storage.whole_files import write_whole
-from ..harness.cell import one_line
 from ..harness.provenance import COMPUTING, ROOT
 from ..spec import InstanceSpec
 from ..suite import load, suite_names

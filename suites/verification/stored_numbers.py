@@ -13,9 +13,9 @@ import torch
 
 from ... import problems
 from ...problems import InputError, Instance, Task
+from ...problems.errors import one_line
 from ...results import RANKED, InstanceInfo, Record, Store, unpack
 from .. import plugins
-from ..harness.cell import one_line
 from ..harness.survey import survey
 from ..spec import InstanceSpec
 

@@ -13,8 +13,8 @@ from torch.utils.data import DataLoader, TensorDataset
 from qubopress import suites
 from qubopress.problems import InputError
 from qubopress.problems.layers.batch_norms import fold_batch_norms
-from qubopress.problems.networks.zoo import accuracy
 from qubopress.problems.quantization.grids import grid_for
+from qubopress.problems.tasks.accuracy import accuracy
 from qubopress.suites.experiments import compress_bench
 from qubopress.suites.experiments.compress_bench import Subject
 

@@ -15,7 +15,7 @@ import numpy as np
 import pooch
 import pytest
 
-from qubopress.problems.datasets import cifar, sources
+from qubopress.problems.datasets import cifar, published, sources
 from qubopress.problems.datasets import dataset as data
 from qubopress.problems.datasets import idx as idx_files
 from qubopress.problems.errors import InputError, MissingDataError
@@ -106,12 +106,12 @@ def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[sources.So
     contents = [idx(array.astype(np.uint8)) for array in arrays]
     files = tuple(
         replace(file, sha256=hashlib.sha256(content).hexdigest())
-        for file, content in zip(data.FASHION_MNIST.files, contents, strict=True)
+        for file, content in zip(published.FASHION_MNIST.files, contents, strict=True)
     )
     source = sources.Source(
         "tiny", files, "http://invalid/", debian="dataset-tiny", folder=tmp_path / "system"
     )
-    monkeypatch.setitem(data.COLLECTIONS, "tiny", (source, data._read_idx_files))
+    monkeypatch.setitem(published.COLLECTIONS, "tiny", (source, published._read_idx_files))
     monkeypatch.setattr(pooch, "os_cache", lambda project: tmp_path / "cache")
     monkeypatch.setenv("QUBOPRESS_OFFLINE", "1")
     monkeypatch.setenv("QUBOPRESS_DATA", str(tmp_path / "own"))
@@ -236,7 +236,7 @@ def emnist_files(folder: Path, *, packed: bool) -> list[np.ndarray]:
     labels = [rng.integers(0, 47, n, dtype=np.uint8) for n in (5, 4)]
     folder.mkdir(parents=True)
     stored = [images[0].transpose(0, 2, 1), labels[0], images[1].transpose(0, 2, 1), labels[1]]
-    for file, array in zip(data.EMNIST.files, stored, strict=True):
+    for file, array in zip(published.EMNIST.files, stored, strict=True):
         content = idx(np.ascontiguousarray(array))
         (folder / (file.name + ".gz" * packed)).write_bytes(gzip.compress(content) if packed else content)
     return [images[0], labels[0], images[1], labels[1]]
@@ -248,7 +248,7 @@ def cifar_files(folder: Path, *, records: int = 3) -> np.ndarray:
     made = rng.integers(0, 256, (6 * records, 3073), dtype=np.uint8)
     made[:, 0] %= 10
     folder.mkdir(parents=True)
-    for number, file in enumerate(data.CIFAR_10.files):
+    for number, file in enumerate(published.CIFAR_10.files):
         (folder / file.name).write_bytes(made[number * records : (number + 1) * records].tobytes())
     return made
 
@@ -337,7 +337,7 @@ def test_an_archive_gives_up_its_wanted_members_and_nothing_else(
 
     monkeypatch.setattr(pooch, "retrieve", retrieve)
     monkeypatch.delenv("QUBOPRESS_OFFLINE")
-    source, _ = data.COLLECTIONS[name]
+    source, _ = published.COLLECTIONS[name]
     dataset = data.load_dataset(name)
     assert len(dataset.test_targets) in (3, 4)
     assert asked == [(source.url, f"md5:{source.archive_md5}")]
@@ -370,7 +370,7 @@ def test_a_data_set_without_a_package_names_the_folder_alone(alone: Path) -> Non
 
 
 def fashion_mnist() -> data.Dataset:
-    if data.FASHION_MNIST.find() is None:
+    if published.FASHION_MNIST.find() is None:
         pytest.skip("Fashion-MNIST is not on this machine")
     return data.load_dataset("fashion-mnist")
 

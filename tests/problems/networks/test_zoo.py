@@ -16,9 +16,9 @@ from torch import nn
 from qubopress import suites
 from qubopress.problems.datasets import dataset as data
 from qubopress.problems.errors import InputError, MissingDataError
-from qubopress.problems.networks import zoo
+from qubopress.problems.networks import weights, zoo
 from qubopress.problems.networks.image_generators import Generator
-from qubopress.problems.tasks import frechet_distance, training
+from qubopress.problems.tasks import accuracy, frechet_distance, training
 from qubopress.problems.tasks.denoising_metrics import psnr
 
 CLASSIFIERS = [
@@ -55,7 +55,7 @@ def test_the_networks_have_the_published_shapes() -> None:
         "digits-cnn", "digits-mlp", "digits-resnet", "digits-softmax", "digits-wide"
     }  # fmt: skip
     shapes = {
-        name: {key: tuple(value.shape) for key, value in zoo.load_network(name).state_dict().items()}
+        name: {key: tuple(value.shape) for key, value in weights.load_network(name).state_dict().items()}
         for name in CLASSIFIERS + DENOISERS
     }
     weights = {name: [s for key, s in of.items() if key.endswith("weight")] for name, of in shapes.items()}
@@ -72,56 +72,56 @@ def test_the_networks_have_the_published_shapes() -> None:
 
 
 def test_layers_have_readable_names() -> None:
-    children = [name for name, _ in zoo.load_network("fashion-mlp").named_children()]
+    children = [name for name, _ in weights.load_network("fashion-mlp").named_children()]
     assert children == ["flatten", "fc1", "relu1", "fc2", "relu2", "fc3"]
 
 
 @pytest.mark.parametrize("name", CLASSIFIERS)
 def test_the_stored_accuracy_is_the_accuracy(name: str) -> None:
     dataset = dataset_of(name)
-    measured = zoo.accuracy(zoo.load_network(name), dataset.test_inputs, dataset.test_targets)
+    measured = accuracy.accuracy(weights.load_network(name), dataset.test_inputs, dataset.test_targets)
     # Another BLAS may flip a tie or two among the 10,000 clothes; 500 digits leave no room for that.
     assert measured == pytest.approx(zoo.float_accuracy(name), abs=2e-4)
-    assert zoo.float_metric(name) == zoo.float_accuracy(name)
+    assert weights.float_metric(name) == zoo.float_accuracy(name)
 
 
 @pytest.mark.parametrize("name", DENOISERS)
 def test_the_stored_psnr_is_the_psnr(name: str) -> None:
     dataset = dataset_of(name)
-    measured = psnr(zoo.load_network(name), dataset.test_inputs, dataset.test_targets)
-    assert measured == pytest.approx(zoo.float_metric(name), abs=1e-3)
+    measured = psnr(weights.load_network(name), dataset.test_inputs, dataset.test_targets)
+    assert measured == pytest.approx(weights.float_metric(name), abs=1e-3)
 
 
 @pytest.mark.parametrize("name", DENOISERS)
 def test_the_denoisers_take_most_of_the_noise_away(name: str) -> None:
     dataset = dataset_of(name)
     noisy = psnr(nn.Identity(), dataset.test_inputs, dataset.test_targets)
-    assert zoo.float_metric(name) > noisy + 4.8  # dB; two thirds of the squared error
+    assert weights.float_metric(name) > noisy + 4.8  # dB; two thirds of the squared error
 
 
 @pytest.mark.parametrize("name", GENERATORS)
 def test_the_stored_distance_is_the_distance(name: str) -> None:
-    images = frechet_distance.samples_of(cast(Generator, zoo.load_network(name)))
-    assert frechet_distance.distance(images, "digits") == pytest.approx(zoo.float_metric(name), rel=0.01)
+    images = frechet_distance.samples_of(cast(Generator, weights.load_network(name)))
+    assert frechet_distance.distance(images, "digits") == pytest.approx(weights.float_metric(name), rel=0.01)
 
 
 def test_the_digits_generator_makes_digits_of_every_class() -> None:
-    images = frechet_distance.samples_of(cast(Generator, zoo.load_network("digits-generator")))
+    images = frechet_distance.samples_of(cast(Generator, weights.load_network("digits-generator")))
     gaussian = frechet_distance.distance(frechet_distance.gaussian_images("digits"), "digits")
-    assert zoo.float_metric("digits-generator") < 0.6 * gaussian
+    assert weights.float_metric("digits-generator") < 0.6 * gaussian
     assert frechet_distance.coverage(images, "digits") == 1.0
     assert frechet_distance.confidence(images, "digits") > 0.85
 
 
 @pytest.mark.parametrize("part", ["flat", "one"])
 def test_hidden_nodes_and_segments_are_worth_having(part: str) -> None:
-    ablated = zoo.float_metric(f"digits-generator-{part}")
-    assert zoo.float_metric("digits-generator") < ablated
+    ablated = weights.float_metric(f"digits-generator-{part}")
+    assert weights.float_metric("digits-generator") < ablated
 
 
 @pytest.mark.parametrize("name", GENERATORS)
 def test_a_generators_weights_are_smaller_still(name: str) -> None:
-    assert (zoo.WEIGHTS / f"{name}.safetensors").stat().st_size < 200_000
+    assert (weights.WEIGHTS / f"{name}.safetensors").stat().st_size < 200_000
 
 
 @pytest.mark.parametrize("name", TUNING)
@@ -141,12 +141,12 @@ def test_the_networks_are_worth_compressing(name: str, least: float) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_weights_were_trained_on_the_data_set_we_load(name: str) -> None:
-    assert zoo.weights_metadata(name)["dataset_checksum"] == dataset_of(name).checksum
+    assert weights.weights_metadata(name)["dataset_checksum"] == dataset_of(name).checksum
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_metadata_says_where_the_weights_come_from(name: str) -> None:
-    metadata = zoo.weights_metadata(name)
+    metadata = weights.weights_metadata(name)
     spec = zoo.network(name)
     assert (metadata["network"], metadata["dataset"]) == (name, spec.dataset)
     assert (metadata["seed"], metadata["epochs"]) == ("1" if name in TUNING else "0", str(spec.epochs))
@@ -155,7 +155,7 @@ def test_the_metadata_says_where_the_weights_come_from(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_weights_file_is_small_and_plain_safetensors(name: str) -> None:
-    content = (zoo.WEIGHTS / f"{name}.safetensors").read_bytes()
+    content = (weights.WEIGHTS / f"{name}.safetensors").read_bytes()
     assert len(content) < 1_000_000
     (length,) = struct.unpack("<Q", content[:8])
     header = json.loads(content[8 : 8 + length])  # JSON, then bare numbers: nothing that could run
@@ -165,91 +165,91 @@ def test_a_weights_file_is_small_and_plain_safetensors(name: str) -> None:
 
 
 def test_a_loaded_network_is_frozen_and_in_eval_mode() -> None:
-    module = zoo.load_network("digits-cnn")
+    module = weights.load_network("digits-cnn")
     assert not any(part.training for part in module.modules())
     assert not any(parameter.requires_grad for parameter in module.parameters())
 
 
 def test_loading_leaves_the_global_generator_alone() -> None:
     before = torch.random.get_rng_state()
-    zoo.load_network("digits-mlp")
+    weights.load_network("digits-mlp")
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
 def test_two_loads_share_nothing() -> None:
-    module = zoo.load_network("digits-mlp")
+    module = weights.load_network("digits-mlp")
     first_weight(module).zero_()
-    assert first_weight(zoo.load_network("digits-mlp")).abs().sum() > 0
+    assert first_weight(weights.load_network("digits-mlp")).abs().sum() > 0
 
 
 def test_an_unknown_network_gets_the_closest_name() -> None:
     with pytest.raises(InputError, match="no network named 'digits-mpl'; did you mean 'digits-mlp'"):
         zoo.network("digits-mpl")
     with pytest.raises(InputError, match="no network named 'fashion-cn'; did you mean"):
-        zoo.load_network("fashion-cn")
+        weights.load_network("fashion-cn")
 
 
 def test_a_network_whose_weights_nobody_made_says_how_to_make_them() -> None:
     with pytest.raises(MissingDataError, match="run: qubopress train cifar10-mlp50"):
-        zoo.load_network("cifar10-mlp50")
+        weights.load_network("cifar10-mlp50")
 
 
 def test_missing_weights_say_how_to_train_them(tmp_path: Path) -> None:
     with pytest.raises(MissingDataError, match="run: qubopress train digits-mlp"):
-        zoo.load_network("digits-mlp", weights=tmp_path / "absent.safetensors")
+        weights.load_network("digits-mlp", weights=tmp_path / "absent.safetensors")
 
 
 def test_another_networks_weights_are_refused() -> None:
     with pytest.raises(InputError, match="must hold the weights of digits-mlp, got another network's"):
-        zoo.load_network("digits-mlp", weights=zoo.WEIGHTS / "digits-cnn.safetensors")
+        weights.load_network("digits-mlp", weights=weights.WEIGHTS / "digits-cnn.safetensors")
 
 
 def test_weights_that_do_not_fit_are_refused_in_one_line(tmp_path: Path) -> None:
     path = training._write(nn.Linear(2, 2), {"network": "digits-mlp"}, tmp_path / "wrong.safetensors")
     with pytest.raises(InputError, match="must fit the layers of digits-mlp") as error:
-        zoo.load_network("digits-mlp", weights=path)
+        weights.load_network("digits-mlp", weights=path)
     assert "\n" not in str(error.value)
 
 
 def test_damaged_weights_are_refused(tmp_path: Path) -> None:
-    whole = (zoo.WEIGHTS / "digits-mlp.safetensors").read_bytes()
+    whole = (weights.WEIGHTS / "digits-mlp.safetensors").read_bytes()
     (tmp_path / "half.safetensors").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(InputError, match="must be a safetensors file, got damaged content"):
-        zoo.load_network("digits-mlp", weights=tmp_path / "half.safetensors")
+        weights.load_network("digits-mlp", weights=tmp_path / "half.safetensors")
 
 
 def test_the_checksum_is_that_of_the_weights() -> None:
-    module = zoo.load_network("digits-mlp")
-    original = zoo.weights_checksum(module)
-    assert zoo.weights_checksum(zoo.load_network("digits-mlp")) == original
+    module = weights.load_network("digits-mlp")
+    original = weights.weights_checksum(module)
+    assert weights.weights_checksum(weights.load_network("digits-mlp")) == original
     first_weight(module)[0, 0] += 1e-3
-    assert zoo.weights_checksum(module) != original
+    assert weights.weights_checksum(module) != original
 
 
 def test_the_checksum_tells_names_and_shapes_apart() -> None:
     one, other = nn.Linear(2, 3, bias=False), nn.Linear(3, 2, bias=False)
     with torch.no_grad():
         other.weight.copy_(one.weight.reshape(2, 3))
-    sums = {zoo.weights_checksum(module) for module in (one, other, nn.Sequential(one))}
+    sums = {weights.weights_checksum(module) for module in (one, other, nn.Sequential(one))}
     assert len(sums) == 3
 
 
 def test_accuracy_counts_what_is_right() -> None:
     outputs = np.eye(4, dtype=np.float32)
     targets = np.array([0, 1, 2, 0])
-    assert zoo.accuracy(nn.Identity(), outputs, targets) == 0.75
-    assert zoo.accuracy(nn.Identity(), torch.tensor(outputs), torch.tensor(targets), batch=3) == 0.75
+    assert accuracy.accuracy(nn.Identity(), outputs, targets) == 0.75
+    assert accuracy.accuracy(nn.Identity(), torch.tensor(outputs), torch.tensor(targets), batch=3) == 0.75
 
 
 def test_accuracy_judges_in_eval_mode_and_restores_every_mode() -> None:
     module = nn.Sequential(nn.Dropout(1.0), nn.BatchNorm1d(4).eval())
     outputs = np.eye(4, dtype=np.float32)
-    assert zoo.accuracy(module, outputs, np.arange(4)) == 1.0
+    assert accuracy.accuracy(module, outputs, np.arange(4)) == 1.0
     assert [part.training for part in module.modules()] == [True, True, False]
 
 
 def test_accuracy_refuses_unequal_or_no_samples() -> None:
     with pytest.raises(InputError, match="got 3 and 2; pass one target a sample"):
-        zoo.accuracy(nn.Identity(), np.eye(3), np.arange(2))
+        accuracy.accuracy(nn.Identity(), np.eye(3), np.arange(2))
     with pytest.raises(InputError, match="got 0 and 0"):
-        zoo.accuracy(nn.Identity(), np.empty((0, 3)), np.arange(0))
+        accuracy.accuracy(nn.Identity(), np.empty((0, 3)), np.arange(0))

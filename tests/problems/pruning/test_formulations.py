@@ -13,11 +13,12 @@ from torch import nn
 
 from qubopress.problems import BlackBox, Capacity, InputError, Task, registry
 from qubopress.problems.instances.capacity import of_removed
-from qubopress.problems.networks import zoo
+from qubopress.problems.networks import weights
 from qubopress.problems.pruning import surgery
 from qubopress.problems.pruning.channels import magnitudes, mean_loss, measure
 from qubopress.problems.pruning.groups import prunable, shares
-from qubopress.problems.pruning.reconstruction import errors, repair
+from qubopress.problems.pruning.reconstruction import errors
+from qubopress.problems.pruning.repair import repair
 from qubopress.problems.pruning.selection import kept, normalised
 
 pytestmark = pytest.mark.usefixtures(one_thread.__name__)
@@ -42,7 +43,7 @@ def whole(x: np.ndarray, fixed: np.ndarray) -> np.ndarray:
 
 
 def same(one: nn.Module, two: nn.Module) -> bool:
-    return zoo.weights_checksum(one) == zoo.weights_checksum(two)
+    return weights.weights_checksum(one) == weights.weights_checksum(two)
 
 
 def smaller(task: Task, x: np.ndarray) -> nn.Module:

@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from qubopress.problems import InputError
 from qubopress.problems.layers.costs import costs
-from qubopress.problems.networks import zoo
+from qubopress.problems.networks import weights
 from qubopress.problems.pruning.groups import UNITS, Groups, prunable, shares
 
 pytestmark = pytest.mark.usefixtures(one_thread.__name__)
@@ -85,7 +85,7 @@ def test_a_chain_ends_before_an_addition_in_place() -> None:
 
 
 def test_a_residual_network_of_ours_has_a_group_a_stage_and_one_inside_each_block() -> None:
-    groups = prunable(network_task(zoo.load_network("fashion-resnet"), *OURS["fashion-resnet"]))
+    groups = prunable(network_task(weights.load_network("fashion-resnet"), *OURS["fashion-resnet"]))
     assert groups.widths == (8, 8, 8, 16, 16, 16)
     assert groups.groups[0].chains == (
         ("stem", "norm", "relu"),
@@ -304,11 +304,11 @@ def test_the_network_is_left_as_it_was() -> None:
     task.network.train()
     task.network.layers["norm"].eval()
     task.network.layers["a"].requires_grad_(False)
-    before = zoo.weights_checksum(task.network)
+    before = weights.weights_checksum(task.network)
     modes = [part.training for part in task.network.modules()]
     asking = [parameter.requires_grad for parameter in task.network.parameters()]
     prunable(task)
-    assert zoo.weights_checksum(task.network) == before
+    assert weights.weights_checksum(task.network) == before
     assert [part.training for part in task.network.modules()] == modes
     assert [parameter.requires_grad for parameter in task.network.parameters()] == asking
     assert all(parameter.grad is None for parameter in task.network.parameters())
@@ -358,7 +358,7 @@ def test_a_weight_between_two_channels_counts_half_to_each() -> None:
 
 @pytest.mark.parametrize("name", OURS)
 def test_the_costs_of_all_channels_are_those_of_the_network_but_for_its_last_bias(name) -> None:
-    task = network_task(zoo.load_network(name), *OURS[name])
+    task = network_task(weights.load_network(name), *OURS[name])
     groups = prunable(task)
     parameters = sum(parameter.numel() for parameter in task.network.parameters()) - 10
     assert shares(task, groups, "parameters").sum() == pytest.approx(parameters)

@@ -15,14 +15,8 @@ from qubopress.problems import InputError, Task, own_task
 from qubopress.problems.layers.inputs import hooked
 from qubopress.problems.pruning import surgery
 from qubopress.problems.pruning.groups import Groups, prunable
-from qubopress.problems.pruning.reconstruction import (
-    RIDGES,
-    WEIGHTS,
-    contributions,
-    errors,
-    repair,
-    sensitivities,
-)
+from qubopress.problems.pruning.reconstruction import WEIGHTS, contributions, errors, sensitivities
+from qubopress.problems.pruning.repair import RIDGES, repair
 
 pytestmark = pytest.mark.usefixtures(one_thread.__name__)
 
@@ -240,7 +234,7 @@ def test_each_repair_brings_every_taker_closer_to_the_original(kind: str) -> Non
 
 
 def test_the_refit_is_the_least_squares_solution(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("qubopress.problems.pruning.reconstruction.RIDGES", (1e-5,))
+    monkeypatch.setattr("qubopress.problems.pruning.repair.RIDGES", (1e-5,))
     task = network_task(mlp(4, 8, 3).double(), 4, samples=60)
     groups = prunable(task)
     x = half(groups)
@@ -275,11 +269,11 @@ def test_the_ridge_is_the_one_that_serves_samples_held_back_best(
 
     chosen, misses = mended(task), {}
     for ridge in RIDGES:
-        monkeypatch.setattr("qubopress.problems.pruning.reconstruction.RIDGES", (ridge,))
+        monkeypatch.setattr("qubopress.problems.pruning.repair.RIDGES", (ridge,))
         misses[ridge] = off(mended(fitted), checked, groups, x, "2")
     best = min(misses, key=misses.__getitem__)
     assert best == expected
-    monkeypatch.setattr("qubopress.problems.pruning.reconstruction.RIDGES", (best,))
+    monkeypatch.setattr("qubopress.problems.pruning.repair.RIDGES", (best,))
     assert torch.equal(chosen[2].weight, mended(task)[2].weight)
 
 

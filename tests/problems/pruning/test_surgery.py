@@ -16,7 +16,7 @@ from torch import nn
 from qubopress.problems import InputError, Task
 from qubopress.problems.layers.costs import costs
 from qubopress.problems.layers.inputs import BATCH
-from qubopress.problems.networks import zoo
+from qubopress.problems.networks import weights
 from qubopress.problems.pruning.groups import Groups, prunable
 from qubopress.problems.pruning.surgery import finetune, mask, measures, reestimate, shrink
 
@@ -74,7 +74,7 @@ def test_cut_networks_put_out_what_masked_ones_do(name, dtype) -> None:
 @pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
 @pytest.mark.parametrize("name", OURS)
 def test_cut_networks_of_ours_put_out_what_masked_ones_do(name, dtype) -> None:
-    task = network_task(zoo.load_network(name).to(dtype), *OURS[name])
+    task = network_task(weights.load_network(name).to(dtype), *OURS[name])
     groups = prunable(task)
     for x in masks(groups, count=3):
         assert_same_outputs(task, shrink(task.network, groups, x), masked(task, groups, x))

@@ -20,10 +20,10 @@ from qubopress import problems
 from qubopress.problems import InputError, Task
 from qubopress.problems.layers.batch_norms import fold_batch_norms
 from qubopress.problems.layers.inputs import gram_of_inputs
-from qubopress.problems.networks import zoo
-from qubopress.problems.quantization.adaround import Layer, layer_rounding
+from qubopress.problems.networks import weights
 from qubopress.problems.quantization.eight_bit import QuantizedInput, quantize_input
 from qubopress.problems.quantization.grids import GRIDS, grid_for
+from qubopress.problems.quantization.layer_rounding import Layer, layer_rounding
 
 pytestmark = pytest.mark.usefixtures(one_thread.__name__)
 
@@ -253,10 +253,10 @@ def test_dead_inputs_do_not_break_a_layer() -> None:
 
 def test_a_network_with_batch_norm_in_train_mode_stays_as_it_was() -> None:
     network = cnn().train()
-    before = zoo.weights_checksum(network)
+    before = weights.weights_checksum(network)
     task = problems.own_task(network, (torch.randn(8, 1, 4, 4), torch.zeros(8)))
     drive(task)
-    assert zoo.weights_checksum(network) == before
+    assert weights.weights_checksum(network) == before
     assert network.training
 
 
@@ -385,9 +385,9 @@ def test_a_layer_that_feeds_more_than_its_batch_norm_is_not_folded() -> None:
             return y + self.norm(y)
 
     network = Shared().eval()
-    before = zoo.weights_checksum(network)
+    before = weights.weights_checksum(network)
     assert fold_batch_norms(network) == []
-    assert zoo.weights_checksum(network) == before
+    assert weights.weights_checksum(network) == before
 
 
 def test_a_batch_norm_without_statistics_stays() -> None:

@@ -13,7 +13,7 @@ from tiny import one_thread
 from qubopress.problems import InputError
 from qubopress.problems.datasets.dataset import load_dataset
 from qubopress.problems.networks.image_generators import interacting
-from qubopress.problems.networks.zoo import load_network
+from qubopress.problems.networks.weights import load_network
 from qubopress.problems.tasks import frechet_distance
 
 pytestmark = pytest.mark.usefixtures(one_thread.__name__)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from qubopress.problems.errors import InputError
-from qubopress.problems.networks import zoo
+from qubopress.problems.networks import weights, zoo
 from qubopress.problems.networks.image_generators import Generator, NeuralGenerator, interacting
 from qubopress.problems.tasks import training
 from qubopress.problems.tasks.generator_training import Contest, Terms, train_generator
@@ -31,7 +31,7 @@ def images() -> Tensor:
 
 
 def checksum(module: torch.nn.Module) -> str:
-    return zoo.weights_checksum(module)
+    return weights.weights_checksum(module)
 
 
 def trained(seed: int = 0, *, keep: Path | None = None, terms: Terms = TERMS) -> Generator:

@@ -21,7 +21,7 @@ from qubopress.problems import (
     task_of,
 )
 from qubopress.problems.datasets.dataset import load_dataset
-from qubopress.problems.networks import zoo
+from qubopress.problems.networks import weights, zoo
 from qubopress.problems.tasks import frechet_distance
 from qubopress.problems.tasks import task as task_module
 from qubopress.problems.tasks.training_losses import summed_cross_entropy, summed_squared_error
@@ -51,7 +51,7 @@ def test_photographs_come_calibrated_held_out_and_judged_in_decibels() -> None:
     assert (task.metric, task.higher_is_better, task.kept) == ("PSNR", True, True)
     assert task.judge is not None
     judged = task.judge(task.network)
-    assert judged == pytest.approx(zoo.float_metric("photographs-denoiser-small"), abs=1e-3)
+    assert judged == pytest.approx(weights.float_metric("photographs-denoiser-small"), abs=1e-3)
     assert judged == pytest.approx(psnr_samples(task.network).mean())
     assert list(task.also) == ["SSIM"]
     assert task.also["SSIM"](nn.Identity()) < task.also["SSIM"](task.network) < 1
@@ -256,12 +256,12 @@ def test_the_callers_model_and_data_stay_theirs() -> None:
     task = own_task(network, (x, y))
     assert network.training
     assert not any(part.training for part in task.network.modules())
-    before, inputs = zoo.weights_checksum(task.network), task.inputs.clone()
+    before, inputs = weights.weights_checksum(task.network), task.inputs.clone()
     with torch.no_grad():
         network[0].weight.zero_()
     x.setflags(write=True)
     x[:] = 0
-    assert zoo.weights_checksum(task.network) == before
+    assert weights.weights_checksum(task.network) == before
     assert torch.equal(task.inputs, inputs)
 
 

@@ -12,13 +12,13 @@ import torch
 
 from qubopress.problems.datasets import dataset
 from qubopress.problems.errors import InputError
-from qubopress.problems.networks import zoo
+from qubopress.problems.networks import weights, zoo
 from qubopress.problems.networks.image_generators import Generator
-from qubopress.problems.tasks import frechet_distance, training
+from qubopress.problems.tasks import accuracy, frechet_distance, training
 
 
 def checksum(*, seed: int, epochs: int = 1) -> str:
-    return zoo.weights_checksum(training.train("digits-mlp", seed=seed, epochs=epochs)[0])
+    return weights.weights_checksum(training.train("digits-mlp", seed=seed, epochs=epochs)[0])
 
 
 def test_the_same_seed_gives_the_same_weights_whatever_the_global_seed() -> None:
@@ -51,7 +51,7 @@ def test_progress_hears_every_epoch_and_a_falling_loss() -> None:
 def test_the_accuracy_returned_is_the_modules_on_the_test_split() -> None:
     module, measured = training.train("digits-mlp", epochs=5)
     digits = dataset.load_dataset("digits")
-    assert measured == zoo.accuracy(module, digits.test_inputs, digits.test_targets)
+    assert measured == accuracy.accuracy(module, digits.test_inputs, digits.test_targets)
     assert measured > 0.8
     assert not module.training
     assert not any(parameter.requires_grad for parameter in module.parameters())
@@ -73,10 +73,10 @@ def test_a_generator_is_measured_by_the_distance_of_its_images(tmp_path: Path) -
 def test_saved_weights_come_back_as_they_were(tmp_path: Path) -> None:
     module, measured = training.train("digits-mlp", seed=4, epochs=3)
     path = training.save_weights("digits-mlp", module, seed=4, epochs=3, folder=tmp_path / "new")
-    again = zoo.load_network("digits-mlp", weights=path)
-    assert zoo.weights_checksum(again) == zoo.weights_checksum(module)
+    again = weights.load_network("digits-mlp", weights=path)
+    assert weights.weights_checksum(again) == weights.weights_checksum(module)
     assert zoo.float_accuracy("digits-mlp", weights=path) == measured
-    metadata = zoo.weights_metadata("digits-mlp", weights=path)
+    metadata = weights.weights_metadata("digits-mlp", weights=path)
     assert (metadata["seed"], metadata["epochs"]) == ("4", "3")
     assert [file.name for file in path.parent.iterdir()] == ["digits-mlp.safetensors"]
 

@@ -10,8 +10,7 @@ import pytest
 from records import make_store
 from scipy import stats
 
-from qubopress.results import Outcome, StoreError, Verdict
-from qubopress.results.commits import compare
+from qubopress.results import Outcome, StoreError, Verdict, compare
 from qubopress.results.commits.compare import holm
 
 INFOS = [{"key": f"key-{i}", "name": f"instance {i}"} for i in range(8)]

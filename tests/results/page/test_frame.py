@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from records import make_benchmark
 
-from qubopress.results.page import report
+from qubopress.results import report
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 

@@ -16,8 +16,8 @@ import pandas as pd
 import pytest
 from records import HOSTILE, make_benchmark, make_store, multiply
 
-from qubopress.results import StoreError, apply, load_references, propose
-from qubopress.results.page import downloads, report
+from qubopress.results import StoreError, apply, load_references, propose, report
+from qubopress.results.page import downloads
 from qubopress.results.page.frame import script_json
 
 

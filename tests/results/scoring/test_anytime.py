@@ -11,8 +11,8 @@ import pytest
 from records import make_benchmark, make_store
 from scipy import integrate, stats
 
-from qubopress.results import Store, StoreError
-from qubopress.results.scoring import anytime, leaderboard
+from qubopress.results import Store, StoreError, leaderboard
+from qubopress.results.scoring import anytime
 from qubopress.results.scoring.leaderboard import score
 
 FAILED: dict[str, Any] = {"status": "TIMEOUT", "loss": None, "seconds": None, "violation": None, "trace": ()}

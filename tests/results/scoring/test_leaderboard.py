@@ -11,8 +11,7 @@ import pandas as pd
 import pytest
 from records import make_benchmark, make_store, multiply
 
-from qubopress.results import Store, StoreError, by_parameter, load
-from qubopress.results.scoring import leaderboard
+from qubopress.results import Store, StoreError, by_parameter, leaderboard, load
 from qubopress.results.scoring.leaderboard import COLUMNS
 
 

@@ -16,12 +16,12 @@ from qubopress.results import (
     Store,
     StoreError,
     apply,
+    leaderboard,
     load_references,
     pack,
     propose,
     unpack,
 )
-from qubopress.results.scoring import leaderboard
 
 EMPTY = References(0, "2026-01-01", {})
 

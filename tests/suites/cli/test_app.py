@@ -18,7 +18,7 @@ from records import make_benchmark, make_store
 from warm import clean_registries, records, share_server, write_suite
 
 from qubopress import problems, solvers
-from qubopress.problems.datasets import dataset
+from qubopress.problems.datasets import dataset, published
 from qubopress.suites import cli
 
 SUITE = """
@@ -166,9 +166,9 @@ def test_data_that_is_missing_ends_in_one_line(
     monkeypatch.setenv("QUBOPRESS_DATA", str(tmp_path))
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    source, read = dataset.COLLECTIONS["fashion-mnist"]
+    source, read = published.COLLECTIONS["fashion-mnist"]
     bare = dataclasses.replace(source, folder=tmp_path / "none")
-    monkeypatch.setitem(dataset.COLLECTIONS, "fashion-mnist", (bare, read))
+    monkeypatch.setitem(published.COLLECTIONS, "fashion-mnist", (bare, read))
     dataset.load_dataset.cache_clear()
     message = refused(capsys, "compress", "fashion-mlp", "--out", "x")
     assert "fashion-mnist is not on this machine and QUBOPRESS_OFFLINE forbids its download" in message

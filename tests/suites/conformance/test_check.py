@@ -17,7 +17,7 @@ from warm import SharedServer, clean_registries
 from qubopress import problems, solvers
 from qubopress.problems import InputError
 from qubopress.suites import cli, conformance, plugins
-from qubopress.suites.conformance import problem_claims, solver_claims, specimens
+from qubopress.suites.conformance import checking, problem_claims, solver_claims, specimens
 from qubopress.suites.conformance.claim import Broken, Claim, Undecided
 from qubopress.suites.extending import bench, hardness
 from qubopress.suites.spec import InstanceSpec
@@ -149,8 +149,8 @@ def _clean() -> Iterator[None]:
     problem_claims._refusals.cache_clear()
 
 
-def judged(claim: Claim, name: str) -> conformance.Verdict:
-    found = conformance.judge(claim, name, lambda case: None)
+def judged(claim: Claim, name: str) -> checking.Verdict:
+    found = checking.judge(claim, name, lambda case: None)
     assert found is not None
     return found
 
@@ -177,9 +177,9 @@ def test_an_exact_solver_that_is_not_is_found_out() -> None:
     assert "but the optimum is" in judged(claim, "inexact").reason
 
 
-def verdicts_of(name: str, folder: Path) -> dict[str, conformance.Verdict]:
+def verdicts_of(name: str, folder: Path) -> dict[str, checking.Verdict]:
     plugins.load_folder(str(folder))
-    found = [conformance.judge(claim, name, lambda case: None) for claim in problem_claims.CLAIMS]
+    found = [checking.judge(claim, name, lambda case: None) for claim in problem_claims.CLAIMS]
     return {one.claim: one for one in found if one is not None}
 
 
@@ -206,7 +206,7 @@ def test_a_problem_of_many_moods_is_found_out(folder: Path) -> None:
 def test_what_cannot_be_decided_is_neither_ok_nor_failed(folder: Path) -> None:
     plugins.load_folder(str(folder))
     claim = Claim("it rains", holds=_undecided, cases=lambda name: ["here", "there"])
-    assert judged(claim, "moody") == conformance.Verdict("it rains", None, "no window (here, there)", 0)
+    assert judged(claim, "moody") == checking.Verdict("it rains", None, "no window (here, there)", 0)
 
 
 def _undecided(name: str, case: str) -> None:
@@ -247,7 +247,7 @@ def test_a_claim_is_broken_by_an_error_of_any_kind() -> None:
 def test_a_solver_that_hangs_or_dies_costs_its_claims_and_no_more(
     folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(conformance, "MOST_LOST", 1)
+    monkeypatch.setattr(checking, "MOST_LOST", 1)
     # A process that dies may need seconds for it on a busy machine.
     deadline = 2.0 if name.startswith("hangs") else 30.0
     first, rest = conformance.check(name, plugins=folder, deadline=deadline)
@@ -260,13 +260,13 @@ def test_a_solver_that_hangs_or_dies_costs_its_claims_and_no_more(
 @pytest.mark.slow
 def test_after_a_lost_process_the_next_claim_is_checked(folder: Path) -> None:
     found = conformance.check("segfaults", plugins=folder)
-    assert [one.holds for one in found] == [False] * conformance.MOST_LOST + [None]
+    assert [one.holds for one in found] == [False] * checking.MOST_LOST + [None]
     assert len({one.claim for one in found}) == len(found)
 
 
 @pytest.mark.slow
 def test_no_process_outlives_the_check(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(conformance, "MOST_LOST", 1)
+    monkeypatch.setattr(checking, "MOST_LOST", 1)
     conformance.check("hangs-in-a-child", plugins=folder, deadline=2.0)
     time.sleep(0.2)
     lines = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if os.access(path, os.R_OK)]
@@ -309,8 +309,8 @@ def test_a_claim_that_fails_is_in_every_format_and_the_exit_code(
     capsys: Captured, monkeypatch: pytest.MonkeyPatch, form: str
 ) -> None:
     found = [
-        conformance.Verdict("it rains", False, "no | cloud", 2),
-        conformance.Verdict("it snows", True, "", 1),
+        checking.Verdict("it rains", False, "no | cloud", 2),
+        checking.Verdict("it snows", True, "", 1),
     ]
     monkeypatch.setattr(conformance, "check", lambda *_, **__: found)
     assert cli.call(["check", "tabu", "--format", form]) == 1

@@ -12,7 +12,8 @@ from torch import nn
 
 from qubopress.problems import InputError
 from qubopress.problems.datasets.dataset import load_dataset
-from qubopress.problems.networks.zoo import accuracy, network
+from qubopress.problems.networks.zoo import network
+from qubopress.problems.tasks.accuracy import accuracy
 from qubopress.suites.experiments.supermasks import (
     METHODS,
     PRIMARIES,

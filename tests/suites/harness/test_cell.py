@@ -12,10 +12,11 @@ from warm import clean_registries
 
 from qubopress import problems, solvers
 from qubopress.problems import InputError, MissingDataError
+from qubopress.problems.errors import one_line
 from qubopress.results import Record
 from qubopress.solvers import Solution, Status
 from qubopress.suites.harness import cell as module
-from qubopress.suites.harness.cell import Cell, execute, failed, one_line
+from qubopress.suites.harness.cell import Cell, execute, failed
 from qubopress.suites.harness.provenance import Provenance
 from qubopress.suites.harness.survey import Survey, survey
 from qubopress.suites.spec import InstanceSpec, SolverSpec

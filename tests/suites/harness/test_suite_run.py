@@ -17,7 +17,7 @@ from warm import SharedServer, clean_registries, records, share_server, small, w
 
 from qubopress import problems, results, solvers, suites
 from qubopress.problems import InputError, MissingDataError
-from qubopress.problems.datasets import dataset
+from qubopress.problems.datasets import published
 from qubopress.results import Record, Store
 from qubopress.suites import Progress
 from qubopress.suites.harness import provenance
@@ -252,7 +252,7 @@ def _run_without_debian(suite: Path, told: Told) -> suites.Run:
 
 
 def _missing() -> str:
-    nowhere = dataclasses.replace(dataset.FASHION_MNIST, folder=Path("/nonexistent"))
+    nowhere = dataclasses.replace(published.FASHION_MNIST, folder=Path("/nonexistent"))
     with pytest.raises(problems.MissingDataError) as caught:
         nowhere.paths()
     return str(caught.value)
