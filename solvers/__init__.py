@@ -1,7 +1,8 @@
 """Instances become solutions: the registry of solvers, the run, and solve."""
 
-# Importing a solver's file registers it.
 from .adapters import reaches
+
+# Importing a solver's file registers it.
 from .black_box import bayesian_swap, cross_refine, greedy_swap, protes, random_swap  # noqa: F401
 from .capacity import field_search, greedy, layer_dp, swap  # noqa: F401
 from .dimod_bridge import from_dimod, sampler

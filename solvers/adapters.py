@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -10,9 +11,9 @@ import numpy as np
 
 from ..problems import Capacity, InputError, Instance, Qubo, Rounding
 from ..problems.instances.rounding import Row
-from .capacity.field_search import FIELDS, field_search, flag_lies
-from .capacity.greedy import finish
-from .qubo.neal_penalty import penalty
+from .capacity.bisection import FIELDS, bisection, top_field
+from .capacity.finishing import finish
+from .qubo.flips import reach
 from .registry import Entry
 from .run import Declined, Run
 from .solution import Solution, conclude
@@ -20,6 +21,7 @@ from .status import Status
 from .traces import summed
 
 __all__ = [
+    "ABOVE",
     "FIELDS",
     "Adapter",
     "adapter_for",
@@ -27,6 +29,8 @@ __all__ = [
     "direct",
     "field_search",
     "finish",
+    "flag_lies",
+    "penalised",
     "penalty",
     "reaches",
 ]
@@ -113,3 +117,65 @@ def _row(rounding: Rounding, i: int) -> Row:
         return rounding.row(i)
     except InputError as error:
         raise Declined(str(error)) from None
+
+
+ABOVE = 1.01
+"""Default weight over the largest change of E by one flip."""
+
+
+def penalty(capacity: Capacity, run: Run, entry: Entry, values: dict[str, Any]) -> Solution:
+    """The adapter: each restart searches the penalised Qubo once. The solution's energy is the penalised one.
+
+    Counts "answers", one a restart, and how many of them were "infeasible".
+    """
+    weight = float(values.get("weight", 0.0))
+    qubo = penalised(capacity, weight)
+    while run.open():
+        child = run.part(qubo, run.opened)
+        # The child's own restart is this one, which is counted already.
+        child.restarts, child.counts = 1, Counter[str]()
+        entry.search(qubo, child, **values)
+        if child.best is not None:
+            run.tally("answers")
+            run.tally("infeasible", int(capacity.violation(child.best) > 0))
+            run.offer(child.best)
+        run.exhausted |= child.exhausted
+    found = conclude(run, seconds=run.elapsed(), adapter="penalty")
+    return found if found.x is None else replace(found, energy=qubo.loss(found.x))
+
+
+def penalised(capacity: Capacity, weight: float = 0.0) -> Qubo:
+    """E + λ(Σx − K)² as a dense Qubo; λ = `weight`, or just above the largest change of E by one flip.
+
+    With d = Σx − K ≠ 0 some flip changes the penalty by λ(1 − 2|d|) ≤ −λ, so under the default no local
+    optimum is infeasible.
+    """
+    weight = weight or ABOVE * float(reach(capacity.qubo).max(initial=0.0)) or 1.0
+    Q = np.array(capacity.Q.toarray() if capacity.sparse else capacity.Q)
+    Q += weight
+    Q[np.diag_indices(capacity.n)] -= 2.0 * weight * capacity.K
+    return Qubo(Q, capacity.offset + weight * capacity.K**2)
+
+
+def field_search(capacity: Capacity, run: Run, entry: Entry, values: dict[str, Any]) -> Solution:
+    """The adapter: one bisection brings a solver of Qubos to a capacity; restarts are those of its searches.
+
+    Bounds carry over: min E − μ(c·x − K) never exceeds the constrained optimum (for c·x ≤ K only where
+    μ ≤ 0).
+    """
+
+    def minimise(qubo: Qubo, child: Run) -> None:
+        entry.search(qubo, child, **values)
+
+    top = top_field(capacity)
+    parts = [part for part, _ in bisection(capacity, run, minimise, FIELDS, -top, top, shares=True)]
+    run.exhausted |= any(part.status is Status.BUDGET for part in parts)
+    return flag_lies(conclude(run, seconds=run.elapsed(), adapter="field-search"), parts)
+
+
+def flag_lies(solution: Solution, parts: list[Solution]) -> Solution:
+    """A lie about a part is a lie about the whole."""
+    for part in parts:
+        if part.status is Status.LIED:
+            return replace(solution, status=Status.LIED, message=part.message)
+    return solution

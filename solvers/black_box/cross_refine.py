@@ -24,7 +24,7 @@ from scipy.stats import rankdata
 
 from ...problems import BlackBox
 from ...problems.arrays import Bits, Floats
-from ..qubo.tensor_cross import _largest, _with_bit
+from ..qubo.crosses import largest, with_bit
 from ..registry import Range, solver
 from ..run import Run
 from .ask_and_exchange import ask, exchanged, exhausted
@@ -125,25 +125,25 @@ def _sweep(seen: _Seen, x: Bits, pairs: Pairs, rank: int) -> None:
     for k in range(p):
         table = _table(seen, x, pairs, prefixes[k], suffixes[k])
         if k + 1 < p:
-            rows = _with_bit(prefixes[k], first=False)
+            rows = with_bit(prefixes[k], first=False)
             prefixes[k + 1] = rows[_kept(table.reshape(len(rows), -1), rank)]
     for k in reversed(range(p)):
         table = _table(seen, x, pairs, prefixes[k], suffixes[k])
         if k:
-            rows = _with_bit(suffixes[k], first=True)
+            rows = with_bit(suffixes[k], first=True)
             suffixes[k - 1] = rows[_kept(table.reshape(len(prefixes[k]), -1).T, rank)]
 
 
 def _kept(losses: Floats, rank: int) -> Pairs:
     """Rows of the table (r, c) to keep: of largest volume, and where that are too few, of lowest loss."""
-    rows = _largest(losses, rank)
+    rows = largest(losses, rank)
     others = [i for i in np.argsort(losses.min(axis=1), kind="stable") if i not in rows]
     return np.concatenate([rows, np.array(others[: rank - len(rows)], dtype=np.int64)])
 
 
 def _table(seen: _Seen, x: Bits, pairs: Pairs, prefixes: Bits, suffixes: Bits) -> Floats:
     """Losses (p, 2, s) of every prefix, without and with the exchange, with every suffix."""
-    ahead = np.repeat(_with_bit(prefixes, first=False), len(suffixes), axis=0)
+    ahead = np.repeat(with_bit(prefixes, first=False), len(suffixes), axis=0)
     choices = np.hstack([ahead, np.tile(suffixes, (2 * len(prefixes), 1))])
     points = np.tile(x, (len(choices), 1))
     points[:, pairs[:, 0]] ^= choices

@@ -22,10 +22,11 @@ from scipy.sparse import csgraph
 
 from ...problems import Capacity
 from ...problems.arrays import Bits, Floats
-from ..qubo.flips import flip, readonly, slopes
+from ..compiled import readonly
+from ..qubo.flips import flip, slopes
 from ..registry import Range, solver
 from ..run import Declined, Run
-from .swap import Ints, Slice, between, filled
+from .exchanges import Ints, Slice, between, filled
 
 __all__ = ["layer_dp"]
 

@@ -15,8 +15,9 @@ import numpy as np
 
 from ...problems import Capacity, Qubo
 from ...problems.arrays import Bits, Floats
-from ..adapters import finish
-from ..qubo.flips import copy, descend, matrix_of, noise, per_look, slopes
+from ..capacity.finishing import finish
+from ..compiled import copy, per_look
+from ..qubo.flips import descend, matrix_of, noise, slopes
 from ..registry import Range, solver
 from ..run import Run
 from .bounds import Relaxations, dense_couplings, lattice, posiform, relaxations

@@ -7,12 +7,12 @@ from typing import Annotated, Any
 import numpy as np
 
 from ...problems import Capacity, Qubo
-from ...problems.arrays import Bits, Floats
-from ..qubo.flips import descend, matrix_of, noise, per_look, slopes
+from ...problems.arrays import Bits
 from ..registry import Range, solver
 from ..run import Run
+from .linearised import local_start, products
 
-__all__ = ["cp_sat", "local_start", "products"]
+__all__ = ["cp_sat"]
 
 TOTAL = 2.0**50
 """Most that the scaled coefficients' sizes add up to; CP-SAT needs every sum to fit well inside 63 bits."""
@@ -59,16 +59,6 @@ def cp_sat(
             break
         model.forbid(watcher.misfits)
     run.stopped()
-
-
-def local_start(instance: Qubo | Capacity) -> Bits:
-    """Where the search is hinted to begin: the baseline, of a Qubo the local minimum that it descends to."""
-    x = np.array(instance.baseline())
-    if isinstance(instance, Qubo):
-        matrix, slope = matrix_of(instance), slopes(instance, x)
-        while not descend(matrix, slope, x, noise(instance), per_look(2 * instance.n)):
-            pass
-    return x
 
 
 def _limits(parameters: Any, run: Run, work: float) -> None:
@@ -140,13 +130,6 @@ class _Model:
             return
         costs, most = _whole(capacity)
         self.model.add(total.weighted_sum(self.x, costs) <= most)
-
-
-def products(qubo: Qubo) -> tuple[Any, Any, Floats]:
-    """Products of the loss: i, j, coefficient, each (p,), i < j."""
-    upper = 2.0 * np.triu(qubo.couplings.toarray() if qubo.sparse else qubo.couplings)
-    rows, columns = upper.nonzero()
-    return rows, columns, upper[rows, columns]
 
 
 def _whole(capacity: Capacity) -> tuple[list[int], int]:

@@ -10,7 +10,8 @@ import numpy as np
 
 from ...problems import Capacity, Qubo
 from ...problems.arrays import Bits, Floats
-from ..qubo.flips import flip, matrix_of, readonly, slopes
+from ..compiled import readonly
+from ..qubo.flips import flip, matrix_of, slopes
 from ..registry import solver
 from ..run import Run
 

@@ -19,7 +19,7 @@ from ...problems.arrays import Bits
 from ..registry import Range, solver
 from ..run import Run
 from .bounds import posiform
-from .cp_sat import local_start, products
+from .linearised import local_start, products
 
 __all__ = ["mip"]
 

@@ -11,47 +11,20 @@ from typing import Any
 
 import numba
 import numpy as np
-from numba import types
-from numba.extending import overload
 
 from ...problems import Qubo
 from ...problems.arrays import Bits, Floats
+from ..compiled import add_row, readonly
 
 __all__ = [
-    "add_row",
-    "copy",
     "descend",
     "flip",
     "loss_of",
     "matrix_of",
     "noise",
-    "per_look",
     "reach",
-    "readonly",
     "slopes",
 ]
-
-
-# numba infers these types; annotations that held for both kinds of matrix would say nothing.
-def add_row(target, matrix, i, factor):  # type: ignore[no-untyped-def]
-    """Add factor · matrix[i] to target, in place. Only for compiled callers."""
-    raise NotImplementedError
-
-
-@overload(add_row)
-def _add_row(target, matrix, i, factor):  # type: ignore[no-untyped-def]  # numba compares signatures
-    return _add_dense if isinstance(matrix, types.Array) else _add_sparse
-
-
-def _add_dense(target, matrix, i, factor):  # type: ignore[no-untyped-def]
-    for j in range(target.size):
-        target[j] += factor * matrix[i, j]
-
-
-def _add_sparse(target, matrix, i, factor):  # type: ignore[no-untyped-def]
-    data, indices, indptr = matrix
-    for k in range(indptr[i], indptr[i + 1]):
-        target[indices[k]] += factor * data[k]
 
 
 def matrix_of(qubo: Qubo) -> Any:
@@ -61,13 +34,6 @@ def matrix_of(qubo: Qubo) -> Any:
         return readonly(couplings)
     indices = (couplings.indices, couplings.indptr)
     return readonly(couplings.data), *(readonly(one.astype(np.int32, copy=False)) for one in indices)
-
-
-def readonly(array: Any) -> Any:
-    """The same array seen through a view that cannot write; numba compiles anew for every kind it meets."""
-    view = np.ascontiguousarray(array).view()
-    view.setflags(write=False)
-    return view
 
 
 def slopes(qubo: Qubo, x: Bits) -> Floats:
@@ -89,18 +55,6 @@ def reach(qubo: Qubo) -> Floats:
 def noise(qubo: Qubo) -> float:
     """Change of the loss below which a kernel's slopes may only be rounding noise."""
     return 1e-13 * float(reach(qubo).max(initial=0.0))
-
-
-def per_look(cost: int) -> int:
-    """How many steps of `cost` elementary operations fit between two looks at the clock, some 20 ms."""
-    return max(1, 20_000_000 // max(1, cost))
-
-
-@numba.njit(cache=True, nogil=True)
-def copy(source: Bits, target: Bits) -> None:
-    """Write source into target. numba spends seconds on `target[:] = source`, most of it on an error text."""
-    for i in range(source.size):
-        target[i] = source[i]
 
 
 @numba.njit(cache=True, nogil=True)

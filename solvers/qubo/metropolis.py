@@ -18,8 +18,8 @@ import numpy.typing as npt
 
 from ...problems import Qubo, Rounding
 from ...problems.arrays import Bits, Floats
+from ..compiled import add_row, copy, per_look, readonly
 from ..run import Run
-from .flips import add_row, copy, per_look, readonly
 
 __all__ = ["Chain", "Landscape", "Luck", "Singles", "landscape_of", "sweep", "temperature_range"]
 

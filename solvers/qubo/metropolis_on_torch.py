@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ...problems.arrays import Bits, Floats
-from ..rounding.on_torch import device_of
+from ..devices import device_of
 from ..run import Run
 from .metropolis import HALF, Landscape
 

@@ -7,23 +7,14 @@ solver goes through the field search like any other.
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated
 
-import numpy as np
-
-from ...problems import Capacity, Qubo
-from ..registry import Entry, Range, solver
+from ...problems import Qubo
+from ..registry import Range, solver
 from ..run import Run
-from ..solution import Solution, conclude
-from .flips import reach
 from .neal import neal
 
-__all__ = ["neal_penalty", "penalised", "penalty"]
-
-ABOVE = 1.01
-"""Default weight over the largest change of E by one flip."""
+__all__ = ["neal_penalty"]
 
 
 @solver("neal-penalty", accepts=Qubo, reference="D-Wave dwave-samplers", anytime=False)
@@ -43,37 +34,3 @@ def neal_penalty(
         num_sweeps: sweeps of a read.
     """
     neal(qubo, run, num_reads=num_reads, num_sweeps=num_sweeps)
-
-
-def penalty(capacity: Capacity, run: Run, entry: Entry, values: dict[str, Any]) -> Solution:
-    """The adapter: each restart searches the penalised Qubo once. The solution's energy is the penalised one.
-
-    Counts "answers", one a restart, and how many of them were "infeasible".
-    """
-    weight = float(values.get("weight", 0.0))
-    qubo = penalised(capacity, weight)
-    while run.open():
-        child = run.part(qubo, run.opened)
-        # The child's own restart is this one, which is counted already.
-        child.restarts, child.counts = 1, Counter[str]()
-        entry.search(qubo, child, **values)
-        if child.best is not None:
-            run.tally("answers")
-            run.tally("infeasible", int(capacity.violation(child.best) > 0))
-            run.offer(child.best)
-        run.exhausted |= child.exhausted
-    found = conclude(run, seconds=run.elapsed(), adapter="penalty")
-    return found if found.x is None else replace(found, energy=qubo.loss(found.x))
-
-
-def penalised(capacity: Capacity, weight: float = 0.0) -> Qubo:
-    """E + λ(Σx − K)² as a dense Qubo; λ = `weight`, or just above the largest change of E by one flip.
-
-    With d = Σx − K ≠ 0 some flip changes the penalty by λ(1 − 2|d|) ≤ −λ, so under the default no local
-    optimum is infeasible.
-    """
-    weight = weight or ABOVE * float(reach(capacity.qubo).max(initial=0.0)) or 1.0
-    Q = np.array(capacity.Q.toarray() if capacity.sparse else capacity.Q)
-    Q += weight
-    Q[np.diag_indices(capacity.n)] -= 2.0 * weight * capacity.K
-    return Qubo(Q, capacity.offset + weight * capacity.K**2)

@@ -9,9 +9,10 @@ import numpy as np
 
 from ...problems import Qubo
 from ...problems.arrays import Bits, Floats
+from ..compiled import per_look
 from ..registry import solver
 from ..run import Run
-from .flips import descend, loss_of, matrix_of, noise, per_look, slopes
+from .flips import descend, loss_of, matrix_of, noise, slopes
 
 __all__ = ["one_flip"]
 

@@ -21,10 +21,10 @@ from ...problems import Qubo
 from ...problems.arrays import Bits, Floats
 from ...problems.instances.ising import bits_of
 from ...problems.networks.dynamics import drift, heun
+from ..compiled import per_look
 from ..registry import Range, solver
 from ..run import Run
-from .bifurcation import Best, Forces, Spins, lengths
-from .flips import per_look
+from .spins import Best, Forces, Spins, lengths
 
 __all__ = ["Oscillators", "imperfect", "oscillator", "quantized"]
 

@@ -14,10 +14,10 @@ import torch
 
 from ...problems import Qubo, Rounding
 from ...problems.arrays import Bits, Floats
+from ..compiled import per_look
+from ..devices import NUMBA
 from ..registry import Range, solver
-from ..rounding.descent import NUMBA
 from ..run import Run
-from .flips import per_look
 from .metropolis import Chain, Landscape, Luck, landscape_of, temperature_range
 from .metropolis_on_torch import Swarm
 

@@ -17,9 +17,10 @@ import numpy.typing as npt
 
 from ...problems import Qubo
 from ...problems.arrays import Bits, Floats
+from ..compiled import per_look
 from ..registry import Range, solver
 from ..run import Run
-from .flips import flip, matrix_of, per_look, reach, slopes
+from .flips import flip, matrix_of, reach, slopes
 
 __all__ = ["tabu"]
 

@@ -14,9 +14,9 @@ import numpy as np
 
 from ...problems import Qubo
 from ...problems.arrays import Bits, Floats
+from ..compiled import copy, per_look
 from ..registry import Range, solver
 from ..run import Run
-from .flips import copy, per_look
 from .metropolis import Chain, Landscape, Luck, Singles, landscape_of, sweep, temperature_range
 
 __all__ = ["tempering"]

@@ -17,12 +17,12 @@ from collections.abc import Iterator
 from typing import Annotated
 
 import numpy as np
-import numpy.typing as npt
 
 from ...problems import BlackBox, Capacity, Qubo
 from ...problems.arrays import Bits, Floats
 from ..registry import Range, solver
 from ..run import Run
+from .crosses import largest, with_bit
 
 __all__ = ["tensor_cross"]
 
@@ -69,30 +69,22 @@ def _sweep(instance: Qubo | Capacity | BlackBox, run: Run, rank: int, sweeps: in
         for k in range(n):
             table = _table(instance, run, prefixes[k], suffixes[k], priority)
             if k + 1 < n:
-                rows = _with_bit(prefixes[k], first=False)
-                prefixes[k + 1] = rows[_largest(table.reshape(len(rows), -1), rank)]
+                rows = with_bit(prefixes[k], first=False)
+                prefixes[k + 1] = rows[largest(table.reshape(len(rows), -1), rank)]
             yield
         for k in reversed(range(n)):
             table = _table(instance, run, prefixes[k], suffixes[k], priority)
             if k:
-                rows = _with_bit(suffixes[k], first=True)
-                suffixes[k - 1] = rows[_largest(table.reshape(len(prefixes[k]), -1).T, rank)]
+                rows = with_bit(suffixes[k], first=True)
+                suffixes[k - 1] = rows[largest(table.reshape(len(prefixes[k]), -1).T, rank)]
             yield
-
-
-def _with_bit(kept: Bits, *, first: bool) -> Bits:
-    """Every kept part (m, k) with either bit put after it, or before it: (2m, k + 1)."""
-    bit = np.array([[0], [1]], dtype=np.int8)
-    if first:
-        return np.hstack([np.repeat(bit, len(kept), axis=0), np.tile(kept, (2, 1))])
-    return np.hstack([np.repeat(kept, 2, axis=0), np.tile(bit, (len(kept), 1))])
 
 
 def _table(
     instance: Qubo | Capacity | BlackBox, run: Run, prefixes: Bits, suffixes: Bits, priority: Floats
 ) -> Floats:
     """Losses (p, 2, s) of every prefix with either bit with every suffix; infinite where not asked."""
-    ahead = np.repeat(_with_bit(prefixes, first=False), len(suffixes), axis=0)
+    ahead = np.repeat(with_bit(prefixes, first=False), len(suffixes), axis=0)
     points = np.hstack([ahead, np.tile(suffixes, (2 * len(prefixes), 1))])
     points = _fitting(instance, points, priority)[: run.evaluations_left()]
     losses = np.full(2 * len(prefixes) * len(suffixes), np.inf)
@@ -115,16 +107,3 @@ def _fitting(instance: Qubo | Capacity | BlackBox, x: Bits, priority: Floats) ->
     kept = np.cumsum(costs[order], axis=1) <= instance.K + slack
     np.put_along_axis(fits, order, kept.astype(np.int8), axis=1)
     return fits if exact else fits & x
-
-
-def _largest(losses: Floats, rank: int) -> npt.NDArray[np.int64]:
-    """Rows of the table (r, c) to keep: those that span the most volume, and the one of the lowest loss."""
-    from tntorch.maxvol import py_maxvol
-
-    lowest, known = losses.min(), losses[np.isfinite(losses)]
-    spread = float(known.mean() - lowest) or 1.0
-    # Of this size whatever the losses' unit; a table of equal rows still has an orthonormal basis.
-    basis, _ = np.linalg.qr(np.exp(-(losses - lowest) / spread))
-    rows = py_maxvol(basis[:, :rank])[0][:rank].astype(np.int64)
-    best = int(np.argmin(losses.min(axis=1)))
-    return rows if best in rows else np.append(rows[: rank - 1], best)

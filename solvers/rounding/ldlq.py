@@ -13,7 +13,9 @@ import numpy as np
 from ...problems import Rounding
 from ..registry import Range, solver
 from ..run import Run
-from .descent import factor, planes, spans, sweep
+from .descent import spans, sweep
+from .factors import factor
+from .plane_kernel import planes
 
 __all__ = ["ldlq"]
 

@@ -12,10 +12,12 @@ from typing import Annotated
 import numpy as np
 
 from ...problems import Rounding
+from ..devices import NUMBA, PRECISIONS
 from ..registry import Choice, Range, solver
 from ..run import Run
 from . import on_torch
-from .descent import NUMBA, PRECISIONS, planes, triangle
+from .factors import triangle
+from .plane_kernel import planes
 
 __all__ = ["nearest_plane"]
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from ...problems import Rounding
 from ...problems.arrays import Floats
-from ..qubo.flips import per_look
+from ..compiled import per_look
 from ..registry import Range, solver
 from ..run import Run
 

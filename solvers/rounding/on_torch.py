@@ -15,35 +15,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...problems import InputError, Rounding
+from ...problems import Rounding
 from ...problems.arrays import Bits, Floats
-from ..run import Declined
-from .descent import BLOCK, HORIZON, NUMBA, SCANS, Columns, boxed, noise_of, sorted_rows
+from ..devices import device_of
+from .box_minimum import boxed
+from .descent import SCANS, noise_of
+from .factors import Columns, sorted_rows
+from .plane_kernel import BLOCK
+from .prefixes import HORIZON
 
-__all__ = ["Layer", "cheapest", "device_of", "planes"]
+__all__ = ["Layer", "cheapest", "planes"]
 
 PREFIXES = {"cpu": 1 << 22, "cuda": 1 << 28}
 """Numbers that the prefixes of a batch of neurons may take; with their errors 3 GB on a GPU."""
 
 PAIRS = 1 << 24
 """Pairs of coordinates, of some neurons each, judged at once."""
-
-
-def device_of(name: str) -> torch.device:
-    """The torch device of that name.
-
-    Raises:
-        InputError: torch has no such kind of device, or it is none that the solvers know.
-        Declined: this machine has none.
-    """
-    kind, _, index = name.partition(":")
-    if kind not in ("cpu", "cuda") or not (index or "0").isdigit():
-        raise InputError(f"device must be {NUMBA}, cpu, cuda or cuda:1 and so on, got {name!r}")
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if kind == "cuda" and int(index or "0") >= count:
-        there = ", ".join([NUMBA, "cpu", *(f"cuda:{i}" for i in range(count))])
-        raise Declined(f"device {name} needs a GPU that torch can see; pass one of those there: {there}")
-    return torch.device(name)
 
 
 class Layer:

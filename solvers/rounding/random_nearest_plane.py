@@ -10,10 +10,12 @@ from typing import Annotated
 import numpy as np
 
 from ...problems import Rounding
-from ..qubo.flips import per_look
+from ..compiled import per_look
 from ..registry import Choice, Range, solver
 from ..run import Run
-from .descent import keep, planes, triangle
+from .descent import keep
+from .factors import triangle
+from .plane_kernel import planes
 
 __all__ = ["random_nearest_plane"]
 

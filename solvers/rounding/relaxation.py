@@ -14,7 +14,7 @@ import torch
 
 from ...problems import Rounding
 from ...problems.arrays import Bits
-from ..qubo.flips import per_look
+from ..compiled import per_look
 from ..registry import Range, solver
 from ..run import Run
 from .descent import keep

@@ -20,19 +20,19 @@ import scipy.linalg
 
 from ...problems import Rounding
 from ...problems.arrays import Bits, Floats
-from ..qubo.flips import copy, per_look
+from ..compiled import copy, per_look
 from ..registry import Range, solver
 from ..run import Run
-from .beam import cheapest
-from .descent import UNIT, descend, keep, sorted_factor, triangle
+from .descent import descend, keep
+from .factors import UNIT, sorted_factor, triangle
+from .prefixes import cheapest
+from .sphere_bounds import curbs
 
-__all__ = ["curbs", "sphere"]
+__all__ = ["sphere"]
 
 LADDER = 4
 """Of so many nodes one goes into raising the bound of a neuron that is not proven yet."""
 
-WINDOW = 96
-"""Coordinates whose least cost is prepared at a time."""
 
 WORK = 2e9
 """Operations that the beam for the first radius may take, about a second."""
@@ -296,68 +296,6 @@ class _Search:
         )
         self.form = float(_form(self.branch, self.point, self.best))
         return int(visited)
-
-
-def curbs(lower: Floats, run: Run) -> Floats:
-    """For each depth i of the tree u (k + 1, k) ≥ 0 with G − diag(u) ⪰ 0, G the gram of what is left there.
-
-    The terms of the next WINDOW coordinates have a gram of their own, and the others cost no less than
-    nothing. What holds from depth i on holds for fewer coordinates too, so some depths are enough; the
-    others stay at 0 if the budget ends before them.
-    """
-    k = len(lower)
-    found, stride = np.zeros((k + 1, k)), max(1, min(WINDOW // 2, k // 12))
-    pivot = np.diag(lower)
-    for depth in range(0, k, stride):
-        if run.stopped():
-            break
-        weak = np.flatnonzero(pivot[depth:] < 1e-3 * pivot[depth])
-        end = min(depth + WINDOW, depth + int(weak.min(initial=k)))
-        window = lower[depth:end, depth:end]
-        found[depth : depth + stride, depth:end] = _curb(window.T @ window)
-    return found
-
-
-def _curb(gram: Floats) -> Floats:
-    """A large u (k,) ≥ 0 with gram − diag(u) ⪰ 0; where columns are dependent it is 0.
-
-    Newton's method on Σ u + μ (log det(gram − diag(u)) + Σ log u) for falling μ, whose barrier keeps u inside
-    by far more than rounding errors. Every column is scaled to length 1 first, which changes no step.
-    """
-    size = np.diag(gram)
-    if not (size > 0).all() or not size.size:
-        return np.zeros(len(gram))
-    gram, worth = gram / np.sqrt(np.outer(size, size)), size / size.mean()
-    lowest = float(np.linalg.eigvalsh(gram)[0])
-    if lowest < 1e-9:
-        return np.zeros(len(gram))
-    u = np.full(len(gram), lowest / 2)
-    for weight in (1e-1, 1e-2, 1e-3, 1e-4):
-        for _ in range(12):
-            inverse = np.linalg.inv(gram - np.diag(u))
-            slope = worth + weight * (1 / u - np.diag(inverse))
-            step = np.linalg.solve(weight * (inverse**2 + np.diag(1 / u**2)), slope)
-            u = u + _stride(gram, u, step) * step
-            if slope @ step < 1e-2 * weight * len(u):
-                break
-    return np.asarray(size * u)
-
-
-def _stride(gram: Floats, u: Floats, step: Floats) -> float:
-    """Largest t of 1, 0.9·½, 0.9·¼, … with u + t·step > 0 and gram − diag(u + t·step) ≻ 0; 0 without one."""
-    for t in 0.5 ** np.arange(60):
-        ahead = u + t * step
-        if (ahead > 0).all() and _definite(gram - np.diag(ahead)):
-            return float(t if t == 1 else 0.9 * t)
-    return 0.0
-
-
-def _definite(gram: Floats) -> bool:
-    try:
-        np.linalg.cholesky(gram)
-    except np.linalg.LinAlgError:
-        return False
-    return True
 
 
 @numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})

@@ -22,8 +22,7 @@ import torch
 from ... import solvers
 from ...problems import InputError, Rounding
 from ...problems.arrays import Floats
-from ...solvers.rounding.descent import NUMBA
-from ...solvers.rounding.on_torch import device_of
+from ...solvers.devices import NUMBA, device_of
 from ...solvers.run import Declined
 from ..harness.provenance import provenance
 from ..terminal.tables import show

@@ -16,7 +16,7 @@ from qubopress.problems import InputError, Qubo, Rounding
 from qubopress.solvers import Status
 from qubopress.solvers.qubo.metropolis import Chain, Luck, landscape_of
 from qubopress.solvers.qubo.metropolis_on_torch import Swarm
-from qubopress.solvers.rounding import beam, descent, on_torch
+from qubopress.solvers.rounding import descent, on_torch, plane_kernel, prefixes
 
 DEVICES = [
     "cpu",
@@ -79,7 +79,7 @@ def test_prefixes_that_tie_are_kept_alike(f: int, kept: int, seed: int) -> None:
     lower, shift, fixed = ties(4, f, seed=seed)
     one = Rounding(np.eye(f), shift, levels=3, fixed=fixed)
     every, columns = np.arange(4), np.arange(f)
-    compiled = beam.cheapest(one, every, columns, lower, kept, kind=np.float64)
+    compiled = prefixes.cheapest(one, every, columns, lower, kept, kind=np.float64)
     batched = on_torch.cheapest(*map(torch.tensor, (shift, fixed)), one.levels, torch.tensor(lower), kept)
     assert batched is not None
     np.testing.assert_array_equal(batched.numpy(), compiled)
@@ -90,7 +90,7 @@ def test_prefixes_that_tie_are_kept_alike(f: int, kept: int, seed: int) -> None:
 def test_planes_that_tie_are_chosen_alike(f: int, seed: int) -> None:
     lower, shift, fixed = ties(4, f, seed=seed)
     one = Rounding(np.eye(f), shift, levels=3, fixed=fixed)
-    compiled = descent.planes(one, np.arange(4), np.arange(f), lower)
+    compiled = plane_kernel.planes(one, np.arange(4), np.arange(f), lower)
     tensors = (torch.tensor(shift), torch.tensor(fixed), one.levels, torch.tensor(lower))
     np.testing.assert_array_equal(on_torch.planes(*tensors, torch.float64).numpy(), compiled)
 

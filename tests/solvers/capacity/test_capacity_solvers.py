@@ -12,7 +12,7 @@ from instances import costly, matrix, optimum
 from qubopress import problems, solvers
 from qubopress.problems import Capacity, Instance
 from qubopress.solvers import Status
-from qubopress.solvers.qubo.neal_penalty import penalised
+from qubopress.solvers.adapters import penalised
 
 AWARE = ["greedy", "swap", "field-search", "layer-dp"]
 

@@ -8,7 +8,7 @@ from instances import costly, matrix, optimum
 
 from qubopress import solvers
 from qubopress.problems import Capacity
-from qubopress.solvers.capacity.field_search import with_field
+from qubopress.solvers.capacity.bisection import with_field
 from qubopress.suites.conformance.specimens import all_bits
 
 

@@ -11,7 +11,7 @@ from instances import matrix, optimum
 from qubopress import solvers
 from qubopress.problems import Capacity
 from qubopress.solvers import Status
-from qubopress.solvers.capacity.greedy import finish
+from qubopress.solvers.capacity.finishing import finish
 
 
 def test_twins_are_not_kept_together_though_both_matter_most() -> None:

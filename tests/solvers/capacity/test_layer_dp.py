@@ -13,7 +13,7 @@ from instances import matrix, optimum
 from qubopress import solvers
 from qubopress.problems import Capacity
 from qubopress.solvers import Status
-from qubopress.solvers.capacity.greedy import finish
+from qubopress.solvers.capacity.finishing import finish
 from qubopress.solvers.capacity.layer_dp import _begun
 from qubopress.solvers.run import Run
 

@@ -10,7 +10,8 @@ from instances import gram, levels, matrix, optimum, qubo, rounding, sparse_qubo
 from qubopress import solvers
 from qubopress.problems import Instance, Qubo, Rounding
 from qubopress.solvers import Run, Status
-from qubopress.solvers.qubo.bifurcation import Agents, Best, Forces, Spins, lengths, spectrum
+from qubopress.solvers.qubo.bifurcation import Agents
+from qubopress.solvers.qubo.spins import Best, Forces, Spins, lengths, spectrum
 
 MODES = ["ballistic", "discrete"]
 

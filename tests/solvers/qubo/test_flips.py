@@ -12,7 +12,7 @@ from instances import capacity, matrix, qubo, sparse_capacity, sparse_matrix, sp
 
 from qubopress import solvers
 from qubopress.problems import Qubo
-from qubopress.solvers.qubo import flips as kernels
+from qubopress.solvers import compiled
 from qubopress.solvers.qubo.flips import descend, flip, loss_of, matrix_of, noise, slopes
 
 MATRICES = st.sampled_from([matrix, sparse_matrix])
@@ -62,4 +62,4 @@ def test_kernels_are_compiled_once_for_dense_and_once_for_sparse() -> None:
 
 
 def test_blocks_shrink_with_the_cost_of_a_step() -> None:
-    assert kernels.per_look(0) > kernels.per_look(1000) > kernels.per_look(10**12) == 1
+    assert compiled.per_look(0) > compiled.per_look(1000) > compiled.per_look(10**12) == 1

@@ -13,8 +13,8 @@ from qubopress import solvers
 from qubopress.problems import Qubo
 from qubopress.problems.networks.dynamics import energy
 from qubopress.solvers import Status
-from qubopress.solvers.qubo.bifurcation import Forces, Spins
 from qubopress.solvers.qubo.oscillator import LOCK, Oscillators, imperfect, quantized
+from qubopress.solvers.qubo.spins import Forces, Spins
 
 
 def oscillators(agents: int = 3, *, mismatch: float = 0.0, noise: float = 0.0, seed: int = 0) -> Oscillators:

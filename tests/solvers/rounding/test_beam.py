@@ -15,19 +15,11 @@ from scipy.optimize import lsq_linear
 from qubopress import solvers
 from qubopress.problems import Rounding
 from qubopress.solvers import Status
-from qubopress.solvers.rounding.beam import _pick, cheapest
-from qubopress.solvers.rounding.descent import (
-    aims,
-    boxed,
-    centres,
-    column_order,
-    descend,
-    descend_pairs,
-    factor,
-    planes,
-    sorted_columns,
-    triangle,
-)
+from qubopress.solvers.rounding.box_minimum import aims, boxed, centres
+from qubopress.solvers.rounding.descent import descend, descend_pairs
+from qubopress.solvers.rounding.factors import column_order, factor, sorted_columns, triangle
+from qubopress.solvers.rounding.plane_kernel import planes
+from qubopress.solvers.rounding.prefixes import _pick, cheapest
 
 
 def layer(n: int, f: int, *, seed: int = 0, levels: Any = 2, held: bool = False) -> Rounding:
@@ -102,7 +94,7 @@ def box(f: int = 12) -> tuple[Any, Any, Any, Any]:
 
 
 def test_the_centre_is_the_least_squares_solution_within_the_box(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("qubopress.solvers.rounding.descent.NEAR", 1e-9)
+    monkeypatch.setattr("qubopress.solvers.rounding.box_minimum.NEAR", 1e-9)
     aim, low, high, lower = box()
     found, _ = boxed(aim, low, high, lower, np)
     for x, goal, *ends in zip(found, aim, low, high, strict=True):
@@ -117,7 +109,7 @@ def test_the_centre_is_the_least_squares_solution_within_the_box(monkeypatch: py
 def test_a_slope_at_any_centre_changes_costs_by_a_constant(
     rounds: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("qubopress.solvers.rounding.descent.ROUNDS", rounds)
+    monkeypatch.setattr("qubopress.solvers.rounding.box_minimum.ROUNDS", rounds)
     aim, low, high, lower = box()
     centre, slope = boxed(aim, low, high, lower, np)
     x = np.random.default_rng(0).integers(-2, 4, (50, *aim.shape))
@@ -192,7 +184,7 @@ def test_the_sorted_order_beats_that_of_mean_squares() -> None:
 
 @pytest.mark.parametrize("block", [7, 70, 256])
 def test_sorted_columns_leave_the_least_to_the_last(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("qubopress.solvers.rounding.descent.SORTED", block)
+    monkeypatch.setattr("qubopress.solvers.rounding.factors.SORTED", block)
     G = gram(70, seed=5)
     columns = sorted_columns(G)
     assert sorted(columns) == list(range(70))

@@ -12,7 +12,7 @@ from instances import gram
 
 from qubopress import solvers
 from qubopress.problems import Rounding
-from qubopress.solvers.rounding.descent import factor
+from qubopress.solvers.rounding.factors import factor
 
 
 def reference(layer: Rounding, *, damping: float, order: str) -> Any:

@@ -14,7 +14,9 @@ from instances import gram
 from qubopress import solvers
 from qubopress.problems import Rounding
 from qubopress.solvers import Run, Status
-from qubopress.solvers.rounding.descent import column_order, factor, keep, planes, spans
+from qubopress.solvers.rounding.descent import keep, spans
+from qubopress.solvers.rounding.factors import column_order, factor
+from qubopress.solvers.rounding.plane_kernel import planes
 from qubopress.solvers.rounding.relaxation import _Soft
 
 

@@ -14,8 +14,9 @@ from instances import gram, optimum
 from qubopress import solvers
 from qubopress.problems import Rounding
 from qubopress.solvers import Run, Status
-from qubopress.solvers.rounding.descent import sorted_factor
-from qubopress.solvers.rounding.sphere import _Search, _Tree, curbs
+from qubopress.solvers.rounding.factors import sorted_factor
+from qubopress.solvers.rounding.sphere import _Search, _Tree
+from qubopress.solvers.rounding.sphere_bounds import curbs
 
 
 def deficient(f: int, rank: int, *, seed: int) -> Any:

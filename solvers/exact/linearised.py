@@ -1,0 +1,31 @@
+"""The products of a Qubo as linear terms, and where to start."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ...problems import Capacity, Qubo
+from ...problems.arrays import Bits, Floats
+from ..compiled import per_look
+from ..qubo.flips import descend, matrix_of, noise, slopes
+
+__all__ = ["local_start", "products"]
+
+
+def local_start(instance: Qubo | Capacity) -> Bits:
+    """Where the search is hinted to begin: the baseline, of a Qubo the local minimum that it descends to."""
+    x = np.array(instance.baseline())
+    if isinstance(instance, Qubo):
+        matrix, slope = matrix_of(instance), slopes(instance, x)
+        while not descend(matrix, slope, x, noise(instance), per_look(2 * instance.n)):
+            pass
+    return x
+
+
+def products(qubo: Qubo) -> tuple[Any, Any, Floats]:
+    """Products of the loss: i, j, coefficient, each (p,), i < j."""
+    upper = 2.0 * np.triu(qubo.couplings.toarray() if qubo.sparse else qubo.couplings)
+    rows, columns = upper.nonzero()
+    return rows, columns, upper[rows, columns]
