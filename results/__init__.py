@@ -2,8 +2,9 @@
 
 from .commits.compare import Comparison, Outcome, Verdict, compare
 from .page.report import report
+from .scoring.by_parameter import by_parameter
 from .scoring.correlation import correlations
-from .scoring.leaderboard import by_parameter, leaderboard
+from .scoring.leaderboard import leaderboard
 from .scoring.ranks import CriticalDifference, critical_difference
 from .scoring.references import (
     Proposal,

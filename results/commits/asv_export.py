@@ -18,8 +18,8 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from ..scoring import scores
-from ..scoring.leaderboard import score
 from ..scoring.references import References, load_references
+from ..scoring.scored_cells import score
 from ..storage.store import Store, StoreError
 from ..storage.whole_files import write_whole
 from .compare import ENDED_BY_ITSELF, KEY

@@ -16,9 +16,9 @@ import pandas as pd
 from scipy import stats
 
 from ..scoring import scores
-from ..scoring.leaderboard import labels
 from ..scoring.references import References, load_references
-from ..scoring.statistics import mean_interval
+from ..scoring.scored_cells import labels
+from ..scoring.statistics import holm, mean_interval
 from ..storage.store import StoreError, load
 
 KEY = ("instance_key", "solver", "parameters", "seed", "budget_seconds", "restarts")
@@ -277,15 +277,6 @@ def _with_verdicts(rows: pd.DataFrame) -> pd.DataFrame:
     verdicts = [str(_verdict(row)) for row in rows.to_dict("records")]
     rows = rows.assign(verdict=pd.Series(verdicts, rows.index, dtype="str"))
     return rows.sort_values(["family", "solver", "measure"], ignore_index=True)
-
-
-def holm(p: np.ndarray[Any, np.dtype[np.float64]]) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Holm's step-down correction of p-values for their number."""
-    order = np.argsort(p, kind="stable")
-    stepped = np.minimum(1.0, np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)))
-    adjusted = np.empty_like(stepped)
-    adjusted[order] = stepped
-    return adjusted
 
 
 def _verdict(row: dict[Any, Any]) -> Verdict:

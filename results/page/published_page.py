@@ -1,9 +1,7 @@
 """Published cells: a suite's records as one CSV file without bits and traces, and a page of their boards."""
 
 from collections.abc import Mapping
-from dataclasses import fields
 from html import escape
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,52 +10,9 @@ import pandas as pd
 from ..scoring.leaderboard import leaderboard
 from ..scoring.references import References, load_references
 from ..scoring.scores import POLICY
-from ..storage.record import InstanceInfo, Record
-from ..storage.store import StoreError
-from ..storage.whole_files import write_whole
+from ..storage.cells_csv import REJUDGEABLE
 from .frame import CSS, SCRIPT
 from .html_tables import DASH, between, cell, digits, fixed, several, table
-
-REJUDGEABLE = "rejudgeable"
-"""Column that says whether the cell's bits are published too, so that anyone can recompute its row."""
-
-
-def write_cells(frame: pd.DataFrame, out: str | Path) -> Path:
-    """Write a table that `load` gave, with its column `rejudgeable`; numbers keep all their digits."""
-    return write_whole(out, frame.to_csv(index=False, lineterminator="\n"))
-
-
-def read_cells(path: str | Path) -> pd.DataFrame:
-    """Read what `write_cells` wrote, with the types that `load` gives.
-
-    Raises StoreError when the file is none.
-    """
-    try:
-        names = list(pd.read_csv(path, nrows=0).columns)
-        kinds = {name: _KINDS.get(name, "str") for name in names}
-        blank = {name: [""] for name, kind in kinds.items() if kind != "str"}
-        frame = pd.read_csv(path, dtype=kinds, keep_default_na=False, na_values=blank)
-    except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise StoreError(f"{path} must be a CSV file of published cells, got {reason}") from None
-    missing = sorted({REJUDGEABLE, "suite", "instance_key", "problem_parameters"} - set(names))
-    if missing:
-        raise StoreError(f"{path} must have the column {missing[0]}, got none; publish its store again")
-    return frame
-
-
-_KIND: dict[Any, str] = {
-    str: "str",
-    bool: "boolean",
-    int: "Int64",
-    int | None: "Int64",
-    float: "float64",
-    float | None: "float64",
-}
-
-_KINDS = {one.name: _KIND.get(one.type, "str") for one in (*fields(Record), *fields(InstanceInfo))} | {
-    REJUDGEABLE: "boolean",
-}
 
 
 def published_page(suites: Mapping[str, pd.DataFrame], *, references: References | None = None) -> str:

@@ -11,8 +11,9 @@ import pandas as pd
 
 from ..scoring.anytime import Traces, timed
 from ..scoring.correlation import correlations
-from ..scoring.leaderboard import board, score
+from ..scoring.leaderboard import board
 from ..scoring.references import References, load_references
+from ..scoring.scored_cells import score
 from ..scoring.scores import POLICY, TARGETS
 from ..storage.record import RANKED
 from ..storage.store import Store, StoreError

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from .leaderboard import score
+from .scored_cells import score
 from .statistics import median_interval
 
 FEWEST = 3

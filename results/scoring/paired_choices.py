@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from ..storage.store import StoreError
-from .leaderboard import score
+from .scored_cells import score
 from .statistics import mean_interval
 
 __all__ = ["Claim", "Side", "judged", "verdict"]

@@ -1,6 +1,7 @@
 """Bootstrap intervals that know which cells belong to the same instance."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -124,3 +125,12 @@ def _draws(
         drawn = first[chosen][..., None] + np.minimum(within, has - 1)  # float32 may round up to `has`
         drawn[np.arange(most) >= has] = cells
         yield drawn.reshape(size, -1), has.sum(axis=(1, 2))
+
+
+def holm(p: np.ndarray[Any, np.dtype[np.float64]]) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Holm's step-down correction of p-values for their number."""
+    order = np.argsort(p, kind="stable")
+    stepped = np.minimum(1.0, np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)))
+    adjusted = np.empty_like(stepped)
+    adjusted[order] = stepped
+    return adjusted

@@ -54,7 +54,6 @@ USAGE_ERROR: Any = next(
 )
 
 
-@app.command("list")
 def list_all(plugins: Plugins = "", format: Format = "table") -> None:  # noqa: A002
     """List solvers, problems, networks and suites."""
     from ..terminal.tables import show
@@ -107,7 +106,6 @@ def _accepts(name: str) -> str:
     return ", ".join(shape.__name__ for shape in solvers.get(name).accepts)
 
 
-@app.command()
 def run(
     suite: Annotated[str, typer.Argument(help="Name of a built-in suite, or the path of a TOML file.")] = "",
     store: StorePath = DEFAULT_STORE,
@@ -170,7 +168,6 @@ def _summary(done: Run, store: Path) -> str:
     return f"{done.measured} cells measured{f' ({ends})' if ends else ''}, {done.resumed} resumed, in {store}"
 
 
-@app.command()
 def report(
     store: StorePath = DEFAULT_STORE,
     out: Annotated[Path, typer.Option(help="Where to write the page.")] = Path("report.html"),
@@ -188,7 +185,6 @@ def report(
     print(f"leaderboard page: {page.resolve()}")
 
 
-@app.command()
 def verify(store: StorePath = DEFAULT_STORE, plugins: Plugins = "") -> None:
     """Recompute every stored number from the stored bits; exit 1 and name each false record.
 
@@ -214,11 +210,6 @@ def verify(store: StorePath = DEFAULT_STORE, plugins: Plugins = "") -> None:
         raise typer.Exit(FOUND_WRONG if false else NOTHING)
 
 
-rank.register(app)
-extend.register(app)
-
-
-@app.command()
 def compress(
     network_name: Annotated[str, typer.Argument(metavar="NETWORK", help="Name of a network of ours.")],
     out: Annotated[Path, typer.Option(help="Where to write the weights (safetensors).")],
@@ -263,7 +254,6 @@ def _setting(text: str) -> tuple[str, Any]:
         return name, value
 
 
-@app.command()
 def train(
     network_name: Annotated[str, typer.Argument(metavar="NETWORK", help="Name of a network of ours.")],
     out: Annotated[Path, typer.Option(help="Folder for the weights.")] = Path(),

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..conformance.checking import Verdict
     from ..extending.hardness import Hardness
 
-__all__ = ["register"]
+__all__ = ["check", "new", "tune"]
 
 COLUMNS = {
     "claim": {"value": "cases", "note": "reason"},
@@ -29,12 +29,6 @@ TITLES = {
 }
 
 KEEP_TUNED = ("part", "default", "tuned", "difference", "low", "high", "instances", "cells", "names")
-
-
-def register(app: typer.Typer) -> None:
-    """Give the commands of this file to the command line."""
-    for command in (new, check, tune):
-        app.command()(command)
 
 
 # ---- new

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from ...results import Comparison, Proposal, Record
     from ..verification.contribution import Checked
 
-__all__ = ["register"]
+__all__ = ["compare", "leaderboard"]
 
 SPEARMAN = "Spearman's ρ of loss and harm to the metric (+1: a lower loss is always a better network)"
 
@@ -50,15 +50,6 @@ KEEP_COMPARED = ("verdict", "solver", "family", "measure", "effect", "low", "hig
 
 references = typer.Typer(invoke_without_command=True)
 
-
-def register(app: typer.Typer) -> None:
-    """Give the commands of this file to the command line."""
-    for command in (leaderboard, compare, merge, export, export_asv, submit_check, rejudge, gate):
-        app.command()(command)
-    app.add_typer(references, name="references")
-
-
-# ---- rank
 
 
 def leaderboard(
@@ -113,8 +104,6 @@ def _correlate(store: Path, suite: str | None, family: str | None, format: str) 
         raise typer.Exit(NOTHING)
     show(table, format, title=SPEARMAN, keep=KEEP_CORRELATION)
 
-
-# ---- compare
 
 
 def compare(
@@ -172,8 +161,6 @@ def _show_comparison(found: Comparison, format: str) -> None:  # noqa: A002
     title = f"{found.base} → {found.head}: {found.matched} pairs of cells; {found.references}"
     show(found.rows, format, title=title, keep=KEEP_COMPARED)
 
-
-# ---- references
 
 Registry = Annotated[Path | None, typer.Option("--registry", help="File of the registry; ours if not given.")]
 
@@ -267,8 +254,6 @@ def _offer(one: Proposal) -> tuple[object, ...]:
     return str(one.kind), one.new.name, one.new.value, one.new.solver, one.new.standing, *old, one.new.date
 
 
-# ---- merge and export
-
 
 def merge(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="The new store.")],
@@ -309,8 +294,6 @@ def export_asv(
     print(f"{done.points} numbers of {len(done.commits)} commits in {out}")
 
 
-# ---- what others publish
-
 
 def submit_check(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A store, or rows as text (.jsonl).")],
@@ -323,7 +306,8 @@ def submit_check(
 
     Exit 3 if none is false but some cannot be checked here.
     """
-    from ..verification.contribution import ROWS, as_store, check, write_rows
+    from ...results.storage.rows import ROWS, as_store, write_rows
+    from ..verification.contribution import check
 
     if publish is not None and publish.suffix != ROWS:
         raise CallError(f"--publish must name a {ROWS} file, got {publish}")
@@ -367,8 +351,6 @@ def _tell_checked(rows: Iterable[Checked], *, what: str) -> None:
     if elsewhere or not checked:
         raise typer.Exit(NOTHING)
 
-
-# ---- the gate
 
 
 def gate(

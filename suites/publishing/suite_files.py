@@ -11,13 +11,14 @@ import pandas as pd
 
 from ...problems import InputError
 from ...results import InstanceInfo, Record, Store, by_parameter, correlations, merge
-from ...results.page.published_page import REJUDGEABLE, published_page, read_cells, write_cells
+from ...results.page.published_page import published_page
+from ...results.storage.cells_csv import REJUDGEABLE, read_cells, write_cells
+from ...results.storage.rows import light_rows
 from ...results.storage.whole_files import write_whole
 from ..suite import load, suite_names
 from ..terminal.boards import with_costs
-from ..verification.contribution import write_rows
 
-__all__ = ["CELLS", "CORRELATIONS", "PAGE", "ROWS", "Added", "add", "cells_of", "light_rows", "page"]
+__all__ = ["CELLS", "CORRELATIONS", "PAGE", "ROWS", "Added", "add", "cells_of", "page"]
 
 CELLS, ROWS, PAGE = "records.csv", "rows.jsonl", "leaderboard.html"
 """Files of a suite: all cells without bits, and those whose bits are small; and the page of all suites."""
@@ -100,24 +101,6 @@ def _small(records: list[Record]) -> list[Record]:
             break
         found.append(record)
     return found
-
-
-def light_rows(infos: Iterable[InstanceInfo], records: Iterable[Record], out: Path) -> int:
-    """Write records as rows, without their traces, and their instances; give the number of records.
-
-    Raises:
-        StoreError: the file cannot be written.
-    """
-    records = list(records)
-    keys = {one.instance_key for one in records}
-    with tempfile.TemporaryDirectory() as folder:
-        store = Path(folder, "light.db")
-        with Store(store, write=True) as light:
-            for info in infos:
-                if info.key in keys:
-                    light.add_instance(info)
-            light.add_all(replace(record, trace=()) for record in records)
-        return write_rows(store, out)
 
 
 def cells_of(data: Path) -> Iterator[tuple[str, pd.DataFrame]]:

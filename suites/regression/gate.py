@@ -20,13 +20,12 @@ from ...results import Store, StoreError
 from ...results import compare as compare_stores
 from ...results.commits.compare import Verdict
 from ...results.scoring.scores import STEPS
+from ...results.storage.rows import as_store, light_rows
 from ...results.storage.whole_files import write_whole
 from ..harness import suite_run
 from ..harness.provenance import provenance
-from ..publishing.suite_files import light_rows
 from ..suite import Suite
 from ..suite import load as load_suite
-from ..verification.contribution import as_store
 from .stopwatch import Stopwatch, Times, processor
 
 __all__ = ["Fall", "Judged", "judge", "renew"]

@@ -6,11 +6,8 @@ Rows are published as JSON lines, one instance or record a line, bits included: 
 
 from __future__ import annotations
 
-import json
 import re
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,19 +15,17 @@ from typing import Any
 
 from ...problems import Instance, MissingDataError
 from ...problems.errors import one_line
-from ...results import InstanceInfo, Record, RecordError, Reference, Store, StoreError, load_references
+from ...results import Record, Reference, Store, load_references
 from ...results import unpack as unpacked
 from ...results.commits.asv_export import Commit, commit_of
-from ...results.storage.whole_files import write_whole
+from ...results.storage.rows import ROWS, as_store
 from ..harness.provenance import COMPUTING, ROOT
 from ..spec import InstanceSpec
 from ..suite import load, suite_names
 from .stored_numbers import claims, close, judge, verify
 
-__all__ = ["ROWS", "Checked", "as_store", "check", "rejudge", "rejudge_references", "write_rows"]
+__all__ = ["Checked", "check", "rejudge", "rejudge_references"]
 
-ROWS = ".jsonl"
-"""Ending of a file of published rows."""
 
 NEEDED = ("python", "qubopress", *COMPUTING)
 """What the versions of a record must name."""
@@ -55,69 +50,6 @@ class Checked:
 
 
 # ---- the text form
-
-
-def write_rows(store: str | Path, out: str | Path) -> int:
-    """Publish a store as text, ordered so that a rerun changes as few lines as possible; give its records.
-
-    Raises:
-        StoreError: the store cannot be read, or the file not written.
-    """
-    with Store(store) as kept:
-        infos = sorted(kept.instances(), key=lambda one: (one.name, one.key))
-        records = sorted(kept.records(), key=lambda one: (one.instance, one.solver, one.seed, one.cell))
-    lines = [f'{{"instance":{one.to_json()}}}' for one in infos]
-    lines += [f'{{"record":{one.to_json()}}}' for one in records]
-    write_whole(out, "".join(f"{line}\n" for line in lines))
-    return len(records)
-
-
-@contextmanager
-def as_store(path: str | Path) -> Iterator[Path]:
-    """A file of rows as a store that lives as long as the context; a store as it is.
-
-    Raises:
-        StoreError: the file is neither; the message names the line.
-    """
-    path = Path(path)
-    if path.suffix != ROWS:
-        yield path
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        store = Path(folder, "rows.db")
-        _fill(store, path)
-        yield store
-
-
-def _fill(store: Path, path: Path) -> None:
-    infos: list[InstanceInfo] = []
-    records: list[Record] = []
-    try:
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-            kind, row = _read(line, f"{path}, line {number}")
-            (infos if kind == "instance" else records).append(row)
-    except (OSError, UnicodeDecodeError) as error:
-        raise StoreError(f"{path} must be a file of rows that can be read: {error}") from None
-    keys = [record.cell for record in records]
-    twice = next((key for key in keys if keys.count(key) > 1), None) if len(set(keys)) < len(keys) else None
-    if twice is not None:
-        raise StoreError(f"{path} must hold each cell once, and holds {twice!r} twice; keep one of the rows")
-    with Store(store, write=True) as kept:
-        for info in infos:
-            kept.add_instance(info)
-        kept.add_all(records)
-
-
-def _read(line: str, where: str) -> tuple[str, Any]:
-    """The kind of a row, and the row."""
-    kinds: dict[str, Any] = {"instance": InstanceInfo, "record": Record}
-    try:
-        ((kind, content),) = json.loads(line).items()
-        return kind, kinds[kind].from_json(json.dumps(content))
-    except RecordError as error:
-        raise StoreError(f"{where}: {error}") from None
-    except (ValueError, KeyError, AttributeError, RecursionError):
-        raise StoreError(f'{where} must be {{"instance": …}} or {{"record": …}}, as published') from None
 
 
 # ---- a contribution

@@ -11,7 +11,7 @@ from records import make_store
 from scipy import stats
 
 from qubopress.results import Outcome, StoreError, Verdict, compare
-from qubopress.results.commits.compare import holm
+from qubopress.results.scoring.statistics import holm
 
 INFOS = [{"key": f"key-{i}", "name": f"instance {i}"} for i in range(8)]
 

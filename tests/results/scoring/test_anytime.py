@@ -13,7 +13,7 @@ from scipy import integrate, stats
 
 from qubopress.results import Store, StoreError, leaderboard
 from qubopress.results.scoring import anytime
-from qubopress.results.scoring.leaderboard import score
+from qubopress.results.scoring.scored_cells import score
 
 FAILED: dict[str, Any] = {"status": "TIMEOUT", "loss": None, "seconds": None, "violation": None, "trace": ()}
 BEST = {"solver": "best", "loss": 0.0, "trace": ((0.0, 0.0),), "seconds": 0.0}

@@ -14,13 +14,15 @@ from repository import ROOT
 from qubopress import results
 from qubopress.problems import InputError
 from qubopress.results import Stage, Store, StoreError
-from qubopress.results.page.published_page import published_page, read_cells, write_cells
+from qubopress.results.page.published_page import published_page
 from qubopress.results.scoring.references import References
+from qubopress.results.storage import rows
+from qubopress.results.storage.cells_csv import read_cells, write_cells
+from qubopress.results.storage.rows import as_store
 from qubopress.suites import load, suite_names
 from qubopress.suites.publishing import doc_tables, suite_files
 from qubopress.suites.publishing.suite_files import CELLS, CORRELATIONS, PAGE, ROWS, add, cells_of, page
 from qubopress.suites.verification import contribution
-from qubopress.suites.verification.contribution import as_store
 
 DATA = ROOT / "results/data"
 NONE = References(0, "2026-01-01", {})
@@ -172,7 +174,7 @@ QUICK = ("", "digits-mlp", "digits-cnn")
 
 
 @pytest.mark.parametrize(
-    "path", [pytest.param(path, id=path.parent.name) for path in sorted(DATA.rglob(f"*{contribution.ROWS}"))]
+    "path", [pytest.param(path, id=path.parent.name) for path in sorted(DATA.rglob(f"*{rows.ROWS}"))]
 )
 def test_a_sample_of_the_published_rows_holds(path: Path, tmp_path: Path) -> None:
     lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]

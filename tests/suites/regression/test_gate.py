@@ -15,12 +15,12 @@ from records import make_store
 from repository import ROOT
 
 from qubopress.results import StoreError
+from qubopress.results.storage.rows import write_rows
 from qubopress.suites import cli, load
 from qubopress.suites.harness import suite_run
 from qubopress.suites.regression import gate, stopwatch
 from qubopress.suites.regression.gate import Fall, Judged, judge
 from qubopress.suites.regression.stopwatch import Stopwatch
-from qubopress.suites.verification.contribution import write_rows
 
 Captured = pytest.CaptureFixture[str]
 Patch = pytest.MonkeyPatch

@@ -75,7 +75,7 @@ def test_an_honest_store_passes_and_is_published_as_text_that_passes(
     assert submit(store, "--publish", rows) == 0
     assert "3 of 3 rows" in capsys.readouterr().out
     assert submit(rows) == 0
-    with contribution.as_store(rows) as back:
+    with rows.as_store(rows) as back:
         assert sorted(records(back), key=lambda one: one.cell) == sorted(
             records(store), key=lambda one: one.cell
         )
@@ -139,7 +139,7 @@ def test_rows_of_another_schema_are_refused_with_their_line(
     store: Path, tmp_path: Path, capsys: Captured, change: Any, message: str
 ) -> None:
     rows = tmp_path / "rows.jsonl"
-    assert contribution.write_rows(store, rows) == 3
+    assert rows.write_rows(store, rows) == 3
     changed(rows, change)
     assert submit(rows) == 2
     assert message in capsys.readouterr().err
@@ -168,7 +168,7 @@ def rejudge(folder: Path, registry: Path) -> int:
 
 def test_published_rows_and_references_are_recomputed(store: Path, tmp_path: Path, capsys: Captured) -> None:
     rows, registry = tmp_path / "rows.jsonl", registry_of(tmp_path)
-    contribution.write_rows(store, rows)
+    rows.write_rows(store, rows)
     assert rejudge(tmp_path, registry) == 0
     assert "4 of 4 rows" in capsys.readouterr().out
     changed(rows, lambda lines: [line.replace('"metric":0.', '"metric":0.1') for line in lines])
