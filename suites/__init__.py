@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .compression import compress
+    from .harness.executor import ServerError
     from .harness.suite_run import Progress, Run, run
-    from .harness.supervisor import ServerError
     from .suite import Suite, load, suite_names
     from .verification.stored_numbers import Falsehood, verify
 
@@ -29,7 +29,7 @@ HOMES = {
     "Falsehood": "verification.stored_numbers",
     "Progress": "harness.suite_run",
     "Run": "harness.suite_run",
-    "ServerError": "harness.supervisor",
+    "ServerError": "harness.executor",
     "Suite": "suite",
     "compress": "compression",
     "load": "suite",

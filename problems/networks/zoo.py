@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from torch import nn
@@ -14,11 +13,9 @@ from ..datasets.dataset import PAIRED
 from ..errors import unknown_name
 from .architectures import convolutional, digits_cnn, half_unet, perceptron, residual
 from .image_generators import NeuralGenerator, interacting
-from .weights import weights_metadata
 
 __all__ = [
     "Network",
-    "float_accuracy",
     "network",
     "network_names",
 ]
@@ -70,11 +67,6 @@ def network(name: str) -> Network:
     if name not in NETWORKS:
         raise unknown_name("network", name, NETWORKS)
     return NETWORKS[name]
-
-
-def float_accuracy(name: str, *, weights: Path | None = None) -> float:
-    """Test accuracy in [0, 1] of the uncompressed network, as measured when its weights were saved."""
-    return float(weights_metadata(name, weights=weights)["test_accuracy"])
 
 
 def _published(data: str, dataset: str, inputs: int, classes: int) -> tuple[Network, Network]:

@@ -11,27 +11,19 @@ Run as `python -m qubopress.suites.conformance FD NAME PLUGINS FIRST`, this file
 from __future__ import annotations
 
 import difflib
-import os
-import selectors
-import signal
-import subprocess
-import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from ... import problems, solvers
 from ...problems import InputError
 from ...problems.errors import one_line
 from .. import plugins as plugin_folders
-from ..harness.supervisor import ONE_THREAD
-from ..harness.wire import read_messages, send
+from ..harness.wire import send
 from .claim import Broken, Claim, Undecided
+from .isolated import isolated, leave_with_parent, messages
 
 __all__ = [
     "Verdict",
@@ -39,24 +31,16 @@ __all__ = [
     "claims_about",
     "failures",
     "is_solver",
-    "isolated",
-    "leave_with_parent",
-    "messages",
 ]
 
 DEADLINE_SECONDS = 30.0
 """Most that a claim may take on one case, compilation included."""
 
-START_SECONDS = 120.0
-"""Most that a process may take to import everything, a plug-in included."""
 
 MOST_LOST = 3
 """Processes lost to one check before the rest is left: a solver that always hangs is known by then."""
 
 MODULE = "qubopress.suites.conformance"
-
-LOOK_SECONDS = 0.2
-"""Between two looks at a process that is silent."""
 
 
 @dataclass(frozen=True)
@@ -172,73 +156,6 @@ def _check_from(
     return done, None
 
 
-@contextmanager
-def isolated(module: str, *arguments: object) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-    """A process that runs a module and the pipe it answers on; whatever it started is killed in the end.
-
-    The module is told the pipe's descriptor, then the arguments.
-    """
-    read, write = os.pipe()
-    try:
-        process = subprocess.Popen(  # noqa: S603 - fixed arguments
-            # -P: a file of the user's in the working folder must not pass for a module.
-            [sys.executable, "-P", "-m", module, str(write), *map(str, arguments)],
-            pass_fds=[write],
-            # Its end tells the process that this one is gone.
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env={**os.environ, **ONE_THREAD},
-            start_new_session=True,
-        )
-    finally:
-        os.close(write)
-    try:
-        yield process, read
-    finally:
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        if process.stdin is not None:
-            process.stdin.close()
-        os.close(read)
-
-
-def messages(process: subprocess.Popen[bytes], pipe: int, deadline: float) -> Iterator[dict[str, Any]]:
-    """What the process sends; {"lost": why} where it is silent too long, dies or sends what is no message."""
-    buffer, until = bytearray(), time.monotonic() + max(deadline, START_SECONDS)
-    with selectors.DefaultSelector() as selector:
-        selector.register(pipe, selectors.EVENT_READ)
-        while True:
-            ready, code = selector.select(LOOK_SECONDS), process.poll()
-            data = os.read(pipe, 1 << 16) if ready else b""
-            try:
-                found = read_messages(buffer := buffer + data)
-            except ValueError:
-                yield {"lost": "what is no message of ours was sent to a descriptor of ours"}
-                return
-            for message in found:
-                until = time.monotonic() + deadline
-                yield message
-                if "end" in message:
-                    return
-            if not data and code is not None:
-                yield {"lost": f"the process died {_how(code)}"}
-                return
-            if time.monotonic() > until:
-                yield {"lost": f"no answer within {deadline:g} s; a search must poll run.stopped() per sweep"}
-                return
-
-
-def _how(code: int) -> str:
-    if code >= 0:
-        return f"with exit code {code}"
-    try:
-        return f"by {signal.Signals(-code).name}"
-    except ValueError:
-        return f"by signal {-code}"
-
-
 # ---- the process that checks
 
 
@@ -262,13 +179,6 @@ def main(arguments: list[str]) -> None:
 
 def _send_begin(descriptor: int, number: int, text: str, case: str) -> None:
     send(descriptor, {"number": number, "begin": text, "case": case})
-
-
-def leave_with_parent() -> None:
-    """Die with all that was started once stdin is closed at the other end: nobody waits any more."""
-    while os.read(0, 1024):
-        pass
-    os.killpg(0, signal.SIGKILL)
 
 
 def judge(claim: Claim, name: str, begin: Callable[[str], None]) -> Verdict | None:

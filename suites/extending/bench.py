@@ -12,9 +12,10 @@ import pandas as pd
 from ...results import Record
 from ...results.scoring.scores import excess
 from ..harness.cell import Cell
+from ..harness.executor import Job, Outcome
 from ..harness.provenance import provenance
 from ..harness.suite_run import job_of, record_of, warm_pairs
-from ..harness.supervisor import Job, Outcome, Server
+from ..harness.supervisor import Supervisor
 from ..harness.survey import Survey
 from ..harness.wire import survey_request
 from ..spec import InstanceSpec
@@ -32,7 +33,7 @@ class Bench:
     def __init__(self, plugin_folder: str | Path = "") -> None:
         self._folder = str(Path(plugin_folder).resolve()) if plugin_folder else ""
         self._where = provenance()
-        self._server = Server()
+        self._server = Supervisor()
 
     def __enter__(self) -> Self:
         self._running = self._server.__enter__()

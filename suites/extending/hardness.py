@@ -22,7 +22,8 @@ from ...problems import BlackBox, Capacity, InputError, Instance, Qubo, Rounding
 from ...problems.arrays import Bits
 from ...problems.networks.zoo import network as find_network
 from .. import plugins as plugin_folders
-from ..conformance.checking import DEADLINE_SECONDS, isolated, leave_with_parent, messages
+from ..conformance.checking import DEADLINE_SECONDS
+from ..conformance.isolated import isolated, leave_with_parent, messages
 from ..conformance.specimens import mixture
 from ..harness.cell import Cell
 from ..harness.survey import Survey

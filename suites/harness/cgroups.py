@@ -2,7 +2,7 @@
 
 Groups are made only where that is ours to do: under a group that systemd delegated, that belongs to this
 user, that is a container's own root, or that $QUBOPRESS_CGROUP names. Being root is no delegation: the group
-of a batch system or of a service manager is theirs. Elsewhere the watchdog of `processes` keeps the cap.
+of a batch system or of a service manager is theirs. Elsewhere the watchdog of `child` keeps the cap.
 
 A page counts for the group that touched it first, so what a cell shares with the warm server is not its own.
 """

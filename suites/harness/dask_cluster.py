@@ -23,8 +23,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from ...problems import InputError, cache
+from .executor import Job, Outcome, ServerError
 from .provenance import provenance
-from .supervisor import Job, Outcome, Server, ServerError
+from .supervisor import Supervisor
 
 __all__ = ["Cluster", "run_remotely"]
 
@@ -255,7 +256,7 @@ _local = threading.local()
 def _run_here(job: Job, loads: list[str], memory: int | None, wanted: Callable[[], bool]) -> list[Outcome]:
     """Run a job in this thread's warm server, which starts at the first job and ends with the worker."""
     if not hasattr(_local, "server"):
-        _local.server, _local.loaded = Server().__enter__(), set()
+        _local.server, _local.loaded = Supervisor().__enter__(), set()
     try:
         for load in loads:
             if load not in _local.loaded:

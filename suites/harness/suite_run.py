@@ -17,8 +17,9 @@ from .. import plugins
 from ..suite import Suite
 from ..suite import load as load_suite
 from .cell import Cell, failed
+from .executor import Executor, Job, Outcome
 from .provenance import Provenance, provenance
-from .supervisor import Executor, Job, Outcome, Server
+from .supervisor import Supervisor
 from .survey import SHAPES, Survey
 from .wire import cell_request, survey_request
 
@@ -110,7 +111,7 @@ def run(
 def _executor(name: str, *, memory: int | None) -> Executor:
     scheme, _, address = name.partition("://")
     if name == "local":
-        return Server(memory=memory)
+        return Supervisor(memory=memory)
     if scheme == "dask" and address:
         from .dask_cluster import Cluster
 

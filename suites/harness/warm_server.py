@@ -2,7 +2,7 @@
 
 One child waits ahead, forked while the job before it sets out, so that no job waits for a fork.
 
-Run as `python -m qubopress.suites.harness.warm_server FD` by `processes.Server`. A request is one JSON line
+Run as `python -m qubopress.suites.harness.warm_server FD` by `server_link`. A request is one JSON line
 on the socket FD with the write end of a pipe; the child writes its messages there. The server answers
 "started" and "exited" lines. When the socket closes, the harness is gone, and every process that came of it
 is killed.

@@ -15,8 +15,8 @@ from ...results.page.published_page import published_page
 from ...results.storage.cells_csv import REJUDGEABLE, read_cells, write_cells
 from ...results.storage.rows import light_rows
 from ...results.storage.whole_files import write_whole
+from ..network_costs import with_costs
 from ..suite import load, suite_names
-from ..terminal.boards import with_costs
 
 __all__ = ["CELLS", "CORRELATIONS", "PAGE", "ROWS", "Added", "add", "cells_of", "page"]
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..network_costs import with_costs
+
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ...problems.layers.costs import Costs
     from ..suite import Suite
 
-__all__ = ["show_board", "show_boards", "show_by", "with_costs"]
+__all__ = ["show_board", "show_boards", "show_by"]
 
 KEEP = ("solver", "excess", "cut", "95 %", "rank", "imputed", "drop", "seconds", "endings", "wins", "cells")
 """Columns of the leaderboard that matter most, for terminals too narrow for all."""
@@ -52,32 +53,6 @@ def show_by(table: pd.DataFrame, by: str, format: str, *, title: str = "") -> No
     from .tables import show
 
     show(with_costs(table) if by == "bits" else table, format, title=title, keep=(by, *KEEP_BY))
-
-
-def with_costs(table: pd.DataFrame) -> pd.DataFrame:
-    """A table over bits with `KiB`, the size of the parameters, and `nJ`, the energy of one inference.
-
-    See `problems.costs` for the model of energy. Networks that are not ours, or lack their weights or data
-    here, have none.
-    """
-    found = {network: _costs_of(network) for network in table["network"].unique()}
-    rows = list(zip(table["network"], table["bits"], strict=True))
-    known = [(found[network], int(bits)) for network, bits in rows]
-    return table.assign(
-        KiB=[cost.bytes(bits) / 1024 if cost else None for cost, bits in known],
-        nJ=[cost.nanojoules(bits) if cost else None for cost, bits in known],
-    )
-
-
-def _costs_of(network: str) -> Costs | None:
-    from ...problems import InputError, task_of
-    from ...problems.layers.costs import costs
-
-    try:
-        task = task_of(network, calibration=1)
-    except InputError:
-        return None
-    return costs(task.network, task.inputs)
 
 
 def show_board(board: pd.DataFrame, format: str, *, title: str = SCORE) -> None:  # noqa: A002

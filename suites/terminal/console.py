@@ -21,6 +21,7 @@ __all__ = [
     "StorePath",
     "SuiteName",
     "check_format",
+    "exclude",
     "load_plugins",
     "nothing_in",
     "tell",
@@ -67,3 +68,10 @@ def load_plugins(folder: str) -> None:
 
     plugins.load_entry_points()
     plugins.load_folder(folder)
+
+
+def exclude(given: dict[str, bool]) -> None:
+    """CallError when more than one of these options was given."""
+    both = [name for name, present in given.items() if present]
+    if len(both) > 1:
+        raise CallError(f"{' and '.join(both)} exclude each other, got both; leave one out")

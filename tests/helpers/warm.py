@@ -17,7 +17,7 @@ from qubopress.results import Record, Store
 from qubopress.solvers import registry as solver_registry
 from qubopress.suites import Suite, load, plugins
 from qubopress.suites.harness import suite_run
-from qubopress.suites.harness.supervisor import Server
+from qubopress.suites.harness.supervisor import Supervisor
 
 __all__ = ["SMALL", "SharedServer", "clean_registries", "records", "share_server", "small", "write_suite"]
 
@@ -41,16 +41,16 @@ torch.set_num_threads(1)
 
 
 class SharedServer:
-    """Stands in for `Server`: the same process for every run, started at the first."""
+    """Stands in for `Supervisor`: the same process for every run, started at the first."""
 
-    running: Server | None = None
+    running: Supervisor | None = None
 
     def __init__(self, *, memory: int | None = None) -> None:
         self.memory = memory
 
-    def __enter__(self) -> Server:
+    def __enter__(self) -> Supervisor:
         if SharedServer.running is None:
-            SharedServer.running = Server().__enter__()
+            SharedServer.running = Supervisor().__enter__()
         SharedServer.running.memory = self.memory
         return SharedServer.running
 
@@ -58,7 +58,7 @@ class SharedServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         running = SharedServer.running
-        if error is not None and (running is None or running._children):
+        if error is not None and (running is None or running.busy):
             SharedServer.stop()
 
     @staticmethod
@@ -72,7 +72,7 @@ atexit.register(SharedServer.stop)
 
 
 def share_server(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(suite_run, "Server", SharedServer)
+    monkeypatch.setattr(suite_run, "Supervisor", SharedServer)
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from qubopress.problems import InputError
 from qubopress.problems.analog.connections import connections
 from qubopress.problems.analog.sign_magnitude import Inputs, Wiring, put, wiring
 from qubopress.problems.layers.inputs import gram_of_inputs
-from qubopress.problems.networks import zoo
+from qubopress.problems.networks import weights
 from qubopress.problems.quantization.grids import Grid, midrise
 from qubopress.suites.conformance.specimens import solutions
 
@@ -230,7 +230,7 @@ def test_beam_beats_the_nearest_level_in_loss_and_accuracy(network) -> None:
     (nearest, plain), (searched, better) = found["round-to-nearest"], found["beam"]
     assert all(ours < theirs for ours, theirs in zip(searched, nearest, strict=True))
     assert task.judge(better) > task.judge(plain)
-    assert task.judge(better) < zoo.float_accuracy(network)
+    assert task.judge(better) < weights.float_metric(network)
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from qubopress.problems import (
     task_of,
 )
 from qubopress.problems.datasets.dataset import load_dataset
-from qubopress.problems.networks import weights, zoo
+from qubopress.problems.networks import weights
 from qubopress.problems.tasks import frechet_distance
 from qubopress.problems.tasks import task as task_module
 from qubopress.problems.tasks.training_losses import summed_cross_entropy, summed_squared_error
@@ -42,7 +42,7 @@ def test_digits_come_calibrated_held_out_and_judged() -> None:
     assert (len(task.held_inputs), len(task.held_targets)) == (30, 30)
     assert (task.metric, task.higher_is_better) == ("accuracy", True)
     assert task.judge is not None
-    assert task.judge(task.network) == zoo.float_accuracy("digits-mlp")
+    assert task.judge(task.network) == weights.float_metric("digits-mlp")
 
 
 def test_photographs_come_calibrated_held_out_and_judged_in_decibels() -> None:

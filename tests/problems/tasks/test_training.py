@@ -75,7 +75,7 @@ def test_saved_weights_come_back_as_they_were(tmp_path: Path) -> None:
     path = training.save_weights("digits-mlp", module, seed=4, epochs=3, folder=tmp_path / "new")
     again = weights.load_network("digits-mlp", weights=path)
     assert weights.weights_checksum(again) == weights.weights_checksum(module)
-    assert zoo.float_accuracy("digits-mlp", weights=path) == measured
+    assert weights.float_metric("digits-mlp", weights=path) == measured
     metadata = weights.weights_metadata("digits-mlp", weights=path)
     assert (metadata["seed"], metadata["epochs"]) == ("4", "3")
     assert [file.name for file in path.parent.iterdir()] == ["digits-mlp.safetensors"]

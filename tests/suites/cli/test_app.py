@@ -20,6 +20,7 @@ from warm import clean_registries, records, share_server, write_suite
 from qubopress import problems, solvers
 from qubopress.problems.datasets import dataset, published
 from qubopress.suites import cli
+from qubopress.suites.cli import app, measure
 
 SUITE = """
 description = "Two of each"
@@ -188,7 +189,7 @@ def test_a_broken_plugin_is_one_line_and_the_rest_goes_on(tmp_path: Path, capsys
     (tmp_path / "broken.py").write_text("raise RuntimeError('two\\nlines')", encoding="utf-8")
     with warnings.catch_warnings():
         warnings.simplefilter("always")
-        warnings.showwarning = cli._one_line_warning
+        warnings.showwarning = app._one_line_warning
         assert cli.call(["list", "--plugins", ".", "--format", "json"]) == 0
     out, err = capsys.readouterr()
     assert json.loads(out)
@@ -327,7 +328,7 @@ def test_an_interrupt_says_how_to_go_on(
     [("512M", 512 << 20), ("4G", 4 << 30), ("1.5GiB", 3 << 29), ("100kb", 102_400), ("7", 7)],
 )
 def test_sizes_are_read_in_powers_of_1024(text: str, size: int) -> None:
-    assert cli._bytes(text) == size
+    assert measure._bytes(text) == size
 
 
 # ---- leaderboard and report

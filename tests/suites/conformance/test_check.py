@@ -387,7 +387,7 @@ def test_the_solutions_that_are_drawn_come_with_loss_and_metric() -> None:
 def test_the_check_of_a_problem_says_which_solvers_find_it_hard(
     capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bench, "Server", SharedServer)
+    monkeypatch.setattr(bench, "Supervisor", SharedServer)
     call = ["check", "hybrid", "--network", "digits-mlp", "--seconds", "0.1", "--format", "json"]
     assert cli.call(call) == 0
     rows = json.loads(capsys.readouterr().out)

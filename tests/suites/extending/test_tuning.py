@@ -50,7 +50,7 @@ def damped(layer, run, *, share: Annotated[float, solvers.Range(0.0, 1.0)] = 0.0
 
 @pytest.fixture(autouse=True)
 def _shared(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    monkeypatch.setattr(bench, "Server", SharedServer)
+    monkeypatch.setattr(bench, "Supervisor", SharedServer)
     monkeypatch.chdir(tmp_path)
     with clean_registries():
         yield

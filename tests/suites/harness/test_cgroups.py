@@ -13,7 +13,7 @@ from qubopress import suites
 from qubopress.suites import plugins
 from qubopress.suites.harness import cgroups
 from qubopress.suites.harness.cgroups import Group, Home
-from qubopress.suites.harness.supervisor import Job, Outcome
+from qubopress.suites.harness.executor import Job, Outcome
 
 SURVEY = {"spec": {"nonsense": 1}, "plugins": ""}
 

@@ -24,8 +24,9 @@ from qubopress import suites
 from qubopress.problems import InputError, cache
 from qubopress.results import Record
 from qubopress.suites import Progress
-from qubopress.suites.harness import dask_cluster, provenance, suite_run
-from qubopress.suites.harness.supervisor import Job, Outcome, Server, ServerError
+from qubopress.suites.harness import dask_cluster, load, provenance, suite_run
+from qubopress.suites.harness.executor import Job, Outcome, ServerError
+from qubopress.suites.harness.supervisor import Supervisor
 from qubopress.suites.harness.wire import survey_request
 from qubopress.suites.spec import InstanceSpec
 
@@ -140,7 +141,7 @@ def test_each_load_reaches_a_workers_server_once(
     monkeypatch: pytest.MonkeyPatch, worker: type[FakeWorker]
 ) -> None:
     seen = []
-    monkeypatch.setattr(Server, "preload", lambda self, **load: seen.append(load))
+    monkeypatch.setattr(Supervisor, "preload", lambda self, **load: seen.append(load))
     for loads in (['{"a": 1}'], ['{"a": 1}', '{"b": 2}'], ['{"b": 2}']):
         dask_cluster.run_remotely(vars(SURVEY), loads, None)
     assert seen == [{"a": 1}, {"b": 2}]
@@ -149,7 +150,7 @@ def test_each_load_reaches_a_workers_server_once(
 def test_workers_of_several_threads_are_not_of_timing_grade(
     monkeypatch: pytest.MonkeyPatch, worker: type[FakeWorker]
 ) -> None:
-    monkeypatch.setattr(provenance, "OTHERS_SHARE", 9.0)
+    monkeypatch.setattr(load, "OTHERS_SHARE", 9.0)
     assert dask_cluster.run_remotely(vars(SURVEY), [], None)["timing_grade"] is True
     monkeypatch.setattr(worker.state, "nthreads", 2)
     assert dask_cluster.run_remotely(vars(SURVEY), [], None)["timing_grade"] is False

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from qubopress import solvers
-from qubopress.suites.harness import provenance
+from qubopress.suites.harness import load, provenance
 
 Times = namedtuple("Times", "user system idle")
 
@@ -68,20 +68,20 @@ def test_what_others_use_is_what_is_busy_less_what_is_ours(monkeypatch: pytest.M
     monkeypatch.setattr(
         provenance.psutil, "cpu_times", lambda: Times(user=busy[0], system=0.0, idle=clock[0])
     )
-    load = provenance.Load(lambda: own[0])
+    watch = load.Load(lambda: own[0])
     clock[0], busy[0], own[0] = 110.0, 80.0, 34.0
-    assert load.others(100.0) == pytest.approx(1 / 40)
-    assert not load.disturbed(100.0)
+    assert watch.others(100.0) == pytest.approx(1 / 40)
+    assert not watch.disturbed(100.0)
     clock[0], busy[0] = 120.0, 88.0
-    assert load.others(110.0) == pytest.approx(8 / 40)
-    assert load.others(100.0) == pytest.approx(9 / 80)
-    assert load.disturbed(110.0)
+    assert watch.others(110.0) == pytest.approx(8 / 40)
+    assert watch.others(100.0) == pytest.approx(9 / 80)
+    assert watch.disturbed(110.0)
 
 
 def test_a_busy_process_counts_as_others_unless_it_is_ours() -> None:
     with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as process:
         watched = psutil.Process(process.pid)
-        theirs, ours = provenance.Load(lambda: 0.0), provenance.Load(lambda: sum(watched.cpu_times()[:2]))
+        theirs, ours = load.Load(lambda: 0.0), load.Load(lambda: sum(watched.cpu_times()[:2]))
         begun, used = time.monotonic(), sum(watched.cpu_times()[:2])
         time.sleep(1.2)
         share = (sum(watched.cpu_times()[:2]) - used) / 1.2 / (psutil.cpu_count() or 1)

@@ -247,7 +247,7 @@ def _run_without_debian(suite: Path, told: Told) -> suites.Run:
             del SharedServer.running.run  # type: ignore[method-assign]
             super().__exit__(*error)
 
-    suite_run.Server = Bare  # type: ignore[misc,assignment]
+    suite_run.Supervisor = Bare  # type: ignore[misc,assignment]
     return suites.run(suite, store=told.store, progress=told)
 
 

@@ -19,9 +19,11 @@ from warm import SharedServer, clean_registries, records, share_server, small
 from qubopress import results, suites
 from qubopress.results import Record
 from qubopress.suites import plugins
-from qubopress.suites.harness import jobs, provenance, supervisor
+from qubopress.suites.harness import child, executor, jobs, load, supervisor
 from qubopress.suites.harness import warm_server as serving
-from qubopress.suites.harness.supervisor import Job, Server, ServerError
+from qubopress.suites.harness.executor import Job, ServerError
+from qubopress.suites.harness.server_link import ServerLink
+from qubopress.suites.harness.supervisor import Supervisor
 from qubopress.suites.harness.wire import read_messages
 
 SECONDS = 0.3
@@ -32,13 +34,13 @@ def descendants() -> set[int]:
     """Processes that came of this one, the warm server and the child that waits there apart."""
     running = {process.pid for process in psutil.Process().children(recursive=True)}
     server = SharedServer.running
-    return running - {server._process.pid, *waiting(server)} if server else running
+    return running - {server.pid, *waiting(server)} if server else running
 
 
-def waiting(server: Server) -> list[int]:
+def waiting(server: Supervisor) -> list[int]:
     """The child of a server that waits for the next job; it takes a moment to begin."""
     for _ in range(500):
-        children = psutil.Process(server._process.pid).children()
+        children = psutil.Process(server.pid).children()
         found = [child.pid for child in children if child.name() == "qubo-waiting"]
         if found:
             break
@@ -53,12 +55,12 @@ def met(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Record]:
     store = folder / "all.db"
     with pytest.MonkeyPatch.context() as patch, clean_registries():
         share_server(patch)
-        patch.setattr(supervisor, "TERM_SECONDS", 0.2)
+        patch.setattr(child, "TERM_SECONDS", 0.2)
         plugins.load_folder(str(write_hostile(folder / "plugins")))
         quick = [name for name in ENDINGS if name != "swells"]
         # How soon memory fills up is the machine's affair.
         for grace, names in ((0.4, [*HONEST, *quick]), (60.0, ["swells"])):
-            patch.setattr(supervisor, "GRACE_SECONDS", grace)
+            patch.setattr(child, "GRACE_SECONDS", grace)
             suite = small(folder, *names, seconds=SECONDS)
             options = {"jobs": 2, "memory": 600 << 20, "plugin_folder": folder / "plugins"}
             assert suites.run(suite, store=store, **options).measured == len(names)
@@ -96,7 +98,7 @@ def test_no_process_is_left(met: dict[str, Record]) -> None:
     assert met["leaves-an-orphan"].loss is not None
     server = SharedServer.running
     assert server is not None
-    left = {child.pid for child in psutil.Process(server._process.pid).children(recursive=True)}
+    left = {child.pid for child in psutil.Process(server.pid).children(recursive=True)}
     assert left == set(waiting(server))
     assert len(left) == 1
     assert descendants() == set()
@@ -116,8 +118,8 @@ def test_a_leaderboard_ranks_no_liar(met: dict[str, Record], tmp_path: Path) -> 
 
 
 def test_a_server_that_dies_is_told_in_one_line() -> None:
-    with Server() as server:
-        os.kill(server._process.pid, signal.SIGKILL)
+    with Supervisor() as server:
+        os.kill(server.pid, signal.SIGKILL)
         with pytest.raises(
             ServerError, match=r"the warm server died.*finished cells are in the store"
         ) as caught:
@@ -137,11 +139,11 @@ def test_a_job_that_cannot_begin_is_the_jobs_own_failure(monkeypatch: pytest.Mon
 
 
 def test_an_interrupt_while_the_server_starts_leaves_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(server: Server, event: str) -> None:
+    def interrupted(link: ServerLink, event: str) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Server, "_wait_for", interrupted)
-    with pytest.raises(KeyboardInterrupt), Server():
+    monkeypatch.setattr(ServerLink, "wait_for", interrupted)
+    with pytest.raises(KeyboardInterrupt), Supervisor():
         pass
     assert descendants() == set()
 
@@ -216,7 +218,7 @@ def huge_pages() -> str:
 def test_the_server_is_on_huge_pages_so_that_forks_are_cheap() -> None:
     with SharedServer() as server:
         server.preload()
-        text = Path(f"/proc/{server._process.pid}/smaps_rollup").read_text(encoding="ascii")
+        text = Path(f"/proc/{server.pid}/smaps_rollup").read_text(encoding="ascii")
     sizes = {line.split(":")[0]: int(line.split()[1]) for line in text.splitlines()[1:]}
     assert sizes["AnonHugePages"] > 0.1 * sizes["Anonymous"]
 
@@ -252,7 +254,7 @@ def where(capacity, run):
 SURVEY = {"spec": {"nonsense": 1}, "plugins": ""}
 
 
-def outcomes(*, workers: int, threads: int = 1, memory: int | None = None) -> list[supervisor.Outcome]:
+def outcomes(*, workers: int, threads: int = 1, memory: int | None = None) -> list[executor.Outcome]:
     with SharedServer(memory=memory) as server:
         jobs = [Job("survey", SURVEY, tag=tag, threads=threads) for tag in range(4)]
         return list(server.run(jobs, workers=workers))
@@ -263,7 +265,7 @@ pins = pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this sys
 
 @pytest.fixture
 def undisturbed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(provenance, "OTHERS_SHARE", 9.0)
+    monkeypatch.setattr(load, "OTHERS_SHARE", 9.0)
 
 
 @pins
@@ -289,7 +291,7 @@ def test_a_job_alone_is_of_timing_grade_while_others_leave_the_machine(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for share, grade in ((9.0, True), (-1.0, False)):
-        monkeypatch.setattr(provenance, "OTHERS_SHARE", share)
+        monkeypatch.setattr(load, "OTHERS_SHARE", share)
         assert {one.timing_grade for one in outcomes(workers=1)} == {grade}
 
 
@@ -306,77 +308,72 @@ def test_the_rows_of_a_run_tell_cores_and_caps(tmp_path: Path, monkeypatch: pyte
         suites.run(suite, store=tmp_path / "r.db", jobs=2, memory=1 << 30, plugin_folder=folder)
     told = {record.limits["cores"] for record in records(tmp_path / "r.db")}
     has = set((folder / "cores").read_text().splitlines())
-    if len(provenance.cores()) > 1:
+    if len(load.cores()) > 1:
         assert told == {f"pinned to {core}" for core in has}
     for record in records(tmp_path / "r.db"):
         assert record.limits["memory"] == "rss-watchdog 1024 MiB"
         assert record.limits["deadline"] == "SIGTERM 2 s past the budget, SIGKILL 0.5 s later"
         assert record.limits["threads"] == "1, by thread pools"
-        assert record.timing_grade == (len(provenance.cores()) > 1)
+        assert record.timing_grade == (len(load.cores()) > 1)
 
 
 # ---- the deadline, with a clock of our own
 
 
 @pytest.fixture
-def child(monkeypatch: pytest.MonkeyPatch) -> Iterator[supervisor._Child]:
+def job() -> Iterator[child.Child]:
     read, write = os.pipe()
     now = time.monotonic()
-    yield supervisor._Child(
-        Job("cell", {}, seconds=2.0, searches=2), read, now, now + 300.0, now, pid=2**22 + 1
-    )
+    yield child.Child(Job("cell", {}, seconds=2.0, searches=2), read, now, now + 300.0, now, pid=2**22 + 1)
     os.close(read)
     os.close(write)
 
 
-def tell(child: supervisor._Child, *messages: object) -> None:
+def tell(job: child.Child, *messages: object) -> None:
     for content in messages:
         data = json.dumps(content).encode()
-        Server()._take(child, struct.pack("!I", len(data)) + data)
+        job.take(struct.pack("!I", len(data)) + data)
 
 
-def test_a_search_may_overrun_by_the_grace_and_never_by_its_own_word(child: supervisor._Child) -> None:
-    tell(child, {"clock": 0.5})
-    assert child.deadline - time.monotonic() == pytest.approx(0.5 + supervisor.GRACE_SECONDS, abs=0.2)
-    tell(child, {"clock": None}, {"clock": 1e9})
-    assert child.deadline - time.monotonic() == pytest.approx(2.0 + supervisor.GRACE_SECONDS, abs=0.2)
-    assert child.verdict is None
-    tell(child, {"clock": None}, {"clock": 0.5})
-    assert child.verdict == (
+def test_a_search_may_overrun_by_the_grace_and_never_by_its_own_word(job: child.Child) -> None:
+    tell(job, {"clock": 0.5})
+    assert job.deadline - time.monotonic() == pytest.approx(0.5 + child.GRACE_SECONDS, abs=0.2)
+    tell(job, {"clock": None}, {"clock": 1e9})
+    assert job.deadline - time.monotonic() == pytest.approx(2.0 + child.GRACE_SECONDS, abs=0.2)
+    assert job.verdict is None
+    tell(job, {"clock": None}, {"clock": 0.5})
+    assert job.verdict == (
         "FAILED",
         "the cell sent what is no message of ours: a search too many, it has 2",
     )
 
 
-def test_the_time_outside_searches_is_one_allowance(child: supervisor._Child) -> None:
-    child.since -= 100.0
-    tell(child, {"clock": 0.5}, {"clock": None})
-    assert child.deadline - time.monotonic() == pytest.approx(200.0, abs=1.0)
+def test_the_time_outside_searches_is_one_allowance(job: child.Child) -> None:
+    job.since -= 100.0
+    tell(job, {"clock": 0.5}, {"clock": None})
+    assert job.deadline - time.monotonic() == pytest.approx(200.0, abs=1.0)
 
 
 @pytest.mark.parametrize("budget", ["0.5", -1.0, 0, True, [1], float("nan")])
-def test_a_budget_that_is_none_ends_the_cell(child: supervisor._Child, budget: object) -> None:
-    tell(child, {"clock": budget})
-    assert child.verdict is not None
-    assert child.verdict[0] == "FAILED"
-    assert "a budget of" in child.verdict[1]
+def test_a_budget_that_is_none_ends_the_cell(job: child.Child, budget: object) -> None:
+    tell(job, {"clock": budget})
+    assert job.verdict is not None
+    assert job.verdict[0] == "FAILED"
+    assert "a budget of" in job.verdict[1]
 
 
-def test_what_a_cell_may_send_is_bounded(child: supervisor._Child, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supervisor, "MESSAGE_BYTES", 1 << 20)
-    server = Server()
-    server._take(child, struct.pack("!I", 1 << 30) + b"x" * (1 << 19))
-    assert child.verdict is None
-    server._take(child, b"x" * (1 << 20))
-    assert child.verdict == ("FAILED", "the cell sent what is no message of ours: more than 1 MiB")
+def test_what_a_cell_may_send_is_bounded(job: child.Child, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(child, "MESSAGE_BYTES", 1 << 20)
+    job.take(struct.pack("!I", 1 << 30) + b"x" * (1 << 19))
+    assert job.verdict is None
+    job.take(b"x" * (1 << 20))
+    assert job.verdict == ("FAILED", "the cell sent what is no message of ours: more than 1 MiB")
 
 
-def test_many_small_messages_are_bounded_as_well(
-    child: supervisor._Child, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(supervisor, "MESSAGE_BYTES", 100)
-    tell(child, *[{"noise": 1}] * 8)
-    assert child.verdict is not None
+def test_many_small_messages_are_bounded_as_well(job: child.Child, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(child, "MESSAGE_BYTES", 100)
+    tell(job, *[{"noise": 1}] * 8)
+    assert job.verdict is not None
 
 
 # ---- messages

@@ -22,7 +22,7 @@ from qubopress.results.storage.rows import as_store
 from qubopress.suites import load, suite_names
 from qubopress.suites.publishing import doc_tables, suite_files
 from qubopress.suites.publishing.suite_files import CELLS, CORRELATIONS, PAGE, ROWS, add, cells_of, page
-from qubopress.suites.verification import contribution
+from qubopress.suites.verification import rejudging
 
 DATA = ROOT / "results/data"
 NONE = References(0, "2026-01-01", {})
@@ -182,7 +182,7 @@ def test_a_sample_of_the_published_rows_holds(path: Path, tmp_path: Path) -> Non
     quick = [line for line in lines if "record" in line and line["record"]["network"] in QUICK]
     sample = quick[:: max(1, len(quick) // 5)]
     (tmp_path / ROWS).write_text("".join(f"{json.dumps(line)}\n" for line in (*infos, *sample)))
-    checked = list(contribution.rejudge(tmp_path))
+    checked = list(rejudging.rejudge(tmp_path))
     assert len(checked) == len(sample)
     assert [one for one in checked if one.fault] == []
 

@@ -1,0 +1,141 @@
+"""The commands that measure: run, gate."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..terminal.boards import show_boards
+from ..terminal.console import (
+    DEFAULT_STORE,
+    FOUND_WRONG,
+    INTERRUPTED,
+    NOTHING,
+    CallError,
+    Format,
+    Plugins,
+    StorePath,
+    check_format,
+    exclude,
+    load_plugins,
+    tell,
+)
+
+if TYPE_CHECKING:
+    from ..harness.suite_run import Run
+
+__all__ = ["gate", "run"]
+
+
+def run(
+    suite: Annotated[str, typer.Argument(help="Name of a built-in suite, or the path of a TOML file.")] = "",
+    store: StorePath = DEFAULT_STORE,
+    instance: Annotated[
+        list[str], typer.Option(help="File of an instance of your own instead of the suite's; repeatable.")
+    ] = [],  # noqa: B006
+    solver: Annotated[str | None, typer.Option(help="Glob of solvers; an exact name adds one.")] = None,
+    problem: Annotated[str | None, typer.Option(help="Glob of problems or instances.")] = None,
+    seconds: Annotated[float | None, typer.Option(help="Budget of a cell.")] = None,
+    seeds: Annotated[int | None, typer.Option(help="Replicates of each cell.")] = None,
+    jobs: Annotated[int, typer.Option(help="Cells at a time; more than 1 blurs the times.")] = 1,
+    memory: Annotated[str | None, typer.Option(help="Memory cap of a cell, such as 4G.")] = None,
+    executor: Annotated[str, typer.Option(help="local, or dask://HOST:PORT of a scheduler.")] = "local",
+    rerun_failed: Annotated[bool, typer.Option("--rerun-failed", help="Run failed cells again.")] = False,
+    plugins: Plugins = "",
+    format: Format = "table",  # noqa: A002
+) -> None:
+    """Run a suite's cells that the store lacks, then show the leaderboard."""
+    check_format(format)
+    if jobs < 1:
+        raise CallError(f"--jobs must be at least 1, got {jobs}")
+    if not suite and not instance:
+        raise CallError("run needs a suite or --instance FILE; see `qubopress list` for the suites")
+    cap = _bytes(memory)
+    from ..harness.suite_run import run as run_suite
+    from ..suite import load
+    from ..terminal.progress import TerminalProgress
+
+    load_plugins(plugins)
+    measured = load(suite or "generic")
+    chosen = (measured.on(instance) if instance else measured).narrowed(
+        solver=solver, problem=problem, seconds=seconds, seeds=seeds
+    )
+    with TerminalProgress() as progress:
+        try:
+            done = run_suite(
+                chosen,
+                store=store,
+                jobs=jobs,
+                memory=cap,
+                executor=executor,
+                plugin_folder=plugins,
+                rerun_failed=rerun_failed,
+                progress=progress,
+            )
+        except KeyboardInterrupt:
+            cells = f"{progress.done} of {progress.total} cells are in {store}"
+            tell(f"qubopress: interrupted; {cells}, run the same command to go on")
+            raise typer.Exit(INTERRUPTED) from None
+    if not done.measured and not done.resumed:
+        reason = next(iter(done.left_out.values()), "no solver of the suite takes its problems")
+        tell(f"qubopress: nothing was measured: {reason}")
+        raise typer.Exit(NOTHING)
+    tell(_summary(done, store))
+    show_boards(store, chosen, format)
+
+
+def _summary(done: Run, store: Path) -> str:
+    ends = ", ".join(f"{count} {status}" for status, count in sorted(done.statuses.items()))
+    return f"{done.measured} cells measured{f' ({ends})' if ends else ''}, {done.resumed} resumed, in {store}"
+
+
+def _bytes(text: str | None) -> int | None:
+    """A size such as 512M or 4G in bytes."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([KMG]?)i?B?", text.strip(), flags=re.IGNORECASE)
+    if match is None or float(match[1]) == 0:
+        raise CallError(f"--memory must be a size such as 512M or 4G, got {text!r}")
+    return int(float(match[1]) * 1024 ** " KMG".index(match[2].upper() or " "))
+
+
+def gate(
+    baseline: Annotated[Path, typer.Option(help="Folder of the baseline.")] = Path(
+        "results/data/gate-baseline"
+    ),
+    renew: Annotated[bool, typer.Option("--renew", help="Make the present code the baseline.")] = False,
+    solver: Annotated[str | None, typer.Option(help="Glob of the suite's solvers.")] = None,
+    store: Annotated[Path | None, typer.Option("--store", help="New database to keep the run in.")] = None,
+) -> None:
+    """Run the suite `gate` and judge it against a baseline; exit 1 names each solver that got worse.
+
+    Quality is paired by seed; time is a ratio to a calibration kernel's, judged on the baseline's processor
+    alone. Exit 3 if a cell of the baseline has no like here.
+    """
+    import tempfile
+
+    from ..regression import gate as gates
+    from ..terminal.progress import TerminalProgress
+
+    exclude({"--renew": renew, "--solver": solver is not None})
+    with tempfile.TemporaryDirectory() as folder, TerminalProgress() as progress:
+        where = store or Path(folder, "gate.db")
+        if renew:
+            print(f"{gates.renew(baseline, where, progress=progress)} cells in {baseline}")
+            return
+        found = gates.judge(baseline, where, solver=solver, progress=progress)
+    for fall in found.falls:
+        tell(f"qubopress: regression of {fall}")
+    for fall in found.shown:
+        tell(f"qubopress: not judged: {fall}")
+    if found.timed_on:
+        tell(f"qubopress: times are not judged here: the baseline's are of {found.timed_on}")
+    print(f"{found.matched} pairs of cells, {len(found.falls)} regressions against {baseline}")
+    if found.falls:
+        raise typer.Exit(FOUND_WRONG)
+    if found.unmatched or not found.matched:
+        tell(f"qubopress: {found.unmatched} cells of {baseline} have no like; make gate-baseline renews it")
+        raise typer.Exit(NOTHING)
