@@ -16,6 +16,7 @@ from .scoring.references import (
     propose,
 )
 from .storage.bits import pack, unpack
+from .storage.budget import Budget
 from .storage.export import export
 from .storage.merging import Merged, merge
 from .storage.record import RANKED, InstanceInfo, Record, RecordError, Stage
@@ -23,6 +24,7 @@ from .storage.store import Store, StoreError, load
 
 __all__ = [
     "RANKED",
+    "Budget",
     "Comparison",
     "CriticalDifference",
     "InstanceInfo",

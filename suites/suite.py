@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from .. import solvers
 from ..problems import InputError
 from ..problems.arrays import count, number
+from ..results import Budget
 from .spec import InstanceSpec, SolverSpec, text
 
 __all__ = ["Suite", "load", "suite_names"]
@@ -46,11 +47,8 @@ class Suite:
         description: one line.
         instances: problems with all their parameters.
         solvers: solvers with theirs.
-        seconds: budget of a cell.
-        restarts: fixed work of a cell, None to use the seconds up.
-        evaluations: most black-box losses of a cell, None without a limit.
+        budget: of a cell.
         seeds: replicates of each cell of a solver that has no `seeds` of its own.
-        threads: threads a solver may use.
         by: problem parameter that the results are tabled over, "" for none.
     """
 
@@ -58,11 +56,8 @@ class Suite:
     description: str
     instances: tuple[InstanceSpec, ...]
     solvers: tuple[SolverSpec, ...]
-    seconds: float
-    restarts: int | None = None
-    evaluations: int | None = None
+    budget: Budget
     seeds: int = 1
-    threads: int = 1
     by: str = ""
 
     def narrowed(
@@ -84,7 +79,7 @@ class Suite:
         instances = self.instances if problem is None else self._matching_instances(problem)
         narrowed = replace(self, solvers=chosen, instances=instances)
         if seconds is not None:
-            narrowed = replace(narrowed, seconds=_positive(seconds))
+            narrowed = replace(narrowed, budget=replace(self.budget, seconds=_positive(seconds)))
         if seeds is not None:
             every = tuple(replace(one, seeds=None) for one in chosen)
             narrowed = replace(narrowed, solvers=every, seeds=count(seeds, name="seeds", low=1))
@@ -176,16 +171,22 @@ def _parse(content: dict[str, Any], *, default_name: str) -> Suite:
         description=text(content.get("description", ""), name="description"),
         instances=_unique(InstanceSpec.of(one.pop("name"), **one) for one in _swept(content, "problem")),
         solvers=_unique(SolverSpec.of(one.pop("name"), **one) for one in _swept(content, "solver")),
-        seconds=_positive(content["seconds"]),
-        restarts=_optional(content, "restarts"),
-        evaluations=_optional(content, "evaluations"),
+        budget=_budget(content),
         seeds=count(content.get("seeds", 1), name="seeds", low=1),
-        threads=count(content.get("threads", 1), name="threads", low=1),
         by=text(content.get("by", ""), name="by"),
     )
     if suite.by and not any(suite.by in spec.everything for spec in suite.instances):
         raise InputError(f"by must be a parameter of a problem, got {suite.by!r}")
     return suite
+
+
+def _budget(content: dict[str, Any]) -> Budget:
+    return Budget(
+        _positive(content["seconds"]),
+        _optional(content, "restarts"),
+        _optional(content, "evaluations"),
+        count(content.get("threads", 1), name="threads", low=1),
+    )
 
 
 def _tables(content: dict[str, Any], key: str) -> list[dict[str, Any]]:

@@ -205,7 +205,7 @@ def _formulation(one: problems.Problem) -> Iterator[str]:
 def _suites() -> str:
     blocks = ["# Suites", "A suite is a TOML file; [Files](files.md#suites) says what may stand in one."]
     for name, suite in _loaded():
-        spent = f"{suite.seconds:g} s a cell" if suite.restarts is None else "fixed work"
+        spent = f"{suite.budget.seconds:g} s a cell" if suite.budget.restarts is None else "fixed work"
         rows = [
             ("instances", str(len(suite.instances))),
             ("budget", spent),

@@ -20,6 +20,7 @@ import pandas as pd
 from ..scoring import scores
 from ..scoring.references import References, load_references
 from ..scoring.scored_cells import score
+from ..storage.budget import budgets
 from ..storage.store import Store, StoreError
 from ..storage.whole_files import write_whole
 from .compare import ENDED_BY_ITSELF, KEY
@@ -135,29 +136,20 @@ def commit_of(name: str, repository: Path) -> Commit | str:
 
 def _scored(frame: pd.DataFrame, registry: References) -> pd.DataFrame:
     """Each cell's last measurement at its commit, with its series and excess."""
-    limits = {name: frame[name].astype("float64").fillna(-1.0) for name in ("budget_seconds", "restarts")}
-    identity = frame.assign(**limits)[["suite", "commit", "machine", *KEY]]
+    frame = frame.assign(budget=budgets(frame))
+    identity = frame[["suite", "commit", "machine", *KEY]]
     last = frame["finished_at"].sort_values(kind="stable").index
     frame = frame.loc[~identity.loc[last].duplicated(keep="last").sort_index()]
     settings = [_setting(json.loads(text)) for text in frame["parameters"]]
-    pairs = zip(frame["budget_seconds"], frame["restarts"], strict=True)
     names = zip(frame["solver"], settings, strict=True)
     series = frame.assign(
         solver=[f"{name} {setting}".strip() for name, setting in names],
-        budget=[_budget(seconds, restarts) for seconds, restarts in pairs],
     )
     return score(series, references=registry)
 
 
 def _setting(parameters: dict[str, Any]) -> str:
     return ", ".join(f"{name}={value}" for name, value in sorted(parameters.items()))
-
-
-def _budget(seconds: Any, restarts: Any) -> str:
-    """The limit that ends a cell: its fixed work where it has some."""
-    if pd.notna(restarts):
-        return f"{int(restarts)} restarts"
-    return f"{seconds:g} s" if pd.notna(seconds) else "none"
 
 
 def _alike(points: pd.DataFrame, commits: Mapping[str, Commit]) -> pd.DataFrame:

@@ -19,9 +19,10 @@ from ..scoring import scores
 from ..scoring.references import References, load_references
 from ..scoring.scored_cells import labels
 from ..scoring.statistics import holm, mean_interval
+from ..storage.budget import budgets
 from ..storage.store import StoreError, load
 
-KEY = ("instance_key", "solver", "parameters", "seed", "budget_seconds", "restarts")
+KEY = ("instance_key", "solver", "parameters", "seed", "budget")
 MEASURES = ("quality", "time", "counts")
 
 ENDED_BY_ITSELF = ("OPTIMAL", "TARGET", "FINISHED")
@@ -146,7 +147,10 @@ def compare(
     both = pd.concat(sides, keys=["base", "head"], names=["side"]).reset_index(level="side")
     both = both.reset_index(drop=True)
     both = both.assign(
-        label=labels(both), reference=scores.reference(both, registry.losses), ranked=scores.ranked(both)
+        label=labels(both),
+        budget=budgets(both),
+        reference=scores.reference(both, registry.losses),
+        ranked=scores.ranked(both),
     )
     both["excess"] = scores.excess(both)
     for column, wanted in (("suite", suite), ("family", family)):
@@ -179,10 +183,6 @@ def _pairs(both: pd.DataFrame) -> pd.DataFrame:
     """One row a pair: the columns of both cells, with _base and _head appended."""
     last = both.sort_values("finished_at", kind="stable").drop_duplicates(["side", *KEY], keep="last")
     key = [*KEY, "label", "family", "instance"]
-    # pandas matches no NaN to another here, so absent limits get a number that no limit has
-    last = last.assign(
-        **{name: last[name].astype("float64").fillna(-1.0) for name in ("budget_seconds", "restarts")}
-    )
     base, head = (last[last["side"] == side] for side in ("base", "head"))
     kept = ["excess", "seconds", "ranked", "status", "machine", "timing_grade", "counts"]
     return base[[*key, *kept]].merge(head[[*KEY, *kept]], on=list(KEY), suffixes=("_base", "_head"))

@@ -96,7 +96,8 @@ def distribution_panels(frame: pd.DataFrame, looks: Styles) -> Iterator[Figure]:
         yield _distribution("Performance profile", note, profile, looks, "time / quickest solver's")
     ranks = critical_difference(frame)
     if ranks is not None:
-        yield _ranks(ranks, looks)
+        first = frame.drop_duplicates("setting")
+        yield _ranks(ranks, {one.setting: looks[one.label] for one in first.itertuples()})
 
 
 def metric_panels(frame: pd.DataFrame, looks: Styles) -> Iterator[Figure]:

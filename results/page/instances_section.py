@@ -78,13 +78,10 @@ def _reference(first: "pd.Series[Any]", best: pd.DataFrame, references: Referenc
 
 
 def _incumbent(row: dict[str, Any]) -> list[str]:
-    limit = f"{row['budget_seconds']:g} s" if np.isfinite(row["budget_seconds"]) else DASH
-    if limit == DASH and pd.notna(row["restarts"]):
-        limit = f"{row['restarts']} restarts"
     return [
         plain(row["label"], "text"),
         plain(row["seed"]),
-        plain(limit),
+        plain(row["budget"]),
         plain(row["status"].lower(), "text"),
         plain(_precise(row["loss"])),
         plain(fixed(row["excess"]) if row["ranked"] else DASH),

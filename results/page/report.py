@@ -177,13 +177,7 @@ def _header(
 
 def _budgets(frame: pd.DataFrame) -> "dict[str, pd.Series[bool]]":
     """The cells of each budget, by its name."""
-    seconds = sorted(frame["budget_seconds"].dropna().unique())
-    budgets = {f"{value:g} s": frame["budget_seconds"] == value for value in seconds}
-    free = frame["budget_seconds"].isna()
-    restarts = sorted(frame.loc[free, "restarts"].dropna().unique())
-    return budgets | {
-        f"{value} restarts": free & frame["restarts"].eq(value).fillna(False) for value in restarts
-    }
+    return {str(name): frame["budget"] == name for name in sorted(frame["budget"].unique())}
 
 
 def _dates(finished: "pd.Series[str]") -> str:

@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+from ..storage.budget import budgets
 from .scores import (
     CAP,
     CONFIDENCE,
@@ -39,7 +40,7 @@ Shares = dict[str, tuple[NDArray[np.float64], int]]
 MARKED = "marked: schedule depends on the budget"
 TOO_SHORT = "marked: ran for less"
 
-_MATCH = ("label", "instance_key", "budget_seconds")
+_MATCH = ("label", "instance_key", "budget")
 _HITS = {name: f"hit_{name}" for name in TARGETS}
 
 
@@ -218,6 +219,7 @@ def cut(frame: pd.DataFrame, table: pd.DataFrame, seconds: float) -> pd.DataFram
         budget_seconds=seconds,
         ranked=frame["ranked"] & np.isfinite(losses),
     )
+    shorter = shorter.assign(budget=budgets(shorter))
     order = shorter.assign(first=budget)[allowed].sort_values("first", kind="stable")
     keys = ["instance_key", "label", "seed", "commit", "machine"]
     repeated = order[order.duplicated(keys)].index

@@ -6,12 +6,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..storage.budget import LIMITS
 from ..storage.record import STATUSES
 from ..storage.store import StoreError
 from . import scores
 from .anytime import Traces, cut, improvements, time_to_target, timed
 from .references import References, load_references
-from .scored_cells import matching, read, score
+from .scored_cells import labels, matching, read, score
 from .statistics import median_interval
 
 COLUMNS = (
@@ -66,8 +67,8 @@ def leaderboard(
 
     Returns
     -------
-    One row a solver, best first; a solver with several parameter settings in the source gets a row for
-    each, labelled `neal(num_reads=10)` by the parameters that differ. Empty when nothing matches.
+    One row a solver, best first; a solver with several parameter settings or budgets in the source gets a
+    row for each, labelled `neal(2 s, num_reads=10)` by what differs. Empty when nothing matches.
 
     - `rank`, `solver`
     - `excess`, `excess_low`, `excess_high`: the median normalised excess over the (instance, seed) cells,
@@ -97,6 +98,9 @@ def leaderboard(
     frame, traces = read(source, traces)
     references = references or load_references()
     frame = timed(score(frame, references=references), traces)
+    if at_seconds is not None:
+        # The seconds of a budget are what is cut.
+        frame = frame.assign(label=labels(frame, limits=LIMITS[1:]))
     frame = frame[matching(frame, suite=suite, family=family)]
     if at_seconds is None:
         return board(frame, references)

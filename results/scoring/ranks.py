@@ -51,8 +51,8 @@ def critical_difference(frame: pd.DataFrame) -> CriticalDifference | None:
 
     None where fewer than three solvers entered all of at least three matches: no test can tell them apart.
     """
-    groups = frame.groupby(["instance_key", "budget_seconds", "label"], dropna=False)["excess"]
-    table = groups.median().unstack("label")
+    groups = frame.groupby(["instance_key", "budget", "setting"])["excess"]
+    table = groups.median().unstack("setting")
     entered = table.columns[table.notna().all()]
     whole = table[entered]
     if len(whole) < FEWEST_MATCHES or len(entered) < FEWEST_SOLVERS:

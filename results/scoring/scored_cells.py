@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from ..storage.budget import LIMITS, budgets, differing_limits
 from ..storage.store import Store
 from . import scores
 from .anytime import Traces
@@ -32,7 +34,9 @@ def read(
 
 
 def score(source: str | Path | pd.DataFrame, *, references: References | None = None) -> pd.DataFrame:
-    """Read the table and add each cell's scores and its solver's `label`.
+    """Read the table and add each cell's scores, its `budget` in words and its solver's `label`.
+
+    `setting` is the label without the budget: two budgets of a solver are rows of a board, no rivals.
 
     The scores are `ranked`, `reference` (of its instance, registry included), `excess`, `drop` and
     `improves` (whether it is better than the registry).
@@ -45,30 +49,42 @@ def score(source: str | Path | pd.DataFrame, *, references: References | None = 
         improves=scores.improves(frame, registry),
         drop=scores.metric_drop(frame),
         label=labels(frame),
+        setting=labels(frame, limits=()),
+        budget=budgets(frame),
     )
     return frame.assign(excess=scores.excess(frame))
 
 
-def labels(frame: pd.DataFrame) -> pd.Series[str]:
-    """Name each row's solver, with the parameters by which its settings in this table differ."""
-    pairs = frame[["solver", "parameters"]].drop_duplicates()
-    names = {}
-    for solver, texts in pairs.groupby("solver")["parameters"]:
-        for text, label in zip(texts, _labels_of_settings(str(solver), list(texts)), strict=True):
-            names[solver, text] = label
-    keys = zip(frame["solver"], frame["parameters"], strict=True)
-    return pd.Series([names[key] for key in keys], frame.index, dtype="str")
+def labels(frame: pd.DataFrame, *, limits: Sequence[str] = LIMITS) -> pd.Series[str]:
+    """Name each row's solver, with what of its budget and parameters differs in this table.
+
+    Parameters:
+        frame: a table of cells.
+        limits: columns of the budget that tell two rows of a solver apart.
+    """
+    kinds = frame[["solver", "parameters", *limits]].drop_duplicates()
+    told = frame["solver"].astype("str").copy()
+    for solver, settings in kinds.groupby("solver"):
+        if len(settings) == 1:
+            continue
+        mine = frame["solver"] == solver
+        texts = dict(zip(settings["parameters"], _differing(list(settings["parameters"])), strict=True))
+        # Values of parameters are JSON, so that none ends in a comma of its own.
+        both = differing_limits(frame[mine], limits) + ", " + frame.loc[mine, "parameters"].map(texts)
+        shown = both.str.strip(", ")
+        told[mine] = (str(solver) + "(" + shown + ")").where(shown != "", str(solver))
+    return told
 
 
-def _labels_of_settings(solver: str, texts: list[str]) -> list[str]:
+def _differing(texts: list[str]) -> list[str]:
+    """Of each setting of parameters what differs, in words."""
     settings: list[dict[str, Any]] = [json.loads(text) for text in texts]
     names = sorted({name for setting in settings for name in setting})
     differing = [name for name in names if differs(settings, name)]
-    labels = []
-    for setting in settings:
-        shown = ", ".join(f"{name}={as_text(setting[name])}" for name in differing if name in setting)
-        labels.append(f"{solver}({shown})" if shown else solver)
-    return labels
+    return [
+        ", ".join(f"{name}={as_text(setting[name])}" for name in differing if name in setting)
+        for setting in settings
+    ]
 
 
 def matching(frame: pd.DataFrame, **wanted: str | None) -> pd.Series[bool]:

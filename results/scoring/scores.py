@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from ..storage.budget import budgets
 from ..storage.record import RANKED
 
 TIE = 1e-9
@@ -193,7 +194,7 @@ def wins(frame: pd.DataFrame, solver: "pd.Series[str]") -> "pd.Series[int]":
     It wins where its median loss over seeds is the lowest, ties (up to TIE) included. A cell that is not
     ranked counts as an infinite loss, so a solver that mostly fails wins nothing.
     """
-    match = [frame["instance_key"], frame["budget_seconds"].fillna(-1.0)]
+    match = [frame["instance_key"], budgets(frame)]
     losses = frame["loss"].where(ranked(frame), np.inf)
     median = losses.groupby([*match, solver.rename("label")]).median()
     by_match = median.groupby(level=[0, 1])

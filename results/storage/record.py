@@ -15,6 +15,8 @@ from reprlib import repr as short
 from types import UnionType
 from typing import Any, Self, TypeVar, get_args, get_origin
 
+from .budget import Budget
+
 _T = TypeVar("_T")
 
 STATUSES = (
@@ -97,7 +99,7 @@ class Record(Plain):
     cell, instance_key : content keys of the cell and of the problem instance it solved.
     suite, family, problem, network, instance, solver : the names a reader knows them by.
     parameters : the solver's, as JSON values (a non-finite number is kept as its text).
-    budget_seconds, restarts : the limits it was given; None where there was none.
+    budget_seconds, restarts, evaluations, threads : its `budget`; None where there was no limit.
     status : one of STATUSES; `message` says more (an error's text, the reason of a skip).
     loss, energy : the true objective, and what the solver saw (with penalties).
     violation : 0 when feasible.
@@ -128,6 +130,7 @@ class Record(Plain):
     seed: int
     budget_seconds: float | None
     restarts: int | None
+    evaluations: int | None
     threads: int
     status: str
     message: str
@@ -159,6 +162,11 @@ class Record(Plain):
             raise RecordError(f"Record.status must be one of {', '.join(STATUSES)}; got {short(self.status)}")
         if not _is_utc(self.finished_at):
             raise RecordError(f"Record.finished_at must be ISO 8601 in UTC, got {short(self.finished_at)}")
+
+    @property
+    def budget(self) -> Budget:
+        """The limits it was given."""
+        return Budget(self.budget_seconds, self.restarts, self.evaluations, self.threads)
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from .record import InstanceInfo, Record, canonical
 
 APPLICATION_ID = 0x51554250  # "QUBP": how a store is told from any other SQLite file
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 WAIT_SECONDS = 30.0  # for another process's commit
 
 _SCHEMA = f"""
@@ -36,12 +36,12 @@ CREATE TABLE cell (
     id INTEGER PRIMARY KEY, cell TEXT NOT NULL UNIQUE, suite TEXT NOT NULL, family TEXT NOT NULL,
     problem TEXT NOT NULL, network TEXT NOT NULL, instance TEXT NOT NULL, instance_key TEXT NOT NULL,
     solver TEXT NOT NULL, parameters TEXT NOT NULL, seed INTEGER NOT NULL, budget_seconds REAL,
-    restarts INTEGER, threads INTEGER NOT NULL, status TEXT NOT NULL, message TEXT NOT NULL,
-    loss REAL, energy REAL, violation REAL, bound REAL, metric REAL, metric_name TEXT NOT NULL,
-    seconds REAL, wall_seconds REAL, finished_at TEXT NOT NULL, "commit" TEXT NOT NULL,
-    machine TEXT NOT NULL, adapter TEXT NOT NULL, peak_bytes INTEGER, versions TEXT NOT NULL,
-    timing_grade INTEGER NOT NULL, anytime INTEGER NOT NULL, counts TEXT NOT NULL, limits TEXT NOT NULL,
-    measures TEXT NOT NULL
+    restarts INTEGER, evaluations INTEGER, threads INTEGER NOT NULL, status TEXT NOT NULL,
+    message TEXT NOT NULL, loss REAL, energy REAL, violation REAL, bound REAL, metric REAL,
+    metric_name TEXT NOT NULL, seconds REAL, wall_seconds REAL, finished_at TEXT NOT NULL,
+    "commit" TEXT NOT NULL, machine TEXT NOT NULL, adapter TEXT NOT NULL, peak_bytes INTEGER,
+    versions TEXT NOT NULL, timing_grade INTEGER NOT NULL, anytime INTEGER NOT NULL,
+    counts TEXT NOT NULL, limits TEXT NOT NULL, measures TEXT NOT NULL
 ) STRICT;
 CREATE TABLE stage (
     cell INTEGER NOT NULL REFERENCES cell (id) ON DELETE CASCADE, position INTEGER NOT NULL,
@@ -70,7 +70,7 @@ _JOINED = {
     "float_metric": "instance.float_metric",
     "higher_is_better": "instance.higher_is_better",
 }
-_WHOLE = ("seed", "restarts", "threads", "peak_bytes", "variables")
+_WHOLE = ("seed", "restarts", "evaluations", "threads", "peak_bytes", "variables")
 _REAL = ("budget_seconds", "loss", "energy", "violation", "bound", "metric", "seconds", "wall_seconds")
 _REAL_OF_INSTANCE = ("baseline_loss", "baseline_metric", "float_metric")
 

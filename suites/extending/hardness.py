@@ -21,6 +21,7 @@ from ... import problems, solvers
 from ...problems import BlackBox, Capacity, InputError, Instance, Qubo, Rounding
 from ...problems.arrays import Bits
 from ...problems.networks.zoo import network as find_network
+from ...results import Budget
 from .. import plugins as plugin_folders
 from ..conformance.checking import DEADLINE_SECONDS
 from ..conformance.isolated import isolated, leave_with_parent, messages
@@ -84,7 +85,7 @@ def measure(
             return found
         spec, survey = found
         cells = [
-            Cell("check", spec, survey, SolverSpec(solver, {}), 0, seconds, None, None, 1)
+            Cell("check", spec, survey, SolverSpec(solver, {}), 0, Budget(seconds))
             for solver in solvers.names()
             if survey.suits(solver) and source_of(solvers.get(solver).search) is not None
         ]

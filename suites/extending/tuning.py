@@ -134,7 +134,8 @@ def _optuna() -> Any:
 
 def _budgeted(suite: str | Path | Suite, seconds: float | None) -> Suite:
     chosen = suite if isinstance(suite, Suite) else load(suite)
-    return replace(chosen.narrowed(seconds=seconds), restarts=None)
+    narrowed = chosen.narrowed(seconds=seconds)
+    return replace(narrowed, budget=replace(narrowed.budget, restarts=None))
 
 
 def _prepared(bench: Bench, suite: Suite, solver: str) -> dict[str, Prepared]:
@@ -216,9 +217,8 @@ class _Study:
     def measure(self, parameters: dict[str, Any], on: list[Prepared]) -> list[Record]:
         """Records of these parameters on each instance and seed."""
         suite, solver = self._suite, SolverSpec.of(self._entry.name, **parameters)
-        budget = (suite.seconds, None, suite.evaluations, suite.threads)
         return self._bench.measure(
-            Cell(suite.name, spec, survey, solver, seed, *budget)
+            Cell(suite.name, spec, survey, solver, seed, suite.budget)
             for spec, survey in on
             for seed in range(suite.seeds)
         )

@@ -15,7 +15,8 @@ from typing import Any
 from ... import problems, solvers
 from ...problems import InputError, Instance, MissingDataError
 from ...problems.errors import one_line
-from ...results import Record, Stage, pack
+from ...results import Budget, Record, Stage, pack
+from ...results.storage.budget import LIMITS
 from ...solvers import Solution, Status
 from ...solvers.traces import summed
 from ..plugins import compiles, source_of
@@ -42,10 +43,7 @@ class Cell:
     survey: Survey
     solver: SolverSpec
     seed: int
-    seconds: float
-    restarts: int | None
-    evaluations: int | None
-    threads: int
+    budget: Budget
 
     def key(self, provenance: Provenance) -> str:
         """Content key; other code, a plug-in's too, or another version of a library makes another cell."""
@@ -55,11 +53,17 @@ class Cell:
             self.survey.info.key,
             self.solver.label,
             self.seed,
-            [self.seconds, self.restarts, self.evaluations, self.threads],
+            list(vars(self.budget).values()),
             provenance.identity,
             [source_of(function) for function in functions],
         ]
         return hashlib.sha256(canonical(parts).encode()).hexdigest()[:20]
+
+    @property
+    def seconds(self) -> float:
+        """Wall clock of its searches; every suite gives one."""
+        assert self.budget.seconds is not None
+        return self.budget.seconds
 
     @property
     def name(self) -> str:
@@ -134,9 +138,9 @@ def _search(cell: Cell, clock: Clock, log: _Log, stage: int, instance: Instance)
             cell.solver.name,
             seconds=share,
             seed=seed_of(cell.suite, cell.survey.info.key, cell.solver.label, cell.seed, stage),
-            restarts=cell.restarts,
-            evaluations=cell.evaluations,
-            threads=cell.threads,
+            restarts=cell.budget.restarts,
+            evaluations=cell.budget.evaluations,
+            threads=cell.budget.threads,
             **cell.solver.parameters,
         )
     finally:
@@ -209,9 +213,7 @@ def _fields(cell: Cell, provenance: Provenance) -> dict[str, Any]:
         "solver": cell.solver.name,
         "parameters": cell.solver.parameters,
         "seed": cell.seed,
-        "budget_seconds": cell.seconds,
-        "restarts": cell.restarts,
-        "threads": cell.threads,
+        **dict(zip(LIMITS, vars(cell.budget).values(), strict=True)),
         "metric_name": info.metric_name,
         "finished_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "commit": provenance.commit,
@@ -226,7 +228,7 @@ def _anytime(cell: Cell, done: list[Solution]) -> bool:
     Adapters and cells of several stages divide the budget, whatever the solver does.
     """
     whole = len(done) == 1 and done[0].adapter in ("", "row")
-    return solvers.get(cell.solver.name).anytime and (whole or cell.restarts is not None)
+    return solvers.get(cell.solver.name).anytime and (whole or cell.budget.restarts is not None)
 
 
 def _joint_status(done: list[Solution]) -> Status:

@@ -172,11 +172,10 @@ def _survey_of(answer: dict[str, Any]) -> Survey | None:
 
 def _cells(suite: Suite, surveys: dict[str, Survey]) -> Iterator[Cell]:
     """Every pair of an instance and a solver that can be brought to it, replicate by replicate."""
-    budget = (suite.seconds, suite.restarts, suite.evaluations, suite.threads)
     for seed, entering in enumerate(suite.rounds()):
         for spec, solver in itertools.product(suite.instances, entering):
             if spec.label in surveys and surveys[spec.label].suits(solver.name):
-                yield Cell(suite.name, spec, surveys[spec.label], solver, seed, *budget)
+                yield Cell(suite.name, spec, surveys[spec.label], solver, seed, suite.budget)
 
 
 def warm_pairs(cells: list[Cell]) -> list[tuple[str, str]]:
@@ -195,7 +194,7 @@ def job_of(cell: Cell, where: Provenance, folder: str) -> Job:
     """What an executor is given for a cell."""
     stages = len(cell.survey.shapes)
     request = cell_request(cell, where, folder)
-    return Job("cell", request, cell, seconds=cell.seconds, searches=stages, threads=cell.threads)
+    return Job("cell", request, cell, seconds=cell.seconds, searches=stages, threads=cell.budget.threads)
 
 
 def record_of(outcome: Outcome, where: Provenance) -> Record:

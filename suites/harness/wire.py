@@ -7,6 +7,7 @@ import os
 import struct
 from typing import Any
 
+from ...results import Budget
 from ..spec import InstanceSpec, SolverSpec
 from .cell import Cell
 from .provenance import Provenance
@@ -26,6 +27,7 @@ def cell_request(cell: Cell, provenance: Provenance, plugin_folder: str) -> dict
         "spec": vars(cell.spec),
         "solver": vars(cell.solver),
         "survey": cell.survey.to_json(),
+        "budget": vars(cell.budget),
     }
     return {"cell": fields, "provenance": vars(provenance), "plugins": plugin_folder}
 
@@ -36,6 +38,7 @@ def read_cell(request: dict[str, Any]) -> tuple[Cell, Provenance]:
     fields["spec"] = InstanceSpec(**fields["spec"])
     fields["solver"] = SolverSpec(**fields["solver"])
     fields["survey"] = Survey.from_json(fields["survey"])
+    fields["budget"] = Budget(**fields["budget"])
     return Cell(**fields), Provenance(**request["provenance"])
 
 

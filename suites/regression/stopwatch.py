@@ -69,7 +69,7 @@ class Stopwatch:
         calibration_seconds()  # compiles
 
     def _prepared(self, suite: Suite) -> Iterator[_Bout]:
-        limits = {"seconds": suite.seconds, "restarts": suite.restarts, "threads": suite.threads}
+        limits = vars(suite.budget)
         for spec in suite.instances:
             self.families[spec.name] = problems.get(spec.problem).family
             stages = _stages(spec)

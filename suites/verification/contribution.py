@@ -67,7 +67,7 @@ def _unprovenanced(record: Record) -> str:
     lacking = [name for name in NEEDED if not record.versions.get(name)]
     if lacking:
         return f"its versions must name {', '.join(NEEDED)}; they lack {', '.join(lacking)}"
-    if record.budget_seconds is None and record.restarts is None:
+    if not record.budget.bounded:
         return "it must have had a budget or fixed work, and has neither"
     if datetime.fromisoformat(record.finished_at) > datetime.now(UTC) + PATIENCE:
         return f"it must have finished by now, got {record.finished_at}"

@@ -30,6 +30,7 @@ def make_record(**changes: Any) -> Record:
         "seed": 0,
         "budget_seconds": 1.0,
         "restarts": None,
+        "evaluations": None,
         "threads": 1,
         "status": "BUDGET",
         "message": "",

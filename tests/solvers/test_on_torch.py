@@ -113,7 +113,7 @@ def test_pairs_are_stepped_alike(
 
 
 def test_prefixes_longer_than_the_horizon_are_decided_alike(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("beam", "on_torch"):
+    for module in ("beam", "prefixes", "on_torch"):
         monkeypatch.setattr(f"qubopress.solvers.rounding.{module}.HORIZON", 96)
     one = layer(4, 300, seed=2, held=True)
     compiled, batched = (

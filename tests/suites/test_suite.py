@@ -8,6 +8,7 @@ from warm import write_suite
 
 from qubopress import solvers, suites
 from qubopress.problems import InputError
+from qubopress.results import Budget
 
 WHOLE = """
 name = "mine"
@@ -60,8 +61,8 @@ def test_lists_are_sweeps_and_the_rest_has_defaults(tmp_path: Path) -> None:
         'neal {"num_reads":10}',
         'neal {"num_reads":100}',
     ]
-    assert (suite.name, suite.seconds, suite.seeds, suite.by) == ("mine", 0.5, 3, "bits")
-    assert (suite.threads, suite.restarts, suite.evaluations, suite.description) == (1, None, None, "")
+    assert (suite.name, suite.budget.seconds, suite.seeds, suite.by) == ("mine", 0.5, 3, "bits")
+    assert (suite.budget, suite.description) == (Budget(0.5), "")
 
 
 def test_a_suite_without_a_name_bears_its_files(tmp_path: Path) -> None:
@@ -139,7 +140,7 @@ def test_globs_choose_from_the_suite(tmp_path: Path) -> None:
     ]
     assert [spec.problem for spec in suite.narrowed(problem="taylor").instances] == ["taylor"]
     other = suite.narrowed(seconds=2, seeds=1)
-    assert (other.seconds, other.seeds, other.name) == (2.0, 1, "mine")
+    assert (other.budget.seconds, other.seeds, other.name) == (2.0, 1, "mine")
 
 
 def test_a_solver_may_have_replicates_of_its_own(tmp_path: Path) -> None:

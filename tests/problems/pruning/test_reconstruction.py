@@ -343,7 +343,7 @@ def test_batches_do_not_change_the_repair(monkeypatch: pytest.MonkeyPatch) -> No
     x = half(groups)
     mended = []
     for batch in (256, 5):
-        monkeypatch.setattr("qubopress.problems.pruning.reconstruction.BATCH", batch)
+        monkeypatch.setattr("qubopress.problems.pruning.repair.BATCH", batch)
         mended.append(shrunk(task, groups, x))
         repair(mended[-1], x, task=task, groups=groups, weights=True)
     for one, two in zip(*(network.parameters() for network in mended), strict=True):

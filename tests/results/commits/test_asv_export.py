@@ -85,7 +85,7 @@ def test_asv_publishes_an_export_and_flags_a_slowdown_and_a_loss_of_quality(
     done = export_asv(store, tmp_path / "results", repository=tmp_path / "repo", references=NONE)
     assert done.commits == tuple(commits)
     found = regressions(tmp_path)
-    series = "('sa', 'rounding', '1 restarts')"
+    series = "('sa', 'rounding', '1 s, 1 restart')"
     assert set(found) == {
         f"suites.smoke.{name}{series}" for name in ("track_excess", "track_seconds", "track_count_sweeps")
     }

@@ -114,16 +114,18 @@ def test_every_figure_draws(seen: tuple[dict[str, Any], list[str]]) -> None:
 def test_a_click_on_a_head_sorts_and_another_reverses(seen: tuple[dict[str, Any], list[str]]) -> None:
     told, _ = seen
     assert told["up"] == told["first"]
-    assert told["down"][0] == told["up"][-1] == "random"
+    assert told["down"][0] == told["up"][-1] == "random(10 s)"
     assert sorted(told["down"]) == sorted(told["up"])
-    assert told["named"][0] == "beam"
+    assert told["named"][0] == "beam(10 s)"
     assert told["named"] == sorted(told["named"], key=str.lower)
 
 
 def test_filters_narrow_by_solver_family_budget_and_instance(seen: tuple[dict[str, Any], list[str]]) -> None:
     told, _ = seen
-    assert sorted(told["filtered"]) == ["neal(num_reads=10)", "neal(num_reads=100)"]
-    assert told["family"] == ["pruning", 11]
+    assert sorted(told["filtered"]) == [
+        f"neal({seconds} s, num_reads={reads})" for seconds in (10, 20) for reads in (10, 100)
+    ]
+    assert told["family"] == ["pruning", 22]  # eleven solvers at two budgets
     assert told["budget"] == ["rounding", "20 s", 11]
     assert told["instances"] == 2
 

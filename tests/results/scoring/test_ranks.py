@@ -13,7 +13,7 @@ from qubopress.results.scoring.ranks import critical_difference
 def frame(table: dict[str, list[float]]) -> pd.DataFrame:
     """One cell a solver and instance, with these excesses."""
     rows = [
-        {"instance_key": f"key-{i}", "budget_seconds": 1.0, "label": label, "excess": value}
+        {"instance_key": f"key-{i}", "budget": "1 s", "setting": label, "excess": value}
         for label, values in table.items()
         for i, value in enumerate(values)
         if not np.isnan(value)

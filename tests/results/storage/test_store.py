@@ -44,6 +44,7 @@ COLUMNS = [
     "adapter",
     "message",
     "restarts",
+    "evaluations",
     "threads",
     "wall_seconds",
     "peak_bytes",
@@ -298,7 +299,7 @@ def test_a_store_of_another_schema_is_refused(tmp_path: Path) -> None:
     path = make_store(tmp_path / "s.db", [])
     with closing(sqlite3.connect(path)) as db, db:
         db.execute("PRAGMA user_version = 99")
-    assert "must have schema 3, got 99" in refused(path)
+    assert "must have schema 4, got 99" in refused(path)
 
 
 @pytest.mark.parametrize("write", [False, True])

@@ -199,7 +199,7 @@ def test_prefixes_longer_than_the_horizon_are_decided_on_the_way(monkeypatch: py
     one = layer(6, 300, seed=6, held=True)
     whole = solvers.solve(one, "beam", restarts=1, width=8)
     alone = solvers.solve(one, "beam", restarts=1, width=1)
-    monkeypatch.setattr("qubopress.solvers.rounding.beam.HORIZON", 128)
+    monkeypatch.setattr("qubopress.solvers.rounding.prefixes.HORIZON", 128)
     short = solvers.solve(one, "beam", restarts=1, width=8)
     assert short.loss == pytest.approx(whole.loss, rel=0.02)
     np.testing.assert_array_equal(solvers.solve(one, "beam", restarts=1, width=1).x, alone.x)

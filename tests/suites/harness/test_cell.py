@@ -13,7 +13,7 @@ from warm import clean_registries
 from qubopress import problems, solvers
 from qubopress.problems import InputError, MissingDataError
 from qubopress.problems.errors import one_line
-from qubopress.results import Record
+from qubopress.results import Budget, Record
 from qubopress.solvers import Solution, Status
 from qubopress.suites.harness import cell as module
 from qubopress.suites.harness.cell import Cell, execute, failed
@@ -39,8 +39,8 @@ def make(
     problem: str = "taylor", solver: str = "swap", *, network: str = "digits-cnn", **changes: Any
 ) -> Cell:
     spec = InstanceSpec.of(problem, network=network, **changes.pop("parameters", {}))
-    fields = {"seed": 0, "seconds": 5.0, "restarts": 1, "evaluations": None, "threads": 1} | changes
-    return Cell("suite", spec, surveyed(spec.label), SolverSpec(solver, {}), **fields)
+    seed, limits = changes.pop("seed", 0), {"seconds": 5.0, "restarts": 1} | changes
+    return Cell("suite", spec, surveyed(spec.label), SolverSpec(solver, {}), seed, Budget(**limits))
 
 
 def run(cell: Cell) -> tuple[Record, list[float | None]]:
@@ -59,11 +59,11 @@ def test_the_key_knows_parameters_budget_replicate_suite_and_provenance() -> Non
     cell = make()
     others = [
         dataclasses.replace(cell, seed=1),
-        dataclasses.replace(cell, seconds=4.0),
-        dataclasses.replace(cell, restarts=2),
-        dataclasses.replace(cell, restarts=None),
-        dataclasses.replace(cell, evaluations=9),
-        dataclasses.replace(cell, threads=2),
+        make(seconds=4.0),
+        make(restarts=2),
+        make(restarts=None),
+        make(evaluations=9),
+        make(threads=2),
         dataclasses.replace(cell, suite="other"),
         dataclasses.replace(cell, solver=SolverSpec("tabu", {})),
         dataclasses.replace(cell, solver=SolverSpec("swap", {"sweeps": 3})),

@@ -63,11 +63,9 @@ def test_without_a_checkout_the_version_stands_for_the_commit(
 
 def test_what_others_use_is_what_is_busy_less_what_is_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     clock, busy, own = [100.0], [50.0], [5.0]
-    monkeypatch.setattr(provenance.time, "monotonic", lambda: clock[0])
-    monkeypatch.setattr(provenance.psutil, "cpu_count", lambda: 4)
-    monkeypatch.setattr(
-        provenance.psutil, "cpu_times", lambda: Times(user=busy[0], system=0.0, idle=clock[0])
-    )
+    monkeypatch.setattr(load.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(load.psutil, "cpu_count", lambda: 4)
+    monkeypatch.setattr(load.psutil, "cpu_times", lambda: Times(user=busy[0], system=0.0, idle=clock[0]))
     watch = load.Load(lambda: own[0])
     clock[0], busy[0], own[0] = 110.0, 80.0, 34.0
     assert watch.others(100.0) == pytest.approx(1 / 40)

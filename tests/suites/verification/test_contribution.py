@@ -15,6 +15,7 @@ from warm import clean_registries, records, share_server, write_suite
 
 from qubopress import suites
 from qubopress.results import Store, load_references
+from qubopress.results.storage import rows as row_files
 from qubopress.suites import cli
 from qubopress.suites.verification import contribution
 
@@ -75,7 +76,7 @@ def test_an_honest_store_passes_and_is_published_as_text_that_passes(
     assert submit(store, "--publish", rows) == 0
     assert "3 of 3 rows" in capsys.readouterr().out
     assert submit(rows) == 0
-    with rows.as_store(rows) as back:
+    with row_files.as_store(rows) as back:
         assert sorted(records(back), key=lambda one: one.cell) == sorted(
             records(store), key=lambda one: one.cell
         )
@@ -139,7 +140,7 @@ def test_rows_of_another_schema_are_refused_with_their_line(
     store: Path, tmp_path: Path, capsys: Captured, change: Any, message: str
 ) -> None:
     rows = tmp_path / "rows.jsonl"
-    assert rows.write_rows(store, rows) == 3
+    assert row_files.write_rows(store, rows) == 3
     changed(rows, change)
     assert submit(rows) == 2
     assert message in capsys.readouterr().err
@@ -168,7 +169,7 @@ def rejudge(folder: Path, registry: Path) -> int:
 
 def test_published_rows_and_references_are_recomputed(store: Path, tmp_path: Path, capsys: Captured) -> None:
     rows, registry = tmp_path / "rows.jsonl", registry_of(tmp_path)
-    rows.write_rows(store, rows)
+    row_files.write_rows(store, rows)
     assert rejudge(tmp_path, registry) == 0
     assert "4 of 4 rows" in capsys.readouterr().out
     changed(rows, lambda lines: [line.replace('"metric":0.', '"metric":0.1') for line in lines])
