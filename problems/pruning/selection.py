@@ -1,13 +1,17 @@
 """Selection: what all pruning formulations share, from the fraction kept to the smaller network.
 
-A formulation says what a choice of channels costs; here are the capacity, the channels that stay whatever is
-chosen, the refinement by the true loss, and the way back to a network.
+A formulation says what a choice of channels costs; here are the parameters that all have, the capacity, the
+channels that stay whatever is chosen, the refinement by the true loss, and the way back to a network.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import inspect
+import re
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from functools import wraps
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +22,7 @@ from ..errors import InputError
 from ..instances.blackbox import BlackBox
 from ..instances.capacity import Capacity
 from ..instances.instance import Instance
+from ..registry import Generate, problem
 from ..tasks.task import Task
 from . import surgery
 from .channels import mean_loss
@@ -27,10 +32,12 @@ from .repair import repair
 __all__ = [
     "CAPACITIES",
     "NORMALISATIONS",
+    "Energy",
     "Plan",
     "kept",
     "normalised",
     "plan",
+    "pruning",
     "select",
 ]
 
@@ -39,6 +46,21 @@ CAPACITIES = ("filters", "parameters", "products")
 
 NORMALISATIONS = ("layer", "global")
 """Over what the mean is taken that an importance is divided by."""
+
+
+@dataclass(frozen=True, eq=False)
+class Energy:
+    """What a choice x of channels costs, xᵀQx + offset.
+
+    Attributes:
+        Q: (n, n), symmetric.
+        offset: what no choice changes.
+        biases: whether biases make up for what is removed where no weights are refitted.
+    """
+
+    Q: Floats
+    offset: float = 0.0
+    biases: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +75,7 @@ class Plan:
         costs: (n,) share of each channel in it.
         budget: most that all kept ones may cost; their exact number where they are counted.
         least: channels that every group keeps.
+        normalise: mean that importances are divided by.
         refine: channels that are then chosen by the true loss.
         refit: whether the weights that read kept channels are refitted, by least squares.
         finetune: epochs of training at the end.
@@ -65,26 +88,114 @@ class Plan:
     costs: Floats
     budget: float
     least: int
+    normalise: str
     refine: int
     refit: bool
     finetune: int
+
+    def normalised(self, importance: Floats) -> Floats:
+        """An importance (n,) over the mean that is asked for."""
+        return normalised(importance, self.groups, self.normalise)
+
+
+Formulation: TypeAlias = Callable[..., Energy]
+"""A function of (plan, **parameters)."""
+
+
+def pruning(
+    name: str, *, version: int = 1, normalise: str | None = None, refit: bool = False
+) -> Callable[[Formulation], Generate]:
+    """Register a function of (plan, **parameters of its own) that says what a choice of channels costs.
+
+    It gains the parameters of `plan`, each with its line of documentation, and the way back to a network.
+
+    Parameters:
+        name: of the formulation.
+        version: of its instances.
+        normalise: default of that parameter; None for a formulation without importances, which lacks it.
+        refit: default of that parameter.
+    """
+    changed = {"normalise": normalise, "refit": refit}
+    # Formulations without a refit are older than the parameter.
+    later = {} if refit else {"refit": False}
+
+    def register(formulation: Formulation) -> Generate:
+        signature = _signature(formulation, changed)
+        own = signature.parameters.keys() - inspect.signature(plan).parameters.keys()
+
+        @wraps(formulation)
+        def generate(task: Task, **given: Any) -> Generator[Instance, Bits, nn.Module]:
+            call = signature.bind(task, **given)
+            call.apply_defaults()
+            made = plan(**{key: value for key, value in call.arguments.items() if key not in own})
+            energy = formulation(made, **{key: call.arguments[key] for key in own})
+            return (yield from select(made, energy.Q, offset=energy.offset, biases=energy.biases))
+
+        generate.__doc__ = _documentation(formulation, list(signature.parameters))
+        generate.__signature__ = signature  # type: ignore[attr-defined]  # read by inspect.signature
+        described = problem(name, family="pruning", version=version, measures=surgery.measures, later=later)
+        return described(generate)
+
+    return register
+
+
+def _signature(formulation: Formulation, changed: dict[str, Any]) -> inspect.Signature:
+    """The task, `keep`, the formulation's own parameters, and those others of `plan` that it has."""
+    task, keep, *others = inspect.signature(plan).parameters.values()
+    _, *own = inspect.signature(formulation).parameters.values()
+    shared = [one.replace(default=changed.get(one.name, one.default)) for one in others]
+    taken = [one for one in shared if one.default is not None]
+    answer = "Generator[Instance, Bits, nn.Module]"
+    return inspect.Signature([task, keep, *own, *taken], return_annotation=answer)
+
+
+def _documentation(formulation: Formulation, names: list[str]) -> str:
+    """The docstring of a formulation with that of `plan` wherever it says nothing of its own."""
+    head, own = _sections(formulation)
+    _, shared = _sections(plan)
+    meanings = _entries(shared["Parameters"]) | _entries(own.get("Parameters", ""))
+    told = {**shared, **own, "Parameters": "".join(f"    {name}: {meanings[name]}\n" for name in names)}
+    return "\n\n".join([head.strip(), *(f"{heading}:\n{text.rstrip()}" for heading, text in told.items())])
+
+
+def _sections(function: Callable[..., Any]) -> tuple[str, dict[str, str]]:
+    """A docstring's opening, and what stands under each of its headings."""
+    head, *parts = re.split(r"^(\w+):\n", inspect.getdoc(function) or "", flags=re.MULTILINE)
+    return head, dict(zip(parts[::2], parts[1::2], strict=True))
+
+
+def _entries(text: str) -> dict[str, str]:
+    """Meanings by name, each with its continuation lines."""
+    return dict(re.findall(r"^    (\w+): (.*(?:\n {5,}.*)*)", text, flags=re.MULTILINE))
 
 
 def plan(
     task: Task,
     *,
-    keep: float,
-    capacity: str,
-    least: int,
-    refine: int,
-    finetune: int,
+    keep: float = 0.64,
+    capacity: str = "filters",
+    least: int = 1,
+    normalise: str = "global",
+    refine: int = 0,
     refit: bool = False,
+    finetune: int = 0,
 ) -> Plan:
     """The parameters that all formulations take, checked before anything is measured or solved.
 
+    Parameters:
+        task: the network, and the samples that calibrate it.
+        keep: fraction of the capacity kept, in (0, 1].
+        capacity: what is counted, "filters", "parameters" or "products".
+        least: channels that every group keeps, at least 1.
+        normalise: mean that importances are divided by, of the "layer" or "global".
+        refine: least certain channels that are then chosen by the true loss.
+        refit: refit the weights that read kept channels, by least squares, once the choice is made.
+        finetune: epochs of training at the end.
+
     Raises:
-        InputError: one outside its range, or no channel to prune.
+        InputError: a parameter outside its range, or no channel to prune.
     """
+    chosen(normalise, NORMALISATIONS, name="normalise")
     chosen(capacity, CAPACITIES, name="capacity")
     count(least, name="least", low=1)
     flag(refit, name="refit")
@@ -94,7 +205,7 @@ def plan(
     whole = kept(keep, groups.total)
     costs = np.asarray(shares(task, groups, capacity), dtype=np.float64)
     budget = float(whole) if capacity == "filters" else keep * float(costs.sum())
-    return Plan(task, groups, keep, capacity, costs, budget, least, refine, refit, finetune)
+    return Plan(task, groups, keep, capacity, costs, budget, least, normalise, refine, refit, finetune)
 
 
 def kept(keep: float, total: int) -> int:

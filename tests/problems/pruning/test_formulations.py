@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,11 @@ from coupled import denoising, each_network, task_of
 from tiny import all_bits, mlp, mlp_task, network_task, one_thread, replay
 from torch import nn
 
+from qubopress import problems
 from qubopress.problems import BlackBox, Capacity, InputError, Task, registry
 from qubopress.problems.instances.capacity import of_removed
 from qubopress.problems.networks import weights
-from qubopress.problems.pruning import surgery
+from qubopress.problems.pruning import selection, surgery
 from qubopress.problems.pruning.channels import magnitudes, mean_loss, measure
 from qubopress.problems.pruning.groups import prunable, shares
 from qubopress.problems.pruning.reconstruction import errors
@@ -493,3 +495,45 @@ def test_a_parameter_of_its_own_outside_its_range_is_refused(
 
 def test_kept_is_the_nearest_number_and_at_least_one() -> None:
     assert [kept(fraction, 10) for fraction in (0.01, 0.14, 0.16, 0.64, 1)] == [1, 1, 2, 6, 10]
+
+
+# ---- what all have in common
+
+
+@each_problem
+def test_every_formulation_has_the_parameters_of_a_plan_and_says_what_they_mean(name: str) -> None:
+    found, shared = problems.get(name), inspect.signature(selection.plan).parameters
+    wanted = [one for one in shared if one not in ("task", "normalise")]
+    assert [one for one in found.defaults if one in wanted] == wanted
+    text, common = inspect.getdoc(found.generate) or "", inspect.getdoc(selection.plan) or ""
+    assert all(f"\n    {parameter}: " in text for parameter in found.defaults)
+    assert next(line for line in common.splitlines() if line.startswith("    capacity: ")) in text
+
+
+def test_a_registered_function_gains_the_way_to_a_network_and_keeps_its_own_words(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(registry, "_REGISTRY", {})
+
+    @selection.pruning("first-channels", version=7, refit=True)
+    def first_channels(plan: selection.Plan, *, slope: float = 1.0) -> selection.Energy:
+        """Keep the first channels.
+
+        Parameters:
+            slope: of the worth over the channels.
+            least: at least so many.
+        """
+        return selection.Energy(np.diag(slope * np.arange(plan.groups.total)))
+
+    found = problems.get("first-channels")
+    assert (found.family, found.version, dict(found.later)) == ("pruning", 7, {})
+    assert list(found.defaults) == ["keep", "slope", "capacity", "least", "refine", "refit", "finetune"]
+    assert found.defaults["refit"] is True
+    text = inspect.getdoc(found.generate) or ""
+    assert "\n    slope: of the worth over the channels.\n" in text
+    assert "\n    least: at least so many.\n" in text
+    task = problems.task_of("digits-cnn", calibration=20)
+    instance = next(found.generate(task, slope=2.0))
+    assert isinstance(instance, Capacity)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'colour'"):
+        next(found.generate(task, colour=1))
