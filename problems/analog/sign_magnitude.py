@@ -17,9 +17,8 @@ from torch import nn
 from ..arrays import Bits, Floats, number
 from ..errors import InputError
 from ..instances.rounding import Rounding
-from ..layers.inputs import groups_of
 from ..quantization.grids import Grid, midrise
-from ..quantization.weight_layers import Weighted, folded, inputs_of, matrix_of, part_of, weighted
+from ..quantization.weight_layers import Weighted, WeightLayers, matrix_of
 from ..registry import problem
 from ..tasks.task import Task
 from .connections import Mask, connections
@@ -72,27 +71,17 @@ def sign_magnitude(
     """
     if number(read_noise, name="read_noise") < 0:
         raise InputError(f"read_noise must not be negative, got {read_noise}; 0.1 is 10 % of a weight")
-    compressed = folded(task)
-
-    def source() -> nn.Module:
-        return compressed if sequential else folded(task)
-
-    names = weighted(compressed, task)
-    weights = {name: matrix_of(part_of(compressed, name)) for name in names}
+    layers = WeightLayers(task, sequential=sequential)
+    weights = {one.name: matrix_of(one.part) for one in layers}
     exists = connections(weights, topology=topology, density=density, seed=topology_seed)
-    for name in names:
-        part = part_of(compressed, name)
-        seen = inputs_of(source, name, task, keep=not sequential, rounded=False)["gram"]
-        size = len(part.weight) // groups_of(part)
-        for group, gram in enumerate(seen):
-            rows = slice(group * size, (group + 1) * size)
-            inputs = Inputs.of(gram, centred=part.bias is not None)
-            layer = wiring(
-                weights[name][rows], exists[name][rows], inputs, bits=bits, per=per, read_noise=read_noise
-            )
+    for one in layers:
+        trained, there = weights[one.name], exists[one.name]
+        for rows, gram in one.groups():
+            inputs = Inputs.of(gram, centred=one.part.bias is not None)
+            layer = wiring(trained[rows], there[rows], inputs, bits=bits, per=per, read_noise=read_noise)
             x = yield layer.instance
-            put(part, rows, layer.weights(x), weights[name][rows], inputs)
-    return compressed
+            put(one.part, rows, layer.weights(x), trained[rows], inputs)
+    return layers.network
 
 
 @dataclass(frozen=True, eq=False)

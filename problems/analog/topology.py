@@ -10,8 +10,7 @@ from torch import nn
 from ..arrays import Bits, Floats, count
 from ..errors import InputError
 from ..instances.capacity import Capacity
-from ..layers.inputs import groups_of
-from ..quantization.weight_layers import folded, inputs_of, matrix_of, part_of, weighted
+from ..quantization.weight_layers import WeightLayers, matrix_of
 from ..registry import problem
 from ..tasks.task import Task
 from .connections import inputs_kept, pattern_of
@@ -55,26 +54,18 @@ def topology(
         InputError: more connections than a neuron has inputs, a share that leaves none, N > M or N < 1, a
             layer that is not supported, or weights with NaN.
     """
-    compressed = folded(task)
-
-    def source() -> nn.Module:
-        return compressed if sequential else folded(task)
-
-    names = weighted(compressed, task)
-    rules = {name: _rule(part_of(compressed, name), name, density, fan_in, pattern) for name in names}
+    layers = WeightLayers(task, sequential=sequential)
+    rules = {one.name: _rule(one.part, one.name, density, fan_in, pattern) for one in layers}
     passes = count(sweeps, name="sweeps", low=1) if pattern else 1
-    for name in names:
-        part = part_of(compressed, name)
-        weights = matrix_of(part)
-        seen = inputs_of(source, name, task, keep=not sequential, rounded=False)["gram"]
-        size = len(weights) // groups_of(part)
-        for group, gram in enumerate(seen):
-            inputs = Inputs.of(gram, centred=part.bias is not None)
-            for row in range(group * size, (group + 1) * size):
-                one = slice(row, row + 1)
-                x = yield from _neuron(weights[row], inputs, *rules[name], sweeps=passes)
-                put(part, one, weights[one] * x, weights[one], inputs)
-    return compressed
+    for one in layers:
+        weights = matrix_of(one.part)
+        for rows, gram in one.groups():
+            inputs = Inputs.of(gram, centred=one.part.bias is not None)
+            for row in range(rows.start, rows.stop):
+                place = slice(row, row + 1)
+                x = yield from _neuron(weights[row], inputs, *rules[one.name], sweeps=passes)
+                put(one.part, place, weights[place] * x, weights[place], inputs)
+    return layers.network
 
 
 def wires(

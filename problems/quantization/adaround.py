@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from functools import cache
 
 import torch
 from torch import nn
@@ -17,7 +16,7 @@ from ..tasks.task import Task
 from .eight_bit import QuantizedInput, input_step, quantize_input
 from .grids import grid_for
 from .layer_rounding import Layer, layer_rounding
-from .weight_layers import Weighted, folded, inputs_of, matrix_of, part_of, weighted
+from .weight_layers import Weighted, WeightLayers, matrix_of
 
 __all__ = [
     "adaround",
@@ -70,25 +69,19 @@ def adaround(
     free = count(block, name="block", low=0)
     if activations not in ACTIVATIONS:
         raise InputError(f"activations must be one of {', '.join(ACTIVATIONS)}, got {activations!r}")
-    compressed = folded(task)
-
-    @cache
-    def source() -> nn.Module:
-        return compressed if sequential else folded(task)
-
-    for name in weighted(compressed, task):
-        part = part_of(compressed, name)
-        made = grid_for(matrix_of(part), bits=bits, grid=grid, per=per)
-        seen = inputs_of(source, name, task, keep=not sequential, rounded=activations == "int8")
-        step = input_step(*seen["span"])
-        for group, gram in enumerate(seen["gram"]):
-            layer = layer_rounding(part, gram, made, input_step=step, clip_aware=clip_aware, group=group)
+    layers = WeightLayers(task, sequential=sequential, rounded=activations == "int8")
+    for one in layers:
+        made = grid_for(matrix_of(one.part), bits=bits, grid=grid, per=per)
+        span = one.inputs["span"]
+        step = input_step(*span)
+        for group, (_, gram) in enumerate(one.groups()):
+            layer = layer_rounding(one.part, gram, made, input_step=step, clip_aware=clip_aware, group=group)
             if free:
                 layer = layer.only(free)
-            _write(part, layer, (yield layer.instance))
+            _write(one.part, layer, (yield layer.instance))
         if activations == "int8":
-            quantize_input(compressed, name, QuantizedInput(*seen["span"]))
-    return compressed
+            quantize_input(layers.network, one.name, QuantizedInput(*span))
+    return layers.network
 
 
 @problem("adaround-neuron", family="rounding")
@@ -118,21 +111,18 @@ def adaround_neuron(
     Raises:
         InputError: there is no such layer or neuron, or what `adaround` refuses.
     """
-    compressed = folded(task)
-    names = weighted(compressed, task)
-    name = names[count(layer, name="layer", low=0, high=len(names) - 1)]
-    part = part_of(compressed, name)
-    made = grid_for(matrix_of(part), bits=bits, grid=grid, per=per)
-    seen = inputs_of(lambda: compressed, name, task, keep=True, rounded=False)
-    step = input_step(*seen["span"])
-    row = count(neuron, name="neuron", low=0, high=len(part.weight) - 1)
-    group, place = divmod(row, len(part.weight) // groups_of(part))
-    whole = layer_rounding(
-        part, seen["gram"][group], made, input_step=step, clip_aware=clip_aware, group=group
-    )
-    layer_of_one = whole.row(place)
-    _write(part, layer_of_one, (yield layer_of_one.instance))
-    return compressed
+    layers = WeightLayers(task)
+    place = count(layer, name="layer", low=0, high=len(layers.names) - 1)
+    one = layers.layer(layers.names[place])
+    made = grid_for(matrix_of(one.part), bits=bits, grid=grid, per=per)
+    step = input_step(*one.inputs["span"])
+    row = count(neuron, name="neuron", low=0, high=len(one.part.weight) - 1)
+    group, within = divmod(row, len(one.part.weight) // groups_of(one.part))
+    gram = one.inputs["gram"][group]
+    whole = layer_rounding(one.part, gram, made, input_step=step, clip_aware=clip_aware, group=group)
+    alone = whole.row(within)
+    _write(one.part, alone, (yield alone.instance))
+    return layers.network
 
 
 def _write(part: Weighted, layer: Layer, x: Bits) -> None:

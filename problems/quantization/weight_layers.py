@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
@@ -13,13 +15,78 @@ from ..arrays import Floats
 from ..cache import cached
 from ..errors import InputError
 from ..layers.batch_norms import fold_batch_norms
-from ..layers.inputs import gram_of_inputs, running_order
+from ..layers.inputs import gram_of_inputs, groups_of, running_order
 from ..tasks.task import Task
 from .eight_bit import QuantizedInput
 
-__all__ = ["Weighted", "folded", "inputs_of", "matrix_of", "part_of", "weighted"]
+__all__ = ["WeightLayer", "WeightLayers", "Weighted", "matrix_of", "part_of"]
 
 Weighted: TypeAlias = nn.Linear | nn.Conv2d
+
+
+@dataclass(frozen=True)
+class WeightLayers:
+    """The layers with weights of a copy of a task's network, BatchNorms folded, to be decided one by one.
+
+    Attributes:
+        task: the network, and the samples that calibrate it.
+        sequential: whether a layer sees the activations of the layers already decided, not the trained ones.
+        rounded: whether Gram matrices are of inputs rounded to eight bits over their span.
+    """
+
+    task: Task
+    sequential: bool = False
+    rounded: bool = False
+
+    @cached_property
+    def network(self) -> nn.Module:
+        """The copy, whose layers are decided in place."""
+        return folded(self.task)
+
+    @cached_property
+    def source(self) -> nn.Module:
+        """The network whose activations calibrate."""
+        return self.network if self.sequential else folded(self.task)
+
+    @cached_property
+    def names(self) -> list[str]:
+        """Of the layers, in running order.
+
+        Raises:
+            InputError: there is none.
+        """
+        return weighted(self.network, self.task)
+
+    def __iter__(self) -> Iterator[WeightLayer]:
+        """The layers in running order, each checked when its turn comes."""
+        return (self.layer(name) for name in self.names)
+
+    def layer(self, name: str) -> WeightLayer:
+        """A layer by its name, its weights checked."""
+        return WeightLayer(self, name, part_of(self.network, name))
+
+
+@dataclass(frozen=True, eq=False)
+class WeightLayer:
+    """A layer whose weights are decided, in its place among others."""
+
+    layers: WeightLayers
+    name: str
+    part: Weighted
+
+    @cached_property
+    def inputs(self) -> dict[str, Floats]:
+        """Its Gram matrices, `gram`, and the `span` of its inputs, measured when first asked for."""
+        one = self.layers
+        return inputs_of(
+            lambda: one.source, self.name, one.task, keep=not one.sequential, rounded=one.rounded
+        )
+
+    def groups(self) -> Iterator[tuple[slice, Floats]]:
+        """Rows of each group of neurons that see inputs of their own, and the Gram matrix of these."""
+        size = len(self.part.weight) // groups_of(self.part)
+        for group, gram in enumerate(self.inputs["gram"]):
+            yield slice(group * size, (group + 1) * size), gram
 
 
 def weighted(network: nn.Module, task: Task) -> list[str]:
