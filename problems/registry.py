@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import itertools
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from torch import nn
 
 from .arrays import Bits
-from .checksums import located
-from .errors import InputError, unknown_name
+from .errors import InputError, MissingDataError, unknown_name
 from .instances.instance import Instance
 from .tasks.task import Task
 
@@ -65,7 +66,7 @@ class Problem:
             if name not in self.defaults:
                 raise unknown_name(f"parameter of {self.name}", name, self.defaults)
         chosen = {**self.defaults, **given}
-        return located(chosen) if self.file else chosen
+        return _located(chosen) if self.file else chosen
 
     def content(self, parameters: dict[str, Any]) -> dict[str, Any]:
         """The parameters that say what the instances are; where a file lies does not."""
@@ -169,3 +170,39 @@ def _network(problem: Problem, end: object) -> nn.Module:
     if not isinstance(end, nn.Module):
         raise InputError(f"{problem.name} must return a torch module, got {type(end).__name__}")
     return end
+
+
+# ---- files
+
+
+def _located(parameters: dict[str, Any]) -> dict[str, Any]:
+    """The parameters with the whole path of their `file` and the `sha256` of its content.
+
+    Raises:
+        MissingDataError: there is no such file.
+        InputError: none is named, it cannot be read, or its content is not what `sha256` says.
+    """
+    path, expected = parameters["file"], parameters["sha256"]
+    if not isinstance(path, str) or not path:
+        raise InputError(f"file must be the path of an instance, got {path!r}")
+    place = Path(path).resolve()
+    found = _checksum(place)
+    if expected not in ("", found):
+        raise InputError(f"{place} must have the sha256 {expected}, got {found}; name the right file")
+    return {**parameters, "file": str(place), "sha256": found}
+
+
+def _checksum(path: str | Path) -> str:
+    """SHA-256 of a file, in hexadecimal.
+
+    Raises:
+        MissingDataError: there is no such file.
+        InputError: it cannot be read.
+    """
+    if not Path(path).is_file():
+        raise MissingDataError(f"no instance file at {path}; name one that exists")
+    try:
+        with Path(path).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"{path} must be readable, got: {error.strerror}") from None
