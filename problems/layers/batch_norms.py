@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, fx, nn
 
-from ..errors import InputError
+from ..errors import InputError, one_line
 
 __all__ = ["fold_batch_norms"]
 
@@ -44,7 +44,7 @@ def _traced(network: nn.Module) -> fx.Graph:
     try:
         return fx.Tracer().trace(network)
     except Exception as error:  # a foreign forward may raise anything
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        reason = one_line(error)[:200]
         raise InputError(
             f"the network must be traceable by torch.fx to fold its BatchNorms, got {reason}; fold them first"
         ) from error

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..arrays import Floats
-from ..errors import InputError
+from ..errors import InputError, one_line
 
 __all__ = ["BATCH", "Call", "calls", "gram_of_inputs", "groups_of", "hooked", "running_order"]
 
@@ -74,7 +74,7 @@ def _forward(network: nn.Module, inputs: Tensor, what: str) -> None:
     except InputError:  # of a hook of ours
         raise
     except Exception as error:
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        reason = one_line(error)
         sample = f"{what} of shape {tuple(inputs.shape)} and {inputs.dtype}"
         raise InputError(
             f"the network must run on the calibration data, got {reason} for {sample}"

@@ -26,7 +26,7 @@ from torch.nn.modules.conv import _ConvNd
 from torch.nn.modules.instancenorm import _InstanceNorm
 
 from ..arrays import frozen
-from ..errors import InputError
+from ..errors import InputError, one_line
 from ..layers.inputs import Call
 
 __all__ = [
@@ -215,7 +215,7 @@ def _trace(network: nn.Module, sample: Tensor) -> Any:
             traced = _Traced(network, sample)
             return DependencyGraph().build_dependency(traced, sample, forward_fn=lambda f, x: f(x))
     except Exception as error:  # it runs a foreign forward, and fails in many ways of its own
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        reason = one_line(error)
         raise InputError(
             f"torch-pruning must be able to trace the network, got {reason}; build it of modules whose "
             "gradients autograd can follow"

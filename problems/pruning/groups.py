@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ..arrays import Bits, Floats
-from ..errors import InputError
+from ..errors import InputError, one_line
 from ..layers.costs import products_of
 from ..layers.inputs import calls
 from ..tasks.task import Task
@@ -105,7 +105,7 @@ def _run(network: nn.Module, inputs: Tensor) -> Tensor:
         with torch.no_grad():
             outputs: Tensor = network(inputs)
     except Exception as error:  # a foreign forward may raise anything
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        reason = one_line(error)
         raise InputError(
             f"the network must run on {len(inputs)} samples of the calibration data at once, got {reason}"
         ) from error

@@ -17,7 +17,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
 
 from ..arrays import Bits, Floats, bits, count, number
-from ..errors import InputError
+from ..errors import InputError, one_line
 from ..layers.costs import costs
 from ..layers.inputs import BATCH
 from ..layers.running import channels_last, evaluating
@@ -114,7 +114,7 @@ def reestimate(network: nn.Module, inputs: Tensor) -> None:
         except Exception as error:  # a foreign forward may raise anything, a norm of one value ValueError
             for norm, state in zip(norms, before, strict=True):
                 norm.load_state_dict(state)
-            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            reason = one_line(error)
             raise InputError(
                 f"the network must run on {len(inputs)} samples to re-estimate BatchNorms, got {reason}; "
                 "pass samples of its shape, and two or more"

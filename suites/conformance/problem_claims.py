@@ -19,6 +19,7 @@ from torch import nn
 from ... import problems
 from ...problems import BlackBox, Capacity, InputError, Instance, Qubo, Rounding, Task
 from ...problems.arrays import Bits
+from ...problems.errors import one_line
 from ...problems.networks import weights
 from .claim import Broken, Claim, Undecided, claims, must
 from .specimens import TASKS, all_bits, random_solution
@@ -76,8 +77,7 @@ def _refusals(name: str) -> dict[str, str]:
             run(name, case)
             found[case.kind] = ""
         except Exception as error:  # a stranger's formulation may raise anything
-            kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
-            found[case.kind] = kind + " ".join(str(error).split())
+            found[case.kind] = one_line(error)
     return found
 
 
