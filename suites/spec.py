@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,16 +14,12 @@ from .. import problems, solvers
 from ..problems import BlackBox, InputError, Instance, Task
 from ..problems.arrays import count
 from ..problems.networks.zoo import network as find_network
+from ..results.storage.record import canonical
 
 __all__ = ["InstanceSpec", "SolverSpec", "canonical", "seed_of", "text"]
 
 TASK_KEYS = {"calibration": 500, "calibration_seed": 0}
 """Parameters of the task rather than of the formulation, with their defaults."""
-
-
-def canonical(value: Any) -> str:
-    """The one JSON text of plain data."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def plain(table: dict[str, Any]) -> dict[str, Any]:

@@ -200,9 +200,9 @@ class InstanceInfo(Plain):
     higher_is_better: bool
 
 
-def canonical(parameters: dict[str, Any]) -> str:
-    """The JSON text that equal parameters share: sorted keys, no spaces."""
-    return json.dumps(parameters, sort_keys=True, separators=(",", ":"), allow_nan=False)
+def canonical(value: Any) -> str:
+    """The JSON text that equal plain data share: sorted keys, no spaces."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def _read(kind: Any, value: Any, where: str) -> Any:
