@@ -16,12 +16,12 @@ class MissingDataError(InputError):
     """A data set or a file is not on this machine. The message says how to get it."""
 
 
-def unknown_name(kind: str, name: str, known: Iterable[str]) -> InputError:
-    """The error for a name that no registry holds; it offers the closest that one does."""
+def unknown_name(kind: str, name: str, known: Iterable[str], *, cure: str = "") -> InputError:
+    """The error for a name that no registry holds; it offers the closest that one does, else the `cure`."""
     names = sorted(known)
     close = difflib.get_close_matches(name, names, n=1)
-    cure = f"did you mean {close[0]!r}?" if close else f"choose from {', '.join(names)}"
-    return InputError(f"no {kind} named {name!r}; {cure}")
+    without = cure or f"choose from {', '.join(names)}"
+    return InputError(f"no {kind} named {name!r}; {f'did you mean {close[0]!r}?' if close else without}")
 
 
 def one_line(error: Exception) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import itertools
 import tomllib
 from collections.abc import Iterable, Iterator
@@ -14,6 +13,7 @@ from typing import Any, TypeVar
 from .. import solvers
 from ..problems import InputError
 from ..problems.arrays import count, number
+from ..problems.errors import unknown_name
 from ..results import Budget
 from .spec import InstanceSpec, SolverSpec, text
 
@@ -155,9 +155,7 @@ def _find(name: str) -> Path:
         return Path(name)
     if name in suite_names():
         return BUILTIN / f"{name}.toml"
-    close = difflib.get_close_matches(name, suite_names(), n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(suite_names())}"
-    raise InputError(f"no suite named {name!r}; {hint}")
+    raise unknown_name("suite", name, suite_names(), cure=f"there are: {', '.join(suite_names())}")
 
 
 def _parse(content: dict[str, Any], *, default_name: str) -> Suite:

@@ -10,7 +10,6 @@ Run as `python -m qubopress.suites.conformance FD NAME PLUGINS FIRST`, this file
 
 from __future__ import annotations
 
-import difflib
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from pathlib import Path
 
 from ... import problems, solvers
 from ...problems import InputError
-from ...problems.errors import one_line
+from ...problems.errors import one_line, unknown_name
 from .. import plugins as plugin_folders
 from ..harness.wire import send
 from .claim import Broken, Claim, Undecided
@@ -87,9 +86,10 @@ def refuse_unknown(name: str) -> None:
     if name in solvers.names():
         return
     if name not in problems.names():
-        close = difflib.get_close_matches(name, [*solvers.names(), *problems.names()], n=1)
-        hint = f"did you mean {close[0]!r}?" if close else "name the folder of your own with --plugins"
-        raise InputError(f"no solver or problem named {name!r}; {hint}")
+        known = [*solvers.names(), *problems.names()]
+        raise unknown_name(
+            "solver or problem", name, known, cure="name the folder of your own with --plugins"
+        )
     if problems.get(name).file:
         raise InputError(f"{name} reads a file and makes no instance of its own; nothing can be checked")
 

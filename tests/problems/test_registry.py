@@ -8,6 +8,7 @@ from tiny import mlp_task, one_thread
 
 from qubopress import problems
 from qubopress.problems import InputError, Qubo, registry
+from qubopress.problems.errors import unknown_name
 
 pytestmark = pytest.mark.usefixtures(one_thread.__name__)
 
@@ -129,3 +130,12 @@ def test_an_end_without_a_network_is_refused(end) -> None:
 
     with pytest.raises(InputError, match=f"endless must return a torch module, got {type(end).__name__}"):
         problems.drive(problems.get("endless"), mlp_task(), {}, lambda *_: [0])
+
+
+def test_a_name_that_is_near_none_gets_the_cure_of_who_asks() -> None:
+    known = ["tabu", "neal"]
+    assert str(unknown_name("solver", "tabou", known, cure="look")) == (
+        "no solver named 'tabou'; did you mean 'tabu'?"
+    )
+    assert str(unknown_name("solver", "xyz", known, cure="look")) == "no solver named 'xyz'; look"
+    assert str(unknown_name("solver", "xyz", known)) == "no solver named 'xyz'; choose from neal, tabu"
