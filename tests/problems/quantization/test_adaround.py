@@ -24,6 +24,7 @@ from qubopress.problems.networks import weights
 from qubopress.problems.quantization.eight_bit import QuantizedInput, quantize_input
 from qubopress.problems.quantization.grids import GRIDS, grid_for
 from qubopress.problems.quantization.layer_rounding import Layer, layer_rounding
+from qubopress.problems.quantization.weight_layers import WeightLayers
 
 pytestmark = pytest.mark.usefixtures(one_thread.__name__)
 
@@ -473,3 +474,15 @@ def test_one_neuron_is_a_row_of_its_layer_and_changes_no_other() -> None:
 def test_a_neuron_that_is_not_there_is_refused(parameters, message) -> None:
     with pytest.raises(InputError, match=message):
         neuron(mlp_task(), **parameters)
+
+
+@pytest.mark.parametrize("sequential", [False, True])
+def test_the_network_that_calibrates_is_folded_once(sequential: bool) -> None:
+    layers = WeightLayers(problems.classification_task("digits-mlp", calibration=20), sequential=sequential)
+    seen = [one.layers.source for one in layers]
+    assert len(seen) == 2
+    assert all(one is seen[0] for one in seen)
+    assert (seen[0] is layers.network) is sequential
+    for one in layers:
+        rows = [span for span, _ in one.groups()]
+        assert [(span.start, span.stop) for span in rows] == [(0, len(one.part.weight))]
