@@ -120,7 +120,7 @@ class Qubo:
 
 
 def _symmetric(Q: Any) -> Any:
-    """(Q + Qᵀ)/2 as a frozen float64 array, or as CSR for a sparse Q."""
+    """(Q + Qᵀ)/2 as a frozen float64 array, or as CSR for a sparse Q; a symmetric Q keeps its values."""
     if not sp.issparse(Q):
         dense = real(Q, name="Q", ndim=2)
         _check_square(dense.shape)
@@ -128,6 +128,11 @@ def _symmetric(Q: Any) -> Any:
     _check_square(Q.shape)
     matrix = sp.csr_array(Q)
     values = real(matrix.data, name="Q", ndim=1)
+    parts = (np.array(values), matrix.indices.copy(), matrix.indptr.copy())
+    whole = _frozen_csr(sp.csr_array(parts, shape=matrix.shape))
+    # The halves of the least numbers are rounded, and would add up to others.
+    if (whole != whole.T).nnz == 0:
+        return whole
     half = sp.csr_array((values / 2, matrix.indices, matrix.indptr), shape=matrix.shape)
     return _frozen_csr(half + half.T)
 
