@@ -287,7 +287,7 @@ def _check_ground_state(instance: Instance) -> bool:
 def _ground_state(instance: Qubo | Capacity | BlackBox, feasible: Bits, losses: Any) -> Bits:
     if isinstance(instance, BlackBox):
         return np.asarray(feasible[losses.argmin()])
-    penalty = {"penalty": 1.0 + float(abs(instance.Q).sum())} if instance.exact else {}
+    penalty: dict[str, Any] = {"penalty": 1.0 + float(abs(instance.Q).sum())} if instance.exact else {}
     bqm = instance.to_bqm(**penalty)
     if instance.K is None or instance.exact:
         sample = _lowest(bqm).sample
