@@ -7,7 +7,7 @@ from .errors import InputError, MissingDataError
 from .formats.loading import load_instance, save_instance
 from .instances.blackbox import BlackBox
 from .instances.capacity import Capacity
-from .instances.instance import Instance
+from .instances.instance import SHAPES, Instance
 from .instances.qubo import Qubo
 from .instances.rounding import Rounding
 from .pruning import formulations  # noqa: F401
@@ -25,6 +25,7 @@ from .tasks.task import (
 )
 
 __all__ = [
+    "SHAPES",
     "BlackBox",
     "Capacity",
     "InputError",

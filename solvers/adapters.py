@@ -37,9 +37,6 @@ __all__ = [
 
 Adapter = Callable[[Any, Run, Entry, dict[str, Any]], Solution]
 
-BY_PENALTY = {"neal-penalty"}
-"""Solvers of Qubos that a capacity Σx = K reaches as a penalty; the others go through the field search."""
-
 
 def adapter_for(entry: Entry, instance: Instance) -> Adapter:
     """How this solver is brought to this instance.
@@ -48,8 +45,8 @@ def adapter_for(entry: Entry, instance: Instance) -> Adapter:
         InputError: it takes neither the shape nor a part of it.
     """
     adapter = _adapter_of_shape(entry, type(instance))
-    if adapter is field_search and entry.name in BY_PENALTY and isinstance(instance, Capacity):
-        adapter = penalty if instance.exact else field_search
+    if adapter is field_search and entry.capacity == "penalty" and instance.exact:
+        adapter = penalty
     if adapter is None:
         shape, takes = type(instance).__name__, ", ".join(one.__name__ for one in entry.accepts)
         hint = "see `qubopress list` for solvers of each shape"

@@ -17,18 +17,19 @@ PRECISIONS = ("float32", "float64")
 """Of matrix products between blocks."""
 
 
-def device_of(name: str) -> torch.device:
-    """The torch device of that name.
+def device_of(name: str, *, numba: bool = True) -> torch.device:
+    """The torch device of that name; `numba` says whether the solver has compiled kernels besides.
 
     Raises:
         InputError: torch has no such kind of device, or it is none that the solvers know.
         Declined: this machine has none.
     """
+    always = [NUMBA, "cpu"] if numba else ["cpu"]
     kind, _, index = name.partition(":")
     if kind not in ("cpu", "cuda") or not (index or "0").isdigit():
-        raise InputError(f"device must be {NUMBA}, cpu, cuda or cuda:1 and so on, got {name!r}")
+        raise InputError(f"device must be {', '.join(always)}, cuda or cuda:1 and so on, got {name!r}")
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if kind == "cuda" and int(index or "0") >= count:
-        there = ", ".join([NUMBA, "cpu", *(f"cuda:{i}" for i in range(count))])
+        there = ", ".join([*always, *(f"cuda:{i}" for i in range(count))])
         raise Declined(f"device {name} needs a GPU that torch can see; pass one of those there: {there}")
     return torch.device(name)

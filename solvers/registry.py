@@ -11,7 +11,8 @@ from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
 import numpy as np
 
-from ..problems import BlackBox, Capacity, InputError, Instance, Qubo, Rounding
+from ..problems import SHAPES, Capacity, InputError, Instance, Qubo
+from ..problems.arrays import chosen
 
 __all__ = ["Choice", "Entry", "Parameter", "Range", "get", "names", "solver"]
 
@@ -81,6 +82,8 @@ class Entry:
         exact: whether it can prove its result optimal.
         anytime: whether its path does not depend on the budget, so a trace may be cut afterwards.
         max_variables: size it declines to go beyond, None without one.
+        capacity: how Σx = K reaches a solver of Qubos, by the "field-search" or as a "penalty"; Σc·x ≤ K
+            takes the field search always.
         parameters: its tunables by name.
     """
 
@@ -91,6 +94,7 @@ class Entry:
     exact: bool = False
     anytime: bool = True
     max_variables: int | None = None
+    capacity: str = "field-search"
     parameters: MappingProxyType[str, Parameter] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
@@ -112,18 +116,10 @@ class Entry:
 
     def refuses(self, instance: Instance) -> str | None:
         """Why the solver declines an instance of this size, None if it does not."""
-        size = _largest_part(instance)
+        size = instance.largest_part
         if self.max_variables is None or size <= self.max_variables:
             return None
         return f"{self.name} takes at most {self.max_variables} variables, got {size}"
-
-
-def _largest_part(instance: Instance) -> int:
-    """Variables of the instance; of a Rounding, free bits of its largest neuron."""
-    if not isinstance(instance, Rounding):
-        return int(instance.n)
-    bits = np.ceil(np.log2(instance.levels)).astype(int)
-    return int(((instance.fixed < 0) @ bits).max(initial=0))
 
 
 _REGISTRY: dict[str, Entry] = {}
@@ -137,24 +133,31 @@ def solver(
     exact: bool = False,
     anytime: bool = True,
     max_variables: int | None = None,
+    capacity: str = "field-search",
 ) -> Callable[[Search], Search]:
     """Register a function of (instance, run, **parameters) as a solver.
 
     Keyword-only arguments are its parameters; `Annotated[int, Range(1, 100)]` gives one its range.
+    `capacity` says how Σx = K reaches a solver of Qubos: by the "field-search", or as a "penalty".
 
     Raises:
-        InputError: the name is taken, a shape is none of ours, or a parameter has no default.
+        InputError: the name is taken, a shape is none of ours, a parameter has no default, or a penalty is
+            asked for by a solver that takes no Qubo or takes a Capacity itself.
     """
     shapes = (accepts,) if isinstance(accepts, type) else tuple(accepts)
     for shape in shapes:
-        if shape not in (Qubo, Capacity, Rounding, BlackBox):
+        if shape not in SHAPES.values():
             raise InputError(f"accepts must name Qubo, Capacity, Rounding or BlackBox, got {shape!r}")
+
+    chosen(capacity, ("field-search", "penalty"), name="capacity")
+    if capacity == "penalty" and (Qubo not in shapes or Capacity in shapes):
+        raise InputError(f"capacity='penalty' must come with a solver of Qubos alone, got {name!r}; drop it")
 
     def register(search: Search) -> Search:
         if name in _REGISTRY:
             raise InputError(f"a solver named {name!r} is registered already; choose another name")
         _REGISTRY[name] = Entry(
-            name, search, shapes, reference, exact, anytime, max_variables, _parameters(search)
+            name, search, shapes, reference, exact, anytime, max_variables, capacity, _parameters(search)
         )
         return search
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections import Counter
 from dataclasses import dataclass
@@ -10,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ..problems import BlackBox, InputError, Instance
-from ..problems.arrays import Bits
+from ..problems import InputError, Instance
+from ..problems.arrays import Bits, Floats
 
 __all__ = ["Declined", "Incumbent", "OfferError", "Run"]
 
@@ -78,7 +77,7 @@ class Run:
         self.counts: Counter[str] = Counter()
         self.opened = 0
         self.exhausted = False
-        self.evaluated = _evaluations(instance)
+        self.evaluated = instance.evaluations
         self.started = time.monotonic()
 
     def elapsed(self) -> float:
@@ -107,6 +106,12 @@ class Run:
         """Count work by a name of the field's: flips, sweeps, nodes."""
         self.counts[what] += int(number)
 
+    def losses(self, x: Bits) -> Floats:
+        """Losses (k,) of k points, each an evaluation whether the instance counts its own or not."""
+        if not self.instance.counted:
+            self.tally("evaluations", len(x))
+        return self.instance.losses(x)
+
     def _evaluations_used(self) -> bool:
         return self.evaluations is not None and self.evaluations_left() <= 0
 
@@ -114,8 +119,9 @@ class Run:
         """New black-box evaluations left, no more than there are solutions; 2⁶² where nothing limits them."""
         if self.evaluations is None:
             return 2**62
-        known = _evaluations(self.instance)
-        return min(self.evaluations - (known - self.evaluated), _solutions(self.instance) - known)
+        known = self.instance.evaluations
+        left = self.evaluations - (known - self.evaluated)
+        return min(left, self.instance.solutions - known) if self.instance.counted else left
 
     def hit(self) -> bool:
         """Whether a feasible incumbent reached the target."""
@@ -126,7 +132,7 @@ class Run:
         if self.bound is None or self.violation != 0:
             return False
         # A large offset tells nothing about the size of the losses' differences.
-        size = min(abs(self.loss), abs(self.loss - getattr(self.instance, "offset", 0.0)))
+        size = min(abs(self.loss), abs(self.loss - self.instance.offset))
         return self.loss - self.bound <= max(2 * self.instance.resolution, 1e-9 * size)
 
     def offer(self, x: Any, loss: float | None = None) -> bool:
@@ -181,16 +187,5 @@ class Run:
 
     def work(self) -> dict[str, int]:
         """All that was counted, a black box's new evaluations included."""
-        evaluations = _evaluations(self.instance) - self.evaluated
+        evaluations = self.instance.evaluations - self.evaluated
         return {**self.counts, **({"evaluations": evaluations} if evaluations else {})}
-
-
-def _evaluations(instance: Instance) -> int:
-    return instance.evaluations if isinstance(instance, BlackBox) else 0
-
-
-def _solutions(instance: Instance) -> int:
-    """How many solutions a black box can be asked for."""
-    if not isinstance(instance, BlackBox):
-        return 2**62
-    return 2**instance.n if instance.K is None else math.comb(instance.n, instance.K)

@@ -105,5 +105,5 @@ def _false_bound(run: Run, loss: float) -> str:
 
 
 def _tolerance(instance: Instance, loss: float) -> float:
-    size = min(abs(loss), abs(loss - getattr(instance, "offset", 0.0)))
+    size = min(abs(loss), abs(loss - instance.offset))
     return 10 * instance.resolution + 1e-6 * size

@@ -12,7 +12,7 @@ import numpy as np
 import scipy.sparse as sp
 from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]  # it ships no types
 
-from ..problems import BlackBox, Capacity, InputError, Instance, Qubo, Rounding
+from ..problems import SHAPES, BlackBox, Capacity, InputError, Instance, Qubo, Rounding
 from ..problems.arrays import count, number
 from .adapters import adapter_for
 from .registry import get
@@ -55,21 +55,21 @@ def solve(
         InputError: an unknown solver, shape or parameter, or a budget that is none.
         OfferError: the solver offered what is no solution.
     """
-    if not isinstance(instance, (Qubo, Capacity, Rounding, BlackBox)):
+    if not isinstance(instance, tuple(SHAPES.values())):
         raise InputError(
             f"instance must be Qubo, Capacity, Rounding or BlackBox, got {type(instance).__name__}"
         )
     entry = get(solver)
     values = entry.settings(parameters)
     adapter = adapter_for(entry, instance)
-    bounded = evaluations if isinstance(instance, BlackBox) else None
+    bounded = evaluations if instance.counted else None
     budget = _budget(seconds, restarts, bounded) | {"threads": count(threads, name="threads", low=1)}
     goal = None if target is None else number(target, name="target")
     reason = entry.refuses(instance)
     if reason:
         return _skipped(reason)
     with _limited(threads):
-        warm(entry.name, type(instance), sparse=bool(getattr(instance, "sparse", False)))
+        warm(entry.name, type(instance), sparse=instance.sparse)
         run = Run(instance, seed=count(seed, name="seed", low=0), target=goal, **budget)
         try:
             return _trivial(instance, run) or adapter(instance, run, entry, values)
@@ -95,21 +95,12 @@ def _skipped(reason: str) -> Solution:
 
 def _trivial(instance: Instance, run: Run) -> Solution | None:
     """The solution of an instance that leaves no choice, None for any other."""
-    if np.prod(instance.shape) and not _settled(instance):
+    if np.prod(instance.shape) and not instance.settled:
         return None
     only = instance.baseline()
     run.offer(only)
     run.prove(run.loss)
     return conclude(run, seconds=run.elapsed(), adapter="no free variable")
-
-
-def _settled(instance: Instance) -> bool:
-    """Whether the constraints leave one solution, which is then the baseline."""
-    if isinstance(instance, Rounding):
-        return bool((instance.fixed >= 0).all())
-    if isinstance(instance, Capacity) and not instance.exact:
-        return bool(instance.costs.min() * (1 - 1e-9) > instance.K)
-    return not isinstance(instance, Qubo) and instance.K in (0, instance.n)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 
 from .. import problems, solvers
-from ..problems import BlackBox, InputError, Instance
+from ..problems import InputError, Instance
 from .spec import seed_of
 
 __all__ = ["compress"]
@@ -54,7 +54,7 @@ def compress(
     def decide(stage: int, instance: Instance) -> Any:
         budget: dict[str, Any] = {"restarts": 1} if seconds is None else {"seconds": seconds}
         name = solver
-        if isinstance(instance, BlackBox) and BlackBox not in solvers.get(solver).accepts:
+        if instance.counted and type(instance) not in solvers.get(solver).accepts:
             name, budget = refiner, {"evaluations": evaluations}
         found = solvers.solve(instance, name, seed=seed_of("compress", seed, stage), **budget)
         if found.x is None or found.violation:

@@ -11,7 +11,7 @@ from typing import Any
 from torch import nn
 
 from .. import problems, solvers
-from ..problems import BlackBox, InputError, Instance, Task
+from ..problems import InputError, Instance, Task
 from ..problems.arrays import count
 from ..problems.networks.zoo import network as find_network
 from ..results.storage.record import canonical
@@ -198,7 +198,7 @@ class InstanceSpec:
 
     def judged(self, instance: Instance) -> bool:
         """Whether the cell's own solver answers this stage."""
-        return not self.prepare or isinstance(instance, BlackBox)
+        return not self.prepare or instance.counted
 
     def drive(self, task: Task, decide: Callable[[int, Instance], Any]) -> nn.Module:
         """The compressed network when `decide` answers the stages."""

@@ -111,7 +111,7 @@ def _row(parts: dict[str, Bytes], folder: str, n: int, path: str | Path) -> Row:
 def write(path: str | Path, instance: Qubo | Capacity) -> None:
     """Write the objective, and the capacity as a constraint labelled "capacity"."""
     cqm = dimod.ConstrainedQuadraticModel.from_bqm(instance.to_bqm())
-    if isinstance(instance, Capacity):
+    if instance.K is not None:
         costs = list(enumerate(instance.costs.tolist()))
         sense = "==" if instance.exact else "<="
         cqm.add_constraint_from_iterable(costs, sense, rhs=instance.K, label="capacity")

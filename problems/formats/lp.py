@@ -209,11 +209,13 @@ def write(path: str | Path, instance: Qubo | Capacity) -> None:
     pairs = [f"{value:+} x{i} * x{j}" for i, j, value in triples]
     quadratic = ["+ [", *pairs, "] / 2"] if pairs else []
     constant = [f"{terms.offset:+}"] if terms.offset else []
-    rows = _rows(instance) if isinstance(instance, Capacity) else []
+    rows = _rows(instance)
     parts = [["Minimize", "objective:"], objective, quadratic, constant, ["Subject To"], rows]
     write_lines(path, chain(*parts, ["Binaries"], names, ["End"]))
 
 
-def _rows(capacity: Capacity) -> list[str]:
+def _rows(capacity: Qubo | Capacity) -> list[str]:
+    if capacity.K is None:
+        return []
     costs = [f"{cost:+} x{i}" for i, cost in enumerate(capacity.costs.tolist())]
     return ["capacity:", *costs, f"{'=' if capacity.exact else '<='} {capacity.K!r}"]

@@ -107,18 +107,18 @@ def _tail(lines: Lines, n: int, rows: int, *, constrained: bool) -> None:
 def write(path: str | Path, instance: Qubo | Capacity) -> None:
     """Write type QBN for a Qubo and QBL for a Capacity."""
     terms = Terms.of(instance)
-    capacity = instance if isinstance(instance, Capacity) else None
-    lines = ["qubopress", "QBL" if capacity else "QBN", "minimize", f"{terms.n} # variables"]
-    if capacity:
+    constrained = instance.K is not None
+    lines = ["qubopress", "QBL" if constrained else "QBN", "minimize", f"{terms.n} # variables"]
+    if constrained:
         lines.append("1 # constraint")
     lines.append(f"{len(terms.value)} # quadratic terms")
     # Below the diagonal: the larger index comes first.
     triples = zip(terms.j.tolist(), terms.i.tolist(), terms.value.tolist(), strict=True)
     lines += [f"{j + 1} {i + 1} {value!r}" for j, i, value in triples]
     lines += ["0.0 # default linear term", *_entries(terms.linear), f"{terms.offset!r} # constant"]
-    lines += _capacity_lines(capacity) if capacity else [f"{INFINITY!r} # infinity"]
+    lines += _capacity_lines(instance, instance.K) if instance.K is not None else [f"{INFINITY!r} # infinity"]
     starts = ["starting value", "starting multiplier", "starting bound multiplier"]
-    for name in starts if capacity else starts[::2]:
+    for name in starts if constrained else starts[::2]:
         lines += [f"0.0 # default {name}", "0 # others"]
     write_lines(path, [*lines, "0 # variable names", "0 # constraint names"])
 
@@ -130,13 +130,11 @@ def _entries(values: Floats) -> list[str]:
     return [f"{len(own)} # others", *(f"{i + 1} {value!r}" for i, value in pairs)]
 
 
-def _capacity_lines(capacity: Capacity) -> list[str]:
-    if capacity.K >= INFINITY:
-        raise InputError(
-            f"K must be below {INFINITY:g} in a .qplib file, got {capacity.K:g}; save it as .npz"
-        )
+def _capacity_lines(capacity: Qubo | Capacity, K: float) -> list[str]:
+    if K >= INFINITY:
+        raise InputError(f"K must be below {INFINITY:g} in a .qplib file, got {K:g}; save it as .npz")
     lines = [f"{capacity.n} # linear terms in constraints"]
     lines += [f"1 {i} {cost!r}" for i, cost in enumerate(capacity.costs.tolist(), 1)]
-    low = capacity.K if capacity.exact else -INFINITY
+    low = K if capacity.exact else -INFINITY
     lines += [f"{INFINITY!r} # infinity", f"{low!r} # left-hand side", "0 # others"]
-    return [*lines, f"{capacity.K!r} # right-hand side", "0 # others"]
+    return [*lines, f"{K!r} # right-hand side", "0 # others"]

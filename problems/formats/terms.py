@@ -60,7 +60,7 @@ class Terms:
     @classmethod
     def of(cls, instance: Qubo | Capacity) -> Terms:
         """The terms of an instance's objective, each pair once with i < j."""
-        qubo = instance.qubo if isinstance(instance, Capacity) else instance
+        qubo = instance.qubo
         upper = sp.triu(qubo.couplings, k=1, format="coo")
         i, j = upper.row.astype(np.int64), upper.col.astype(np.int64)
         return cls(qubo.linear, i, j, 2 * upper.data, qubo.offset)

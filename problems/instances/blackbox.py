@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -9,11 +10,12 @@ import numpy as np
 
 from ..arrays import Bits, Floats, bits, count, frozen
 from ..errors import InputError
+from .over_bits import OverBits, first_ones, permutations
 
 __all__ = ["BlackBox"]
 
 
-class BlackBox:
+class BlackBox(OverBits):
     """Minimise evaluate(bits) over n binary variables, optionally with exactly K ones.
 
     Only a new point calls `evaluate`; `evaluations` counts those calls, the budget that refiners share.
@@ -32,10 +34,15 @@ class BlackBox:
         InputError: a start of the wrong shape or with another number of ones, or a K outside [0, n].
     """
 
+    counted = True
+    sparse = False
+    offset = 0.0
+    start: Bits
+
     def __init__(self, evaluate: Callable[[Bits], Any], n: int, *, start: Any, K: int | None = None) -> None:
-        self.n = count(n, name="n", low=0)
+        self._n = count(n, name="n", low=0)
         self.K = None if K is None else count(K, name="K", low=0, high=self.n)
-        self.start: Bits = frozen(bits(start, shape=self.shape))
+        self.start = frozen(bits(start, shape=self.shape))
         self.evaluations = 0
         self.resolution = 0.0
         self._evaluate = evaluate
@@ -44,17 +51,28 @@ class BlackBox:
             raise InputError(f"start must have K = {self.K} ones, got {int(self.start.sum())}")
 
     @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of a solution."""
-        return (self.n,)
+    def n(self) -> int:
+        """Number of variables."""
+        return self._n
 
-    def bits(self, x: Any) -> Bits:
-        """`x` checked: shape (n,), values 0 and 1."""
-        return bits(x, shape=self.shape)
+    @property
+    def exact(self) -> bool:
+        """Whether there is a K."""
+        return self.K is not None
+
+    @property
+    def settled(self) -> bool:
+        """Whether K asks for all ones or for none."""
+        return self.K in (0, self.n)
+
+    @property
+    def solutions(self) -> int:
+        """All 2ⁿ, or the choices of K."""
+        return 1 << self.n if self.K is None else math.comb(self.n, self.K)
 
     def losses(self, x: Any) -> Floats:
         """Losses (k,) of k solutions (k, n); points seen before cost nothing."""
-        points = bits(x, shape=(len(x), self.n))
+        points = self.points(x)
         keys = [point.tobytes() for point in points]
         fresh = {key: i for i, key in enumerate(keys) if key not in self._cache}
         if fresh:
@@ -72,10 +90,6 @@ class BlackBox:
         self.evaluations += len(points)
         return [float(value) for value in values]
 
-    def loss(self, x: Any) -> float:
-        """The function at one point, from the cache where it was seen."""
-        return float(self.losses(self.bits(x)[None])[0])
-
     def violation(self, x: Any) -> float:
         """|Σx − K|; 0 where there is no K."""
         ones = int(self.bits(x).sum())
@@ -84,3 +98,21 @@ class BlackBox:
     def baseline(self) -> Bits:
         """The starting point."""
         return np.array(self.start)
+
+    def random(self, rng: np.random.Generator, count: int) -> Bits:
+        """Fair coins (count, n), or K ones of each in random places."""
+        if self.K is None:
+            return rng.integers(0, 2, (count, self.n), dtype=np.int8)
+        return self.repair(np.ones((count, self.n), dtype=np.int8), permutations(rng, count, self.n))
+
+    def repair(self, x: Any, order: Any = None) -> Bits:
+        """Points (k, n) whose ones stay in `order` while there are at most K; others follow."""
+        points = self.points(x)
+        if self.K is None:
+            return points
+        order = np.broadcast_to(np.arange(self.n) if order is None else order, points.shape)
+        return first_ones(points, order, self.K)
+
+    def content(self) -> dict[str, Any]:
+        """All but the function."""
+        return {"n": self.n, "K": self.K, "start": self.start}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -13,13 +14,14 @@ import numpy as np
 from ..arrays import Bits, Floats, number, real
 from ..errors import InputError
 from .npz import matrix_arrays, matrix_from, read_instance, write_arrays
+from .over_bits import OverBits, first_ones, permutations, within
 from .qubo import Qubo
 
 __all__ = ["Capacity", "of_removed"]
 
 
 @dataclass(frozen=True, eq=False)
-class Capacity:
+class Capacity(OverBits):
     """Minimise xᵀQx + offset over binary x under a capacity; x = 1 keeps.
 
     Unit costs: Σ x = K exactly. Other costs: Σ c·x ≤ K. The constraint is part of the instance, so no
@@ -66,12 +68,7 @@ class Capacity:
     @property
     def n(self) -> int:
         """Number of variables."""
-        return int(self.Q.shape[0])
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of a solution."""
-        return (self.n,)
+        return self.qubo.n
 
     @property
     def sparse(self) -> bool:
@@ -94,21 +91,30 @@ class Capacity:
         return 0.0 if whole else self.n * float(np.finfo(np.float64).eps) * self.K
 
     @property
+    def window(self) -> tuple[float, float]:
+        """Ends of what Σc·x may be, but for the slack."""
+        return (self.K if self.exact else -np.inf), self.K
+
+    @property
+    def settled(self) -> bool:
+        """Whether all or none are kept, or nothing fits."""
+        if self.exact:
+            return self.K in (0, self.n)
+        return bool(self.costs.min() * (1 - 1e-9) > self.K)
+
+    @property
+    def solutions(self) -> int:
+        """Choices of K for unit costs, else all 2ⁿ, as those that fit are not easily counted."""
+        return math.comb(self.n, int(self.K)) if self.exact else 1 << self.n
+
+    @property
     def resolution(self) -> float:
         """Loss difference below which float64 sums in another order may disagree."""
         return self.qubo.resolution
 
-    def bits(self, x: Any) -> Bits:
-        """`x` checked: shape (n,), values 0 and 1."""
-        return self.qubo.bits(x)
-
     def losses(self, x: Any) -> Floats:
         """Losses (k,) of k solutions (k, n), whether they keep to the capacity or not."""
         return self.qubo.losses(x)
-
-    def loss(self, x: Any) -> float:
-        """xᵀQx + offset in float64, whether x keeps to the capacity or not."""
-        return self.qubo.loss(x)
 
     def violation(self, x: Any) -> float:
         """|Σx − K| for unit costs, else what Σc·x exceeds K by; 0 is feasible."""
@@ -128,6 +134,40 @@ class Capacity:
                 left -= self.costs[i]
         return x
 
+    def random(self, rng: np.random.Generator, count: int) -> Bits:
+        """Variables in random order while they fit, (count, n)."""
+        return self.repair(np.ones((count, self.n), dtype=np.int8), permutations(rng, count, self.n))
+
+    def repair(self, x: Any, order: Any = None) -> Bits:
+        """Points (k, n) whose ones stay in `order` while they fit; for Σx = K others follow."""
+        points = self.points(x)
+        order = np.broadcast_to(np.arange(self.n) if order is None else order, points.shape)
+        fitted, wrong = points.copy(), np.flatnonzero(~self._feasible(points))
+        # What adds up to K within the slack in one order may pass it in another.
+        for limit in (self.K + self.slack, self.K):
+            fitted[wrong] = self._fitted(points[wrong], order[wrong], limit)
+            wrong = wrong[~self._feasible(fitted[wrong])]
+        return fitted
+
+    def _fitted(self, points: Bits, order: Any, limit: float) -> Bits:
+        return (
+            first_ones(points, order, int(self.K)) if self.exact else within(points, order, self.costs, limit)
+        )
+
+    def _feasible(self, points: Bits) -> Any:
+        """Whether each point (k, n) has no violation; only sums near K depend on the order of summation."""
+        excess = points @ self.costs - self.K
+        if self.exact:
+            return excess == 0.0
+        near = np.flatnonzero((excess > 0.0) & (excess <= 4.0 * self.slack))
+        feasible = excess <= 0.0
+        feasible[near] = [self.violation(points[i]) == 0.0 for i in near]
+        return feasible
+
+    def content(self) -> dict[str, Any]:
+        """Matrix, costs, K and offset."""
+        return matrix_arrays(self.Q) | {"costs": self.costs, "K": self.K, "offset": self.offset}
+
     def to_bqm(self, *, penalty: float = 0.0) -> dimod.BinaryQuadraticModel:
         """The objective as a dimod model, plus penalty·(Σx − K)² where the capacity is exact."""
         if number(penalty, name="penalty") < 0:
@@ -141,8 +181,7 @@ class Capacity:
 
     def save(self, path: str | Path) -> None:
         """Write the instance as .npz."""
-        arrays = matrix_arrays(self.Q) | {"costs": self.costs, "K": self.K, "offset": self.offset}
-        write_arrays(path, "capacity", arrays)
+        write_arrays(path, "capacity", self.content())
 
     @classmethod
     def load(cls, path: str | Path) -> Capacity:

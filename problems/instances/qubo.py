@@ -12,15 +12,16 @@ import dimod
 import numpy as np
 import scipy.sparse as sp
 
-from ..arrays import Bits, Floats, bits, frozen, number, real
+from ..arrays import Bits, Floats, frozen, number, real
 from ..errors import InputError
 from .npz import matrix_arrays, matrix_from, read_instance, write_arrays
+from .over_bits import OverBits
 
 __all__ = ["Qubo"]
 
 
 @dataclass(frozen=True, eq=False)
-class Qubo:
+class Qubo(OverBits):
     """A quadratic unconstrained binary optimisation instance: loss(x) = xᵀQx + offset.
 
     Q is kept symmetric, (Q + Qᵀ)/2, which leaves every loss as it was; its diagonal is the linear part.
@@ -36,6 +37,11 @@ class Qubo:
     Q: Any
     offset: float = 0.0
 
+    K = None
+    exact = settled = False
+    slack = 0.0
+    window = (-np.inf, np.inf)
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "Q", _symmetric(self.Q))
         object.__setattr__(self, "offset", number(self.offset, name="offset"))
@@ -48,9 +54,19 @@ class Qubo:
         return int(self.Q.shape[0])
 
     @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of a solution."""
-        return (self.n,)
+    def qubo(self) -> Qubo:
+        """Itself: an objective that nothing constrains."""
+        return self
+
+    @cached_property
+    def costs(self) -> Floats:
+        """Zeros (n,): there is no capacity to take from."""
+        return frozen(np.zeros(self.n))
+
+    @property
+    def solutions(self) -> int:
+        """All 2ⁿ."""
+        return 1 << self.n
 
     @property
     def sparse(self) -> bool:
@@ -77,19 +93,11 @@ class Qubo:
         with np.errstate(over="ignore"):
             return 1e-13 * (abs(self.offset) + float(abs(self.Q).sum()))
 
-    def bits(self, x: Any) -> Bits:
-        """`x` checked: shape (n,), values 0 and 1."""
-        return bits(x, shape=self.shape)
-
     def losses(self, x: Any) -> Floats:
         """Losses (k,) of k solutions (k, n)."""
         y = np.asarray(x, dtype=np.float64)
         product = (self.Q @ y.T).T if self.sparse else y @ self.Q
         return np.asarray(np.einsum("ki,ki->k", product, y) + self.offset)
-
-    def loss(self, x: Any) -> float:
-        """xᵀQx + offset in float64."""
-        return float(self.losses(self.bits(x)[None])[0])
 
     def violation(self, x: Any) -> float:
         """0: nothing constrains a Qubo."""
@@ -99,6 +107,18 @@ class Qubo:
     def baseline(self) -> Bits:
         """All zeros, the solution that asks nothing."""
         return np.zeros(self.n, dtype=np.int8)
+
+    def random(self, rng: np.random.Generator, count: int) -> Bits:
+        """Fair coins (count, n)."""
+        return rng.integers(0, 2, (count, self.n), dtype=np.int8)
+
+    def repair(self, x: Any, order: Any = None) -> Bits:
+        """The points (k, n) as they are: nothing constrains them."""
+        return self.points(x)
+
+    def content(self) -> dict[str, Any]:
+        """Matrix and offset."""
+        return matrix_arrays(self.Q) | {"offset": self.offset}
 
     def to_bqm(self, *, labels: Sequence[Any] | None = None) -> dimod.BinaryQuadraticModel:
         """The same function as a dimod model over variables 0 … n−1, or `labels`; energies equal losses."""
@@ -111,7 +131,7 @@ class Qubo:
 
     def save(self, path: str | Path) -> None:
         """Write the instance as .npz; `Qubo.load` or `problems.load_instance` reads it."""
-        write_arrays(path, "qubo", matrix_arrays(self.Q) | {"offset": self.offset})
+        write_arrays(path, "qubo", self.content())
 
     @classmethod
     def load(cls, path: str | Path) -> Qubo:
@@ -120,7 +140,7 @@ class Qubo:
 
 
 def _symmetric(Q: Any) -> Any:
-    """(Q + Qᵀ)/2 as a frozen float64 array, or as CSR for a sparse Q."""
+    """(Q + Qᵀ)/2 as a frozen float64 array, or as CSR for a sparse Q; a symmetric Q keeps its values."""
     if not sp.issparse(Q):
         dense = real(Q, name="Q", ndim=2)
         _check_square(dense.shape)
@@ -128,6 +148,11 @@ def _symmetric(Q: Any) -> Any:
     _check_square(Q.shape)
     matrix = sp.csr_array(Q)
     values = real(matrix.data, name="Q", ndim=1)
+    parts = (np.array(values), matrix.indices.copy(), matrix.indptr.copy())
+    whole = _frozen_csr(sp.csr_array(parts, shape=matrix.shape))
+    # The halves of the least numbers are rounded, and would add up to others.
+    if (whole != whole.T).nnz == 0:
+        return whole
     half = sp.csr_array((values / 2, matrix.indices, matrix.indptr), shape=matrix.shape)
     return _frozen_csr(half + half.T)
 

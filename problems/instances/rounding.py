@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -78,6 +79,11 @@ class Rounding:
     levels: Any = 2
     fixed: Any = None
 
+    K = start = None
+    exact = sparse = counted = False
+    evaluations = 0
+    offset = 0.0
+
     def __post_init__(self) -> None:
         gram = _gram(self.gram)
         shift = real(self.shift, name="shift", ndim=2)
@@ -106,6 +112,27 @@ class Rounding:
     def shape(self) -> tuple[int, ...]:
         """Shape of a solution, (n, f)."""
         return (self.n, self.f)
+
+    @property
+    def free(self) -> int:
+        """Number of coordinates that are not fixed."""
+        return int((self.fixed < 0).sum())
+
+    @property
+    def largest_part(self) -> int:
+        """Free bits of the neuron that has most."""
+        places = np.ceil(np.log2(self.levels)).astype(int)
+        return int(((self.fixed < 0) @ places).max(initial=0))
+
+    @property
+    def settled(self) -> bool:
+        """Whether every coordinate is fixed."""
+        return not self.free
+
+    @property
+    def solutions(self) -> int:
+        """All choices of the free coordinates."""
+        return math.prod(np.broadcast_to(self.levels, self.shape)[self.fixed < 0].tolist())
 
     @cached_property
     def binary(self) -> bool:
@@ -163,6 +190,18 @@ class Rounding:
         """Round to nearest."""
         return self.nearest()
 
+    def random(self, rng: np.random.Generator, count: int) -> Bits:
+        """Uniform levels (count, n, f), the fixed coordinates at their values."""
+        return self.settle(rng.integers(0, self.levels, (count, *self.shape), dtype=np.int8))
+
+    def repair(self, x: Any, order: Any = None) -> Bits:
+        """Points (k, n, f) clipped into the levels, with the fixed coordinates at their values."""
+        return self.settle(x)
+
+    def content(self) -> dict[str, Any]:
+        """Its parameters as they are kept."""
+        return {name: getattr(self, name) for name in ("gram", "shift", "scale", "levels", "fixed")}
+
     def neuron(self, i: int) -> Rounding:
         """Neuron i alone, a layer of one."""
         one = slice(i, i + 1)
@@ -211,8 +250,7 @@ class Rounding:
 
     def save(self, path: str | Path) -> None:
         """Write the instance as .npz."""
-        arrays = {name: getattr(self, name) for name in ("gram", "shift", "scale", "levels", "fixed")}
-        write_arrays(path, "rounding", arrays)
+        write_arrays(path, "rounding", self.content())
 
     @classmethod
     def load(cls, path: str | Path) -> Rounding:

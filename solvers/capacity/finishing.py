@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...problems import Capacity
+from ...problems import Capacity, Qubo
 from ...problems.arrays import Bits, Floats
 from ..qubo.flips import noise, slopes
 
 __all__ = ["finish"]
 
 
-def finish(capacity: Capacity, x: Bits) -> Bits:
+def finish(capacity: Qubo | Capacity, x: Bits) -> Bits:
     """`x` brought to the capacity by greedy drops and adds, each the least harmful per cost.
 
-    Under Σc·x ≤ K it then adds what fits and drops what is kept as long as that lowers the loss.
+    Under Σc·x ≤ K it then adds what fits and drops what is kept as long as that lowers the loss. A Qubo has
+    no capacity, and leaves `x` as it is.
     """
     x = np.array(x, dtype=np.int8)
+    if capacity.K is None:
+        return x
     slope, least = slopes(capacity.qubo, x), noise(capacity.qubo)
     while (i := _next_flip(capacity, x, slope, least)) >= 0:
         x[i] ^= 1
@@ -25,9 +28,9 @@ def finish(capacity: Capacity, x: Bits) -> Bits:
     return x
 
 
-def _next_flip(capacity: Capacity, x: Bits, slope: Floats, least: float) -> int:
+def _next_flip(capacity: Qubo | Capacity, x: Bits, slope: Floats, least: float) -> int:
     """The variable to drop where too much is kept, to add, or under Σc·x ≤ K any that helps; −1 if none."""
-    room, change = capacity.K - float(capacity.costs @ x), (1.0 - 2.0 * x) * slope
+    room, change = capacity.window[1] - float(capacity.costs @ x), (1.0 - 2.0 * x) * slope
     if room < 0 and capacity.violation(x) > 0:
         wanted = x == 1
     elif capacity.exact:

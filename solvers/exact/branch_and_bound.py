@@ -61,18 +61,14 @@ def branch_and_bound(
             _begin(instance, run)
             tree = _plant(instance, run)
         if tree is None:
-            run.prove(posiform(_objective(instance)))
+            run.prove(posiform(instance.qubo))
         if tree is None or not tree.grow(run, nodes):
             return
 
 
-def _objective(instance: Qubo | Capacity) -> Qubo:
-    return instance.qubo if isinstance(instance, Capacity) else instance
-
-
 def _begin(instance: Qubo | Capacity, run: Run) -> None:
     """A first incumbent by descents, most of them from the best one so far, partly drawn anew."""
-    qubo = _objective(instance)
+    qubo = instance.qubo
     run.offer(instance.baseline())
     matrix, flips = matrix_of(qubo), per_look(2 * qubo.n)
     for _ in range(STARTS):
@@ -82,7 +78,7 @@ def _begin(instance: Qubo | Capacity, run: Run) -> None:
         if run.rng.random() < 0.8 and run.best is not None:
             x = np.where(run.rng.random(qubo.n) < 0.2, x, run.best)
         descend(matrix, slopes(qubo, x), x, noise(qubo), flips)
-        run.offer(finish(instance, x) if isinstance(instance, Capacity) else x)
+        run.offer(finish(instance, x))
 
 
 class _Tables(NamedTuple):
@@ -175,15 +171,13 @@ class _Tree:
 
 def _plant(instance: Qubo | Capacity, run: Run) -> _Tree | None:
     """The tree with nothing but its root; None if the budget ran out on the way."""
-    qubo = _objective(instance)
+    qubo = instance.qubo
     order = _order(dense_couplings(qubo))
     A, linear, first = dense_couplings(qubo)[np.ix_(order, order)], qubo.linear[order], qubo.offset
-    costs, room, noise = np.zeros(qubo.n), np.array([-np.inf, np.inf]), instance.resolution
-    if isinstance(instance, Capacity):
-        # Wider than its slack, as sums here run in another order; `offer` judges feasibility.
-        costs, room[1] = instance.costs[order], instance.K + 4 * instance.slack
-        room[0] = instance.K if instance.exact else -np.inf
-    if isinstance(instance, Capacity) and instance.exact:
+    costs, room, noise = instance.costs[order], np.array(instance.window), instance.resolution
+    # Wider than its slack, as sums here run in another order; `offer` judges feasibility.
+    room[1] += 4 * instance.slack
+    if instance.K is not None and instance.exact:
         # λ(Σx − K)² is 0 wherever it counts, and bends the relaxations towards the slice.
         weight = PULL * float(np.abs(A).mean() + np.abs(linear).mean())
         A, linear = A + weight * (1 - np.eye(qubo.n)), linear + weight * (1 - 2 * instance.K)

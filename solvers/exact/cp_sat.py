@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import numpy as np
 
 from ...problems import Capacity, Qubo
-from ...problems.arrays import Bits
+from ...problems.arrays import Bits, Floats
 from ..registry import Range, solver
 from ..run import Run
 from .linearised import local_start, products
@@ -77,11 +77,11 @@ class _Model:
 
     def __init__(self, cp_model: Any, instance: Qubo | Capacity) -> None:
         self.cp_model, self.instance, self.model = cp_model, instance, cp_model.CpModel()
-        self.qubo = instance.qubo if isinstance(instance, Capacity) else instance
+        self.qubo = instance.qubo
         self.x = [self.model.new_bool_var(f"x{i}") for i in range(self.qubo.n)]
         self.scale, self.slack = 1.0, 0.0
-        if isinstance(instance, Capacity):
-            self._constrain(instance)
+        if instance.K is not None:
+            self._constrain(instance, instance.K)
 
     def link(self, run: Run) -> bool:
         """Add products and objective; False if the budget ran out on the way."""
@@ -123,27 +123,27 @@ class _Model:
             self.model.add_implication(both, b)
         return both
 
-    def _constrain(self, capacity: Capacity) -> None:
+    def _constrain(self, capacity: Qubo | Capacity, K: float) -> None:
         total = self.cp_model.LinearExpr
         if capacity.exact:
-            self.model.add(total.sum(self.x) == int(capacity.K))
+            self.model.add(total.sum(self.x) == int(K))
             return
-        costs, most = _whole(capacity)
+        costs, most = _whole(capacity.costs, K + 2 * capacity.slack)
         self.model.add(total.weighted_sum(self.x, costs) <= most)
 
 
-def _whole(capacity: Capacity) -> tuple[list[int], int]:
+def _whole(costs: Floats, room: float) -> tuple[list[int], int]:
     """Costs and capacity as integers of a common unit, or rounded down, so that nothing feasible is lost."""
     # A little wider than its slack: a valid relaxation, whatever the roundings here.
-    most = (capacity.K + 2 * capacity.slack) * (1 + 1e-15)
+    most = room * (1 + 1e-15)
     for unit in (1, 10, 100, 1000):
-        whole = np.round(capacity.costs * unit)
-        if whole.max() < 2**53 and np.allclose(whole / unit, capacity.costs, rtol=1e-15, atol=0.0):
+        whole = np.round(costs * unit)
+        if whole.max() < 2**53 and np.allclose(whole / unit, costs, rtol=1e-15, atol=0.0):
             common = int(np.gcd.reduce(whole.astype(np.int64)))
             if whole.sum() <= ROW * common:
                 return [int(cost) // common for cost in whole], int(most * unit / common)
-    scale = ROW / float(capacity.costs.sum())
-    return [int(cost * scale) for cost in capacity.costs], int(most * scale)
+    scale = ROW / float(costs.sum())
+    return [int(cost * scale) for cost in costs], int(most * scale)
 
 
 def _watcher(cp_model: Any, x: list[Any], run: Run) -> Any:

@@ -26,10 +26,9 @@ def exhaustive(instance: Qubo | Capacity, run: Run) -> None:
     """Walk all 2ⁿ solutions, or all with K ones, by few flips of O(n) each; then the best one is proven."""
     if not run.open():
         return
-    qubo = instance.qubo if isinstance(instance, Capacity) else instance
-    costs = readonly(instance.costs if isinstance(instance, Capacity) else np.zeros(qubo.n))
+    qubo, costs = instance.qubo, readonly(instance.costs)
     matrix, (low, high) = matrix_of(qubo), _window(instance)
-    ones = int(instance.K) if isinstance(instance, Capacity) and instance.exact else -1
+    ones = int(instance.K) if instance.K is not None and instance.exact else -1
     total = math.comb(qubo.n, ones) if ones >= 0 else 1 << qubo.n
     x, lowest = (np.arange(qubo.n) < ones).astype(np.int8), np.inf
     for start in range(0, total, BLOCK):
@@ -52,13 +51,10 @@ def exhaustive(instance: Qubo | Capacity, run: Run) -> None:
 
 def _window(instance: Qubo | Capacity) -> tuple[float, float]:
     """What the costs of a feasible solution may add up to in the walk, whose running sum drifts."""
-    if not isinstance(instance, Capacity):
-        return -np.inf, np.inf
+    low, high = instance.window
     if instance.exact:
-        return instance.K, instance.K
-    return -np.inf, instance.K + instance.slack + BLOCK * np.finfo(np.float64).eps * float(
-        instance.costs.sum()
-    )
+        return low, high
+    return low, high + instance.slack + BLOCK * np.finfo(np.float64).eps * float(instance.costs.sum())
 
 
 @numba.njit(cache=True, nogil=True)

@@ -17,9 +17,10 @@ __all__ = ["local_start", "products"]
 def local_start(instance: Qubo | Capacity) -> Bits:
     """Where the search is hinted to begin: the baseline, of a Qubo the local minimum that it descends to."""
     x = np.array(instance.baseline())
-    if isinstance(instance, Qubo):
-        matrix, slope = matrix_of(instance), slopes(instance, x)
-        while not descend(matrix, slope, x, noise(instance), per_look(2 * instance.n)):
+    if instance.K is None:
+        qubo = instance.qubo
+        matrix, slope = matrix_of(qubo), slopes(qubo, x)
+        while not descend(matrix, slope, x, noise(qubo), per_look(2 * qubo.n)):
             pass
     return x
 

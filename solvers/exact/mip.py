@@ -54,7 +54,7 @@ def mip(
         return
     start = local_start(instance)
     run.offer(start)
-    run.prove(posiform(instance.qubo if isinstance(instance, Capacity) else instance))
+    run.prove(posiform(instance.qubo))
     if run.stopped():
         return
     model = _Model(instance, start)
@@ -78,7 +78,7 @@ class _Model:
 
     def __init__(self, instance: Qubo | Capacity, start: Bits) -> None:
         self.instance = instance
-        self.qubo = instance.qubo if isinstance(instance, Capacity) else instance
+        self.qubo = instance.qubo
         i, j, a = products(self.qubo)
         costs = np.concatenate([self.qubo.linear, a])
         largest = float(np.abs(costs).max(initial=0.0))
@@ -92,8 +92,8 @@ class _Model:
         self._add(-np.inf, 1.0, np.stack([i[up], j[up], z[up]], axis=1), [1.0, 1.0, -1.0])
         for other in (i, j):
             self._add(-np.inf, 0.0, np.stack([z[~up], other[~up]], axis=1), [1.0, -1.0])
-        if isinstance(instance, Capacity):
-            self._constrain(instance)
+        if instance.K is not None:
+            self._constrain(instance, instance.K)
 
     def _add(self, low: float, high: float, places: Any, values: list[float]) -> None:
         """Rows low ≤ Σ values · columns ≤ high, one for each row of `places`."""
@@ -102,10 +102,10 @@ class _Model:
         self.high += [high] * len(places)
         self.values += [values] * len(places)
 
-    def _constrain(self, capacity: Capacity) -> None:
+    def _constrain(self, capacity: Qubo | Capacity, K: float) -> None:
         """The capacity, a little wider than its slack, in units of the largest cost."""
         unit = float(capacity.costs.max())
-        most = (capacity.K + 2 * capacity.slack) / unit
+        most = (K + 2 * capacity.slack) / unit
         low = most if capacity.exact else -np.inf
         self._add(low, most, np.arange(capacity.n)[None], (capacity.costs / unit).tolist())
 

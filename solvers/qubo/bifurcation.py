@@ -21,10 +21,10 @@ import torch
 from ...problems import Qubo, Rounding
 from ...problems.arrays import Bits
 from ...problems.instances.ising import bits_of
-from ..compiled import per_look
+from ..devices import device_of
 from ..registry import Choice, Range, solver
-from ..run import Declined, Run
-from .spins import LOOKS, Best, Forces, Spins, lengths
+from ..run import Run
+from .spins import Best, Forces, Spins, lengths, roll
 
 __all__ = ["Agents", "bifurcation"]
 
@@ -48,7 +48,7 @@ def bifurcation(
     steps: Annotated[int, Range(1, 1_000_000, log=True)] = 1000,
     mode: Annotated[str, Choice("ballistic", "discrete")] = "ballistic",
     dt: Annotated[float, Range(0.01, 1.0, log=True)] = 0.9,
-    device: Annotated[str, Choice("cpu", "cuda")] = "cpu",
+    device: str = "cpu",
 ) -> None:
     """Simulated bifurcation, many agents at once, the best of them polished by steepest descent.
 
@@ -58,37 +58,18 @@ def bifurcation(
             restarts begin with an eighth of them and lengthen.
         mode: whether the couplings see positions or their signs.
         dt: time step as a share of the largest stable one.
-        device: where the trajectories are computed; losses are float64 on the CPU always.
+        device: torch's "cpu", "cuda", "cuda:1", …, where the trajectories are computed; losses are float64 on
+            the CPU always.
     """
-    _check(device)
+    place = device_of(device, numba=False)
     run.offer(instance.baseline())
     spins = Spins.of(instance)
-    forces = Forces.of(spins, device)
+    forces = Forces.of(spins, place)
     each = max(1, agents // len(spins.h))
     best = Best(spins, run)
     for length in lengths(run, steps):
         swarm = Agents(forces, each, run.rng, discrete=mode == "discrete", dt=dt)
-        _roll(swarm, length, best, run)
-
-
-def _check(device: str) -> None:
-    if device == "cuda" and not torch.cuda.is_available():
-        raise Declined("device cuda needs a GPU that torch can see, got none; pass device=cpu")
-
-
-def _roll(swarm: Agents, steps: int, best: Best, run: Run) -> None:
-    """One schedule of the pump, read out every so often and at its end."""
-    block, read = per_look(swarm.cost), -(-steps // LOOKS)
-    for start in range(0, steps, read):
-        for now in range(start, min(start + read, steps), block):
-            end = min(now + block, start + read, steps)
-            swarm.advance([(step + 1) / steps for step in range(now, end)])
-            run.tally("steps", end - now)
-            if run.stopped():
-                break
-        best.take(swarm.bits())
-        if run.stopped():
-            return
+        roll(swarm, length, best, run)
 
 
 class Agents:
@@ -121,10 +102,10 @@ class Agents:
         self.instances = k
         self.cost = 1 + 8 * m * columns + (forces.J._nnz() if forces.J.is_sparse else m * m) * columns // 16
 
-    def advance(self, pumps: Sequence[float]) -> None:
+    def advance(self, shares: Sequence[float]) -> None:
         """One step at each value of the pump: a kick, a drift, and walls at ±1 that take all momentum."""
         kick, keep = self.coupling * self.dt, 1.0 - self.friction * self.dt
-        for pump in pumps:
+        for pump in shares:
             force = torch.addmm(self.h, self.J, self.x.sign() if self.discrete else self.x)
             self.y.mul_(keep).addcmul_(force, kick).addcmul_(self.x, (pump - 1.0) * self.dt)
             self.x.addcmul_(self.y, self.dt)

@@ -9,6 +9,7 @@ at once, and one row of the matrix for each accepted move. Losses are for the ca
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,6 +57,7 @@ class Landscape:
         curve: what a step of ±1 costs beyond its slope, (width,).
         top: highest value of each variable, 0 where it is fixed, (rows, n).
         start: values of the fixed variables, 0 for the others, (rows, n).
+        loss: of a row at x (n,), in float64.
     """
 
     unit: float
@@ -65,6 +67,7 @@ class Landscape:
     curve: Singles
     top: Bits
     start: Bits
+    loss: Callable[[int, Bits], float]
 
     @property
     def n(self) -> int:
@@ -106,6 +109,7 @@ def landscape_of(instance: Qubo | Rounding) -> Landscape:
             curve=np.zeros(instance.n),
             top=np.ones((1, instance.n), dtype=np.int8),
             start=np.zeros((1, instance.n), dtype=np.int8),
+            loss=lambda _, x: instance.loss(x),
         )
     return _landscape(
         2.0 * instance.gram,
@@ -113,17 +117,31 @@ def landscape_of(instance: Qubo | Rounding) -> Landscape:
         curve=np.diag(instance.gram),
         top=np.where(instance.fixed < 0, instance.levels - 1, 0).astype(np.int8),
         start=np.maximum(instance.fixed, 0),
+        loss=lambda row, x: _of_neuron(instance, row, x),
     )
 
 
-def _landscape(product: Any, linear: Floats, *, curve: Floats, top: Bits, start: Bits) -> Landscape:
+def _of_neuron(layer: Rounding, row: int, x: Bits) -> float:
+    error = x - layer.shift[row]
+    return float(layer.scale[row] ** 2 * max(0.0, error @ layer.gram @ error))
+
+
+def _landscape(
+    product: Any,
+    linear: Floats,
+    *,
+    curve: Floats,
+    top: Bits,
+    start: Bits,
+    loss: Callable[[int, Bits], float],
+) -> Landscape:
     largest = max(float(abs(product).max()), float(np.abs(linear).max())) if linear.size else 0.0
     # A power of two keeps integers exact, so that equal losses stay equal in single precision.
     unit = float(np.exp2(np.ceil(np.log2(largest)))) if largest else 1.0
     width = -(-linear.shape[1] // int(CHUNK)) * int(CHUNK)
     product = product / unit
     return Landscape(
-        unit, _single(product, width), product, linear / unit, _padded(curve / unit, width), top, start
+        unit, _single(product, width), product, linear / unit, _padded(curve / unit, width), top, start, loss
     )
 
 

@@ -1,6 +1,6 @@
 """Metropolis sweeps on a torch device: all reads of all rows at once, one variable after another.
 
-The rule and the arithmetic of annealing.py: given the same states and the same random numbers, a sweep ends
+The rule and the arithmetic of metropolis: given the same states and the same random numbers, a sweep ends
 in the same states, but for ties that only single precision breaks. Steps of a chunk of variables meet the
 variables behind and before it in one matrix product.
 """

@@ -17,7 +17,7 @@ from .neal import neal
 __all__ = ["neal_penalty"]
 
 
-@solver("neal-penalty", accepts=Qubo, reference="D-Wave dwave-samplers", anytime=False)
+@solver("neal-penalty", accepts=Qubo, reference="D-Wave dwave-samplers", anytime=False, capacity="penalty")
 def neal_penalty(
     qubo: Qubo,
     run: Run,

@@ -9,7 +9,9 @@ matrix products, for all agents at once.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Annotated, Any
 
 import numpy as np
@@ -21,15 +23,11 @@ from ...problems import Qubo
 from ...problems.arrays import Bits, Floats
 from ...problems.instances.ising import bits_of
 from ...problems.networks.dynamics import drift, heun
-from ..compiled import per_look
 from ..registry import Range, solver
 from ..run import Run
-from .spins import Best, Forces, Spins, lengths
+from .spins import Best, Forces, Spins, lengths, roll
 
 __all__ = ["Oscillators", "imperfect", "oscillator", "quantized"]
-
-LOOKS = 8
-"""Read-outs of a ramp."""
 
 LOCK = 1.0
 """Second harmonic at the end of the ramp, in units of the largest eigenvalue of the couplings."""
@@ -63,23 +61,7 @@ def oscillator(
     for length in lengths(run, steps):
         chip = imperfect(spins, couplings, mismatch, run.rng)
         swarm = Oscillators(Forces.of(chip, "cpu"), agents, run.rng, mismatch=mismatch, noise=noise)
-        _settle(swarm, length, best, run)
-
-
-def _settle(swarm: Oscillators, steps: int, best: Best, run: Run) -> None:
-    """One ramp of the second harmonic, read out every so often and at its end."""
-    block, read = per_look(swarm.cost), -(-steps // LOOKS)
-    for start in range(0, steps, read):
-        for now in range(start, min(start + read, steps), block):
-            end = min(now + block, start + read, steps)
-            for step in range(now, end):
-                swarm.advance((step + 1) / steps)
-            run.tally("steps", end - now)
-            if run.stopped():
-                break
-        best.take(swarm.bits())
-        if run.stopped():
-            return
+        roll(swarm, length, best, run)
 
 
 class Oscillators:
@@ -103,11 +85,13 @@ class Oscillators:
         """dφ/dt where the second harmonic has risen to a share `ramp` of its height."""
         return drift(phases, self.forces.J, h=self.forces.h, lock=LOCK * ramp, omega=self.omega)
 
-    def advance(self, ramp: float) -> None:
-        """One Heun step at a share `ramp` of the way."""
-        width = self.noise * (1.0 - ramp) * self.dt**0.5
-        kick = width * torch.randn(self.phases.shape, generator=self.random) if width else None
-        self.phases = heun(lambda phases: self.slope(ramp, phases), self.phases, self.dt, kick=kick)
+    def advance(self, shares: Sequence[float]) -> None:
+        """One Heun step at each share of the ramp."""
+        for ramp in shares:
+            width = self.noise * (1.0 - ramp) * self.dt**0.5
+            kick = width * torch.randn(self.phases.shape, generator=self.random) if width else None
+            slope = partial(self.slope, ramp)
+            self.phases = heun(slope, self.phases, self.dt, kick=kick)
 
     def bits(self) -> Bits:
         """Bits (1, agents, n): 1 where cos φ is positive."""

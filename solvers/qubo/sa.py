@@ -112,7 +112,7 @@ class _Search:
         self.luck = Luck(landscape, run.rng)
         self.best = instance.baseline().reshape(len(landscape.linear), landscape.n)
         self.energies = np.full(len(self.best), np.inf)
-        self.losses = np.array([self._loss(row, x) for row, x in enumerate(self.best)])
+        self.losses = np.array([self.landscape.loss(row, x) for row, x in enumerate(self.best)])
 
     def descend(self) -> None:
         """Offer each row's baseline after a descent: more than short reads find on a layer of many rows."""
@@ -153,14 +153,8 @@ class _Search:
         gained = False
         for row, x, low in zip(rows, states, lows, strict=True):
             if low < self.energies[row]:
-                self.energies[row], loss, gained = low, self._loss(row, x), True
+                self.energies[row], loss, gained = low, self.landscape.loss(row, x), True
                 if loss < self.losses[row]:
                     self.best[row], self.losses[row] = x, loss
         if gained:
             self.run.offer(self.best.reshape(self.instance.shape), float(self.losses.sum()))
-
-    def _loss(self, row: int, x: Bits) -> float:
-        if isinstance(self.instance, Qubo):
-            return self.instance.loss(x)
-        error = x - self.instance.shift[row]
-        return float(self.instance.scale[row] ** 2 * max(0.0, error @ self.instance.gram @ error))

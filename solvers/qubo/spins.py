@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import scipy.sparse as sp
@@ -19,7 +19,7 @@ from ..compiled import per_look, readonly
 from ..run import Declined, Run
 from .flips import descend, matrix_of
 
-__all__ = ["LOOKS", "POLISHED", "Best", "Forces", "Spins", "lengths", "spectrum"]
+__all__ = ["LOOKS", "POLISHED", "Best", "Forces", "Spins", "Swarm", "lengths", "roll", "spectrum"]
 
 LOOKS = 8
 """Read-outs of a schedule."""
@@ -124,6 +124,37 @@ class Best:
             self.run.offer(spins.decode(self.x))
 
 
+class Swarm(Protocol):
+    """Agents that follow a schedule.
+
+    Attributes:
+        cost: elementary operations of a step.
+    """
+
+    cost: int
+
+    def advance(self, shares: Sequence[float]) -> None:
+        """One step at each share of the schedule, the last of which is 1."""
+
+    def bits(self) -> Bits:
+        """Bits (k, a, m) that the agents stand for."""
+
+
+def roll(swarm: Swarm, steps: int, best: Best, run: Run) -> None:
+    """One schedule of `steps`, read out every so often and at its end."""
+    block, read = per_look(swarm.cost), -(-steps // LOOKS)
+    for start in range(0, steps, read):
+        for now in range(start, min(start + read, steps), block):
+            end = min(now + block, start + read, steps)
+            swarm.advance([(step + 1) / steps for step in range(now, end)])
+            run.tally("steps", end - now)
+            if run.stopped():
+                break
+        best.take(swarm.bits())
+        if run.stopped():
+            return
+
+
 @dataclass(frozen=True, eq=False)
 class Forces:
     """Couplings and fields as the agents feel them: float32, over mass and λ_max.
@@ -141,7 +172,7 @@ class Forces:
     stiffness: float
 
     @classmethod
-    def of(cls, spins: Spins, device: str) -> Forces:
+    def of(cls, spins: Spins, device: torch.device | str) -> Forces:
         """The forces between spins; one that nothing couples has its field as its mass."""
         norms = np.sqrt(np.asarray((spins.J * spins.J).sum(axis=1)).ravel())
         alone = np.abs(spins.h).max(axis=0)
@@ -163,7 +194,7 @@ def _scaled(matrix: Any, rows: Floats, columns: Floats) -> Any:
     return matrix * rows[:, None] * columns
 
 
-def _float32(matrix: Any, device: str) -> Tensor:
+def _float32(matrix: Any, device: torch.device | str) -> Tensor:
     if not sp.issparse(matrix):
         return torch.tensor(matrix, dtype=torch.float32, device=device)
     place = matrix.tocoo()

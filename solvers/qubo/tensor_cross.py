@@ -14,7 +14,7 @@ learns where to sample.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 
@@ -46,34 +46,34 @@ def tensor_cross(
         rank: how many prefixes and suffixes are kept at each bit.
         sweeps: sweeps to the right and back in a restart.
     """
-    if isinstance(instance, BlackBox):
+    if instance.start is not None:
         run.offer(instance.start)
     while run.open():
         asked = run.evaluations_left()
         for _ in _sweep(instance, run, rank, sweeps):
             if run.stopped() or run.evaluations_left() < 2 * rank**2:
                 break  # A part of a table would be asked for, perhaps of points known already.
-        if isinstance(instance, BlackBox) and run.restarts is None and run.evaluations_left() == asked:
+        if instance.counted and run.restarts is None and run.evaluations_left() == asked:
             return  # The sweeps find no new point, or none within the evaluations left.
 
 
 def _sweep(instance: Qubo | Capacity | BlackBox, run: Run, rank: int, sweeps: int) -> Iterator[None]:
     """`sweeps` sweeps to and fro; yields after every bit."""
-    n, priority = instance.n, run.rng.random(instance.n)
+    n, order = instance.n, np.argsort(-run.rng.random(instance.n))
     seeds = run.rng.integers(0, 2, (rank, n), dtype=np.int8)
-    if isinstance(instance, BlackBox):
+    if instance.start is not None:
         seeds[0] = instance.start
     suffixes = [np.unique(seeds[:, k + 1 :], axis=0) for k in range(n)]
     prefixes = [np.empty((1, 0), dtype=np.int8)] * n
     for _ in range(sweeps):
         for k in range(n):
-            table = _table(instance, run, prefixes[k], suffixes[k], priority)
+            table = _table(instance, run, prefixes[k], suffixes[k], order)
             if k + 1 < n:
                 rows = with_bit(prefixes[k], first=False)
                 prefixes[k + 1] = rows[largest(table.reshape(len(rows), -1), rank)]
             yield
         for k in reversed(range(n)):
-            table = _table(instance, run, prefixes[k], suffixes[k], priority)
+            table = _table(instance, run, prefixes[k], suffixes[k], order)
             if k:
                 rows = with_bit(suffixes[k], first=True)
                 suffixes[k - 1] = rows[largest(table.reshape(len(prefixes[k]), -1).T, rank)]
@@ -81,29 +81,13 @@ def _sweep(instance: Qubo | Capacity | BlackBox, run: Run, rank: int, sweeps: in
 
 
 def _table(
-    instance: Qubo | Capacity | BlackBox, run: Run, prefixes: Bits, suffixes: Bits, priority: Floats
+    instance: Qubo | Capacity | BlackBox, run: Run, prefixes: Bits, suffixes: Bits, order: Any
 ) -> Floats:
     """Losses (p, 2, s) of every prefix with either bit with every suffix; infinite where not asked."""
     ahead = np.repeat(with_bit(prefixes, first=False), len(suffixes), axis=0)
     points = np.hstack([ahead, np.tile(suffixes, (2 * len(prefixes), 1))])
-    points = _fitting(instance, points, priority)[: run.evaluations_left()]
+    points = instance.repair(points, order)[: run.evaluations_left()]
     losses = np.full(2 * len(prefixes) * len(suffixes), np.inf)
-    losses[: len(points)] = instance.losses(points)
-    if not isinstance(instance, BlackBox):
-        run.tally("evaluations", len(points))
+    losses[: len(points)] = run.losses(points)
     run.offer(points[np.argmin(losses[: len(points)])])
     return losses.reshape(len(prefixes), 2, len(suffixes))
-
-
-def _fitting(instance: Qubo | Capacity | BlackBox, x: Bits, priority: Floats) -> Bits:
-    """The points (k, n) with ones dropped, and for an exact capacity added, in order of priority."""
-    if isinstance(instance, Qubo) or instance.K is None:
-        return x
-    exact, costs, slack = True, np.ones(instance.n), 0.0
-    if isinstance(instance, Capacity):
-        exact, costs, slack = instance.exact, instance.costs, instance.slack
-    order = np.argsort(-(2.0 * x + priority), axis=1)
-    fits = np.zeros_like(x)
-    kept = np.cumsum(costs[order], axis=1) <= instance.K + slack
-    np.put_along_axis(fits, order, kept.astype(np.int8), axis=1)
-    return fits if exact else fits & x

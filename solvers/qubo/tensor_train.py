@@ -15,6 +15,7 @@ import numpy as np
 
 from ...problems import BlackBox, Capacity, Qubo
 from ...problems.arrays import Bits, Floats
+from ...problems.instances.over_bits import permutations
 from ..registry import Range, solver
 from ..run import Run
 from .tensor_train_masks import Masks
@@ -45,17 +46,16 @@ def tensor_train(
         elite: how many of the best points of a restart the distribution moves towards.
         iterations: iterations of a restart.
     """
-    if isinstance(instance, BlackBox):
+    if instance.start is not None:
         run.offer(instance.start)
+    ones = None if instance.K is None or not instance.exact else int(instance.K)
     while run.open():
         asked = run.evaluations_left()
-        train = Train(_chances(instance), rank, K=_ones(instance), rng=run.rng)
+        train = Train(_chances(instance), rank, K=ones, rng=run.rng)
         best, losses = np.empty((0, instance.n), dtype=np.int8), np.empty(0)
         for _ in range(iterations):
             draws = _fitting(instance, train.draw(min(samples, run.evaluations_left())), run.rng)
-            best, losses = _best(np.r_[best, draws], np.r_[losses, instance.losses(draws)], elite)
-            if not isinstance(instance, BlackBox):  # A black box counts by itself.
-                run.tally("evaluations", len(draws))
+            best, losses = _best(np.r_[best, draws], np.r_[losses, run.losses(draws)], elite)
             run.offer(best[0])
             train.approach(best)
             if run.stopped():
@@ -64,31 +64,20 @@ def tensor_train(
             return  # Nothing but new evaluations bounds the work, and the train finds no new point.
 
 
-def _ones(instance: Qubo | Capacity | BlackBox) -> int | None:
-    """How many ones every solution has, None where that is free."""
-    if isinstance(instance, Qubo) or instance.K is None:
-        return None
-    return None if isinstance(instance, Capacity) and not instance.exact else int(instance.K)
-
-
 def _chances(instance: Qubo | Capacity | BlackBox) -> Floats:
     """Probability (n,) of each bit to begin with, leaning towards a black box's starting point."""
-    if isinstance(instance, BlackBox):
+    if instance.start is not None:
         return 0.25 + 0.5 * instance.start.astype(np.float64)
-    if isinstance(instance, Capacity) and not instance.exact:
-        return np.full(instance.n, np.clip(instance.K / instance.costs.sum(), 0.05, 0.5))
-    return np.full(instance.n, 0.5)
+    if instance.K is None or instance.exact:
+        return np.full(instance.n, 0.5)
+    return np.full(instance.n, np.clip(instance.K / instance.costs.sum(), 0.05, 0.5))
 
 
 def _fitting(instance: Qubo | Capacity | BlackBox, x: Bits, rng: np.random.Generator) -> Bits:
-    """The draws (k, n); under Σc·x ≤ K each keeps its variables in random order for as long as they fit."""
-    if not isinstance(instance, Capacity) or instance.exact:
+    """The draws (k, n); under Σc·x ≤ K, which no train knows, brought to it in random order."""
+    if instance.K is None or instance.exact:
         return x
-    order = rng.permuted(np.tile(np.arange(instance.n), (len(x), 1)), axis=1)
-    used = np.cumsum(np.take_along_axis(x * instance.costs, order, axis=1), axis=1)
-    fits = np.empty_like(x)
-    np.put_along_axis(fits, order, (used <= instance.K + instance.slack).astype(np.int8), axis=1)
-    return x & fits
+    return instance.repair(x, permutations(rng, *x.shape))
 
 
 def _best(points: Bits, losses: Floats, count: int) -> tuple[Bits, Floats]:

@@ -1,9 +1,9 @@
 """A layer on a torch device: nearest planes, beams and descent for all its neurons in one batch.
 
-The same arithmetic in the same order as the compiled kernels of lattice.py and beam.py, so that on the CPU
-the results are the same but for ties that only the rounding of another BLAS breaks. What a processor does
-neuron by neuron, a GPU does coordinate by coordinate for all neurons; blocks of coordinates meet in matrix
-products, as in GPTQ's lazy updates (Frantar et al. 2022, arXiv:2210.17323).
+The same arithmetic in the same order as the compiled kernels of plane_kernel, prefixes and descent, so that
+on the CPU the results are the same but for ties that only the rounding of another BLAS breaks. What a
+processor does neuron by neuron, a GPU does coordinate by coordinate for all neurons; blocks of coordinates
+meet in matrix products, as in GPTQ's lazy updates (Frantar et al. 2022, arXiv:2210.17323).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Layer:
 
     Parameters:
         device: "cpu", "cuda" or "cuda:1".
-        order: "sorted", "act" or "given", as `lattice.column_order` has them.
+        order: "sorted", "act" or "given", as `factors.column_order` has them.
         damping: added to the gram's diagonal, as a share of its mean.
         precision: "float32" or "float64", of the products between blocks.
 
@@ -61,7 +61,7 @@ class Layer:
         return torch.tensor(array, device=self.device)
 
     def _triangle(self, order: str, ridge: float) -> tuple[Columns, Tensor]:
-        """As `lattice.triangle`."""
+        """As `factors.triangle`."""
         if order == "sorted":
             damped = self.gram.clone()
             damped.diagonal().add_(ridge)
@@ -105,7 +105,7 @@ class Layer:
         return x
 
     def aims(self, rows: Columns) -> Tensor:
-        """As `lattice.aims` of some neurons, but in the instance's order."""
+        """As `box_minimum.aims` of some neurons, but in the instance's order."""
         slopes = self.gram @ (self.shift[rows] - self.middle[rows]).T
         half = torch.linalg.solve_triangular(self.lower.T, slopes[self.columns], upper=True)
         found = self.middle[rows].clone()
@@ -113,7 +113,7 @@ class Layer:
         return found
 
     def centres(self, rows: Columns) -> tuple[Tensor, Tensor]:
-        """As `lattice.centres` of some neurons."""
+        """As `box_minimum.centres` of some neurons."""
         fixed = self.fixed[rows][:, self.columns]
         high = torch.where(fixed >= 0, fixed, self._put(self.levels[self.columns] - 1.0))
         return boxed(self.aims(rows)[:, self.columns], fixed.clamp(min=0).double(), high, self.lower, torch)
@@ -142,7 +142,7 @@ class Layer:
             field += step[:, None] * self.gram[pick]
 
     def descend_pairs(self, x: Tensor, rows: Columns, scans: int) -> Tensor:
-        """As `lattice.descend_pairs`, from x (k, f) of some neurons; what changed is descended again."""
+        """As `descent.descend_pairs`, from x (k, f) of some neurons; what changed is descended again."""
         left = torch.arange(len(rows), device=self.device)
         size = max(1, PAIRS // max(1, self.gram.numel()))
         for _ in range(scans):
@@ -178,7 +178,7 @@ def _bits(x: Tensor) -> Bits:
 
 
 def _factor(gram: Tensor, ridge: float) -> Tensor:
-    """As `lattice.factor`."""
+    """As `factors.factor`."""
     while True:
         damped = gram + ridge * torch.eye(len(gram), device=gram.device)
         lower, failed = torch.linalg.cholesky_ex(damped.flip(0, 1))
@@ -189,7 +189,7 @@ def _factor(gram: Tensor, ridge: float) -> Tensor:
 
 
 def planes(shift: Tensor, fixed: Tensor, levels: Columns, lower: Tensor, kind: torch.dtype) -> Tensor:
-    """Levels (k, f) chosen column after column given those before, all in that order, as `lattice.planes`."""
+    """Levels (k, f) chosen column after column given those before, in order, as `plane_kernel.planes`."""
     error, found = torch.zeros_like(shift, dtype=kind), torch.zeros_like(fixed)
     f = shift.shape[1]
     for start in range(0, f, BLOCK):

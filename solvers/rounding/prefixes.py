@@ -49,7 +49,7 @@ def cheapest(
         lower: factor of the damped gram in that order.
         kept: prefixes of each neuron.
         target: what the factor's form is to be near to and what a level costs for each step above it, both
-            (n, f) in that order, as of `lattice.centres`; where None, `rounding.shift` and nothing.
+            (n, f) in that order, as of `box_minimum.centres`; where None, `rounding.shift` and nothing.
         kind: precision of the products between blocks.
     """
     f, m = rounding.f, len(rows)

@@ -217,7 +217,7 @@ def the_loss_is_the_same_by_every_way(name: str, case: Case) -> None:
             np.allclose(single, batch, rtol=1e-9, atol=within),
             "losses of many solutions must be those of each",
         )
-        energies = single if isinstance(instance, BlackBox) else _energies(instance, drawn)
+        energies = _energies(instance, drawn)
         must(np.allclose(single, energies, rtol=1e-9, atol=within), "the energy of to_bqm() must be the loss")
 
 
@@ -287,12 +287,9 @@ def _check_ground_state(instance: Instance) -> bool:
 def _ground_state(instance: Qubo | Capacity | BlackBox, feasible: Bits, losses: Any) -> Bits:
     if isinstance(instance, BlackBox):
         return np.asarray(feasible[losses.argmin()])
-    exact = isinstance(instance, Capacity) and instance.exact
-    if isinstance(instance, Capacity) and exact:
-        bqm = instance.to_bqm(penalty=1.0 + float(abs(instance.Q).sum()))
-    else:
-        bqm = instance.to_bqm()
-    if isinstance(instance, Qubo) or exact:
+    penalty: dict[str, Any] = {"penalty": 1.0 + float(abs(instance.Q).sum())} if instance.exact else {}
+    bqm = instance.to_bqm(**penalty)
+    if instance.K is None or instance.exact:
         sample = _lowest(bqm).sample
         return np.array([sample[i] for i in range(instance.n)], dtype=np.int8)
     return np.asarray(feasible[bqm.energies((feasible, range(instance.n))).argmin()])
@@ -331,8 +328,10 @@ def _must_equal(loss: float, lowest: float, resolution: float) -> None:
     must(same, f"the ground state has loss {loss}, the lowest of all is {lowest}")
 
 
-def _energies(instance: Qubo | Capacity | Rounding, drawn: Bits) -> Any:
-    """Energies of solutions in the dimod model of the instance."""
+def _energies(instance: Instance, drawn: Bits) -> Any:
+    """Energies of solutions in the dimod model of the instance; a black box has its losses instead."""
+    if isinstance(instance, BlackBox):
+        return instance.losses(drawn)
     if not isinstance(instance, Rounding):
         return instance.to_bqm().energies((drawn, range(instance.n)))
     rows = [instance.row(i) for i in range(instance.n)]
@@ -346,12 +345,5 @@ def _energies(instance: Qubo | Capacity | Rounding, drawn: Bits) -> Any:
 
 def _fingerprint(instance: Instance) -> list[Any]:
     """Everything that an instance is made of."""
-    if isinstance(instance, BlackBox):
-        return [instance.n, instance.K, instance.start.tolist(), instance.loss(instance.start)]
-    names = ("gram", "shift", "scale", "levels", "fixed", "Q", "offset", "costs", "K")
-    found = {name: getattr(instance, name) for name in names if hasattr(instance, name)}
-    return [(name, _plain(value)) for name, value in found.items()]
-
-
-def _plain(value: Any) -> Any:
-    return np.asarray(value.toarray() if hasattr(value, "toarray") else value).tolist()
+    parts = [(name, np.asarray(value).tolist()) for name, value in instance.content().items()]
+    return [*parts, instance.loss(instance.baseline())]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ... import solvers
-from ...problems import BlackBox, Capacity, Instance, Qubo, Rounding
+from ...problems import Instance, Qubo
 from ...solvers import Solution, Status
 from .claim import Claim, claims, must
 from .specimens import INSTANCES, LARGER, SMALLEST, optimum
@@ -62,7 +62,7 @@ def _reaches(name: str, instance: Instance) -> bool:
 
 def fixed_work(instance: Instance, name: str, *, seed: int = 0) -> Solution:
     """What one run of the solver's fixed work finds."""
-    evaluations = EVALUATIONS if isinstance(instance, BlackBox) else None
+    evaluations = EVALUATIONS if instance.counted else None
     return solvers.solve(instance, name, restarts=1, evaluations=evaluations, seed=seed)
 
 
@@ -241,10 +241,4 @@ def _close(value: float | None, wanted: float, relative: float, *, absolute: flo
 
 
 def _arrays(instance: Instance) -> dict[str, Any]:
-    if isinstance(instance, BlackBox):
-        return {"start": instance.start}
-    if isinstance(instance, Rounding):
-        return {key: getattr(instance, key) for key in ("gram", "shift", "scale", "levels", "fixed")}
-    costs = {"costs": instance.costs} if isinstance(instance, Capacity) else {}
-    names = ("data", "indices", "indptr") if instance.sparse else ()
-    return costs | {name: getattr(instance.Q, name) for name in names} | ({} if names else {"Q": instance.Q})
+    return {name: part for name, part in instance.content().items() if isinstance(part, np.ndarray)}

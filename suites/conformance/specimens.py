@@ -157,11 +157,8 @@ def all_bits(n: int) -> Bits:
 
 def solutions(instance: Instance) -> Any:
     """Every feasible solution; only for small instances."""
-    if isinstance(instance, Rounding):
-        ranges = [range(int(k)) for _ in range(instance.n) for k in instance.levels]
-    else:
-        ranges = [range(2)] * instance.n
-    choices = list(itertools.product(*ranges))
+    levels = np.broadcast_to(instance.levels, instance.shape).ravel()
+    choices = list(itertools.product(*map(range, levels.tolist())))
     every = np.array(choices, dtype=np.int8).reshape((len(choices), *instance.shape))
     return np.array([x for x in every if instance.violation(x) == 0])
 
@@ -180,33 +177,24 @@ def _optimum_of_row(layer: Rounding, i: int) -> float:
 
 def random_solution(instance: Instance, rng: np.random.Generator) -> Bits:
     """A feasible solution without any thought."""
-    if isinstance(instance, Rounding):
-        x = rng.integers(0, instance.levels, instance.shape, dtype=np.int8)
-        return np.where(instance.fixed >= 0, instance.fixed, x).astype(np.int8)
-    return _fitted(instance, rng.integers(0, 2, instance.n, dtype=np.int8), rng)
+    return _fitted(instance, rng.integers(0, instance.levels, instance.shape, dtype=np.int8), rng)
 
 
 def mixture(instance: Instance, x: Bits, share: float, rng: np.random.Generator) -> Bits:
     """A feasible solution with about a `share` of random values in place of those of `x`."""
     chosen = rng.random(instance.shape) < share
     mixed = np.where(chosen, random_solution(instance, rng), x).astype(np.int8)
-    return mixed if isinstance(instance, Rounding) else _fitted(instance, mixed, rng)
+    return _fitted(instance, mixed, rng)
 
 
-def _fitted(instance: Qubo | Capacity | BlackBox, x: Bits, rng: np.random.Generator) -> Bits:
+def _fitted(instance: Instance, x: Bits, rng: np.random.Generator) -> Bits:
     """`x` with random variables dropped until it fits, and added where exactly K must stay."""
-    if isinstance(instance, Qubo) or instance.K is None:
-        return x
-    costs = instance.costs if isinstance(instance, Capacity) else np.ones(instance.n)
-    for i in rng.permutation(np.flatnonzero(x)):
-        if instance.violation(x) == 0 or costs @ x < instance.K:
-            break
-        x[i] = 0
-    for i in rng.permutation(np.flatnonzero(x == 0)):
-        if instance.violation(x) == 0:
-            break
-        x[i] = 1
-    return x
+    if instance.K is None:
+        return np.asarray(instance.repair(x[None])[0])
+    order = np.concatenate([rng.permutation(np.flatnonzero(x))[::-1], np.flatnonzero(x == 0)])
+    x = x & instance.repair(x[None], order)[0]
+    order = np.concatenate([np.flatnonzero(x), rng.permutation(np.flatnonzero(x == 0))])
+    return np.asarray(instance.repair(x[None], order)[0])
 
 
 # ---- tasks

@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import dimod
 import numpy as np
@@ -28,6 +28,8 @@ from ..spec import InstanceSpec
 from ..terminal.tables import show
 
 __all__ = ["PEERS", "equal_time", "instances", "main", "sweep_rates", "times_to_mean"]
+
+Found = TypeVar("Found", bound=problems.Instance)
 
 SEED = 20261122
 """Of every draw; another than those that any default was chosen on."""
@@ -52,13 +54,11 @@ def instances(*, quick: bool = False) -> Iterator[Contest]:
     for network, layer in [("digits-mlp", 0)] if quick else _fashion():
         parameters = {"layer": layer, "neuron": 7, "per": "tensor", "calibration": 500}
         spec = InstanceSpec.of("adaround-neuron", network=network, **parameters)
-        rounding = _first(spec)
-        assert isinstance(rounding, problems.Rounding)
+        rounding = _first(spec, problems.Rounding)
         yield Contest(f"{network} layer {layer}", dense=True, qubo=rounding.row(0).qubo)
     for kind, sizes in {"gaussian": (100, 500, 1000, 2000), "sparse": (1000, 10_000)}.items():
         for n in sizes[:1] if quick else sizes:
-            qubo = _first(InstanceSpec.of("random-qubo", kind=kind, n=n, seed=SEED))
-            assert isinstance(qubo, Qubo)
+            qubo = _first(InstanceSpec.of("random-qubo", kind=kind, n=n, seed=SEED), Qubo)
             yield Contest(f"{kind} {n}", dense=kind == "gaussian", qubo=qubo)
 
 
@@ -71,9 +71,11 @@ def _fashion() -> list[tuple[str, int]]:
     return [("fashion-mlp", layer) for layer in (2, 1, 0)]
 
 
-def _first(spec: InstanceSpec) -> problems.Instance:
-    """The first instance of a formulation."""
-    return next(problems.get(spec.problem).generate(spec.task(), **spec.parameters))
+def _first(spec: InstanceSpec, shape: type[Found]) -> Found:
+    """The first instance of a formulation, which is of that shape."""
+    found = next(problems.get(spec.problem).generate(spec.task(), **spec.parameters))
+    assert isinstance(found, shape)
+    return found
 
 
 def _best(qubo: Qubo, samples: Any) -> Bits:
@@ -316,9 +318,8 @@ def layer_curve(*, budgets: Iterable[float] = (0.3, 1.0, 3.0, 10.0, 30.0), threa
 
 def _first_layer() -> problems.Rounding:
     """The first Fashion-MNIST layer, int4 min–max, 1,000 calibration images."""
-    layer = _first(InstanceSpec.of("adaround", network="fashion-mlp", per="tensor", calibration=1000))
-    assert isinstance(layer, problems.Rounding)
-    return layer
+    spec = InstanceSpec.of("adaround", network="fashion-mlp", per="tensor", calibration=1000)
+    return _first(spec, problems.Rounding)
 
 
 def neurons(*, count: int = 8, seconds: float = 5.0) -> pd.DataFrame:

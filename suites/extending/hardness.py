@@ -18,7 +18,7 @@ import pandas as pd
 from scipy import stats
 
 from ... import problems, solvers
-from ...problems import BlackBox, Capacity, InputError, Instance, Qubo, Rounding
+from ...problems import Capacity, InputError, Instance, Qubo, Rounding
 from ...problems.arrays import Bits
 from ...problems.networks.zoo import network as find_network
 from ...results import Budget
@@ -172,7 +172,7 @@ def _decide(share: float, rng: np.random.Generator, losses: list[float], _: int,
 
 
 def _good(instance: Instance) -> Bits:
-    if isinstance(instance, BlackBox):
+    if instance.counted:
         return instance.baseline()
     found = solvers.solve(instance, QUICK[type(instance)], restarts=1, seconds=1.0).x
     return instance.baseline() if found is None else found

@@ -10,14 +10,12 @@ from typing import Any
 import numpy as np
 
 from ... import problems, solvers
-from ...problems import BlackBox, Capacity, InputError, Instance, Qubo, Rounding
+from ...problems import SHAPES, InputError, Instance
 from ...results import InstanceInfo
 from ..spec import InstanceSpec, seed_of
 from .network_metrics import metric_of
 
 __all__ = ["SHAPES", "Survey", "prepared", "survey", "variables_of"]
-
-SHAPES: dict[str, type] = {shape.__name__: shape for shape in (Qubo, Capacity, Rounding, BlackBox)}
 
 
 @dataclass(frozen=True)
@@ -136,6 +134,4 @@ def _shape_of(instance: Instance) -> str:
 
 def variables_of(instance: Instance) -> int:
     """Free variables: the fixed coordinates of a Rounding are none."""
-    if isinstance(instance, Rounding):
-        return int((instance.fixed < 0).sum())
-    return int(np.prod(instance.shape))
+    return instance.free

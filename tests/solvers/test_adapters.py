@@ -180,3 +180,26 @@ def test_finished_bits_keep_to_the_capacity(
     np.testing.assert_array_equal(x, before)
     if capacity.violation(x) == 0.0:
         assert capacity.loss(done) <= capacity.loss(x)
+
+
+@pytest.mark.parametrize(
+    ("capacity", "costs", "adapter"),
+    [
+        ("penalty", np.ones(4), "penalty"),
+        ("penalty", np.arange(1.0, 5.0), "field-search"),
+        ("field-search", np.ones(4), "field-search"),
+    ],
+)
+def test_a_capacity_reaches_a_solver_as_its_registration_says(
+    capacity: str, costs: Any, adapter: str
+) -> None:
+    def search(qubo: Qubo, run: Run) -> None:
+        while run.open():
+            run.offer(np.zeros(qubo.n))
+
+    solvers.solver("mine", accepts=Qubo, capacity=capacity)(search)
+    try:
+        found = solvers.solve(Capacity(matrix(4), costs, 2), "mine", restarts=1)
+    finally:
+        del registry._REGISTRY["mine"]
+    assert found.adapter == adapter

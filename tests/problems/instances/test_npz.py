@@ -50,6 +50,22 @@ def test_what_is_loaded_is_what_was_saved(shape, instance, tmp_path) -> None:
         assert [loaded.violation(x) for x in points] == [instance.violation(x) for x in points]
 
 
+@pytest.mark.parametrize("units", [1, 3, 6])
+@pytest.mark.parametrize("matrix", [np.array, sp.csr_array])
+def test_the_least_numbers_that_float64_has_survive_the_disk(units, matrix, tmp_path) -> None:
+    before = Qubo(matrix([[0.0, 0.0], [units * 5e-324, 0.0]]))
+    before.save(tmp_path / "q.npz")
+    np.testing.assert_array_equal(
+        Qubo.load(tmp_path / "q.npz").losses(all_bits(2)), before.losses(all_bits(2))
+    )
+
+
+def test_a_sparse_matrix_that_is_symmetric_keeps_its_values() -> None:
+    least = 3 * 5e-324
+    Q = Qubo(sp.csr_array(np.array([[0.0, least], [least, 0.0]]))).Q
+    assert Q.toarray().tolist() == [[0.0, least], [least, 0.0]]
+
+
 def test_sparse_stays_sparse(tmp_path) -> None:
     Qubo(sp.csr_array(random_q())).save(tmp_path / "q.npz")
     assert Qubo.load(tmp_path / "q.npz").sparse

@@ -8,7 +8,7 @@ import torch
 from instances import gram, levels, matrix, optimum, qubo, rounding, sparse_qubo
 
 from qubopress import solvers
-from qubopress.problems import Instance, Qubo, Rounding
+from qubopress.problems import InputError, Instance, Qubo, Rounding
 from qubopress.solvers import Run, Status
 from qubopress.solvers.qubo.bifurcation import Agents
 from qubopress.solvers.qubo.spins import Best, Forces, Spins, lengths, spectrum
@@ -183,7 +183,19 @@ def test_a_target_ends_the_schedule_early() -> None:
 def test_a_missing_gpu_is_said_in_one_line() -> None:
     found = solvers.solve(qubo(), "bifurcation", restarts=1, device="cuda")
     assert found.status is Status.SKIPPED
-    assert found.message == "device cuda needs a GPU that torch can see, got none; pass device=cpu"
+    assert found.message == "device cuda needs a GPU that torch can see; pass one of those there: cpu"
+
+
+def test_a_device_that_is_none_of_torchs_is_refused() -> None:
+    with pytest.raises(InputError, match=r"device must be cpu, cuda or cuda:1 and so on, got 'numba'"):
+        solvers.solve(qubo(), "bifurcation", restarts=1, device="numba")
+
+
+@pytest.mark.skipif(torch.cuda.device_count() > 1, reason="there is a second GPU")
+def test_a_gpu_may_be_named_by_its_number() -> None:
+    found = solvers.solve(qubo(), "bifurcation", restarts=1, device="cuda:1")
+    assert found.status is Status.SKIPPED
+    assert "device cuda:1 needs a GPU that torch can see" in (found.message or "")
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")

@@ -32,7 +32,7 @@ def test_ground_states_of_tiny_instances_are_found(make: Any) -> None:
 def test_phases_settle_at_0_and_pi() -> None:
     swarm = oscillators(8)
     for _ in range(2000):
-        swarm.advance(1.0)
+        swarm.advance([1.0])
     assert swarm.phases.sin().abs().max() < 0.05
 
 
@@ -48,7 +48,7 @@ def test_the_energy_of_a_settling_chip_never_rises() -> None:
 
     last = now()
     for _ in range(100):
-        swarm.advance(1.0)
+        swarm.advance([1.0])
         assert (now() <= last + 1e-5 * last.abs()).all()
         last = now()
 
@@ -57,18 +57,18 @@ def test_one_agent_settles_as_it_does_in_a_batch() -> None:
     whole, alone = oscillators(5), oscillators(1)
     alone.phases = whole.phases[:, 2:3].clone()
     for _ in range(5):
-        whole.advance(0.5)
-        alone.advance(0.5)
+        whole.advance([0.5])
+        alone.advance([0.5])
     torch.testing.assert_close(alone.phases[:, 0], whole.phases[:, 2])
 
 
 def test_noise_ends_with_the_ramp() -> None:
     quiet, loud = oscillators(noise=0.0), oscillators(noise=1.0)
-    quiet.advance(1.0)
-    loud.advance(1.0)
+    quiet.advance([1.0])
+    loud.advance([1.0])
     torch.testing.assert_close(loud.phases, quiet.phases)
-    quiet.advance(0.5)
-    loud.advance(0.5)
+    quiet.advance([0.5])
+    loud.advance([0.5])
     assert not torch.allclose(loud.phases, quiet.phases)
 
 

@@ -11,7 +11,6 @@ from instances import black_box, capacity, costly, matrix
 from qubopress import solvers
 from qubopress.problems import BlackBox, Instance, Qubo
 from qubopress.solvers.qubo.crosses import largest, with_bit
-from qubopress.solvers.qubo.tensor_cross import _fitting
 
 
 def test_a_bit_goes_after_a_prefix_and_before_a_suffix() -> None:
@@ -32,7 +31,7 @@ def test_the_row_of_the_lowest_loss_is_always_kept() -> None:
 @pytest.mark.parametrize("instance", [capacity(40), costly(40), black_box(40)])
 def test_every_point_is_brought_to_the_capacity(instance: Any) -> None:
     rng = np.random.default_rng(0)
-    points = _fitting(instance, rng.integers(0, 2, (50, 40), dtype=np.int8), rng.random(40))
+    points = instance.repair(rng.integers(0, 2, (50, 40), dtype=np.int8), rng.permutation(40))
     assert {instance.violation(x) for x in points} == {0.0}
 
 
