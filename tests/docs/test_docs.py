@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 import subprocess
@@ -11,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from repository import ROOT
+from repository import ROOT, module_at
 
 from qubopress import problems, results, solvers, suites
 from qubopress.results.scoring import scores
@@ -28,12 +27,7 @@ CLAIMS = {
 
 def hook(name: str) -> ModuleType:
     """A module of the site, without mkdocs."""
-    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / "hooks" / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return module_at(f"docs/hooks/{name}.py")
 
 
 @pytest.fixture(scope="module")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+import proofs
 import pytest
-import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from instances import costly, matrix, optimum
@@ -26,14 +26,7 @@ from qubopress.solvers import Status
 def test_the_proven_optimum_is_that_of_enumeration(
     name: str, n: int, seed: int, size: float, offset: float, sparse: bool
 ) -> None:
-    Q = size * np.random.default_rng(seed).normal(size=(n, n))
-    qubo = Qubo(sp.csr_array(Q) if sparse else Q, offset)
-    found, best = solvers.solve(qubo, name, restarts=1), optimum(qubo)
-    assert found.status is Status.OPTIMAL
-    assert found.loss is not None
-    assert found.loss <= best + 2 * qubo.resolution + 1e-9 * abs(best - offset)
-    assert found.bound is not None
-    assert found.bound <= best
+    proofs.of_a_qubo(name, n, seed, size, offset, sparse=sparse)
 
 
 @settings(max_examples=30, deadline=None)
@@ -42,15 +35,7 @@ def test_the_proven_optimum_is_that_of_enumeration(
 def test_the_proven_optimum_keeps_to_the_capacity(
     name: str, n: int, seed: int, share: float, unit: bool
 ) -> None:
-    rng = np.random.default_rng(seed)
-    costs = np.ones(n) if unit else rng.integers(11, 90, n) / 10
-    K = round(min(share, 1.0) * n) if unit else share * float(costs.sum())
-    capacity = Capacity(rng.normal(size=(n, n)), costs, K)
-    found, best = solvers.solve(capacity, name, restarts=1), optimum(capacity)
-    assert (found.status, found.violation) == (Status.OPTIMAL, 0.0)
-    assert found.loss == pytest.approx(best, rel=1e-9, abs=1e-9)
-    assert found.bound is not None
-    assert found.bound <= best
+    proofs.of_a_capacity(name, n, seed, share, unit=unit)
 
 
 @pytest.mark.parametrize("name", ["exhaustive", "cp-sat"])

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
 from pathlib import Path
 from types import ModuleType
 
 import pytest
-from repository import ROOT
+from repository import module_at
 
 from qubopress.results import leaderboard, load
 
 
 def module(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"asv_{name}", ROOT / f"suites/asv/{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    found = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(found)
-    return found
+    return module_at(f"suites/asv/{name}.py")
 
 
 @pytest.fixture(autouse=True)
