@@ -7,10 +7,10 @@ import proofs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from instances import costly, matrix, optimum
+from instances import optimum
 
 from qubopress import solvers
-from qubopress.problems import Capacity, Qubo
+from qubopress.problems import Capacity
 from qubopress.solvers import Status
 
 
@@ -73,60 +73,3 @@ def test_capacities_at_a_sum_of_tenths_are_judged_as_the_instance_judges(
     found, best = solvers.solve(capacity, name, restarts=1), optimum(capacity)
     assert (found.status, found.violation) == (Status.OPTIMAL, 0.0)
     assert found.loss == pytest.approx(best, abs=1e-12)
-
-
-def test_cp_sat_stopped_early_gives_a_solution_and_no_false_bound() -> None:
-    qubo = Qubo(matrix(90))
-    found = solvers.solve(qubo, "cp-sat", seconds=0.01)
-    assert found.status is Status.BUDGET
-    assert found.loss is not None
-    assert found.loss <= 0.0
-    assert found.bound is None or found.bound < solvers.solve(qubo, "tabu", restarts=2).loss
-
-
-def test_cp_sat_leaves_its_model_unfinished_when_the_budget_is_used() -> None:
-    found = solvers.solve(Qubo(matrix(300)), "cp-sat", seconds=0.05)
-    assert found.seconds < 0.05 + 3.0
-    assert found.status is Status.BUDGET
-
-
-def test_the_fixed_work_of_cp_sat_is_the_same_on_several_threads() -> None:
-    qubo = Qubo(matrix(14))
-    first, second = (solvers.solve(qubo, "cp-sat", restarts=1, work=0.1, threads=2) for _ in range(2))
-    np.testing.assert_array_equal(first.x, second.x)
-    assert first.bound == second.bound
-
-
-def test_the_walk_stays_true_over_a_million_flips() -> None:
-    Q = 1e8 * matrix(20, seed=7)
-    Q[0, 0] += 1e-3
-    found = solvers.solve(Qubo(Q), "exhaustive", restarts=1)
-    assert found.status is Status.OPTIMAL
-    assert found.loss is not None
-    assert found.loss <= solvers.solve(Qubo(Q), "tabu", restarts=3).loss + 1e-3
-
-
-def test_exhaustive_cut_off_proves_nothing() -> None:
-    found = solvers.solve(Qubo(matrix(25)), "exhaustive", seconds=0.05)
-    assert (found.status, found.bound) == (Status.BUDGET, None)
-
-
-def test_exhaustive_of_costs_visits_only_what_fits() -> None:
-    capacity = costly(12)
-    found = solvers.solve(capacity, "exhaustive", restarts=1)
-    assert found.loss == pytest.approx(optimum(capacity))
-    assert found.violation == 0.0
-
-
-def test_cp_sat_is_right_about_costs_of_many_digits() -> None:
-    # With costs that add up beyond 2³² OR-Tools 9.15 calls −3.193 optimal here.
-    rng = np.random.default_rng(41)
-    n = int(rng.integers(2, 9))
-    costs = rng.integers(11, 90, n) / 10
-    K = rng.uniform(0.2, 0.9) * costs.sum()
-    Q = rng.normal(size=(n, n))
-    for unit in (1.0, 1e9, np.pi):
-        capacity = Capacity(Q, costs * unit, float(K * unit))
-        found = solvers.solve(capacity, "cp-sat", restarts=1)
-        assert found.status is Status.OPTIMAL
-        assert found.loss == pytest.approx(optimum(capacity), rel=1e-9)

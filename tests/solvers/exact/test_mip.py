@@ -79,18 +79,6 @@ def test_products_are_written_by_one_side_only() -> None:
     assert model.high == [1.0, 0.0, 0.0]
 
 
-def test_it_lives_beside_or_tools_in_one_process() -> None:
-    qubo = Qubo(matrix(8))
-    losses = [solvers.solve(qubo, name, restarts=1).loss for name in ("mip", "cp-sat", "mip")]
-    assert losses[0] == losses[1] == losses[2]
-
-
-def test_a_process_that_dies_is_an_error_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("qubopress.solvers.exact.mip._Model.program", lambda *_: {"options": {}})
-    with pytest.raises(RuntimeError, match=r"HiGHS ended without an answer.*KeyError"):
-        solvers.solve(Qubo(matrix(8)), "mip", restarts=1)
-
-
 def test_the_budget_is_kept_whatever_highs_is_busy_with() -> None:
     found = solvers.solve(Qubo(matrix(150)), "mip", seconds=0.5)
     assert found.status is Status.BUDGET
