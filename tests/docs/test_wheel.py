@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import importlib.util
 import os
 import subprocess
 import sys
@@ -9,19 +8,14 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from repository import ROOT
+from repository import ROOT, module_at
 
 from qubopress import suites
 
 
 def builder() -> ModuleType:
     """What builds the wheel for the type checker builds it here."""
-    spec = importlib.util.spec_from_file_location("build_wheel", ROOT / ".ci" / "build_wheel.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return module_at(".ci/build_wheel.py")
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from qubopress.suites.conformance.specimens import all_bits
 __all__ = [
     "all_bits",
     "cnn",
+    "draw_parameters",
     "drive",
     "lively",
     "mlp",
@@ -126,3 +127,12 @@ def stages(name: str, task: problems.Task, **parameters: Any) -> list[Any]:
 def drive(name: str, task: problems.Task, decide=_baseline, **parameters: Any) -> nn.Module:
     """The network that a formulation ends in."""
     return replay(name, task, decide, **parameters)[1]
+
+
+def draw_parameters(layers: Iterable[nn.Module], *, seed: int = 5) -> None:
+    """Normal weights and biases for layers that a test shares among its cases."""
+    rng = np.random.default_rng(seed)
+    with torch.no_grad():
+        for part in layers:
+            for tensor in part.parameters():
+                tensor.copy_(torch.tensor(rng.standard_normal(tensor.shape)))

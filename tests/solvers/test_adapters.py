@@ -1,4 +1,4 @@
-"""Adapters: rows of a layer, fields for a capacity, and the greedy finish."""
+"""Adapters: rows of a layer, and fields for a capacity."""
 
 from __future__ import annotations
 
@@ -9,14 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from instances import gram, levels, matrix, optimum, rounding
 
 from qubopress import solvers
 from qubopress.problems import Capacity, Qubo, Rounding
 from qubopress.solvers import Run, Status, registry
-from qubopress.solvers.adapters import FIELDS, finish
+from qubopress.solvers.adapters import FIELDS
 
 
 @pytest.fixture
@@ -155,31 +153,6 @@ def test_a_field_that_meets_the_capacity_is_searched_on(seen: list[Run]) -> None
     assert found.status is Status.FINISHED
     fields = {float(run.instance.Q[0, 0]) for run in seen if isinstance(run.instance, Qubo)}
     assert len(fields) == FIELDS
-
-
-@settings(max_examples=60, deadline=None)
-@given(
-    n=st.integers(1, 8),
-    seed=st.integers(0, 1000),
-    share=st.floats(0.0, 1.2),
-    unit=st.booleans(),
-    sparse=st.booleans(),
-)
-def test_finished_bits_keep_to_the_capacity(
-    n: int, seed: int, share: float, unit: bool, sparse: bool
-) -> None:
-    rng = np.random.default_rng(seed)
-    costs = np.ones(n) if unit else rng.integers(11, 30, n) / 10
-    K = round(min(share, 1.0) * n) if unit else share * float(costs.sum())
-    Q = rng.integers(-5, 6, (n, n)).astype(float)
-    capacity = Capacity(sp.csr_array(Q) if sparse else Q, costs, K)
-    x = rng.integers(0, 2, n).astype(np.int8)
-    before = x.copy()
-    done = finish(capacity, x)
-    assert capacity.violation(done) == 0.0
-    np.testing.assert_array_equal(x, before)
-    if capacity.violation(x) == 0.0:
-        assert capacity.loss(done) <= capacity.loss(x)
 
 
 @pytest.mark.parametrize(

@@ -3,35 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from registering import DIAGONAL, own_registry, solve_with
 
 from qubopress import solvers
 from qubopress.problems import BlackBox, Capacity, InputError, Qubo, Rounding
-from qubopress.solvers import OfferError, Run, Solution, Status, registry
-from qubopress.solvers.run import Declined
+from qubopress.solvers import OfferError, Run, Status
 
-DIAGONAL = Qubo(np.diag([-1.0, -2.0, -4.0]))
-"""The loss of x is minus the number that its bits spell, least first."""
-
-
-@pytest.fixture(autouse=True)
-def _registry() -> Iterator[None]:
-    before = dict(registry._REGISTRY)
-    yield
-    registry._REGISTRY.clear()
-    registry._REGISTRY.update(before)
-
-
-def solve_with(search: Callable[[Any, Run], None], instance: Any = DIAGONAL, **budget: Any) -> Solution:
-    """Register `search` and solve the instance with it."""
-    solvers.solver("test-solver", accepts=(Qubo, Capacity))(search)
-    return solvers.solve(instance, "test-solver", **budget)
+pytestmark = pytest.mark.usefixtures(own_registry.__name__)
 
 
 def black_box() -> BlackBox:
@@ -101,78 +85,6 @@ def test_a_claim_must_be_finite(claim: float) -> None:
 def test_an_offer_error_reaches_the_caller_of_solve() -> None:
     with pytest.raises(OfferError, match="bits must have shape"):
         solve_with(lambda qubo, run: run.offer([0]) and None)
-
-
-# --- claims
-
-
-def test_true_claims_are_believed() -> None:
-    found = solve_with(lambda qubo, run: run.offer([1, 1, 0], -3.0) and None)
-    assert (found.loss, found.status, found.message) == (-3.0, Status.FINISHED, "")
-
-
-def test_a_false_claim_is_a_lie_and_the_reported_loss_is_the_true_one() -> None:
-    found = solve_with(lambda qubo, run: run.offer([1, 1, 0], -99.0) and None)
-    assert (found.loss, found.status) == (-3.0, Status.LIED)
-    assert found.message == "claimed loss -99.0, but the bits have -3.0"
-
-
-def test_a_false_claim_in_the_middle_of_a_trace_is_a_lie() -> None:
-    def search(qubo: Qubo, run: Run) -> None:
-        run.offer([1, 0, 0], -1.0)
-        run.offer([0, 1, 0], -2.5)
-        run.offer([1, 1, 1], -7.0)
-
-    found = solve_with(search)
-    assert (found.loss, found.status) == (-7.0, Status.LIED)
-    assert found.message == "claimed loss -2.5, but the bits have -2.0"
-    assert [loss for _, loss in found.trace] == [-1.0, -2.0, -7.0]
-
-
-def test_a_lie_about_one_neuron_is_a_lie_about_the_layer() -> None:
-    solvers.solver("liar", accepts=Qubo)(lambda qubo, run: run.offer(np.zeros(qubo.n), -5.0) and None)
-    found = solvers.solve(Rounding(np.eye(2), [[0.2, 0.3], [0.6, 0.1]]), "liar")
-    assert found.status is Status.LIED
-
-
-def test_claims_are_checked_after_the_clock_has_stopped() -> None:
-    class Slow(Qubo):
-        def loss(self, x: Any) -> float:
-            time.sleep(0.2)
-            return super().loss(x)
-
-    found = solve_with(lambda qubo, run: run.offer([1, 1, 0], -3.0) and None, Slow(DIAGONAL.Q), seconds=0.1)
-    assert found.seconds < 0.2
-    assert found.status is Status.FINISHED
-
-
-def test_a_bound_above_a_solution_is_a_lie() -> None:
-    def search(qubo: Qubo, run: Run) -> None:
-        run.offer([1, 1, 1])
-        run.prove(-6.0)
-
-    found = solve_with(search)
-    assert found.status is Status.LIED
-    assert found.message == "claimed bound -6.0, but bits of loss -7.0 were found"
-
-
-def test_the_highest_finite_bound_counts_and_proves() -> None:
-    def search(qubo: Qubo, run: Run) -> None:
-        for bound in (-np.inf, -9.0, -7.0, -8.0, np.nan, np.inf):
-            run.prove(bound)
-        run.offer([1, 1, 1])
-
-    found = solve_with(search)
-    assert (found.bound, found.status) == (-7.0, Status.OPTIMAL)
-
-
-def test_a_large_offset_does_not_widen_what_counts_as_proven() -> None:
-    def search(qubo: Qubo, run: Run) -> None:
-        run.offer([0, 0, 0])
-        run.prove(1e6 - 7e-3)
-
-    found = solve_with(search, Qubo(1e-3 * DIAGONAL.Q, 1e6))
-    assert found.status is Status.FINISHED
 
 
 # --- budgets
@@ -280,11 +192,6 @@ def test_a_budget_that_is_none_is_refused(budget: dict[str, Any], message: str) 
         solvers.solve(black_box(), "random", **budget)
 
 
-def test_what_is_no_instance_is_refused() -> None:
-    with pytest.raises(InputError, match=r"instance must be Qubo, .* or BlackBox, got ndarray"):
-        solvers.solve(np.eye(2), "tabu")  # type: ignore[arg-type]
-
-
 # --- parts
 
 
@@ -314,47 +221,6 @@ def test_a_part_draws_numbers_of_its_own_that_depend_on_seed_and_index_alone(see
 
 
 # --- how a search ends
-
-
-def test_a_declined_instance_is_skipped_with_the_reason() -> None:
-    def search(qubo: Qubo, run: Run) -> None:
-        raise Declined("too steep")
-
-    found = solve_with(search)
-    assert (found.status, found.message, found.x, found.loss) == (Status.SKIPPED, "too steep", None, None)
-
-
-def test_an_instance_beyond_the_declared_size_is_skipped_before_the_solver_sees_it() -> None:
-    found = solvers.solve(Qubo(np.eye(26)), "exhaustive")
-    assert found.status is Status.SKIPPED
-    assert found.message == "exhaustive takes at most 25 variables, got 26"
-
-
-def test_a_solver_that_offers_nothing_has_failed() -> None:
-    found = solve_with(lambda qubo, run: None)
-    assert (found.status, found.x) == (Status.FAILED, None)
-    assert found.message == "the solver offered no solution within its budget"
-
-
-def test_bits_that_break_the_capacity_are_infeasible() -> None:
-    capacity = Capacity(DIAGONAL.Q, np.ones(3), 1)
-    found = solve_with(lambda instance, run: run.offer([1, 1, 1]) and None, capacity)
-    assert (found.status, found.violation, found.trace) == (Status.INFEASIBLE, 2.0, [])
-
-
-def test_an_error_of_the_solver_reaches_the_caller() -> None:
-    def search(qubo: Qubo, run: Run) -> None:
-        raise ZeroDivisionError("in the search")
-
-    with pytest.raises(ZeroDivisionError, match="in the search"):
-        solve_with(search)
-
-
-def test_every_status_is_its_name_and_carries_advice() -> None:
-    for status in Status:
-        assert status == status.name
-        assert status.advice.endswith(".")
-        assert Status(status.value) is status
 
 
 def test_a_solver_is_a_dozen_lines() -> None:

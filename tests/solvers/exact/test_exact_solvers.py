@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import proofs
 import pytest
-import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from instances import costly, matrix, optimum
+from instances import optimum
 
 from qubopress import solvers
-from qubopress.problems import Capacity, Qubo
+from qubopress.problems import Capacity
 from qubopress.solvers import Status
 
 
@@ -26,14 +26,7 @@ from qubopress.solvers import Status
 def test_the_proven_optimum_is_that_of_enumeration(
     name: str, n: int, seed: int, size: float, offset: float, sparse: bool
 ) -> None:
-    Q = size * np.random.default_rng(seed).normal(size=(n, n))
-    qubo = Qubo(sp.csr_array(Q) if sparse else Q, offset)
-    found, best = solvers.solve(qubo, name, restarts=1), optimum(qubo)
-    assert found.status is Status.OPTIMAL
-    assert found.loss is not None
-    assert found.loss <= best + 2 * qubo.resolution + 1e-9 * abs(best - offset)
-    assert found.bound is not None
-    assert found.bound <= best
+    proofs.of_a_qubo(name, n, seed, size, offset, sparse=sparse)
 
 
 @settings(max_examples=30, deadline=None)
@@ -42,15 +35,7 @@ def test_the_proven_optimum_is_that_of_enumeration(
 def test_the_proven_optimum_keeps_to_the_capacity(
     name: str, n: int, seed: int, share: float, unit: bool
 ) -> None:
-    rng = np.random.default_rng(seed)
-    costs = np.ones(n) if unit else rng.integers(11, 90, n) / 10
-    K = round(min(share, 1.0) * n) if unit else share * float(costs.sum())
-    capacity = Capacity(rng.normal(size=(n, n)), costs, K)
-    found, best = solvers.solve(capacity, name, restarts=1), optimum(capacity)
-    assert (found.status, found.violation) == (Status.OPTIMAL, 0.0)
-    assert found.loss == pytest.approx(best, rel=1e-9, abs=1e-9)
-    assert found.bound is not None
-    assert found.bound <= best
+    proofs.of_a_capacity(name, n, seed, share, unit=unit)
 
 
 @pytest.mark.parametrize("name", ["exhaustive", "cp-sat"])
@@ -88,60 +73,3 @@ def test_capacities_at_a_sum_of_tenths_are_judged_as_the_instance_judges(
     found, best = solvers.solve(capacity, name, restarts=1), optimum(capacity)
     assert (found.status, found.violation) == (Status.OPTIMAL, 0.0)
     assert found.loss == pytest.approx(best, abs=1e-12)
-
-
-def test_cp_sat_stopped_early_gives_a_solution_and_no_false_bound() -> None:
-    qubo = Qubo(matrix(90))
-    found = solvers.solve(qubo, "cp-sat", seconds=0.01)
-    assert found.status is Status.BUDGET
-    assert found.loss is not None
-    assert found.loss <= 0.0
-    assert found.bound is None or found.bound < solvers.solve(qubo, "tabu", restarts=2).loss
-
-
-def test_cp_sat_leaves_its_model_unfinished_when_the_budget_is_used() -> None:
-    found = solvers.solve(Qubo(matrix(300)), "cp-sat", seconds=0.05)
-    assert found.seconds < 0.05 + 3.0
-    assert found.status is Status.BUDGET
-
-
-def test_the_fixed_work_of_cp_sat_is_the_same_on_several_threads() -> None:
-    qubo = Qubo(matrix(14))
-    first, second = (solvers.solve(qubo, "cp-sat", restarts=1, work=0.1, threads=2) for _ in range(2))
-    np.testing.assert_array_equal(first.x, second.x)
-    assert first.bound == second.bound
-
-
-def test_the_walk_stays_true_over_a_million_flips() -> None:
-    Q = 1e8 * matrix(20, seed=7)
-    Q[0, 0] += 1e-3
-    found = solvers.solve(Qubo(Q), "exhaustive", restarts=1)
-    assert found.status is Status.OPTIMAL
-    assert found.loss is not None
-    assert found.loss <= solvers.solve(Qubo(Q), "tabu", restarts=3).loss + 1e-3
-
-
-def test_exhaustive_cut_off_proves_nothing() -> None:
-    found = solvers.solve(Qubo(matrix(25)), "exhaustive", seconds=0.05)
-    assert (found.status, found.bound) == (Status.BUDGET, None)
-
-
-def test_exhaustive_of_costs_visits_only_what_fits() -> None:
-    capacity = costly(12)
-    found = solvers.solve(capacity, "exhaustive", restarts=1)
-    assert found.loss == pytest.approx(optimum(capacity))
-    assert found.violation == 0.0
-
-
-def test_cp_sat_is_right_about_costs_of_many_digits() -> None:
-    # With costs that add up beyond 2³² OR-Tools 9.15 calls −3.193 optimal here.
-    rng = np.random.default_rng(41)
-    n = int(rng.integers(2, 9))
-    costs = rng.integers(11, 90, n) / 10
-    K = rng.uniform(0.2, 0.9) * costs.sum()
-    Q = rng.normal(size=(n, n))
-    for unit in (1.0, 1e9, np.pi):
-        capacity = Capacity(Q, costs * unit, float(K * unit))
-        found = solvers.solve(capacity, "cp-sat", restarts=1)
-        assert found.status is Status.OPTIMAL
-        assert found.loss == pytest.approx(optimum(capacity), rel=1e-9)

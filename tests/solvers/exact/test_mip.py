@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import proofs
 import pytest
-import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from instances import matrix, optimum
+from instances import matrix
 
 from qubopress import solvers
 from qubopress.problems import Capacity, Qubo
@@ -26,28 +26,13 @@ from qubopress.solvers.exact.mip import TOLERANCE, _Model
 def test_the_proven_optimum_is_that_of_enumeration(
     n: int, seed: int, size: float, offset: float, sparse: bool
 ) -> None:
-    Q = size * np.random.default_rng(seed).normal(size=(n, n))
-    qubo = Qubo(sp.csr_array(Q) if sparse else Q, offset)
-    found, best = solvers.solve(qubo, "mip", restarts=1), optimum(qubo)
-    assert found.status is Status.OPTIMAL
-    assert found.loss is not None
-    assert found.loss <= best + 2 * qubo.resolution + 1e-9 * abs(best - offset)
-    assert found.bound is not None
-    assert found.bound <= best
+    proofs.of_a_qubo("mip", n, seed, size, offset, sparse=sparse)
 
 
 @settings(max_examples=15, deadline=None)
 @given(n=st.integers(1, 9), seed=st.integers(0, 10_000), share=st.floats(0.05, 1.0), unit=st.booleans())
 def test_the_proven_optimum_keeps_to_the_capacity(n: int, seed: int, share: float, unit: bool) -> None:
-    rng = np.random.default_rng(seed)
-    costs = np.ones(n) if unit else rng.integers(11, 90, n) / 10
-    K = round(share * n) if unit else share * float(costs.sum())
-    capacity = Capacity(rng.normal(size=(n, n)), costs, K)
-    found, best = solvers.solve(capacity, "mip", restarts=1), optimum(capacity)
-    assert (found.status, found.violation) == (Status.OPTIMAL, 0.0)
-    assert found.loss == pytest.approx(best, rel=1e-9, abs=1e-9)
-    assert found.bound is not None
-    assert found.bound <= best
+    proofs.of_a_capacity("mip", n, seed, share, unit=unit)
 
 
 def test_what_only_the_tolerance_lets_in_is_forbidden_and_does_not_hide_the_optimum() -> None:
@@ -92,18 +77,6 @@ def test_products_are_written_by_one_side_only() -> None:
     assert model.places == [[0, 1, 3], [4, 0], [4, 2]]
     assert model.values == [[1.0, 1.0, -1.0], [1.0, -1.0], [1.0, -1.0]]
     assert model.high == [1.0, 0.0, 0.0]
-
-
-def test_it_lives_beside_or_tools_in_one_process() -> None:
-    qubo = Qubo(matrix(8))
-    losses = [solvers.solve(qubo, name, restarts=1).loss for name in ("mip", "cp-sat", "mip")]
-    assert losses[0] == losses[1] == losses[2]
-
-
-def test_a_process_that_dies_is_an_error_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("qubopress.solvers.exact.mip._Model.program", lambda *_: {"options": {}})
-    with pytest.raises(RuntimeError, match=r"HiGHS ended without an answer.*KeyError"):
-        solvers.solve(Qubo(matrix(8)), "mip", restarts=1)
 
 
 def test_the_budget_is_kept_whatever_highs_is_busy_with() -> None:

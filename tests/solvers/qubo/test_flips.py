@@ -1,4 +1,4 @@
-"""Compiled pieces: slopes that stay true, descent that ends where no flip helps, one compilation each."""
+"""Compiled pieces: slopes that stay true, and descent that ends where no flip helps."""
 
 from __future__ import annotations
 
@@ -8,11 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from instances import capacity, matrix, qubo, sparse_capacity, sparse_matrix, sparse_qubo
+from instances import matrix, sparse_matrix
 
-from qubopress import solvers
 from qubopress.problems import Qubo
-from qubopress.solvers import compiled
 from qubopress.solvers.qubo.flips import descend, flip, loss_of, matrix_of, noise, slopes
 
 MATRICES = st.sampled_from([matrix, sparse_matrix])
@@ -49,17 +47,3 @@ def test_descent_stops_after_as_many_flips_as_it_may() -> None:
     one, x = Qubo(-np.eye(5)), np.zeros(5, dtype=np.int8)
     assert not descend(matrix_of(one), slopes(one, x), x, noise(one), 2)
     assert x.sum() == 2
-
-
-def test_kernels_are_compiled_once_for_dense_and_once_for_sparse() -> None:
-    for name in ("one-flip", "tabu", "exhaustive"):
-        for instance in (qubo(), sparse_qubo(), capacity(), sparse_capacity()):
-            solvers.solve(instance, name, restarts=1)
-    for name in ("swap", "layer-dp", "field-search"):
-        for instance in (capacity(), sparse_capacity()):
-            solvers.solve(instance, name, restarts=1)
-    assert len(flip.signatures) == len(descend.signatures) == 2
-
-
-def test_blocks_shrink_with_the_cost_of_a_step() -> None:
-    assert compiled.per_look(0) > compiled.per_look(1000) > compiled.per_look(10**12) == 1

@@ -1,4 +1,4 @@
-"""tensor-cross: tables of prefixes and suffixes, rows of largest volume, counted evaluations."""
+"""tensor-cross: tables of prefixes and suffixes, and counted evaluations."""
 
 from __future__ import annotations
 
@@ -10,22 +10,6 @@ from instances import black_box, capacity, costly, matrix
 
 from qubopress import solvers
 from qubopress.problems import BlackBox, Instance, Qubo
-from qubopress.solvers.qubo.crosses import largest, with_bit
-
-
-def test_a_bit_goes_after_a_prefix_and_before_a_suffix() -> None:
-    kept = np.array([[0, 1], [1, 1]], dtype=np.int8)
-    assert with_bit(kept, first=False).tolist() == [[0, 1, 0], [0, 1, 1], [1, 1, 0], [1, 1, 1]]
-    assert with_bit(kept, first=True).tolist() == [[0, 0, 1], [0, 1, 1], [1, 0, 1], [1, 1, 1]]
-
-
-def test_the_row_of_the_lowest_loss_is_always_kept() -> None:
-    rng = np.random.default_rng(0)
-    for _ in range(50):
-        losses = rng.normal(size=(8, 4))
-        rows = largest(losses, 3)
-        assert len(rows) == len(set(rows.tolist())) == 3
-        assert int(np.argmin(losses.min(axis=1))) in rows
 
 
 @pytest.mark.parametrize("instance", [capacity(40), costly(40), black_box(40)])

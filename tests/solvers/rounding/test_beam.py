@@ -10,16 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from instances import gram, optimum
-from scipy.optimize import lsq_linear
 
 from qubopress import solvers
 from qubopress.problems import Rounding
 from qubopress.solvers import Status
-from qubopress.solvers.rounding.box_minimum import aims, boxed, centres
+from qubopress.solvers.rounding.box_minimum import aims, centres
 from qubopress.solvers.rounding.descent import descend, descend_pairs
-from qubopress.solvers.rounding.factors import column_order, factor, sorted_columns, triangle
+from qubopress.solvers.rounding.factors import column_order, factor
 from qubopress.solvers.rounding.plane_kernel import planes
-from qubopress.solvers.rounding.prefixes import _pick, cheapest
+from qubopress.solvers.rounding.prefixes import cheapest
 
 
 def layer(n: int, f: int, *, seed: int = 0, levels: Any = 2, held: bool = False) -> Rounding:
@@ -86,46 +85,6 @@ def test_damping_between_two_levels_adds_a_constant_alone(held: bool) -> None:
     np.testing.assert_allclose(np.ptp(damped - plain, axis=0), 0.0, atol=1e-9)
 
 
-def box(f: int = 12) -> tuple[Any, Any, Any, Any]:
-    """Aims (5, f) far outside a box of which some sides have length 0, and a factor."""
-    rng = np.random.default_rng(f)
-    low = rng.integers(-1, 2, (5, f)).astype(float)
-    return rng.uniform(-3, 4, (5, f)), low, low + rng.integers(0, 3, (5, f)), factor(gram(f, seed=f), 0.01)
-
-
-def test_the_centre_is_the_least_squares_solution_within_the_box(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("qubopress.solvers.rounding.box_minimum.NEAR", 1e-9)
-    aim, low, high, lower = box()
-    found, _ = boxed(aim, low, high, lower, np)
-    for x, goal, *ends in zip(found, aim, low, high, strict=True):
-        held = ends[0] == ends[1]
-        np.testing.assert_array_equal(x[held], ends[0][held])
-        rest = lower @ goal - lower[:, held] @ x[held]
-        free = lsq_linear(lower[:, ~held], rest, [end[~held] for end in ends], tol=1e-14)
-        np.testing.assert_allclose(x[~held], free.x, atol=1e-4)
-
-
-@pytest.mark.parametrize("rounds", [1, 20])
-def test_a_slope_at_any_centre_changes_costs_by_a_constant(
-    rounds: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("qubopress.solvers.rounding.box_minimum.ROUNDS", rounds)
-    aim, low, high, lower = box()
-    centre, slope = boxed(aim, low, high, lower, np)
-    x = np.random.default_rng(0).integers(-2, 4, (50, *aim.shape))
-    plain = np.square((x - aim) @ lower.T).sum(axis=2)
-    told = np.square((x - centre) @ lower.T).sum(axis=2) + (slope * (x - centre)).sum(axis=2)
-    np.testing.assert_allclose(np.ptp(told - plain, axis=0), 0.0, atol=1e-9)
-
-
-def test_an_aim_within_the_box_is_its_own_centre() -> None:
-    _, low, high, lower = box()
-    inside = (low + high) / 2
-    centre, slope = boxed(inside, low, high, lower, np)
-    np.testing.assert_array_equal(centre, inside)
-    np.testing.assert_array_equal(slope, 0.0)
-
-
 def test_prefixes_that_know_of_fixed_coordinates_and_the_box_are_better() -> None:
     one, every = layer(40, 60, seed=7, held=True), np.arange(40)
     columns = column_order(one.gram, "sorted", 3e-3)
@@ -182,19 +141,6 @@ def test_the_sorted_order_beats_that_of_mean_squares() -> None:
     assert ordered.loss < act.loss
 
 
-@pytest.mark.parametrize("block", [7, 70, 256])
-def test_sorted_columns_leave_the_least_to_the_last(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("qubopress.solvers.rounding.factors.SORTED", block)
-    G = gram(70, seed=5)
-    columns = sorted_columns(G)
-    assert sorted(columns) == list(range(70))
-    left = G.copy()
-    for k in range(69, -1, -1):
-        free = columns[: k + 1]
-        assert left[columns[k], columns[k]] == pytest.approx(np.diag(left)[free].min())
-        left = left - np.outer(left[:, columns[k]], left[columns[k]]) / left[columns[k], columns[k]]
-
-
 def test_prefixes_longer_than_the_horizon_are_decided_on_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
     one = layer(6, 300, seed=6, held=True)
     whole = solvers.solve(one, "beam", restarts=1, width=8)
@@ -205,42 +151,9 @@ def test_prefixes_longer_than_the_horizon_are_decided_on_the_way(monkeypatch: py
     np.testing.assert_array_equal(solvers.solve(one, "beam", restarts=1, width=1).x, alone.x)
 
 
-@settings(max_examples=100, deadline=None)
-@given(
-    costs=st.lists(st.sampled_from([1.0, 2.0, 3.0, 3.5, np.inf]), min_size=4, max_size=24),
-    span=st.sampled_from([1, 2, 4]),
-)
-def test_the_cheapest_children_are_picked_and_of_equal_ones_the_first(costs: list[float], span: int) -> None:
-    kept = len(costs) // span
-    children = np.array(costs[: kept * span])
-    parents, values = np.zeros(kept + 1, dtype=np.int64), np.zeros(kept + 1, dtype=np.int8)
-    scratch = np.zeros(max(4, span) * kept)
-    count = _pick(children, span, 1, parents, values, scratch)
-    first = np.sort(np.argsort(children, kind="stable")[:kept])
-    expected = first[np.isfinite(children[first])]
-    assert count == len(expected)
-    np.testing.assert_array_equal((values[:count] - 1) * kept + parents[:count], expected)
-    np.testing.assert_array_equal(scratch[:count], children[expected])
-
-
 def test_with_a_budget_alone_it_widens_until_the_beam_holds_everything() -> None:
     one = layer(1, 4)
     found = solvers.solve(one, "beam", seconds=5.0)
     assert found.status in (Status.FINISHED, Status.BUDGET)
     assert found.counts["restarts"] > 5
     assert found.loss == pytest.approx(optimum(one), rel=1e-6, abs=1e-9)
-
-
-@pytest.mark.parametrize("order", ["sorted", "act", "given"])
-def test_the_triangle_is_the_factor_of_the_ordered_gram(order: str) -> None:
-    G = gram(300, seed=4)
-    columns, lower = triangle(G, order, 1e-3)
-    np.testing.assert_array_equal(columns, column_order(G, order, 1e-3))
-    np.testing.assert_allclose(lower, factor(G[np.ix_(columns, columns)], 1e-3), atol=1e-10)
-    assert (np.triu(lower, 1) == 0).all()
-
-
-def test_a_triangle_of_columns_that_others_span_is_damped_until_it_is_one() -> None:
-    columns, lower = triangle(np.ones((6, 6)), "sorted", 1e-18)
-    assert (np.diag(lower) > 0).all()
-    assert sorted(columns) == list(range(6))

@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from instances import gram
 
 from qubopress import solvers
 from qubopress.problems import Rounding
-from qubopress.solvers.rounding.factors import factor
 
 
 def reference(layer: Rounding, *, damping: float, order: str) -> Any:
@@ -63,24 +61,3 @@ def test_it_beats_round_to_nearest_on_correlated_inputs() -> None:
     found = solvers.solve(layer, "nearest-plane", restarts=1)
     assert found.loss is not None
     assert found.loss < 0.7 * layer.loss(layer.nearest())
-
-
-def test_the_factor_is_lower_triangular_and_gives_the_damped_gram() -> None:
-    G = gram(6)
-    T = factor(G, 0.01)
-    np.testing.assert_array_equal(T, np.tril(T))
-    np.testing.assert_allclose(T.T @ T, G + 0.01 * np.mean(np.diag(G)) * np.eye(6), atol=1e-12)
-
-
-@pytest.mark.parametrize("rank", [1, 3])
-def test_a_rank_deficient_gram_is_factored_however_small_the_damping(rank: int) -> None:
-    X = np.random.default_rng(rank).normal(size=(rank, 60)) * 1e3
-    layer = Rounding(X.T @ X, np.random.default_rng(0).random((2, 60)))
-    found = solvers.solve(layer, "nearest-plane", restarts=1, damping=1e-8)
-    assert found.loss is not None
-    assert found.loss <= layer.loss(layer.nearest())
-
-
-def test_an_indefinite_gram_within_the_tolerance_is_damped_until_it_factors() -> None:
-    T = factor(np.diag([1.0, -1e-6]), 1e-8)
-    assert np.isfinite(T).all()

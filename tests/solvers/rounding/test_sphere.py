@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from deficient_grams import deficient
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from instances import gram, optimum
@@ -14,16 +15,7 @@ from instances import gram, optimum
 from qubopress import solvers
 from qubopress.problems import Rounding
 from qubopress.solvers import Run, Status
-from qubopress.solvers.rounding.factors import sorted_factor
 from qubopress.solvers.rounding.sphere import _Search, _Tree
-from qubopress.solvers.rounding.sphere_bounds import curbs
-
-
-def deficient(f: int, rank: int, *, seed: int) -> Any:
-    """Gram matrix (f, f) of `rank`, with a column of zeros where there is room for one."""
-    X = np.random.default_rng(seed).normal(size=(rank, f)) @ (np.eye(f) + 0.3)
-    X[:, 0] *= f <= rank
-    return X.T @ X / f
 
 
 def layer(f: int, rank: int, *, seed: int, n: int = 2, levels: int = 2, held: float = 0.0) -> Rounding:
@@ -144,29 +136,6 @@ def test_nearly_dependent_columns_are_no_excuse_for_a_wrong_proof() -> None:
         assert found.bound is not None
         assert found.bound <= best + one.resolution
         assert found.loss == pytest.approx(best, rel=1e-6)
-
-
-@pytest.mark.parametrize("rank", [3, 9, 20])
-def test_the_sorted_factor_gives_the_gram_back_with_marked_columns_first(rank: int) -> None:
-    G = deficient(9, rank, seed=rank)
-    first = np.arange(9) % 4 == 2
-    columns, T = sorted_factor(G, first)
-    np.testing.assert_array_equal(T, np.tril(T))
-    np.testing.assert_allclose(T.T @ T, G[np.ix_(columns, columns)], atol=1e-13)
-    assert set(columns[:2]) == {2, 6}
-
-
-@pytest.mark.parametrize("rank", [12, 40])
-def test_curbs_leave_the_free_gram_semidefinite_at_every_depth(rank: int) -> None:
-    G = deficient(30, rank, seed=rank)
-    columns, T = sorted_factor(G, np.zeros(30, dtype=bool))
-    found = curbs(T, Run(Rounding(G, np.zeros((1, 30)))))
-    ordered = G[np.ix_(columns, columns)]
-    assert found.sum() > 0.01 * np.trace(G) / 30
-    for depth, u in enumerate(found):
-        assert (u >= 0).all()
-        rest = (ordered - np.diag(u))[depth:, depth:]
-        assert np.linalg.eigvalsh(rest).min(initial=0.0) > -1e-12
 
 
 def test_a_bound_does_not_need_the_optimum_inside_the_unit_box() -> None:

@@ -8,7 +8,6 @@ import io
 import json
 import re
 import sqlite3
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -412,13 +411,13 @@ def test_a_store_that_exists_is_never_overwritten(tmp_path: Path, capsys: Captur
     assert b.read_bytes() == before
 
 
-def test_merging_and_exporting_take_about_a_millisecond_a_cell(tmp_path: Path) -> None:
+def test_a_thousand_cells_are_merged_and_exported(tmp_path: Path) -> None:
     with Store(tmp_path / "big.db", write=True) as store:
         store.add_all(make_record(cell=f"c{number}", seed=number) for number in range(1_000))
-    begun = time.monotonic()
     assert len(merged(tmp_path / "big.db")) == 1_000
     assert call("export", "--store", "new.db", "--out", "cells.csv") == 0
-    assert time.monotonic() - begun < 10
+    with Path("cells.csv").open(encoding="utf-8") as file:
+        assert sum(1 for _ in file) == 1_001
 
 
 # ---- export

@@ -401,7 +401,7 @@ def test_an_interrupted_run_leaves_no_cell_on_a_worker_and_a_lost_cluster_ends_i
         with dask_cluster.Cluster(there.address) as first:
             first._client.wait_for_workers(2, timeout=60)
         options: dict[str, Any] = {"executor": f"dask://{there.address}", "plugin_folder": folder}
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(KeyboardInterrupt, match=r"^$"):
             suites.run(suite, store=tmp_path / "r.db", progress=Interrupting(there.begun), **options)
         (cell,) = (int(file.name) for file in there.begun.iterdir())
         wait_for(lambda: not psutil.pid_exists(cell), seconds=10)

@@ -253,7 +253,7 @@ def _run_without_debian(suite: Path, told: Told) -> suites.Run:
 
 def _missing() -> str:
     nowhere = dataclasses.replace(published.FASHION_MNIST, folder=Path("/nonexistent"))
-    with pytest.raises(problems.MissingDataError) as caught:
+    with pytest.raises(problems.MissingDataError, match="fashion-mnist") as caught:
         nowhere.paths()
     return str(caught.value)
 

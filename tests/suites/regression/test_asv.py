@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
 from pathlib import Path
 from types import ModuleType
 
 import pytest
-from repository import ROOT
+from repository import module_at
+
+from qubopress.results import leaderboard, load
 
 
 def module(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"asv_{name}", ROOT / f"suites/asv/{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    found = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(found)
-    return found
+    return module_at(f"suites/asv/{name}.py")
 
 
 @pytest.fixture(autouse=True)
@@ -59,6 +55,19 @@ def test_every_binary_benchmark_runs_and_no_loss_is_below_the_stated_best() -> N
         binary.Time.time_solve(quality, path, name, solver)
         binary.Memory.peakmem_solve(quality, path, name, solver)
     binary.Build().peakmem_build("gaussian")
+
+
+def test_the_benchmark_of_a_store_ranks_ten_thousand_cells_in_the_order_they_were_given() -> None:
+    stored = module("results")
+    ranked = stored.Ranked()
+    path = ranked.setup_cache()
+    assert len(load(path)) == 10_000
+    board = leaderboard(path)
+    assert board["solver"].tolist() == [f"solver-{i}" for i in range(stored.SOLVERS)]
+    assert board["cells"].tolist() == [1_000] * stored.SOLVERS
+    ranked.time_load(path)
+    ranked.time_leaderboard(path)
+    ranked.peakmem_leaderboard(path)
 
 
 def test_every_benchmark_has_a_version_that_is_set_by_hand() -> None:

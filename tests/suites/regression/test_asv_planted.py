@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from planted import narrow_beam, slow_down
 from records import make_store
 from repository import ROOT
 
@@ -20,12 +21,6 @@ COMMITS = 2
 """Commits before the planted one, and from it on."""
 
 WATCHED = r"rounding\.(Time\.time_solve\('(sa|tabu)'\)|Quality\.track_excess\('(beam|nearest-plane)'\))"
-
-SLOW = """        until = 2 * time.process_time() - begun
-        while time.process_time() < until:
-            pass
-        return uphill
-"""
 
 SEEN, SURE = "1.2", "1.4"
 """Ratios: the narrow beam's is 1.3, the doubled kernel's 1.7; a busy machine's may be above the first."""
@@ -48,12 +43,6 @@ class Clone:
     def commit(self, message: str) -> str:
         self._git("commit", "-q", "--allow-empty", "-a", "-m", message)
         return self._git("rev-parse", "HEAD").strip()
-
-    def plant(self, file: str, old: str, new: str) -> None:
-        path = self.root / file
-        text = path.read_text(encoding="utf-8")
-        assert text.count(old) == 1, f"{file} has {old!r} {text.count(old)} times"
-        path.write_text(text.replace(old, new), encoding="utf-8")
 
     def asv(self, *arguments: str) -> str:
         command = [sys.executable, "-m", "asv", *arguments]
@@ -93,15 +82,8 @@ def test_asv_flags_a_planted_slowdown_and_a_planted_loss_of_quality(tmp_path: Pa
     measured = []
     for number in range(2 * COMMITS):
         if number == COMMITS:
-            kernel, begin = (
-                "solvers/qubo/metropolis.py",
-                "        uphill = np.zeros(temperatures.size, dtype=np.int64)\n",
-            )
-            clone.plant(kernel, "        return uphill\n", SLOW)
-            clone.plant(kernel, begin, f"        begun = time.process_time()\n{begin}")
-            first = "from dataclasses import dataclass\n"
-            clone.plant(kernel, first, f"import time\n{first}")
-            clone.plant("solvers/rounding/beam.py", "log=True)] = 64,", "log=True)] = 1,")
+            slow_down(clone.root / "solvers")
+            narrow_beam(clone.root / "solvers", 1)
         measured.append(clone.commit(f"Measure {number}"))
         clone.measure(measured[-1])
     planted = {"Time.time_solve('sa')", "Quality.track_excess('beam')"}

@@ -11,6 +11,7 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
+from planted import narrow_beam, slow_down
 from records import make_store
 from repository import ROOT
 
@@ -205,20 +206,6 @@ def gated(tree: Path, *arguments: object) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
-def plant(file: Path, old: str, new: str) -> None:
-    text = file.read_text(encoding="utf-8")
-    assert text.count(old) == 1, f"{file.name} has {old!r} {text.count(old)} times"
-    file.write_text(text.replace(old, new), encoding="utf-8")
-
-
-# What a sweep takes, taken twice, wherever sa sweeps.
-SLOW = """        until = 2 * time.process_time() - begun
-        while time.process_time() < until:
-            pass
-        return uphill
-"""
-
-
 @pytest.mark.slow
 def test_a_slowdown_and_a_halved_beam_are_caught_by_name_and_unchanged_code_passes(tree: Path) -> None:
     code, notes = gated(tree, "--renew")
@@ -226,18 +213,12 @@ def test_a_slowdown_and_a_halved_beam_are_caught_by_name_and_unchanged_code_pass
     code, notes = gated(tree)
     assert code == 0, notes
     solvers = tree / "qubopress/solvers"
-    kernel, begin = (
-        solvers / "qubo/metropolis.py",
-        "        uphill = np.zeros(temperatures.size, dtype=np.int64)\n",
-    )
-    plant(kernel, "        return uphill\n", SLOW)
-    plant(kernel, begin, f"        begun = time.process_time()\n{begin}")
-    plant(kernel, "from dataclasses import dataclass\n", "import time\nfrom dataclasses import dataclass\n")
+    slow_down(solvers)
     code, notes = gated(tree, "--solver", "sa")
     assert code == 1, notes
     assert "regression of sa in rounding: time ×" in notes
     assert "quality" not in notes
-    plant(solvers / "rounding/beam.py", "log=True)] = 64,", "log=True)] = 32,")
+    narrow_beam(solvers, 32)
     code, notes = gated(tree, "--solver", "beam")
     assert code == 1, notes
     assert "regression of beam in rounding: quality" in notes

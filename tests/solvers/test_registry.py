@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Annotated, Any
 
 import numpy as np
 import pytest
+from registering import own_registry
 
 from qubopress import solvers
 from qubopress.problems import BlackBox, Capacity, InputError, Instance, Qubo, Rounding
-from qubopress.solvers import Choice, Parameter, Range, Run, registry
+from qubopress.solvers import Choice, Parameter, Range, Run
 
-
-@pytest.fixture(autouse=True)
-def _registry() -> Iterator[None]:
-    before = dict(registry._REGISTRY)
-    yield
-    registry._REGISTRY.clear()
-    registry._REGISTRY.update(before)
+pytestmark = pytest.mark.usefixtures(own_registry.__name__)
 
 
 def register(name: str = "mine", **facts: Any) -> solvers.Entry:

@@ -1,0 +1,11 @@
+"""IDX files as bytes."""
+
+from __future__ import annotations
+
+import struct
+
+import numpy as np
+
+
+def idx(array: np.ndarray) -> bytes:
+    return bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()

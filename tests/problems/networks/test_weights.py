@@ -1,0 +1,48 @@
+"""Trained weights: what is refused, and what tells them apart."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from offline import offline
+from torch import nn
+
+from qubopress.problems.errors import InputError, MissingDataError
+from qubopress.problems.networks import weights
+from qubopress.problems.tasks import training
+
+pytestmark = pytest.mark.usefixtures(offline.__name__)
+
+
+def test_missing_weights_say_how_to_train_them(tmp_path: Path) -> None:
+    with pytest.raises(MissingDataError, match="run: qubopress train digits-mlp"):
+        weights.load_network("digits-mlp", weights=tmp_path / "absent.safetensors")
+
+
+def test_another_networks_weights_are_refused() -> None:
+    with pytest.raises(InputError, match="must hold the weights of digits-mlp, got another network's"):
+        weights.load_network("digits-mlp", weights=weights.WEIGHTS / "digits-cnn.safetensors")
+
+
+def test_weights_that_do_not_fit_are_refused_in_one_line(tmp_path: Path) -> None:
+    path = training._write(nn.Linear(2, 2), {"network": "digits-mlp"}, tmp_path / "wrong.safetensors")
+    with pytest.raises(InputError, match="must fit the layers of digits-mlp") as error:
+        weights.load_network("digits-mlp", weights=path)
+    assert "\n" not in str(error.value)
+
+
+def test_damaged_weights_are_refused(tmp_path: Path) -> None:
+    whole = (weights.WEIGHTS / "digits-mlp.safetensors").read_bytes()
+    (tmp_path / "half.safetensors").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputError, match="must be a safetensors file, got damaged content"):
+        weights.load_network("digits-mlp", weights=tmp_path / "half.safetensors")
+
+
+def test_the_checksum_tells_names_and_shapes_apart() -> None:
+    one, other = nn.Linear(2, 3, bias=False), nn.Linear(3, 2, bias=False)
+    with torch.no_grad():
+        other.weight.copy_(one.weight.reshape(2, 3))
+    sums = {weights.weights_checksum(module) for module in (one, other, nn.Sequential(one))}
+    assert len(sums) == 3

@@ -1,0 +1,53 @@
+"""solve: what is refused, skipped, declined, and what reaches the caller."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from registering import DIAGONAL, own_registry, solve_with
+
+from qubopress import solvers
+from qubopress.problems import Capacity, InputError, Qubo
+from qubopress.solvers import Run, Status
+from qubopress.solvers.run import Declined
+
+pytestmark = pytest.mark.usefixtures(own_registry.__name__)
+
+
+def test_what_is_no_instance_is_refused() -> None:
+    with pytest.raises(InputError, match=r"instance must be Qubo, .* or BlackBox, got ndarray"):
+        solvers.solve(np.eye(2), "tabu")  # type: ignore[arg-type]
+
+
+def test_a_declined_instance_is_skipped_with_the_reason() -> None:
+    def search(qubo: Qubo, run: Run) -> None:
+        raise Declined("too steep")
+
+    found = solve_with(search)
+    assert (found.status, found.message, found.x, found.loss) == (Status.SKIPPED, "too steep", None, None)
+
+
+def test_an_instance_beyond_the_declared_size_is_skipped_before_the_solver_sees_it() -> None:
+    found = solvers.solve(Qubo(np.eye(26)), "exhaustive")
+    assert found.status is Status.SKIPPED
+    assert found.message == "exhaustive takes at most 25 variables, got 26"
+
+
+def test_a_solver_that_offers_nothing_has_failed() -> None:
+    found = solve_with(lambda qubo, run: None)
+    assert (found.status, found.x) == (Status.FAILED, None)
+    assert found.message == "the solver offered no solution within its budget"
+
+
+def test_bits_that_break_the_capacity_are_infeasible() -> None:
+    capacity = Capacity(DIAGONAL.Q, np.ones(3), 1)
+    found = solve_with(lambda instance, run: run.offer([1, 1, 1]) and None, capacity)
+    assert (found.status, found.violation, found.trace) == (Status.INFEASIBLE, 2.0, [])
+
+
+def test_an_error_of_the_solver_reaches_the_caller() -> None:
+    def search(qubo: Qubo, run: Run) -> None:
+        raise ZeroDivisionError("in the search")
+
+    with pytest.raises(ZeroDivisionError, match="in the search"):
+        solve_with(search)
