@@ -1,3 +1,5 @@
+"""Every call that is wrong ends in one line, and help is where it is looked for."""
+
 from __future__ import annotations
 
 import json
@@ -10,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from calls import refused
 from records import make_benchmark, make_store
 from warm import clean_registries, share_server
 
@@ -31,16 +34,6 @@ def _shared(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
 @pytest.fixture(scope="module")
 def benchmark(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_benchmark(tmp_path_factory.mktemp("benchmark") / "paper.db", seeds=2)
-
-
-def refused(capsys: Captured, *arguments: object) -> str:
-    """The one line with which a call ends that is wrong."""
-    assert cli.call([str(one) for one in arguments]) == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert err.startswith("qubopress: ")
-    assert len(err.splitlines()) == 1, err
-    return err
 
 
 # ---- calls that are wrong

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import io
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
-import pandas as pd
 import pytest
+from calls import table_of
 from warm import clean_registries, share_server
 
 from qubopress import problems, solvers
@@ -25,19 +23,10 @@ def _shared(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
         yield
 
 
-def everything(out: str, form: str) -> pd.DataFrame:
-    if form == "csv":
-        return pd.read_csv(io.StringIO(out))
-    if form == "json":
-        return pd.DataFrame(json.loads(out))
-    head, _, *rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in out.splitlines()]
-    return pd.DataFrame(rows, columns=head)
-
-
 @pytest.mark.parametrize("form", ["csv", "json", "markdown"])
 def test_everything_registered_is_listed(capsys: Captured, form: str) -> None:
     assert cli.call(["list", "--format", form]) == 0
-    found = everything(capsys.readouterr().out, form)
+    found = table_of(capsys.readouterr().out, form)
     by_kind = {kind: set(rows["name"]) for kind, rows in found.groupby("kind")}
     assert by_kind["solver"] == set(solvers.names())
     assert by_kind["problem"] == set(problems.names())

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import pandas as pd
 import pytest
+from calls import refused, table_of
 from records import make_store
 from warm import clean_registries, records, share_server, write_suite
 
@@ -43,16 +42,6 @@ def _shared(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
         yield
 
 
-def refused(capsys: Captured, *arguments: object) -> str:
-    """The one line with which a call ends that is wrong."""
-    assert cli.call([str(one) for one in arguments]) == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert err.startswith("qubopress: ")
-    assert len(err.splitlines()) == 1, err
-    return err
-
-
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
@@ -81,15 +70,6 @@ def test_a_store_that_cannot_be_written_is_refused(tmp_path: Path, capsys: Captu
         assert "make the file writable" in refused(capsys, "run", "smoke", "--store", path)
 
 
-def everything(out: str, form: str) -> pd.DataFrame:
-    if form == "csv":
-        return pd.read_csv(io.StringIO(out))
-    if form == "json":
-        return pd.DataFrame(json.loads(out))
-    head, _, *rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in out.splitlines()]
-    return pd.DataFrame(rows, columns=head)
-
-
 @pytest.mark.parametrize("form", ["table", "csv", "json", "markdown"])
 def test_a_run_ends_in_its_leaderboard(tmp_path: Path, capsys: Captured, form: str) -> None:
     write_suite(tmp_path, SUITE)
@@ -100,7 +80,7 @@ def test_a_run_ends_in_its_leaderboard(tmp_path: Path, capsys: Captured, form: s
         assert re.search(r"own: solvers by normalised excess \(0 best known, 1 baseline\)", out)
         assert re.search(r"^ +1 +nearest-plane ", out, flags=re.MULTILINE)
     else:
-        board = everything(out, form)
+        board = table_of(out, form)
         assert list(board["solver"]) == ["nearest-plane", "round-to-nearest"]
     assert len(records(tmp_path / "r.db")) == 4
 
@@ -132,7 +112,7 @@ def test_options_narrow_a_run(tmp_path: Path, capsys: Captured) -> None:
 def test_a_suite_by_a_parameter_shows_its_table(tmp_path: Path, capsys: Captured) -> None:
     write_suite(tmp_path, 'by = "bits"\n' + SUITE)
     assert cli.call(["run", "own.toml", "--format", "csv"]) == 0
-    table = everything(capsys.readouterr().out, "csv")
+    table = table_of(capsys.readouterr().out, "csv")
     assert sorted(set(table["bits"])) == [2, 3]
     assert cli.call(["run", "own.toml"]) == 0
     out = capsys.readouterr().out

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from calls import refused
 from warm import clean_registries, share_server
 
 from qubopress.problems.datasets import dataset, published
@@ -22,16 +23,6 @@ def _shared(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     monkeypatch.chdir(tmp_path)
     with clean_registries():
         yield
-
-
-def refused(capsys: Captured, *arguments: object) -> str:
-    """The one line with which a call ends that is wrong."""
-    assert cli.call([str(one) for one in arguments]) == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert err.startswith("qubopress: ")
-    assert len(err.splitlines()) == 1, err
-    return err
 
 
 def test_data_that_is_missing_ends_in_one_line(

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import io
-import json
 import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
+from calls import call, refused, table_of
 from records import make_benchmark, make_store
 from warm import clean_registries
 
@@ -33,28 +31,6 @@ def _here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
 @pytest.fixture(scope="module")
 def benchmark(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_benchmark(tmp_path_factory.mktemp("benchmark") / "paper.db", seeds=2)
-
-
-def call(*arguments: object) -> int:
-    return cli.call([str(one) for one in arguments])
-
-
-def refused(capsys: Captured, *arguments: object) -> str:
-    """The one line with which a call ends that is wrong."""
-    assert call(*arguments) == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert re.fullmatch(r"qubopress: [^\n]+\n", err), err
-    return err
-
-
-def table_of(out: str, form: str) -> pd.DataFrame:
-    if form == "csv":
-        return pd.read_csv(io.StringIO(out))
-    if form == "json":
-        return pd.DataFrame(json.loads(out))
-    head, _, *rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in out.splitlines()]
-    return pd.DataFrame(rows, columns=head)
 
 
 PROGRAMS = pytest.mark.parametrize("form", ["csv", "json", "markdown"])

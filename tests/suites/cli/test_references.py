@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
-import pandas as pd
 import pytest
+from calls import call, table_of
 from records import make_store
 from warm import clean_registries, share_server, write_suite
 
 from qubopress import results, suites
-from qubopress.suites import cli
 
 Captured = pytest.CaptureFixture[str]
 
@@ -43,19 +41,6 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Path:
         share_server(patch)
         suites.run(write_suite(folder, text), store=folder / "r.db")
     return folder / "r.db"
-
-
-def call(*arguments: object) -> int:
-    return cli.call([str(one) for one in arguments])
-
-
-def table_of(out: str, form: str) -> pd.DataFrame:
-    if form == "csv":
-        return pd.read_csv(io.StringIO(out))
-    if form == "json":
-        return pd.DataFrame(json.loads(out))
-    head, _, *rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in out.splitlines()]
-    return pd.DataFrame(rows, columns=head)
 
 
 def test_references_show_the_registry_and_name_its_version(real: Path, capsys: Captured) -> None:

@@ -13,12 +13,12 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from calls import call, refused
 from records import make_benchmark, make_record, make_store
 from warm import clean_registries, records
 
 from qubopress import results
 from qubopress.results import Store
-from qubopress.suites import cli
 
 Captured = pytest.CaptureFixture[str]
 
@@ -37,19 +37,6 @@ def _here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
 @pytest.fixture(scope="module")
 def benchmark(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_benchmark(tmp_path_factory.mktemp("benchmark") / "paper.db", seeds=2)
-
-
-def call(*arguments: object) -> int:
-    return cli.call([str(one) for one in arguments])
-
-
-def refused(capsys: Captured, *arguments: object) -> str:
-    """The one line with which a call ends that is wrong."""
-    assert call(*arguments) == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert re.fullmatch(r"qubopress: [^\n]+\n", err), err
-    return err
 
 
 def merged(*stores: Path, out: str = "new.db") -> list[results.Record]:

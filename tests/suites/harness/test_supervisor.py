@@ -1,3 +1,5 @@
+"""Hostile cells end as they deserve, beside honest ones, and no process is left."""
+
 from __future__ import annotations
 
 import importlib.util
