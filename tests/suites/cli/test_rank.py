@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -238,21 +237,6 @@ def test_a_leaderboard_in_a_pipe_is_whole(benchmark: Path, capsys: Captured) -> 
     out, err = capsys.readouterr()
     assert err == ""
     assert all(name in out for name in ("95 %", "imputed", " INFEASIBLE", "neal(num_reads=100)"))
-
-
-def test_a_leaderboard_fits_a_terminal(
-    benchmark: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-    monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.setenv("TERM", "dumb")
-    for extra in ([], ["--by", "bits"]):
-        assert cli.call(["leaderboard", "--store", str(benchmark), *extra]) == 0
-        out, err = capsys.readouterr()
-        plain = re.sub(r"\x1b\[[0-9;]*m", "", out)
-        assert max(map(len, plain.splitlines())) <= 80
-        assert "neal(num_reads=100)" in plain
-        assert "left out for the terminal's width" in err
 
 
 def test_a_leaderboard_by_a_parameter_or_of_a_family(benchmark: Path, capsys: Captured) -> None:

@@ -142,14 +142,3 @@ def test_rows_of_another_schema_are_refused_with_their_line(
     changed(rows, change)
     assert submit(rows) == 2
     assert message in capsys.readouterr().err
-
-
-def test_a_call_that_is_wrong_ends_in_one_line(store: Path, tmp_path: Path, capsys: Captured) -> None:
-    assert submit(tmp_path / "none.jsonl") == 2
-    assert submit(store, "--publish", tmp_path / "rows.csv") == 2
-    assert cli.call(["rejudge", "--data", str(tmp_path / "none")]) == 2
-    assert len(capsys.readouterr().err.splitlines()) == 3
-
-
-def rejudge(folder: Path, registry: Path) -> int:
-    return cli.call(["rejudge", "--data", str(folder), "--registry", str(registry)])
