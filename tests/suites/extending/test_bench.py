@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from warm import SharedServer
 
+from qubopress.results.storage.budget import Budget
 from qubopress.suites.extending import bench
 from qubopress.suites.extending.bench import Bench, scored
 from qubopress.suites.harness.cell import Cell
@@ -19,7 +20,8 @@ def test_cells_are_measured_in_their_order_and_scored(monkeypatch: pytest.Monkey
         survey = measuring.survey([spec])[spec.label]
         assert isinstance(survey, Survey)
         solvers = ("exhaustive", "one-flip")
-        cells = [Cell("bench", spec, survey, SolverSpec(name, {}), 0, 5.0, 1, None, 1) for name in solvers]
+        budget = Budget(seconds=5.0, restarts=1)
+        cells = [Cell("bench", spec, survey, SolverSpec(name, {}), 0, budget) for name in solvers]
         records = measuring.measure(cells)
     assert [one.solver for one in records] == list(solvers)
     table = scored(records, [survey])
