@@ -44,7 +44,7 @@ asv: .venv/installed-dev
 asv-publish: .venv/installed-dev
 	test ! -e $(STORE) || $(BIN)/qubopress export-asv --store $(STORE)
 	$(BIN)/asv publish
-	$(BIN)/python -m qubopress.suites.regression.asv_site results/asv/html
+	$(BIN)/qubopress asv-site results/asv/html
 
 # What every commit must keep; CI runs it. Renew the baseline on a quiet machine: its times are judged by.
 gate: .venv/installed
@@ -55,15 +55,15 @@ gate-baseline: .venv/installed
 
 # Our solvers beside other packages', and the largest instances that exact solvers prove. Quiet machine, please.
 peers: .venv/installed-dev
-	$(BIN)/python -m qubopress.suites.experiments.peers
+	$(BIN)/qubopress experiment peers
 
 frontier: .venv/installed-dev
-	$(BIN)/python -m qubopress.suites.experiments.exact_frontier
+	$(BIN)/qubopress experiment exact-frontier
 
 # The README's tables and results/data/leaderboard.html, from what is stored in results/data; first, where they
 # are named, the cells of stores are published there: make publish ADD="a.db b.db"
 publish: .venv/installed
-	$(BIN)/python -m qubopress.suites.publishing.doc_tables $(if $(ADD),--add $(ADD))
+	$(BIN)/qubopress publish $(addprefix --add ,$(ADD))
 
 clean:
 	rm -rf .venv build dist *.egg-info results/asv

@@ -12,41 +12,58 @@ from typing import Any, NoReturn
 import typer
 
 from ..terminal.console import BAD_INPUT, INTERRUPTED, CallError, tell
-from . import catalogue, extend, measure, networks, rank, recompute, references, stores
+from . import catalogue, experiments, extend, measure, networks, rank, recompute, references, site, stores
+from .panels import Grouped
 
 __all__ = ["call", "main"]
 
 app = typer.Typer(
+    cls=Grouped,
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    context_settings={"max_content_width": 120},
     help="Benchmark combinatorial optimisation on the compression of neural networks.",
 )
 
 # In the order of the help. torch and pandas take seconds to import: each imports what it needs when it runs.
-COMMANDS: dict[str, Callable[..., None]] = {
-    "list": catalogue.list_all,
-    "run": measure.run,
-    "leaderboard": rank.leaderboard,
-    "report": rank.report,
-    "compare": rank.compare,
-    "merge": stores.merge,
-    "export": stores.export,
-    "export-asv": stores.export_asv,
-    "verify": recompute.verify,
-    "submit-check": recompute.submit_check,
-    "rejudge": recompute.rejudge,
-    "gate": measure.gate,
-    "new": extend.new,
-    "check": extend.check,
-    "tune": extend.tune,
-    "compress": networks.compress,
-    "train": networks.train,
+COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
+    "Commands that measure and show": {
+        "list": catalogue.list_all,
+        "run": measure.run,
+        "leaderboard": rank.leaderboard,
+        "report": rank.report,
+        "compare": rank.compare,
+        "merge": stores.merge,
+        "export": stores.export,
+        "export-asv": stores.export_asv,
+    },
+    "Commands that check what is claimed": {
+        "verify": recompute.verify,
+        "submit-check": recompute.submit_check,
+        "rejudge": recompute.rejudge,
+        "gate": measure.gate,
+    },
+    "Commands for solvers and problems of your own": {
+        "new": extend.new,
+        "check": extend.check,
+        "tune": extend.tune,
+    },
+    "Commands that make networks": {
+        "compress": networks.compress,
+        "train": networks.train,
+    },
+    "Commands of the repository": {
+        "publish": site.publish,
+        "asv-site": site.asv_site,
+    },
 }
-for name, command in COMMANDS.items():
-    app.command(name)(command)
-app.add_typer(references.references, name="references")
+for panel, group in COMMANDS.items():
+    for name, command in group.items():
+        app.command(name, rich_help_panel=panel)(command)
+app.add_typer(references.references, name="references", rich_help_panel="Commands that check what is claimed")
+app.add_typer(experiments.experiment, name="experiment", rich_help_panel="Commands of the repository")
 
 # Typer carries click inside or beside it, depending on its version; its own errors lead to the base class.
 USAGE_ERROR: Any = next(

@@ -1,15 +1,15 @@
 """compress_bench: what `compress` makes of two networks with every rounding solver, beside a training epoch.
 
-Run as `python -m qubopress.suites.experiments.compress_bench`. One network is ours, fashion-cnn; the other,
-trained here on the digits, has what no plain chain has: a residual add, a stride of 2, groups and BatchNorms.
+`qubopress experiment compress-bench` prints it. One network is ours, fashion-cnn; the other, trained here on
+the digits, has what no plain chain has: a residual add, a stride of 2, groups and BatchNorms.
 """
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import sys
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,9 +28,19 @@ from ...problems.networks.zoo import Network, network
 from ...problems.tasks.accuracy import accuracy
 from ...problems.tasks.training import fit, initialised
 from ..spec import seed_of
-from ..terminal.tables import show
 
-__all__ = ["Grouped", "Subject", "board", "compressed", "grouped", "main", "places", "registered"]
+__all__ = [
+    "GROUPED",
+    "Grouped",
+    "Subject",
+    "board",
+    "compressed",
+    "grouped",
+    "places",
+    "registered",
+    "rounders",
+    "run",
+]
 
 BITS = (4, 3, 2)
 
@@ -149,7 +159,7 @@ def compressed(subject: Subject, solver: str, **parameters: Any) -> dict[str, An
     }
 
 
-def board(subject: Subject, names: list[str]) -> pd.DataFrame:
+def board(subject: Subject, names: Sequence[str]) -> pd.DataFrame:
     """A row for every grid, width and solver; `points` from the float accuracy, ± is its 95 % interval's."""
     settings = [{"bits": bits, "grid": grid, "per": per} for grid, per in GRIDS for bits in BITS]
     rows = []
@@ -161,30 +171,29 @@ def board(subject: Subject, names: list[str]) -> pd.DataFrame:
     return table.assign(points=100 * (table["accuracy"] - exact), **{"±": 100 * spread})
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Print a table for each network, and write both as one CSV file where asked."""
-    rounders = [name for name in solvers.names() if Rounding in solvers.get(name).accepts]
-    parser = argparse.ArgumentParser(
-        description="compress with every rounding solver, beside a training epoch."
-    )
-    parser.add_argument("--network", action="append", help="grouped and fashion-cnn unless given")
-    parser.add_argument("--solver", action="append", help="every rounding solver unless given")
-    parser.add_argument("--out", type=Path, help="CSV file to write")
-    given = parser.parse_args(arguments)
+def rounders() -> list[str]:
+    """Every solver of layers as they are."""
+    return [name for name in solvers.names() if Rounding in solvers.get(name).accepts]
+
+
+def run(
+    networks: Sequence[str], *, names: Sequence[str], out: Path | None = None
+) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Yield a table for each network, then write all as one CSV file where asked.
+
+    Parameters:
+        networks: classifiers of ours, or "grouped".
+        names: rounding solvers.
+        out: the file.
+    """
     torch.set_num_threads(1)
-    chosen = given.solver or rounders
-    for name in chosen:
+    for name in names:
         solvers.warm(name, Rounding)
     tables = []
-    for name in given.network or [GROUPED.name, "fashion-cnn"]:
+    for name in networks:
         subject = grouped() if name == GROUPED.name else registered(name)
         exact = subject.accuracy(subject.network)
-        table = board(subject, chosen)
-        show(table, title=f"{subject.name}: {exact:.2%} in float, {subject.epoch_seconds:.2f} s an epoch")
-        tables.append(table)
-    if given.out is not None:
-        pd.concat(tables).to_csv(given.out, index=False)
-
-
-if __name__ == "__main__":
-    main()
+        tables.append(board(subject, names))
+        yield f"{subject.name}: {exact:.2%} in float, {subject.epoch_seconds:.2f} s an epoch", tables[-1]
+    if out is not None:
+        pd.concat(tables).to_csv(out, index=False)

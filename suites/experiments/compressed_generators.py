@@ -1,14 +1,13 @@
 """Analog generators, compressed: how far their images are from real ones, what one costs, and how they look.
 
-Run `python -m qubopress.suites.experiments.compressed_generators STORE` on a store of the suite `analog`; it
-writes trained.csv, compressed.csv and a picture for every network into a folder and prints the tables.
+`qubopress experiment compressed-generators STORE`, on a store of the suite `analog`, writes trained.csv,
+compressed.csv and a picture for every network into a folder and prints the tables.
 Distances are Fréchet distances in the features of a classifier of ours, to be read beside the floor, that of
 real training images.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Iterator
@@ -19,7 +18,6 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from ...problems import InputError
 from ...problems.analog.hardware_costs import MOST_BITS, hardware
 from ...problems.datasets.dataset import load_dataset
 from ...problems.layers.costs import costs
@@ -31,9 +29,8 @@ from ...problems.tasks import frechet_distance
 from ...results import Record, Store, StoreError, load, unpack
 from ...results.scoring.statistics import mean_interval
 from ..spec import InstanceSpec
-from ..terminal.tables import show
 
-__all__ = ["compressed", "main", "pictures", "trained"]
+__all__ = ["compressed", "pictures", "run", "trained"]
 
 PROBLEMS = ("ais-rounding", "ais-topology")
 
@@ -168,26 +165,17 @@ def _decoded(record: Record, spec: InstanceSpec) -> InteractionSystem:
     return cast(InteractionSystem, spec.drive(spec.task(), stored))
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Print the tables, write them as CSV and draw the pictures."""
-    parser = argparse.ArgumentParser(description="Analog generators, compressed.")
-    parser.add_argument("store", type=Path)
-    parser.add_argument("--out", type=Path, default=Path("results/data/analog"), help="folder")
-    parser.add_argument("--solver", default="beam", help="whose networks are pictured")
-    given = parser.parse_args(arguments)
-    try:
-        tables = {"compressed": compressed(given.store)}
-        tables["trained"] = trained(list(dict.fromkeys(tables["compressed"]["network"])))
-        given.out.mkdir(parents=True, exist_ok=True)
-        for path in pictures(given.store, given.out, solver=given.solver):
-            print(f"wrote {path}", file=sys.stderr)
-    except (StoreError, InputError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
+def run(store: Path, *, out: Path, solver: str = "beam") -> Iterator[tuple[str, pd.DataFrame]]:
+    """Draw the pictures of a solver's networks, then write and yield the tables.
+
+    Raises:
+        StoreError: as `compressed` says.
+    """
+    tables = {"compressed": compressed(store)}
+    tables["trained"] = trained(list(dict.fromkeys(tables["compressed"]["network"])))
+    out.mkdir(exist_ok=True)
+    for path in pictures(store, out, solver=solver):
+        print(f"wrote {path}", file=sys.stderr)
     for title, table in tables.items():
-        table.round(4).to_csv(given.out / f"{title}.csv", index=False)
-        show(table, title=title)
-
-
-if __name__ == "__main__":
-    main()
+        table.round(4).to_csv(out / f"{title}.csv", index=False)
+        yield title, table

@@ -2,13 +2,11 @@
 
 `sphere` knows the structure of a rounding neuron and solves nothing else, so only that family has it.
 
-Run `python -m qubopress.suites.experiments.exact_frontier`; it writes frontier.csv and frontier.html and
-prints a table.
+`qubopress experiment exact-frontier` writes frontier.csv and frontier.html and prints a table.
 """
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import time
 from collections.abc import Callable, Iterator
@@ -27,9 +25,8 @@ from ...results.page import figures as draw
 from ...results.page.frame import page
 from ...results.storage.whole_files import write_whole
 from ...solvers import Status
-from ..terminal.tables import show
 
-__all__ = ["FAMILIES", "SOLVERS", "Family", "figure", "frontier", "largest", "sizes"]
+__all__ = ["FAMILIES", "SOLVERS", "Family", "figure", "frontier", "largest", "run", "sizes"]
 
 SOLVERS = ("exhaustive", "branch-and-bound", "cp-sat", "mip", "sphere")
 
@@ -208,27 +205,24 @@ def document(rows: pd.DataFrame, *, seconds: float) -> str:
     )
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Measure, print the table, write frontier.csv and frontier.html."""
-    parser = argparse.ArgumentParser(description="Largest n that each exact solver proves.")
-    parser.add_argument("--seconds", type=float, default=60.0, help="limit of every search")
-    parser.add_argument(
-        "--out", type=Path, default=Path("results/data/frontier"), help="folder of the results"
-    )
-    parser.add_argument("--family", help="measure this one alone and keep the file's rows of the others")
-    given = parser.parse_args(arguments)
+def run(*, seconds: float, out: Path, family: str | None = None) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Measure, write frontier.csv and frontier.html and yield the table of the largest sizes.
+
+    Parameters:
+        seconds: limit of every search.
+        out: folder of the results.
+        family: name of the only one to measure; the file's rows of the others are kept.
+    """
     found: list[dict[str, Any]] = []
-    for family, solver in pairs():
-        if given.family in (None, family.name):
-            solvers.warm(solver, type(family.make(FIRST)))
-            found += frontier(family, solver, seconds=given.seconds)
-    if not found:
-        parser.error(f"--family must be one of {', '.join(one.name for one in FAMILIES)}, got {given.family}")
-    rows = pd.concat([*_others(given.out / "frontier.csv", given.family), pd.DataFrame(found)])
-    given.out.mkdir(parents=True, exist_ok=True)
-    rows.to_csv(given.out / "frontier.csv", index=False)
-    write_whole(given.out / "frontier.html", document(rows, seconds=given.seconds))
-    show(largest(rows), title=f"Largest n proven within {given.seconds:g} s")
+    for one, solver in pairs():
+        if family in (None, one.name):
+            solvers.warm(solver, type(one.make(FIRST)))
+            found += frontier(one, solver, seconds=seconds)
+    rows = pd.concat([*_others(out / "frontier.csv", family), pd.DataFrame(found)])
+    out.mkdir(exist_ok=True)
+    rows.to_csv(out / "frontier.csv", index=False)
+    write_whole(out / "frontier.html", document(rows, seconds=seconds))
+    yield f"Largest n proven within {seconds:g} s", largest(rows)
 
 
 def _others(file: Path, family: str | None) -> list[pd.DataFrame]:
@@ -237,7 +231,3 @@ def _others(file: Path, family: str | None) -> list[pd.DataFrame]:
         return []
     rows = pd.read_csv(file)
     return [rows[rows["family"] != family]]
-
-
-if __name__ == "__main__":
-    main()

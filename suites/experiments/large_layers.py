@@ -1,6 +1,6 @@
 """Large layers: round to nearest, nearest planes and beams on synthetic ones, on a GPU or the processor.
 
-Run `python -m qubopress.suites.experiments.large_layers --device cuda --shape 4096x4096 --shape 4096x11008`.
+`qubopress experiment large-layers --device cuda --shape 4096x4096 --shape 4096x11008` prints a row for each.
 The inputs are Gaussian with a spectrum that falls as 1/i (i = 1 … f) in a random basis, which is about what
 activations of language models show, and some inputs ten times the others' size; weights are normal, on a grid
 of 2^bits steps from the least to the greatest weight of each neuron. Every row keeps the machine's name.
@@ -8,10 +8,8 @@ of 2^bits steps from the least to the greatest weight of each neuron. Every row 
 
 from __future__ import annotations
 
-import argparse
-import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +21,9 @@ from ... import solvers
 from ...problems import InputError, Rounding
 from ...problems.arrays import Floats
 from ...solvers.devices import NUMBA, device_of
-from ...solvers.run import Declined
 from ..harness.provenance import provenance
-from ..terminal.tables import show
 
-__all__ = ["correlated_gram", "layer", "main", "measure", "shape_of"]
+__all__ = ["correlated_gram", "layer", "measure", "run", "shape_of"]
 
 SEED = 20261122
 
@@ -122,27 +118,17 @@ def _device_name(place: torch.device | None) -> str:
     return torch.cuda.get_device_name(place) if place.type == "cuda" else place.type
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Print the table and write it as a CSV file, anew after every row."""
-    parser = argparse.ArgumentParser(description="Rounding of large synthetic layers.")
-    parser.add_argument("--device", default=NUMBA, help="numba, or torch's cpu, cuda, cuda:1 and so on")
-    parser.add_argument("--shape", action="append", help="NEURONSxINPUTS; may be given again")
-    parser.add_argument("--bits", type=int, action="append", help="of the grid; may be given again")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--out", type=Path, default=Path("results/data/large-layers"), help="folder")
-    given = parser.parse_args(arguments)
-    try:
-        shapes = [shape_of(text) for text in given.shape or ["4096x4096", "4096x11008"]]
-        bits = given.bits or [4, 3]
-        given.out.mkdir(parents=True, exist_ok=True)
-        rows = []
-        for row in measure(shapes, device=given.device, bits=bits, threads=given.threads):
-            rows.append(row)
-            pd.DataFrame(rows).to_csv(given.out / "large-layers.csv", index=False)
-    except (InputError, Declined) as error:
-        sys.exit(f"{parser.prog}: {error}")
-    show(pd.DataFrame(rows).drop(columns="machine"), title=rows[0]["machine"])
+def run(
+    shapes: Sequence[tuple[int, int]], *, device: str, bits: Sequence[int], threads: int, out: Path
+) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Measure, write the table as a CSV file, anew after every row, and yield it.
 
-
-if __name__ == "__main__":
-    main()
+    Raises:
+        InputError, Declined: the device is unknown, or not there.
+    """
+    rows = []
+    for row in measure(shapes, device=device, bits=bits, threads=threads):
+        rows.append(row)
+        out.mkdir(exist_ok=True)
+        pd.DataFrame(rows).to_csv(out / "large-layers.csv", index=False)
+    yield rows[0]["machine"], pd.DataFrame(rows).drop(columns="machine")

@@ -1,14 +1,12 @@
 """Peers: our generic solvers beside other packages', on the same instances in one run. Ratios carry over.
 
-Run by `make peers`; needs the extra `peers`. Every instance is built once, each contestant has one thread,
-and they take turns, so that a slow spell of the machine meets all of them. A peer's conversion of the model
-is not charged to it, while ours is to us; a peer that cannot stop in time is given the time it takes.
+`qubopress experiment peers` needs the extra `peers`. Every instance is built once, each contestant has one
+thread, and they take turns, so that a slow spell of the machine meets all of them. A peer's conversion of the
+model is not charged to it, while ours is to us; a peer that cannot stop in time is given the time it takes.
 """
 
 from __future__ import annotations
 
-import argparse
-import sys
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -25,9 +23,8 @@ from ... import problems, solvers
 from ...problems import InputError, Qubo
 from ...problems.arrays import Bits
 from ..spec import InstanceSpec
-from ..terminal.tables import show
 
-__all__ = ["PEERS", "equal_time", "instances", "main", "sweep_rates", "times_to_mean"]
+__all__ = ["PEERS", "equal_time", "instances", "run", "sweep_rates", "times_to_mean"]
 
 Found = TypeVar("Found", bound=problems.Instance)
 
@@ -368,43 +365,45 @@ def _neal_reads(qubo: Qubo, reads: int, seed: int) -> Bits:
     return _samples(found, qubo)
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Print the tables and write them as CSV files."""
-    parser = argparse.ArgumentParser(description="Our generic solvers beside other packages'.")
-    parser.add_argument("--out", type=Path, default=Path("results/data/peers"), help="folder of the tables")
-    parser.add_argument("--seconds", type=float, default=1.0, help="of every contestant in the last table")
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument(
-        "--neurons",
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help="the tables of whole neurons and of a whole layer too",
-    )
-    parser.add_argument(
-        "--generic",
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help="the tables of generic solvers on QUBOs",
-    )
-    parser.add_argument("--quick", action="store_true", help="small instances, to see that it works")
-    given = parser.parse_args(arguments)
+def run(
+    *, out: Path, seconds: float, seeds: int, neurons: bool = True, generic: bool = True, quick: bool = False
+) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Write and yield the tables, each as soon as it is known.
+
+    Parameters:
+        out: folder of the CSV files.
+        seconds, seeds: of every contestant in the table of equal times.
+        neurons: the tables of whole neurons and of a whole layer too, where Fashion-MNIST is here.
+        generic: the tables of generic solvers on QUBOs.
+        quick: small instances, to see that it works.
+
+    Raises:
+        InputError: a peer is not installed.
+    """
     _check_installed()
     torch.set_num_threads(1)
-    given.out.mkdir(parents=True, exist_ok=True)
-    tables = _generic_tables(given) if given.generic else {}
-    if given.neurons and _fashion()[0][0] == "fashion-mlp":
-        tables["neurons"] = "eight neurons of 785 bits, fashion-mlp layer 0, int4", neurons
-        tables["layer"] = "the whole layer of 128 neurons against time, two threads", layer_curve
+    out.mkdir(exist_ok=True)
+    tables = _generic_tables(seconds, seeds, quick=quick) if generic else {}
+    if neurons and _fashion()[0][0] == "fashion-mlp":
+        tables |= NEURONS
     for file, (title, make) in tables.items():
         table = make()
-        show(table, title=title)
-        sys.stdout.flush()
-        table.to_csv(given.out / f"{file}.csv", index=False)
+        table.to_csv(out / f"{file}.csv", index=False)
+        yield title, table
 
 
-def _generic_tables(given: argparse.Namespace) -> dict[str, tuple[str, Callable[[], pd.DataFrame]]]:
-    """Titles and tables of generic solvers on QUBOs, by file."""
-    contests = list(instances(quick=given.quick))
+Tables: TypeAlias = dict[str, tuple[str, Callable[[], pd.DataFrame]]]
+"""Titles and what makes the tables, by file."""
+
+NEURONS: Tables = {
+    "neurons": ("eight neurons of 785 bits, fashion-mlp layer 0, int4", neurons),
+    "layer": ("the whole layer of 128 neurons against time, two threads", layer_curve),
+}
+
+
+def _generic_tables(seconds: float, seeds: int, *, quick: bool) -> Tables:
+    """The tables of generic solvers on QUBOs."""
+    contests = list(instances(quick=quick))
     widest = max((one for one in contests if "layer" in one.name), key=lambda one: one.qubo.n)
     sparsest = max((one for one in contests if not one.dense), key=lambda one: one.qubo.n)
     for contest in (widest, sparsest):
@@ -420,8 +419,8 @@ def _generic_tables(given: argparse.Namespace) -> dict[str, tuple[str, Callable[
             lambda: times_to_mean(sparsest.qubo),
         ),
         "equal-time": (
-            f"mean loss at {given.seconds:g} s",
-            lambda: equal_time(contests, seconds=given.seconds, seeds=given.seeds),
+            f"mean loss at {seconds:g} s",
+            lambda: equal_time(contests, seconds=seconds, seeds=seeds),
         ),
     }
 
@@ -433,7 +432,3 @@ def _check_installed() -> None:
     except ImportError as error:
         raise InputError(f"peers need {error.name}; install them: pip install 'qubopress[peers]'") from None
     del _openjij, _sb
-
-
-if __name__ == "__main__":
-    main()

@@ -1,22 +1,18 @@
 """Findings: the claims of the papers, judged on a store with intervals; a claim that fails says so.
 
-Run `python -m qubopress.suites.experiments.pruning_claims STORE...` on stores of the suites `pruning-claims`,
-`refinement`.
+`qubopress experiment pruning-claims STORE...` reads stores of the suites `pruning-claims` and `refinement`.
 """
 
 from __future__ import annotations
 
-import argparse
-import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from ...results import StoreError
 from ...results.scoring.paired_choices import Claim, Side, judged
-from ..terminal.tables import show
 
-__all__ = ["CLAIMS", "main"]
+__all__ = ["CLAIMS", "run"]
 
 REFINERS = ("bayesian-swap", "protes", "cross-refine", "random-swap", "greedy-swap")
 LEARNERS = tuple(name for name in REFINERS if name != "random-swap")
@@ -70,22 +66,16 @@ CLAIMS = [
 ]
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Print what each store says of the claims that it has cells for, and write it as CSV where asked."""
-    parser = argparse.ArgumentParser(description="Judge the papers' claims on stores.")
-    parser.add_argument("store", type=Path, nargs="+")
-    parser.add_argument("--out", type=Path, help="CSV file to write")
-    given = parser.parse_args(arguments)
-    try:
-        tables = [judged(store, CLAIMS) for store in given.store]
-    except StoreError as error:
-        sys.exit(f"error: {error}")
+def run(stores: Sequence[Path], *, out: Path | None = None) -> Iterator[tuple[str, pd.DataFrame]]:
+    """What each store says of the claims that it has cells for, written as CSV where asked.
+
+    Raises:
+        StoreError: a store is missing, foreign or damaged.
+    """
+    tables = [judged(store, CLAIMS) for store in stores]
     table = pd.concat(tables, ignore_index=True)
-    show(table, title="claims, each on pairs of equal data, capacity and network")
-    if given.out:
-        given.out.parent.mkdir(parents=True, exist_ok=True)
-        table.to_csv(given.out, index=False)
-
-
-if __name__ == "__main__":
-    main()
+    if table.empty:
+        return
+    if out is not None:
+        table.to_csv(out, index=False)
+    yield "claims, each on pairs of equal data, capacity and network", table

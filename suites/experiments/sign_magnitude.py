@@ -1,15 +1,14 @@
 """Sign and magnitude on analog hardware: accuracy against noise, and one fabrication for two tasks.
 
-Run `python -m qubopress.suites.experiments.sign_magnitude`; it writes noise.csv, reuse.csv, solvers.csv and
-claims.csv and prints them. Networks on the hardware are (a) quantized with zeros that are learned, so that
-everything is fabricated; (b) trained on a fixed random topology; (c) decided by QUBO from a trained network,
-topology fixed as well. All have equally many weights that are not 0 in every layer, of equally many bits.
+`qubopress experiment sign-magnitude` writes noise.csv, reuse.csv, solvers.csv and claims.csv and prints them.
+Networks on the hardware are (a) quantized with zeros that are learned, so that everything is fabricated; (b)
+trained on a fixed random topology; (c) decided by QUBO from a trained network, topology fixed as well. All
+have equally many weights that are not 0 in every layer, of equally many bits.
 """
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -32,11 +31,20 @@ from ...problems.quantization.weight_layers import Weighted
 from ...problems.tasks.accuracy import accuracy
 from ...results.scoring.paired_choices import verdict
 from ...results.scoring.statistics import mean_interval
-from ..terminal.tables import show
 from .parallel import each
 from .supermasks import Trained, topology_of, train_supermask
 
-__all__ = ["HARDWARE", "TASKS", "Hardware", "claims", "noise_rows", "reuse_rows", "solver_rows", "summary"]
+__all__ = [
+    "HARDWARE",
+    "TASKS",
+    "Hardware",
+    "claims",
+    "noise_rows",
+    "reuse_rows",
+    "run",
+    "solver_rows",
+    "summary",
+]
 
 BITS, DENSITY = 2, 0.5
 
@@ -394,50 +402,57 @@ def _judged(
     }
 
 
-SEEDS = {"fashion-mlp50": 3}
-"""Under noise, of a network that takes minutes to train; everything else has 5."""
+USUAL_SEEDS, SEEDS = 5, {"fashion-mlp50": 3}
+"""Of everything, and under noise of a network that takes minutes to train."""
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Train, decide and measure, print the tables and write them as CSV."""
-    parser = argparse.ArgumentParser(description="Sign and magnitude on analog hardware.")
-    parser.add_argument("--network", nargs="*", default=["digits-mlp", "fashion-mlp50"], help="under noise")
-    decides = ["digits-mlp", "digits-cnn", "fashion-mlp50", "fashion-mlp"]
-    parser.add_argument("--decide", nargs="*", default=decides, help="networks that both solvers decide")
-    parser.add_argument("--tasks", nargs="*", default=[*TASKS], choices=[*TASKS], help="of reuse")
-    parser.add_argument("--seeds", type=int, help="without it 3 of fashion-mlp50 under noise, else 5")
-    parser.add_argument("--jobs", type=int, default=1, help="processes")
-    parser.add_argument("--out", type=Path, default=Path("results/data/sign-magnitude"), help="folder")
-    given = parser.parse_args(arguments)
-    given.out.mkdir(parents=True, exist_ok=True)
-    seeds = range(given.seeds or 5)
+def run(
+    *,
+    networks: Sequence[str],
+    decide: Sequence[str],
+    tasks: Sequence[str],
+    seeds: int | None,
+    jobs: int,
+    out: Path,
+) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Train, decide and measure, then write and yield each table.
+
+    Parameters:
+        networks: measured under noise.
+        decide: networks that both solvers decide.
+        tasks: names in TASKS, of the reuse of a fabrication.
+        seeds: None is 5, and under noise what SEEDS says.
+        jobs: processes.
+        out: folder of the CSV files.
+    """
     noises = [
         (way, name, seed)
-        for name in given.network
-        for seed in range(given.seeds or SEEDS.get(name, 5))
+        for name in networks
+        for seed in range(seeds or SEEDS.get(name, USUAL_SEEDS))
         for way in hardware_for(name)
     ]
-    reused = [(tasks, density, seed) for tasks in given.tasks for density in DENSITIES for seed in seeds]
-    decisions = [(name, seed) for name in given.decide for seed in seeds]
-    noise = _measured(noise_rows, noises, given.jobs)
-    reuse = _measured(reuse_rows, reused, given.jobs)
-    decided_by = _measured(solver_rows, decisions, given.jobs)
+    usual = range(seeds or USUAL_SEEDS)
+    noise = _measured(noise_rows, noises, jobs)
+    reuse = _measured(
+        reuse_rows, [(two, density, seed) for two in tasks for density in DENSITIES for seed in usual], jobs
+    )
+    decisions = _measured(solver_rows, [(name, seed) for name in decide for seed in usual], jobs)
+    out.mkdir(exist_ok=True)
+    for title, table in _tables(noise, reuse, decisions).items():
+        table.round(4).to_csv(out / f"{title}.csv", index=False)
+        yield title, table.round(4)
+
+
+def _tables(noise: pd.DataFrame, reuse: pd.DataFrame, decisions: pd.DataFrame) -> dict[str, pd.DataFrame]:
     keys = ["network", "hardware", "kind", "connections", "weights", "bits", "noise"]
-    tables = {
+    return {
         "noise": summary(noise, keys, ["accuracy"]),
         "reuse": summary(reuse, ["tasks", "density", "fabrication"], ["first", "second", "both"]),
-        "solvers": summary(decided_by, ["network", "topology", "solver"], ["loss", "accuracy"]),
-        "claims": claims(noise, reuse, decided_by),
+        "solvers": summary(decisions, ["network", "topology", "solver"], ["loss", "accuracy"]),
+        "claims": claims(noise, reuse, decisions),
     }
-    for title, table in tables.items():
-        table.round(4).to_csv(given.out / f"{title}.csv", index=False)
-        show(table.round(4), title=title)
 
 
 def _measured(rows: Callable[..., list[dict[str, Any]]], cases: list[Any], jobs: int) -> pd.DataFrame:
     """Rows of all cases in their order."""
     return pd.DataFrame([row for part in each(rows, cases, jobs=jobs) for row in part])
-
-
-if __name__ == "__main__":
-    main()

@@ -1,15 +1,13 @@
 """Generators of digits over seeds: how far their images are from real ones, and what each part is worth.
 
-Run `python -m qubopress.suites.experiments.trained_generators`; it trains every generator of digits from each
-seed, writes seeds.csv and generators.csv and prints the latter. Distances are ratios to the `floor`, that of
-real training images to real test images. Training is that of `qubopress train`, about a minute a seed and
-core.
+`qubopress experiment trained-generators` trains every generator of digits from each seed, writes seeds.csv
+and generators.csv and prints the latter. Distances are ratios to the `floor`, that of real training images to
+real test images. Training is that of `qubopress train`, about a minute a seed and core.
 """
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -30,10 +28,9 @@ from ...problems.tasks.frechet_distance import (
 )
 from ...problems.tasks.training import initialised, train
 from ...results.scoring.statistics import mean_interval
-from ..terminal.tables import show
 from .parallel import each
 
-__all__ = ["judged", "summary", "trained_row", "untrained_rows"]
+__all__ = ["DIGITS", "judged", "run", "summary", "trained_row", "untrained_rows"]
 
 DIGITS = tuple(spec.name for spec in GENERATORS if spec.dataset == "digits")
 
@@ -83,24 +80,15 @@ def _size(module: Generator) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Train, judge, write the tables and print their summary."""
-    parser = argparse.ArgumentParser(description="Generators of digits over seeds.")
-    parser.add_argument("--generator", nargs="*", default=[*DIGITS], choices=[*DIGITS])
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--epochs", type=int, help="instead of the usual")
-    parser.add_argument("--jobs", type=int, default=1, help="processes")
-    parser.add_argument("--out", type=Path, default=Path("results/data/analog"), help="folder")
-    given = parser.parse_args(arguments)
-    given.out.mkdir(parents=True, exist_ok=True)
-    cases = [(name, seed, given.epochs) for seed in range(given.seeds) for name in given.generator]
-    trained = each(trained_row, cases, jobs=given.jobs)
-    rows = pd.DataFrame([*trained, *untrained_rows(given.seeds)])
-    rows.round(4).to_csv(given.out / "seeds.csv", index=False)
+def run(
+    generators: Sequence[str], *, seeds: int, epochs: int | None, jobs: int, out: Path
+) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Train every generator from each seed, judge it, write both tables and yield their summary."""
+    cases = [(name, seed, epochs) for seed in range(seeds) for name in generators]
+    trained = each(trained_row, cases, jobs=jobs)
+    rows = pd.DataFrame([*trained, *untrained_rows(seeds)])
+    out.mkdir(exist_ok=True)
+    rows.round(4).to_csv(out / "seeds.csv", index=False)
     table = summary(rows).round(3)
-    table.to_csv(given.out / "generators.csv", index=False)
-    show(table, title="generators")
-
-
-if __name__ == "__main__":
-    main()
+    table.to_csv(out / "generators.csv", index=False)
+    yield "generators", table

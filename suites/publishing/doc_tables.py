@@ -1,16 +1,15 @@
 """publish: the tables of the README and of the docs and the page of leaderboards, from stored results.
 
-Run by `make publish`; `--add STORE…` first publishes the cells of stores below results/data. Each table
-stands between `<!-- NAME table: begin -->` and `<!-- end -->`, and is made of a CSV file that `--add` wrote
-or that `qubopress leaderboard --suite SUITE --by PARAMETER --format csv` printed. The README has the short
-ones, over all networks; the docs' page of results has every network.
+`qubopress publish` writes them; with `--add STORE` it first publishes a store's cells below results/data.
+Each table stands between `<!-- NAME table: begin -->` and `<!-- end -->`, and is made of a CSV file that
+`--add` wrote or that `qubopress leaderboard --suite SUITE --by PARAMETER --format csv` printed. The README
+has the short ones, over all networks; the docs' page of results has every network.
 """
 
 from __future__ import annotations
 
-import argparse
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,10 +18,9 @@ import numpy as np
 import pandas as pd
 
 from ...problems import InputError
-from ...results import StoreError
 from .suite_files import PAGE, Added, add, page
 
-__all__ = ["BLOCKS", "Block", "Listing", "listed", "main", "published", "short", "table"]
+__all__ = ["BLOCKS", "Block", "Listing", "listed", "publish", "published", "short", "table"]
 
 RESULTS = "docs/results.md"
 
@@ -100,7 +98,7 @@ BLOCKS = (
         "sign and magnitude claims",
         "results/data/sign-magnitude/claims.csv",
         CLAIM,
-        "python -m qubopress.suites.experiments.sign_magnitude",
+        "qubopress experiment sign-magnitude",
     ),
     Block(
         "pruning",
@@ -113,7 +111,7 @@ BLOCKS = (
         "pruning correlation",
         "results/data/pruning/correlations.csv",
         CORRELATION,
-        "python -m qubopress.suites.publishing.doc_tables --add STORE",
+        "qubopress publish --add STORE",
     ),
     Block(
         "formulations",
@@ -126,19 +124,19 @@ BLOCKS = (
         "formulations correlation",
         "results/data/pruning-formulations/correlations.csv",
         CORRELATION,
-        "python -m qubopress.suites.publishing.doc_tables --add STORE",
+        "qubopress publish --add STORE",
     ),
     Listing(
         "pruning claims",
         "results/data/pruning-claims/claims.csv",
         CLAIM,
-        "python -m qubopress.suites.experiments.pruning_claims STORE --out FILE",
+        "qubopress experiment pruning-claims STORE --out FILE",
     ),
     Listing(
         "refinement claims",
         "results/data/refinement/claims.csv",
         CLAIM,
-        "python -m qubopress.suites.experiments.pruning_claims STORE --out FILE",
+        "qubopress experiment pruning-claims STORE --out FILE",
     ),
     Block(
         "refinement",
@@ -163,7 +161,7 @@ BLOCKS = (
             "high": "to",
             "nJ an image": "nJ an image",
         },
-        "python -m qubopress.suites.experiments.compressed_generators STORE",
+        "qubopress experiment compressed-generators STORE",
         page="docs/analog.md",
     ),
     Listing(
@@ -180,7 +178,7 @@ BLOCKS = (
             "coverage": "classes covered",
             "confidence": "confidence",
         },
-        "python -m qubopress.suites.experiments.trained_generators",
+        "qubopress experiment trained-generators",
         page="docs/analog.md",
     ),
 )
@@ -342,22 +340,20 @@ def _frame(source: str, wanted: tuple[str, ...], root: Path, *, cure: str) -> pd
     return frame
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Publish stores if some are named, then write the README's tables and the page."""
-    parser = argparse.ArgumentParser(description="Write the README's tables and the page of leaderboards.")
-    parser.add_argument("--root", type=Path, default=Path(), help="folder of the README and the results")
-    parser.add_argument("--add", type=Path, nargs="+", default=[], help="stores to publish first")
-    options = parser.parse_args(arguments)
-    root, data = options.root, options.root / "results/data"
-    try:
-        for one in add(options.add, data) if options.add else ():
-            _tell(one)
-        for name in dict.fromkeys(block.page for block in BLOCKS):
-            own = tuple(block for block in BLOCKS if block.page == name)
-            _write(root / name, published(_text(root / name), root, blocks=own))
-        _write(data / PAGE, page(data))
-    except (InputError, StoreError) as error:
-        parser.error(str(error))
+def publish(root: Path, *, stores: Sequence[Path] = ()) -> Iterator[str]:
+    """Publish stores if some are named, then write the pages' tables and the leaderboards; a line for each.
+
+    Raises:
+        InputError: a page, or a file that a table is made of, is missing or wrong.
+        StoreError: a store cannot be read.
+    """
+    data = root / "results/data"
+    for one in add(stores, data) if stores else ():
+        yield from _told(one)
+    for name in dict.fromkeys(block.page for block in BLOCKS):
+        own = tuple(block for block in BLOCKS if block.page == name)
+        yield _written(root / name, published(_text(root / name), root, blocks=own))
+    yield _written(data / PAGE, page(data))
 
 
 def _text(page: Path) -> str:
@@ -368,23 +364,17 @@ def _text(page: Path) -> str:
         raise InputError(f"{page} must be a page of the repository, got {reason}; set --root") from None
 
 
-def _tell(one: Added) -> None:
-    print(
-        f"{one.suite}: {one.cells} cells, {one.rejudgeable} with their bits, so that anyone can rejudge them"
-    )
+def _told(one: Added) -> Iterator[str]:
+    bits = f"{one.rejudgeable} with their bits, so that anyone can rejudge them"
+    yield f"{one.suite}: {one.cells} cells, {bits}"
     if one.changed:
-        print(
-            f"{one.suite}: {one.changed} cells are of a checkout with changes of its own; publish a commit's"
-        )
+        changed = f"{one.changed} cells are of a checkout with changes of its own"
+        yield f"{one.suite}: {changed}; publish a commit's"
 
 
-def _write(path: Path, text: str) -> None:
-    """Write a file if it is another one now."""
+def _written(path: Path, text: str) -> str:
+    """Write a file if it is another one now, and say so."""
     same = path.exists() and path.read_text(encoding="utf-8") == text
     if not same:
         path.write_text(text, encoding="utf-8")
-    print(f"{path}: {'unchanged' if same else 'written'}")
-
-
-if __name__ == "__main__":
-    main()
+    return f"{path}: {'unchanged' if same else 'written'}"

@@ -1,20 +1,19 @@
 """asv_site: let the site that `asv publish` wrote open without a network.
 
 asv's page loads jQuery, flot and Bootstrap from other hosts and shows nothing where it cannot reach them.
-Where this machine has Debian's copies, they go beside the page in their place. Run by `make asv-publish` as
-`python -m qubopress.suites.regression.asv_site FOLDER`.
+Where this machine has Debian's copies, they go beside the page in their place. `make asv-publish` does it by
+`qubopress asv-site FOLDER`.
 """
 
 from __future__ import annotations
 
-import argparse
 import re
 import shutil
 from pathlib import Path
 
 from ...problems import InputError
 
-__all__ = ["PACKAGES", "localise", "main"]
+__all__ = ["PACKAGES", "localise"]
 
 LIBRARY = Path("/usr/share/javascript")
 
@@ -54,8 +53,9 @@ def localise(site: Path, *, library: Path = LIBRARY) -> bool:
     page = site / "index.html"
     try:
         text = page.read_text(encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{page} must be a site of asv, got {error.strerror}; run `asv publish`") from None
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "bytes that are no text"
+        raise InputError(f"{page} must be a site of asv, got {reason}; run `asv publish`") from None
     wanted = [name for name in TAG.findall(text) if name not in SPARED]
     for name in wanted:
         if name not in COPIES:
@@ -74,20 +74,3 @@ def _tag(found: re.Match[str]) -> str:
         return ""
     style = f'<link rel="stylesheet" href="{name}">'
     return style if name.endswith(".css") else f'<script src="{name}"></script>'
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """Make a site independent of the network, or say what it takes."""
-    parser = argparse.ArgumentParser(description="Let asv's site open without a network.")
-    parser.add_argument("site", type=Path, help="folder that `asv publish` wrote")
-    site = parser.parse_args(arguments).site
-    try:
-        done = localise(site)
-    except InputError as error:
-        parser.error(str(error))
-    advice = f"needs a network to open; with Debian's {PACKAGES} it would not"
-    print(f"{site}: {'opens without a network' if done else advice}")
-
-
-if __name__ == "__main__":
-    main()

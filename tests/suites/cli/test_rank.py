@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
-import importlib.util
-import io
-import json
 import re
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
-from records import make_benchmark, make_record, make_store
-from warm import clean_registries, records, share_server, write_suite
+from calls import call, refused, table_of
+from records import make_benchmark, make_store
+from warm import clean_registries
 
-from qubopress import results, suites
-from qubopress.results import Store
 from qubopress.suites import cli
 
 Captured = pytest.CaptureFixture[str]
@@ -37,42 +30,6 @@ def _here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
 @pytest.fixture(scope="module")
 def benchmark(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_benchmark(tmp_path_factory.mktemp("benchmark") / "paper.db", seeds=2)
-
-
-@pytest.fixture(scope="module")
-def real(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store whose bits can be judged again."""
-    folder = tmp_path_factory.mktemp("real")
-    text = (
-        "seconds = 5\nrestarts = 1\n[[problem]]\nname = 'taylor'\nnetwork = 'digits-cnn'\n"
-        "[[solver]]\nname = ['swap', 'random']\n"
-    )
-    with pytest.MonkeyPatch.context() as patch:
-        share_server(patch)
-        suites.run(write_suite(folder, text), store=folder / "r.db")
-    return folder / "r.db"
-
-
-def call(*arguments: object) -> int:
-    return cli.call([str(one) for one in arguments])
-
-
-def refused(capsys: Captured, *arguments: object) -> str:
-    """The one line with which a call ends that is wrong."""
-    assert call(*arguments) == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert re.fullmatch(r"qubopress: [^\n]+\n", err), err
-    return err
-
-
-def table_of(out: str, form: str) -> pd.DataFrame:
-    if form == "csv":
-        return pd.read_csv(io.StringIO(out))
-    if form == "json":
-        return pd.DataFrame(json.loads(out))
-    head, _, *rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in out.splitlines()]
-    return pd.DataFrame(rows, columns=head)
 
 
 PROGRAMS = pytest.mark.parametrize("form", ["csv", "json", "markdown"])
@@ -266,199 +223,45 @@ def test_a_comparison_can_be_read_by_programs(benchmark: Path, capsys: Captured,
     assert {"solver", "family", "measure", "effect", "low", "high", "p", "pairs"} <= set(rows)
 
 
-# ---- references
+@pytest.mark.parametrize("form", ["csv", "json", "markdown"])
+def test_a_leaderboard_can_be_read_by_programs(benchmark: Path, capsys: Captured, form: str) -> None:
+    assert cli.call(["leaderboard", "--store", str(benchmark), "--format", form]) == 0
+    board = table_of(capsys.readouterr().out, form)
+    assert len(board) == 11
+    assert board["solver"][0] == "beam"
+    assert board["rank"].astype(int).is_monotonic_increasing
 
 
-def test_references_show_the_registry_and_name_its_version(real: Path, capsys: Captured) -> None:
-    assert call("references") == 0
-    assert re.search(r"this package: registry version \d+ of \d{4}-", capsys.readouterr().err)
-    assert call("references", "update", "--store", real, "--registry", "registry.json", "--apply") == 0
-    capsys.readouterr()
-    assert call("references", "--registry", "registry.json", "--format", "json") == 0
+def test_a_leaderboard_in_a_pipe_is_whole(benchmark: Path, capsys: Captured) -> None:
+    assert cli.call(["leaderboard", "--store", str(benchmark)]) == 0
     out, err = capsys.readouterr()
-    assert "registry.json: registry version 1 of " in err
-    (entry,) = json.loads(out)
-    assert entry["solver"] == "swap"
-    assert entry["value"] == results.load(real)["loss"].min()
+    assert err == ""
+    assert all(name in out for name in ("95 %", "imputed", " INFEASIBLE", "neal(num_reads=100)"))
 
 
-def test_an_update_lists_and_writes_nothing_unless_asked(
-    real: Path, tmp_path: Path, capsys: Captured
-) -> None:
-    update = ("references", "update", "--store", real, "--registry", "registry.json", "--format", "csv")
-    assert call(*update) == 0
+def test_a_leaderboard_by_a_parameter_or_of_a_family(benchmark: Path, capsys: Captured) -> None:
+    assert cli.call(["leaderboard", "--store", str(benchmark), "--by", "bits", "--format", "csv"]) == 0
+    assert {2, 3, 4} == set(table_of(capsys.readouterr().out, "csv")["bits"])
+    assert cli.call(["leaderboard", "--store", str(benchmark), "--family", "analog", "--format", "csv"]) == 0
+    assert (table_of(capsys.readouterr().out, "csv")["instances"] == 1).all()
+
+
+@pytest.mark.parametrize("command", ["leaderboard", "report"])
+def test_what_matches_nothing_exits_3(benchmark: Path, capsys: Captured, command: str) -> None:
+    assert cli.call([command, "--store", str(benchmark), "--suite", "none"]) == 3
     out, err = capsys.readouterr()
-    assert list(table_of(out, "csv")["change"]) == ["new instance"]
-    assert err == "nothing was written; --apply makes it version 1 of registry.json\n"
-    assert (tmp_path / "registry.json").read_text(encoding="utf-8") == EMPTY
-    assert call(*update, "--apply") == 0
-    assert "wrote registry.json: registry version 1 of " in capsys.readouterr().err
-    assert results.load_references(tmp_path / "registry.json").version == 1
-    assert call(*update, "--apply") == 0
-    assert "nothing to write to registry.json: registry version 1" in capsys.readouterr().err
-    assert call(*update) == 0
-    assert "nothing better than registry.json holds" in capsys.readouterr().err
+    assert out == ""
+    assert "matches; see `qubopress leaderboard --store" in err
 
 
-def test_a_loss_that_its_bits_do_not_have_is_not_believed(
-    real: Path, tmp_path: Path, capsys: Captured
-) -> None:
-    store = tmp_path / "edited.db"
-    store.write_bytes(real.read_bytes())
-    with sqlite3.connect(store) as db:
-        db.execute("UPDATE cell SET loss = loss - 1000, status = 'FINISHED' WHERE solver = 'random'")
-        db.execute("DELETE FROM trace")  # it would give the lie away before the bits do
-    db.close()
-    update = ("references", "update", "--store", store, "--registry", "registry.json", "--apply")
-    assert call(*update, "--format", "json") == 1
-    out, err = capsys.readouterr()
-    assert "qubopress: not believed: " in err
-    assert "(random on taylor/digits-cnn, seed 0): stored loss is" in err
-    (offer,) = json.loads(out)
-    assert offer["name"] == "taylor/digits-cnn"
-    (known,) = results.load_references(tmp_path / "registry.json").instances.values()
-    assert known.solver == "swap"
+def test_an_empty_store_exits_3(tmp_path: Path, capsys: Captured) -> None:
+    path = make_store(tmp_path / "empty.db", [])
+    for command in ("leaderboard", "report", "verify"):
+        assert cli.call([command, "--store", str(path)]) == 3
+        assert len(capsys.readouterr().err.splitlines()) == 1
 
 
-def test_what_cannot_be_checked_here_is_not_proposed(tmp_path: Path, capsys: Captured) -> None:
-    """The synthetic records name a network that there is not."""
-    store = make_store(tmp_path / "s.db", [{}])
-    assert call("references", "update", "--store", store, "--registry", "registry.json", "--apply") == 0
-    assert "qubopress: cannot check: cell-0 (sa on mlp int4, seed 0): " in capsys.readouterr().err
-    assert (tmp_path / "registry.json").read_text(encoding="utf-8") == EMPTY
-
-
-def test_an_empty_store_offers_nothing_and_exits_3(tmp_path: Path) -> None:
-    store = make_store(tmp_path / "s.db", [])
-    assert call("references", "update", "--store", store, "--registry", "registry.json") == 3
-
-
-# ---- merge
-
-
-def merged(*stores: Path, out: str = "new.db") -> list[results.Record]:
-    assert call("merge", out, *stores) == 0
-    return records(Path(out))
-
-
-def test_merging_keeps_every_cell_with_bits_traces_and_instances(benchmark: Path, tmp_path: Path) -> None:
-    other = make_store(tmp_path / "other.db", [{"cell": "other"}])
-    kept = merged(benchmark, other)
-    assert [one.to_json() for one in kept] == [one.to_json() for one in records(benchmark) + records(other)]
-    with Store(tmp_path / "new.db") as new, Store(benchmark) as old:
-        assert len(new.traces()) == len(old.traces()) + 1
-        assert len(new.instances()) == len(old.instances()) + 1
-
-
-def test_a_cell_that_two_stores_share_is_one(tmp_path: Path, capsys: Captured) -> None:
-    a = make_store(tmp_path / "a.db", [{}, {}])
-    b = make_store(tmp_path / "b.db", [{}, {}, {}])
-    assert len(merged(a, b)) == 3
-    assert capsys.readouterr().out == "3 cells of 2 stores in new.db, 2 were the same\n"
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"machine": "lab-2"},
-        {"commit": "fedc987"},
-        {"versions": {"numpy": "2.5"}},
-        {"finished_at": "2026-11-03T10:00:00+00:00"},
-    ],
-)
-def test_two_measurements_of_one_cell_are_both_kept(tmp_path: Path, change: dict[str, Any]) -> None:
-    a = make_store(tmp_path / "a.db", [{}])
-    b = make_store(tmp_path / "b.db", [{**change, "loss": 3.0, "trace": ((0.5, 3.0),)}])
-    first, second = merged(a, b)
-    assert first == records(a)[0]
-    assert dataclasses.replace(second, cell="cell-0") == records(b)[0]
-    assert re.fullmatch(r"cell-0@[0-9a-f]{12}", second.cell)
-    assert len(results.leaderboard("new.db")) == 1
-
-
-def test_merging_again_adds_nothing_in_whatever_order(tmp_path: Path) -> None:
-    a = make_store(tmp_path / "a.db", [{}])
-    b = make_store(tmp_path / "b.db", [{"machine": "lab-2"}])
-    c = make_store(tmp_path / "c.db", [{"machine": "lab-3"}])
-    whole = merged(a, b, c)
-    assert len(whole) == 3
-    assert merged(tmp_path / "new.db", c, b, a, out="again.db") == whole
-    turned = merged(c, tmp_path / "new.db", b, out="turned.db")
-    assert sorted(one.machine for one in turned) == ["lab-1", "lab-2", "lab-3"]
-
-
-def test_one_cell_with_two_contents_is_refused_and_leaves_nothing(tmp_path: Path, capsys: Captured) -> None:
-    a = make_store(tmp_path / "a.db", [{}])
-    b = make_store(tmp_path / "b.db", [{"loss": 1.0}])
-    before = sorted(tmp_path.iterdir())
-    assert "b.db must agree with the other stores on cell cell-0" in refused(capsys, "merge", "new.db", a, b)
-    assert sorted(tmp_path.iterdir()) == before
-
-
-def test_one_instance_with_two_baselines_is_refused(tmp_path: Path, capsys: Captured) -> None:
-    a = make_store(tmp_path / "a.db", [{}])
-    b = make_store(tmp_path / "b.db", [{"seed": 1, "cell": "b"}], [{"baseline_loss": 11.0}])
-    message = refused(capsys, "merge", "new.db", a, b)
-    assert "b.db must give instance mlp int4 the baseline loss 10 of the other stores, got 11" in message
-    c = make_store(tmp_path / "c.db", [{"seed": 1, "cell": "c"}], [{"baseline_loss": 10.0 + 1e-8}])
-    assert len(merged(a, c)) == 2
-
-
-def test_a_store_that_exists_is_never_overwritten(tmp_path: Path, capsys: Captured) -> None:
-    a, b = (make_store(tmp_path / name, [{}]) for name in ("a.db", "b.db"))
-    before = b.read_bytes()
-    assert "must not exist yet" in refused(capsys, "merge", b, a)
-    assert b.read_bytes() == before
-
-
-def test_a_thousand_cells_are_merged_and_exported(tmp_path: Path) -> None:
-    with Store(tmp_path / "big.db", write=True) as store:
-        store.add_all(make_record(cell=f"c{number}", seed=number) for number in range(1_000))
-    assert len(merged(tmp_path / "big.db")) == 1_000
-    assert call("export", "--store", "new.db", "--out", "cells.csv") == 0
-    with Path("cells.csv").open(encoding="utf-8") as file:
-        assert sum(1 for _ in file) == 1_001
-
-
-# ---- export
-
-
-def test_an_export_to_csv_has_every_column_and_digit(benchmark: Path, capsys: Captured) -> None:
-    assert call("export", "--store", benchmark, "--out", "cells.csv") == 0
-    cells = results.load(benchmark)
-    assert capsys.readouterr().out == f"{len(cells)} cells in cells.csv\n"
-    found = pd.read_csv("cells.csv")
-    fields = {one.name for one in dataclasses.fields(results.Record)} - {"stages", "trace"}
-    assert fields | set(cells) == set(found)
-    assert found["loss"].equals(cells["loss"])
-    assert json.loads(found["versions"][0])["numpy"] == "2.4.6"
-
-
-def test_an_export_to_json_is_strict(tmp_path: Path) -> None:
-    store = make_store(
-        tmp_path / "s.db", [{"bound": float("-inf"), "budget_seconds": None, "loss": 0.1 + 0.2}]
-    )
-    assert call("export", "--store", store, "--out", "cells.json") == 0
-    text = Path("cells.json").read_text(encoding="utf-8")
-    (cell,) = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
-    assert (cell["bound"], cell["budget_seconds"], cell["loss"]) == ("-inf", None, 0.1 + 0.2)
-    assert (cell["timing_grade"], cell["seed"]) == (True, 0)
-
-
-def test_parquet_without_pyarrow_is_refused_with_the_cure(
-    benchmark: Path, tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    real_find = importlib.util.find_spec
-    monkeypatch.setattr(
-        "importlib.util.find_spec", lambda name: None if name == "pyarrow" else real_find(name)
-    )
-    message = refused(capsys, "export", "--store", benchmark, "--out", "cells.parquet")
-    assert "takes pyarrow, which is not installed: pip install pyarrow, or name a .csv" in message
-    assert not (tmp_path / "cells.parquet").exists()
-
-
-def test_parquet_holds_the_same_cells(benchmark: Path) -> None:
-    pytest.importorskip("pyarrow")
-    assert call("export", "--store", benchmark, "--out", "cells.parquet") == 0
-    found = pd.read_parquet("cells.parquet")
-    assert found["loss"].tolist() == pytest.approx(results.load(benchmark)["loss"].tolist(), nan_ok=True)
+def test_a_report_is_written(benchmark: Path, tmp_path: Path, capsys: Captured) -> None:
+    assert cli.call(["report", "--store", str(benchmark), "--out", "page.html"]) == 0
+    assert str(tmp_path / "page.html") in capsys.readouterr().out
+    assert (tmp_path / "page.html").stat().st_size > 10_000

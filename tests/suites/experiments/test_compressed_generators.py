@@ -18,7 +18,7 @@ from qubopress.problems.networks.image_generators import NeuralGenerator
 from qubopress.problems.tasks import frechet_distance
 from qubopress.problems.tasks import task as task_module
 from qubopress.results import Stage, StoreError, pack
-from qubopress.suites import load
+from qubopress.suites import cli, load
 from qubopress.suites.experiments import compressed_generators
 from qubopress.suites.spec import InstanceSpec
 
@@ -82,9 +82,9 @@ def test_a_store_of_other_problems_is_refused(tmp_path: Path, capsys: pytest.Cap
     store = make_store(tmp_path / "store.db", [{}])
     with pytest.raises(StoreError, match="must hold cells of ais-rounding or ais-topology"):
         compressed_generators.compressed(store)
-    with pytest.raises(SystemExit, match="2"):
-        compressed_generators.main([str(store)])
-    assert capsys.readouterr().err.startswith("error: ")
+    call = ["experiment", "compressed-generators", str(store), "--out", str(tmp_path)]
+    assert cli.call(call) == 2
+    assert capsys.readouterr().err.startswith("qubopress: ")
 
 
 def test_generators_stand_beside_real_images_and_a_gaussian(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from qubopress.problems import Qubo
 from qubopress.solvers import Status
+from qubopress.suites import cli
 from qubopress.suites.experiments import exact_frontier as module
 from qubopress.suites.experiments.exact_frontier import (
     FAMILIES,
@@ -24,6 +25,10 @@ from qubopress.suites.experiments.exact_frontier import (
 )
 
 SMALL = Family("small", dense, most=14)
+
+
+def call(*options: str) -> int:
+    return cli.call(["experiment", "exact-frontier", *options])
 
 
 def test_sizes_grow_by_one_factor_and_end_in_the_familys_largest() -> None:
@@ -88,14 +93,13 @@ def test_one_family_measured_alone_leaves_the_rows_of_the_others(
 ) -> None:
     monkeypatch.setattr(module, "FAMILIES", (SMALL, Family("tiny", dense, most=10)))
     monkeypatch.setattr(module, "SOLVERS", ("exhaustive",))
-    module.main(["--out", str(tmp_path)])
+    assert call("--out", str(tmp_path)) == 0
     before = pd.read_csv(tmp_path / "frontier.csv")
-    module.main(["--out", str(tmp_path), "--family", "tiny"])
+    assert call("--out", str(tmp_path), "--family", "tiny") == 0
     after = pd.read_csv(tmp_path / "frontier.csv")
     assert before["family"].tolist() == after["family"].tolist() == ["small"] * 4 + ["tiny"]
     pd.testing.assert_frame_equal(before[:4], after[:4])
-    with pytest.raises(SystemExit, match="2"):
-        module.main(["--out", str(tmp_path), "--family", "none"])
+    assert call("--out", str(tmp_path), "--family", "none") == 2
     assert "must be one of small, tiny, got none" in capsys.readouterr().err
 
 
@@ -103,7 +107,7 @@ def test_the_page_and_the_table_hold_every_solver(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(module, "FAMILIES", (SMALL,))
-    module.main(["--seconds", "5", "--out", str(tmp_path / "new")])
+    assert call("--seconds", "5", "--out", str(tmp_path / "new")) == 0
     printed = capsys.readouterr().out
     html = (tmp_path / "new" / "frontier.html").read_text()
     rows = pd.read_csv(tmp_path / "new" / "frontier.csv")

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from qubopress.problems import InputError
+from qubopress.suites import cli
 from qubopress.suites.experiments import large_layers
 from qubopress.suites.harness.provenance import provenance
 
@@ -40,7 +41,7 @@ def test_weights_span_the_grid_and_lie_between_their_floor_and_one_above(bits: i
 
 def test_a_small_run_writes_a_row_for_every_shape_grid_and_solver(tmp_path: Path, capsys: Captured) -> None:
     given = ["--device", "cpu", "--shape", "64x96", "--shape", "8x40", "--out", str(tmp_path / "new")]
-    large_layers.main(given)
+    assert cli.call(["experiment", "large-layers", *given]) == 0
     assert "loss ratio" in capsys.readouterr().out
     table = pd.read_csv(tmp_path / "new" / "large-layers.csv")
     assert len(table) == 2 * 2 * 3
@@ -70,10 +71,13 @@ def test_a_shape_that_is_none_is_refused(text: str) -> None:
         ("cuda:99", "device cuda:99 needs a GPU that torch can see"),
     ],
 )
-def test_a_device_that_is_not_there_ends_in_one_line(device: str, told: str, tmp_path: Path) -> None:
-    with pytest.raises(SystemExit, match=told) as ended:
-        large_layers.main(["--device", device, "--shape", "4x5", "--out", str(tmp_path)])
-    assert "\n" not in str(ended.value)
+def test_a_device_that_is_not_there_ends_in_one_line(
+    device: str, told: str, tmp_path: Path, capsys: Captured
+) -> None:
+    given = ["--device", device, "--shape", "4x5", "--out", str(tmp_path)]
+    assert cli.call(["experiment", "large-layers", *given]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert told in line
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from qubopress.problems import Qubo
+from qubopress.suites import cli
 from qubopress.suites.experiments import peers
 
 Captured = pytest.CaptureFixture[str]
@@ -40,7 +41,8 @@ def test_the_lower_mean_loss_is_ahead_and_equal_ones_tie() -> None:
 
 @pytest.mark.slow
 def test_a_quick_run_writes_all_tables(tmp_path: Path, capsys: Captured) -> None:
-    peers.main(["--quick", "--no-neurons", "--seconds", "0.1", "--seeds", "1", "--out", str(tmp_path)])
+    given = ["--quick", "--no-neurons", "--seconds", "0.1", "--seeds", "1", "--out", str(tmp_path)]
+    assert cli.call(["experiment", "peers", *given]) == 0
     assert "mean loss at 0.1 s" in capsys.readouterr().out
     sweeps, to_mean, equal = (
         pd.read_csv(tmp_path / f"{name}.csv") for name in ("sweeps", "time-to-mean", "equal-time")

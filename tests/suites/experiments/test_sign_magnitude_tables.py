@@ -12,6 +12,7 @@ import pytest
 from tiny import one_thread
 
 from qubopress.problems.datasets.dataset import load_dataset
+from qubopress.suites import cli
 from qubopress.suites.experiments import sign_magnitude as tables
 
 pytestmark = pytest.mark.usefixtures(one_thread.__name__)
@@ -172,7 +173,8 @@ def test_the_command_writes_its_tables(
     monkeypatch.setattr(tables, "find_network", lambda _: quick)
     monkeypatch.setattr(tables, "HARDWARE", (NEAREST,))
     chosen = ["--network", "digits-mlp", "--decide", "digits-mlp", "--tasks", "digits 0–4, then 5–9"]
-    tables.main([*chosen, "--seeds", "2", "--out", str(tmp_path)])
+    call = ["experiment", "sign-magnitude", *chosen, "--seeds", "2", "--out", str(tmp_path)]
+    assert cli.call(call) == 0
     noise, reuse, solvers, claims = (
         pd.read_csv(tmp_path / f"{name}.csv") for name in ("noise", "reuse", "solvers", "claims")
     )

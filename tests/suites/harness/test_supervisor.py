@@ -1,13 +1,10 @@
+"""Hostile cells end as they deserve, beside honest ones, and no process is left."""
+
 from __future__ import annotations
 
 import importlib.util
-import json
 import os
-import signal
-import socket
-import struct
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -19,12 +16,9 @@ from warm import SharedServer, clean_registries, records, share_server, small
 from qubopress import results, suites
 from qubopress.results import Record
 from qubopress.suites import plugins
-from qubopress.suites.harness import child, executor, jobs, load, supervisor
-from qubopress.suites.harness import warm_server as serving
-from qubopress.suites.harness.executor import Job, ServerError
-from qubopress.suites.harness.server_link import ServerLink
+from qubopress.suites.harness import child, executor, load, supervisor
+from qubopress.suites.harness.executor import Job
 from qubopress.suites.harness.supervisor import Supervisor
-from qubopress.suites.harness.wire import read_messages
 
 SECONDS = 0.3
 HONEST = ("honest", "random", "swap")
@@ -114,20 +108,6 @@ def test_a_leaderboard_ranks_no_liar(met: dict[str, Record], tmp_path: Path) -> 
     assert board.loc["lies", "imputed"] == 1
 
 
-# ---- the server
-
-
-def test_a_server_that_dies_is_told_in_one_line() -> None:
-    with Supervisor() as server:
-        os.kill(server.pid, signal.SIGKILL)
-        with pytest.raises(
-            ServerError, match=r"the warm server died.*finished cells are in the store"
-        ) as caught:
-            list(server.run([Job("survey", {"spec": {}, "plugins": ""})]))
-    assert "\n" not in str(caught.value)
-    assert descendants() == set()
-
-
 def test_a_job_that_cannot_begin_is_the_jobs_own_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     with SharedServer() as server:
         payload = {"spec": {"nonsense": 1}, "plugins": ""}
@@ -136,91 +116,6 @@ def test_a_job_that_cannot_begin_is_the_jobs_own_failure(monkeypatch: pytest.Mon
     assert "unexpected keyword argument 'nonsense'" in (outcomes[1].answer or {})["broken"]
     assert (outcomes[2].answer or {})["broken"] == "KeyError: 'cell'"
     assert (outcomes[3].status, outcomes[3].answer) == ("CRASHED", None)
-
-
-def test_an_interrupt_while_the_server_starts_leaves_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(link: ServerLink, event: str) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(ServerLink, "wait_for", interrupted)
-    with pytest.raises(KeyboardInterrupt, match=r"^$"), Supervisor():
-        pass
-    assert descendants() == set()
-
-
-def test_a_request_larger_than_the_sockets_buffer_arrives_whole() -> None:
-    with SharedServer() as server:
-        payload = {"spec": {"x" * 3_000_000: 1}, "plugins": ""}
-        (outcome,) = server.run([Job("survey", payload)])
-    assert "unexpected keyword argument" in (outcome.answer or {})["broken"]
-
-
-def test_a_waiting_child_that_dies_costs_no_job() -> None:
-    with SharedServer() as server:
-        for _ in range(2):
-            (outcome,) = server.run([Job("survey", SURVEY)])
-            assert "broken" in (outcome.answer or {})
-            (spare,) = waiting(server)
-            os.kill(spare, signal.SIGKILL)
-
-
-def test_a_job_that_was_heard_is_given_to_no_second_child(monkeypatch: pytest.MonkeyPatch) -> None:
-    ours, theirs = socket.socketpair()
-    send = socket.send_fds
-
-    def heard_at_once(link: socket.socket, data: list[bytes], descriptors: list[int]) -> int:
-        sent = send(link, data, descriptors)
-        assert theirs.recv(1000) == b'{"id": 7}\n'
-        theirs.sendall(b"!")
-        theirs.close()
-        return sent
-
-    monkeypatch.setattr(socket, "send_fds", heard_at_once)
-    waits = serving._Server(ours, ours, ours)
-    waits.spare = 12345, ours
-    monkeypatch.setattr(waits, "_fork", lambda jobs: pytest.fail("a second child was forked"))
-    assert waits._hand_over(jobs, {"id": 7}, []) == 12345
-
-
-def test_a_preload_replaces_the_child_that_waits() -> None:
-    with SharedServer() as server:
-        list(server.run([Job("survey", SURVEY)]))
-        (before,) = waiting(server)
-        spare = psutil.Process(before)
-        server.preload()
-        spare.wait(timeout=10)
-        assert waiting(server) != [before]
-
-
-# ---- what an empty cell costs
-
-
-def test_the_next_job_sets_up_while_the_caller_writes_the_last() -> None:
-    with SharedServer() as server:
-        found = server.run([Job("survey", SURVEY, tag=tag) for tag in range(3)])
-        beside = [(outcome.job.tag, [one.job.tag for one in server._children.values()]) for outcome in found]
-    assert beside == [(0, [1]), (1, [2]), (2, [])]
-
-
-def huge_pages() -> str:
-    """Why this system gives no huge pages when asked, "" where it does."""
-    try:
-        chosen = Path("/sys/kernel/mm/transparent_hugepage/enabled").read_text(encoding="ascii")
-    except OSError:
-        return "this system has no transparent huge pages"
-    release = tuple(int(part) for part in os.uname().release.split(".")[:2])
-    if "[never]" in chosen or release < (6, 1):
-        return f"Linux {os.uname().release} with {chosen.strip()} makes no huge pages of small ones"
-    return ""
-
-
-@pytest.mark.skipif(bool(huge_pages()), reason=huge_pages() or "huge pages")
-def test_the_server_is_on_huge_pages_so_that_forks_are_cheap() -> None:
-    with SharedServer() as server:
-        server.preload()
-        text = Path(f"/proc/{server.pid}/smaps_rollup").read_text(encoding="ascii")
-    sizes = {line.split(":")[0]: int(line.split()[1]) for line in text.splitlines()[1:]}
-    assert sizes["AnonHugePages"] > 0.1 * sizes["Anonymous"]
 
 
 def test_the_benchmark_of_an_empty_cell_runs(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -315,93 +210,3 @@ def test_the_rows_of_a_run_tell_cores_and_caps(tmp_path: Path, monkeypatch: pyte
         assert record.limits["deadline"] == "SIGTERM 2 s past the budget, SIGKILL 0.5 s later"
         assert record.limits["threads"] == "1, by thread pools"
         assert record.timing_grade == (len(load.cores()) > 1)
-
-
-# ---- the deadline, with a clock of our own
-
-
-@pytest.fixture
-def job() -> Iterator[child.Child]:
-    read, write = os.pipe()
-    now = time.monotonic()
-    yield child.Child(Job("cell", {}, seconds=2.0, searches=2), read, now, now + 300.0, now, pid=2**22 + 1)
-    os.close(read)
-    os.close(write)
-
-
-def tell(job: child.Child, *messages: object) -> None:
-    for content in messages:
-        data = json.dumps(content).encode()
-        job.take(struct.pack("!I", len(data)) + data)
-
-
-def test_a_search_may_overrun_by_the_grace_and_never_by_its_own_word(job: child.Child) -> None:
-    tell(job, {"clock": 0.5})
-    assert job.deadline - time.monotonic() == pytest.approx(0.5 + child.GRACE_SECONDS, abs=0.2)
-    tell(job, {"clock": None}, {"clock": 1e9})
-    assert job.deadline - time.monotonic() == pytest.approx(2.0 + child.GRACE_SECONDS, abs=0.2)
-    assert job.verdict is None
-    tell(job, {"clock": None}, {"clock": 0.5})
-    assert job.verdict == (
-        "FAILED",
-        "the cell sent what is no message of ours: a search too many, it has 2",
-    )
-
-
-def test_the_time_outside_searches_is_one_allowance(job: child.Child) -> None:
-    job.since -= 100.0
-    tell(job, {"clock": 0.5}, {"clock": None})
-    assert job.deadline - time.monotonic() == pytest.approx(200.0, abs=1.0)
-
-
-@pytest.mark.parametrize("budget", ["0.5", -1.0, 0, True, [1], float("nan")])
-def test_a_budget_that_is_none_ends_the_cell(job: child.Child, budget: object) -> None:
-    tell(job, {"clock": budget})
-    assert job.verdict is not None
-    assert job.verdict[0] == "FAILED"
-    assert "a budget of" in job.verdict[1]
-
-
-def test_what_a_cell_may_send_is_bounded(job: child.Child, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(child, "MESSAGE_BYTES", 1 << 20)
-    job.take(struct.pack("!I", 1 << 30) + b"x" * (1 << 19))
-    assert job.verdict is None
-    job.take(b"x" * (1 << 20))
-    assert job.verdict == ("FAILED", "the cell sent what is no message of ours: more than 1 MiB")
-
-
-def test_many_small_messages_are_bounded_as_well(job: child.Child, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(child, "MESSAGE_BYTES", 100)
-    tell(job, *[{"noise": 1}] * 8)
-    assert job.verdict is not None
-
-
-# ---- messages
-
-
-def framed(text: bytes) -> bytes:
-    return struct.pack("!I", len(text)) + text
-
-
-def test_messages_are_read_whole_however_they_are_cut() -> None:
-    whole = framed(b'{"a": 1}') + framed(b'{"b": 2}')
-    buffer, found = bytearray(), []
-    for byte in whole:
-        buffer.append(byte)
-        found += read_messages(buffer)
-    assert found == [{"a": 1}, {"b": 2}]
-    assert buffer == b""
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        (b"abc", "Expecting value"),
-        (b"\xff", "codec can't decode"),
-        (b"[1]", "a message must be a JSON object, got a list"),
-        (b"[" * 100_000, "it is nested too deeply"),
-    ],
-)
-def test_what_is_no_json_object_is_refused(text: bytes, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        read_messages(bytearray(framed(text)))

@@ -12,7 +12,7 @@ import pytest
 from repository import ROOT
 
 from qubopress.problems import InputError
-from qubopress.suites.publishing import doc_tables
+from qubopress.suites import cli
 from qubopress.suites.publishing.doc_tables import BLOCKS, Block, Listing, listed, published, short, table
 
 PAGES = {name: (ROOT / name).read_text(encoding="utf-8") for name in {block.page for block in BLOCKS}}
@@ -56,7 +56,7 @@ def test_a_changed_result_changes_the_pages(tmp_path: Path) -> None:
         if isinstance(block, Block):
             frame = frame.assign(ratio=0.1234)
         frame.to_csv(tmp_path / block.source, index=False)
-    doc_tables.main(["--root", str(tmp_path)])
+    assert cli.call(["publish", "--root", str(tmp_path)]) == 0
     after = {page: (tmp_path / page).read_text(encoding="utf-8") for page in PAGES}
     assert "(0.12)" in after["docs/results.md"]
     assert "**0.123**" in after["README.md"]
@@ -199,14 +199,12 @@ def test_the_command_ends_in_one_line_where_it_cannot_write(
     for page in PAGES:
         (tmp_path / page).parent.mkdir(exist_ok=True)
         (tmp_path / page).write_text("no markers", encoding="utf-8")
-    with pytest.raises(SystemExit, match="2"):
-        doc_tables.main(["--root", str(tmp_path)])
+    assert cli.call(["publish", "--root", str(tmp_path)]) == 2
     assert "by-bits.csv must be a CSV file" in capsys.readouterr().err
 
 
 def test_a_folder_without_the_pages_ends_in_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(SystemExit, match="2"):
-        doc_tables.main(["--root", str(tmp_path)])
+    assert cli.call(["publish", "--root", str(tmp_path)]) == 2
     assert "README.md must be a page of the repository, got [Errno 2]" in capsys.readouterr().err

@@ -19,7 +19,7 @@ from qubopress.results.scoring.references import References
 from qubopress.results.storage import rows
 from qubopress.results.storage.cells_csv import read_cells, write_cells
 from qubopress.results.storage.rows import as_store
-from qubopress.suites import load, suite_names
+from qubopress.suites import cli, load, suite_names
 from qubopress.suites.publishing import doc_tables, suite_files
 from qubopress.suites.publishing.suite_files import CELLS, CORRELATIONS, PAGE, ROWS, add, cells_of, page
 from qubopress.suites.verification import rejudging
@@ -107,13 +107,13 @@ def test_the_command_publishes_a_store_and_writes_the_page(
     for name in {name for block in doc_tables.BLOCKS for name in (block.page, block.source)}:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
-    doc_tables.main(["--root", str(tmp_path), "--add", str(store)])
+    assert cli.call(["publish", "--root", str(tmp_path), "--add", str(store)]) == 0
     said = capsys.readouterr().out
     assert "smoke: 3 cells, 2 with their bits" in said
     assert "own: 1 cells are of a checkout with changes of its own" in said
     text = (tmp_path / "results/data" / PAGE).read_text(encoding="utf-8")
     assert text.index('<section id="own">') < text.index('<section id="smoke">')
-    doc_tables.main(["--root", str(tmp_path)])
+    assert cli.call(["publish", "--root", str(tmp_path)]) == 0
     assert f"{PAGE}: unchanged" in capsys.readouterr().out
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from qubopress.problems import InputError
-from qubopress.suites.regression.asv_site import COPIES, LEGEND, localise, main
+from qubopress.suites import cli
+from qubopress.suites.regression.asv_site import COPIES, LEGEND, localise
 
 
 @pytest.fixture
@@ -73,6 +74,5 @@ def test_a_script_that_is_not_known_is_named(site: Path, library: Path) -> None:
 
 
 def test_a_folder_without_a_site_ends_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit, match="2"):
-        main([str(tmp_path)])
+    assert cli.call(["asv-site", str(tmp_path)]) == 2
     assert "must be a site of asv, got No such file" in capsys.readouterr().err

@@ -9,7 +9,6 @@ import sys
 import pandas as pd
 import pytest
 
-from qubopress.suites import network_costs
 from qubopress.suites.terminal import boards, tables
 
 WIDE = pd.DataFrame(
@@ -133,11 +132,3 @@ def test_an_empty_table_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:
     for form in tables.FORMATS:
         tables.show(WIDE.iloc[:0], form)
     assert "solver" in capsys.readouterr().out
-
-
-def test_a_table_over_bits_says_what_the_network_costs() -> None:
-    table = pd.DataFrame({"network": ["digits-mlp", "digits-mlp", "a stranger's"], "bits": [8, 4, 4]})
-    found = network_costs.with_costs(table)
-    assert found["KiB"][:2].tolist() == pytest.approx([(2368 + 4 * 42) / 1024, (2368 / 2 + 4 * 42) / 1024])
-    assert found["nJ"][:2].tolist() == pytest.approx([2368 * 0.3 / 1000, 2368 * 0.2 / 1000])
-    assert found[["KiB", "nJ"]].isna().iloc[2].all()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -14,7 +12,7 @@ import pytest
 from warm import clean_registries, records, share_server, write_suite
 
 from qubopress import suites
-from qubopress.results import Store, load_references
+from qubopress.results import Store
 from qubopress.results.storage import rows as row_files
 from qubopress.suites import cli
 from qubopress.suites.verification import contribution
@@ -144,42 +142,3 @@ def test_rows_of_another_schema_are_refused_with_their_line(
     changed(rows, change)
     assert submit(rows) == 2
     assert message in capsys.readouterr().err
-
-
-def test_a_call_that_is_wrong_ends_in_one_line(store: Path, tmp_path: Path, capsys: Captured) -> None:
-    assert submit(tmp_path / "none.jsonl") == 2
-    assert submit(store, "--publish", tmp_path / "rows.csv") == 2
-    assert cli.call(["rejudge", "--data", str(tmp_path / "none")]) == 2
-    assert len(capsys.readouterr().err.splitlines()) == 3
-
-
-def registry_of(folder: Path, **changes: Any) -> Path:
-    """Our registry's reference of a random QUBO alone, changed."""
-    name = "random-qubo/seed=7"
-    (kept,) = [one for one in load_references().instances.values() if one.name == name]
-    content = json.loads(dataclasses.replace(kept, **changes).to_json())
-    path = folder / "registry.json"
-    path.write_text(json.dumps({"version": 1, "date": "2026-11-22", "instances": [content]}))
-    return path
-
-
-def rejudge(folder: Path, registry: Path) -> int:
-    return cli.call(["rejudge", "--data", str(folder), "--registry", str(registry)])
-
-
-def test_published_rows_and_references_are_recomputed(store: Path, tmp_path: Path, capsys: Captured) -> None:
-    rows, registry = tmp_path / "rows.jsonl", registry_of(tmp_path)
-    row_files.write_rows(store, rows)
-    assert rejudge(tmp_path, registry) == 0
-    assert "4 of 4 rows" in capsys.readouterr().out
-    changed(rows, lambda lines: [line.replace('"metric":0.', '"metric":0.1') for line in lines])
-    assert rejudge(tmp_path, registry) == 1
-    assert "false: rows.jsonl: random on taylor/digits-cnn, seed 0: " in capsys.readouterr().out
-
-
-def test_a_reference_that_its_bits_do_not_have_is_false(tmp_path: Path, capsys: Captured) -> None:
-    (tmp_path / "data").mkdir()
-    assert rejudge(tmp_path / "data", registry_of(tmp_path, value=-1e6)) == 1
-    assert "its value is -1000000, the bits have " in capsys.readouterr().out
-    assert rejudge(tmp_path / "data", registry_of(tmp_path, key="another")) == 3
-    assert "cannot check: reference: random-qubo" in capsys.readouterr().out

@@ -218,11 +218,3 @@ def test_parameters_from_hell_end_no_verification(store: Path) -> None:
     verdicts = {record.problem: one for record, one in suites.verify(store)}
     assert verdicts["taylor"] is not None
     assert verdicts["adaround"] is None
-
-
-def test_a_store_without_results_has_nothing_to_verify(
-    store: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    edit(store, "DELETE FROM cell")
-    assert cli.call(["verify", "--store", str(store)]) == 3
-    assert "claims a result" in capsys.readouterr().err

@@ -1,0 +1,59 @@
+"""Networks are compressed and trained from the command line."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from calls import refused
+from warm import clean_registries, share_server
+
+from qubopress.problems.datasets import dataset, published
+from qubopress.suites import cli
+
+Captured = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(autouse=True)
+def _shared(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    share_server(monkeypatch)
+    monkeypatch.chdir(tmp_path)
+    with clean_registries():
+        yield
+
+
+def test_data_that_is_missing_ends_in_one_line(
+    tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QUBOPRESS_OFFLINE", "1")
+    monkeypatch.setenv("QUBOPRESS_DATA", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    source, read = published.COLLECTIONS["fashion-mnist"]
+    bare = dataclasses.replace(source, folder=tmp_path / "none")
+    monkeypatch.setitem(published.COLLECTIONS, "fashion-mnist", (bare, read))
+    dataset.load_dataset.cache_clear()
+    message = refused(capsys, "compress", "fashion-mlp", "--out", "x")
+    assert "fashion-mnist is not on this machine and QUBOPRESS_OFFLINE forbids its download" in message
+    assert "set QUBOPRESS_DATA to a folder" in message
+
+
+def test_compress_writes_the_weights(tmp_path: Path, capsys: Captured) -> None:
+    from safetensors.torch import load_file
+
+    call = ["compress", "digits-mlp", "--out", "small.safetensors", "--set", "bits=4", "--set", "per=channel"]
+    assert cli.call(call) == 0
+    assert re.fullmatch(r"accuracy 0\.9\d+ → 0\.\d+, weights in small.safetensors\n", capsys.readouterr().out)
+    weights = load_file(tmp_path / "small.safetensors")
+    assert all(len(row.unique()) <= 16 for row in weights["fc1.weight"])
+
+
+def test_train_writes_weights_that_load(tmp_path: Path, capsys: Captured) -> None:
+    assert cli.call(["train", "digits-mlp", "--epochs", "2", "--out", "."]) == 0
+    out, err = capsys.readouterr()
+    assert "test accuracy 0." in out
+    assert "epoch 2 of 2" in err
+    assert (tmp_path / "digits-mlp.safetensors").is_file()

@@ -1,0 +1,65 @@
+"""Each claim on problems finds the problem that breaks it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from breaking import write_plugins
+from warm import clean_registries
+
+from qubopress.suites import plugins
+from qubopress.suites.conformance import checking, problem_claims
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_plugins(tmp_path_factory.mktemp("bad"))
+
+
+@pytest.fixture(autouse=True)
+def _clean() -> Iterator[None]:
+    with clean_registries():
+        yield
+    problem_claims._refusals.cache_clear()
+
+
+def verdicts_of(name: str, folder: Path) -> dict[str, checking.Verdict]:
+    plugins.load_folder(str(folder))
+    found = [checking.judge(claim, name, lambda case: None) for claim in problem_claims.CLAIMS]
+    return {one.claim: one for one in found if one is not None}
+
+
+def broken(name: str, folder: Path) -> set[str]:
+    return {claim for claim, one in verdicts_of(name, folder).items() if one.holds is False}
+
+
+def test_a_problem_that_changes_its_network_is_found_out(folder: Path) -> None:
+    assert broken("unfair", folder) == {
+        "the network and the data stay as they were",
+        "a problem says what it is",
+    }
+
+
+def test_a_problem_of_many_moods_is_found_out(folder: Path) -> None:
+    verdicts = verdicts_of("moody", folder)
+    assert {claim for claim, one in verdicts.items() if one.holds is False} == {
+        "the end is a network in eval mode with finite outputs",
+        "the same parameters give the same instances",
+        "the number of stages depends on no answer",
+    }
+
+
+def test_a_problem_for_some_networks_is_checked_on_those(folder: Path) -> None:
+    verdicts = verdicts_of("narrow", folder)
+    assert all(one.holds is not False for one in verdicts.values())
+    first = verdicts["it runs to the end"]
+    assert first.cases == 1
+    assert "not taken: AttributeError" in first.reason
+    assert verdicts["the baseline is a feasible solution"].cases == 1
+
+
+def test_a_problem_for_no_network_fails(folder: Path) -> None:
+    assert "it runs to the end" in broken("impossible", folder)
+    assert "the baseline is a feasible solution" not in verdicts_of("impossible", folder)

@@ -1,0 +1,44 @@
+"""What a child of the warm server answers, with no server around it."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import pytest
+from warm import clean_registries
+
+from qubopress.suites.harness import jobs
+from qubopress.suites.harness.survey import Survey
+from qubopress.suites.harness.wire import read_messages, survey_request
+from qubopress.suites.spec import InstanceSpec
+
+
+def answer(kind: str, payload: dict[str, Any]) -> dict[str, Any]:
+    """The only message of a job."""
+    read, write = os.pipe()
+    with clean_registries():
+        jobs.JOBS[kind](payload, write)
+    os.close(write)
+    with os.fdopen(read, "rb") as pipe:
+        (message,) = read_messages(bytearray(pipe.read()))
+    return message
+
+
+def test_a_survey_is_answered_with_what_is_known_of_the_instance() -> None:
+    spec = InstanceSpec.of("random-qubo", n=12, seed=3)
+    said = answer("survey", survey_request(spec, ""))
+    assert Survey.from_json(said["survey"]).info.name == spec.name
+    assert isinstance(said["pieces"], list)
+
+
+@pytest.mark.parametrize("kind", sorted(jobs.JOBS))
+def test_a_request_that_is_none_is_broken_and_ends_no_child(kind: str) -> None:
+    said = answer(kind, {"spec": {"nonsense": 1}, "plugins": ""})
+    assert set(said) == {"broken"}
+    assert "\n" not in said["broken"]
+
+
+def test_a_parameter_out_of_range_is_refused() -> None:
+    spec = InstanceSpec("adaround", "digits-mlp", parameters={"bits": 0})
+    assert "bits must" in answer("survey", survey_request(spec, ""))["refused"]

@@ -1,0 +1,61 @@
+"""The warm server starts, hears and dies without leaving a process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+import psutil
+import pytest
+from warm import SharedServer
+
+from qubopress.suites.harness.executor import Job, ServerError
+from qubopress.suites.harness.server_link import ServerLink
+from qubopress.suites.harness.supervisor import Supervisor
+
+
+def descendants() -> set[int]:
+    """Processes that came of this one, the warm server and the child that waits there apart."""
+    running = {process.pid for process in psutil.Process().children(recursive=True)}
+    server = SharedServer.running
+    return running - {server.pid, *waiting(server)} if server else running
+
+
+def waiting(server: Supervisor) -> list[int]:
+    """The child of a server that waits for the next job; it takes a moment to begin."""
+    for _ in range(500):
+        children = psutil.Process(server.pid).children()
+        found = [child.pid for child in children if child.name() == "qubo-waiting"]
+        if found:
+            break
+        time.sleep(0.01)
+    return found
+
+
+def test_a_server_that_dies_is_told_in_one_line() -> None:
+    with Supervisor() as server:
+        os.kill(server.pid, signal.SIGKILL)
+        with pytest.raises(
+            ServerError, match=r"the warm server died.*finished cells are in the store"
+        ) as caught:
+            list(server.run([Job("survey", {"spec": {}, "plugins": ""})]))
+    assert "\n" not in str(caught.value)
+    assert descendants() == set()
+
+
+def test_an_interrupt_while_the_server_starts_leaves_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(link: ServerLink, event: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ServerLink, "wait_for", interrupted)
+    with pytest.raises(KeyboardInterrupt, match=r"^$"), Supervisor():
+        pass
+    assert descendants() == set()
+
+
+def test_a_request_larger_than_the_sockets_buffer_arrives_whole() -> None:
+    with SharedServer() as server:
+        payload = {"spec": {"x" * 3_000_000: 1}, "plugins": ""}
+        (outcome,) = server.run([Job("survey", payload)])
+    assert "unexpected keyword argument" in (outcome.answer or {})["broken"]
