@@ -36,7 +36,7 @@ from .rounding import (  # noqa: F401
 )
 from .run import OfferError, Run
 from .solution import Solution
-from .solve import solve, warm
+from .solving import solve, warm
 from .status import Status
 
 __all__ = [

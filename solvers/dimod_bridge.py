@@ -11,7 +11,7 @@ from dimod.core.sampler import Sampler
 from ..problems import InputError, Qubo
 from .registry import Entry, Range, get, solver
 from .run import Run
-from .solve import solve
+from .solving import solve
 
 __all__ = ["RegisteredSampler", "from_dimod", "sampler"]
 

@@ -24,11 +24,6 @@ RULES = [
     house.crowded_folders,
 ]
 
-# `solvers.solve` is a public name that stays; its module has not got another name yet.
-STILL_BROKEN = {
-    house.modules_with_a_handed_on_name: ["solvers hands on solve and has a module of that name"],
-}
-
 
 def registered(accepts: str, rest: str = "") -> str:
     return f'@solver("planted", accepts={accepts}{rest})\ndef planted(instance, run): ...\n'
@@ -96,7 +91,7 @@ def copied(folder: Path, *names: str) -> Path:
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__.replace("_", "-"))
 def test_the_house_has_no(rule: house.Rule) -> None:
-    assert rule(ROOT) == STILL_BROKEN.get(rule, [])
+    assert rule(ROOT) == []
 
 
 def test_the_registrations_that_are_read_are_those_that_are_live() -> None:

@@ -42,7 +42,7 @@ ORDER = {
         "qubo",
         "rounding capacity black_box",
         "exact adapters",
-        "solve",
+        "solving",
         "dimod_bridge",
         "__init__",
     ),

@@ -28,3 +28,10 @@ CASES = {
 
 
 each_case = pytest.mark.parametrize("case", CASES)
+
+
+def deficient(f: int, rank: int, *, seed: int) -> Any:
+    """Gram matrix (f, f) of `rank`, with a column of zeros where there is room for one."""
+    X = np.random.default_rng(seed).normal(size=(rank, f)) @ (np.eye(f) + 0.3)
+    X[:, 0] *= f <= rank
+    return X.T @ X / f

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from idx_bytes import idx
+from data_files import idx
 
 from qubopress.problems.datasets import idx as idx_files
 from qubopress.problems.errors import InputError

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pooch
 import pytest
-from idx_bytes import idx
+from data_files import idx
 
 from qubopress.problems.datasets import dataset as data
 from qubopress.problems.datasets import published, sources

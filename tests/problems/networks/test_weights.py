@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from offline import offline
+from data_files import offline
 from torch import nn
 
 from qubopress.problems.errors import InputError, MissingDataError

@@ -10,7 +10,7 @@ from typing import cast
 
 import pytest
 import torch
-from offline import offline
+from data_files import offline
 from torch import nn
 
 from qubopress import suites

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from deficient_grams import deficient
 from instances import gram
+from layers import deficient
 
 from qubopress import solvers
 from qubopress.problems import Rounding

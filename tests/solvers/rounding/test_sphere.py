@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from deficient_grams import deficient
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from instances import gram, optimum
+from layers import deficient
 
 from qubopress import solvers
 from qubopress.problems import Rounding

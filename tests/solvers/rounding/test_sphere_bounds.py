@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from deficient_grams import deficient
+from layers import deficient
 
 from qubopress.problems import Rounding
 from qubopress.solvers import Run
