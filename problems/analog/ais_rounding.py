@@ -16,6 +16,7 @@ from ..arrays import Bits, Floats, number
 from ..cache import cached
 from ..errors import InputError
 from ..instances.rounding import Rounding
+from ..layers.samples import tensor_of
 from ..networks.interaction import InteractionSystem
 from ..quantization.grids import Grid, grid_for
 from ..registry import problem
@@ -81,7 +82,7 @@ def ais_rounding(
     """
     given = system_of(task.network)
     trained = double(given)
-    starts, held = task.inputs.double(), task.held_inputs.double()
+    starts, held = (tensor_of(one, "ais-rounding").double() for one in (task.inputs, task.held_inputs))
     wanted, held_wanted = images_of(trained, starts), images_of(trained, held)
     thinned = trained.without(_kept(task, trained, starts, density))
     compressed = double(thinned)

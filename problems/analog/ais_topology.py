@@ -11,6 +11,7 @@ from torch import nn
 from ..arrays import Bits, Floats
 from ..cache import cached
 from ..instances.capacity import Capacity, of_removed
+from ..layers.samples import tensor_of
 from ..registry import problem
 from ..tasks.task import Task
 from .hardware_costs import measures
@@ -39,10 +40,11 @@ def ais_topology(task: Task, *, keep: float = 0.5) -> Generator[Capacity, Bits, 
     """
     given = system_of(task.network)
     system = double(given)
+    starts = tensor_of(task.inputs, "ais-topology").double()
     K = couplings_kept(keep, len(system.edges), name="keep")
 
     def build() -> dict[str, Floats]:
-        return {"gram": joint_gram(system, task.inputs.double(), system.couplings)}
+        return {"gram": joint_gram(system, starts, system.couplings)}
 
     x = yield removal(cached(task, WHOLE, build)["gram"], K)
     made = system.without(torch.from_numpy(x == 1))

@@ -17,6 +17,7 @@ from torch.nn.modules.conv import _ConvNd
 
 from ..arrays import count
 from .inputs import Hook, hooked
+from .samples import Inputs, forward
 
 __all__ = ["PICOJOULES", "Costs", "costs", "products_of"]
 
@@ -58,7 +59,7 @@ class Costs:
         return self.products * each / 1000
 
 
-def costs(network: nn.Module, inputs: Tensor) -> Costs:
+def costs(network: nn.Module, inputs: Inputs) -> Costs:
     """Count the weights, biases and products of a network in eval mode on the first of `inputs`."""
     weights = biases = products = 0
     layers = [module for module in network.modules() if isinstance(module, nn.Linear | _ConvNd)]
@@ -69,7 +70,7 @@ def costs(network: nn.Module, inputs: Tensor) -> Costs:
 
     hooks: dict[nn.Module, Hook] = dict.fromkeys(layers, add)
     with hooked(hooks), torch.no_grad():
-        network(inputs[:1])
+        forward(network, inputs[:1])
     for layer in layers:
         weights += layer.weight.numel()
         biases += 0 if layer.bias is None else layer.bias.numel()

@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from ..arrays import Floats
 from ..errors import InputError, one_line
+from .samples import Inputs, described, forward, pieces
 
 __all__ = ["BATCH", "Call", "calls", "gram_of_inputs", "groups_of", "hooked", "running_order"]
 
@@ -47,7 +48,7 @@ class Call:
     output: Any
 
 
-def calls(network: nn.Module, inputs: Tensor) -> list[Call]:
+def calls(network: nn.Module, inputs: Inputs) -> list[Call]:
     """Every run of a leaf module of `network` (in eval mode) on the first of `inputs`, in order.
 
     Raises:
@@ -66,28 +67,28 @@ def calls(network: nn.Module, inputs: Tensor) -> list[Call]:
     return made
 
 
-def _forward(network: nn.Module, inputs: Tensor, what: str) -> None:
+def _forward(network: nn.Module, inputs: Inputs, what: str) -> None:
     """Run the network for its hooks. Raises InputError where it fails, whatever a foreign forward raises."""
     try:
         with torch.no_grad():
-            network(inputs)
+            forward(network, inputs)
     except InputError:  # of a hook of ours
         raise
     except Exception as error:
         reason = one_line(error)
-        sample = f"{what} of shape {tuple(inputs.shape)} and {inputs.dtype}"
+        sample = f"{what} of {described(inputs)}"
         raise InputError(
             f"the network must run on the calibration data, got {reason} for {sample}"
         ) from error
 
 
-def running_order(network: nn.Module, inputs: Tensor) -> list[str]:
+def running_order(network: nn.Module, inputs: Inputs) -> list[str]:
     """Names of the leaf modules in the order in which they first run. Raises as `calls` does."""
     return list(dict.fromkeys(call.name for call in calls(network, inputs)))
 
 
 def gram_of_inputs(
-    network: nn.Module, name: str, inputs: Tensor, *, through: nn.Module | None = None
+    network: nn.Module, name: str, inputs: Inputs, *, through: nn.Module | None = None
 ) -> tuple[Floats, float, float]:
     """Mean of x̃ x̃ᵀ over all rows x̃ = (x, 1) that reach a layer, and the least and greatest x.
 
@@ -121,8 +122,8 @@ def gram_of_inputs(
             sums.add(_rows(layer, piece if through is None else through(piece)))
 
     with hooked({layer: add}):
-        for start in range(0, len(inputs), BATCH):
-            _forward(network, inputs[start : start + BATCH], "a batch")
+        for piece in pieces(inputs, BATCH):
+            _forward(network, piece, "a batch")
     if not sums.rows:
         raise InputError(f"something must reach layer {name}, got no row; use other calibration data")
     gram = sums.mean()

@@ -24,6 +24,7 @@ from ..arrays import Floats
 from ..cache import cached
 from ..errors import InputError
 from ..layers.inputs import BATCH, Hook, hooked
+from ..layers.samples import Inputs, forward
 from ..tasks.task import Task
 from .groups import Groups
 
@@ -82,7 +83,7 @@ def measure(task: Task, groups: Groups) -> Statistics:
 def _effects(task: Task, network: nn.Module, groups: Groups, rows: slice, moments: _Moments) -> Floats:
     """Gradient (samples, n) of the summed loss by gates of one; the maps are added to the moments."""
     inputs = task.inputs[rows]
-    dtype = inputs.dtype if inputs.is_floating_point() else torch.get_default_dtype()
+    dtype = inputs.dtype if isinstance(inputs, Tensor) and inputs.is_floating_point() else _dtype(network)
     # One gate more than there are channels, for those that are no variables: their index is −1.
     gates = torch.ones(len(inputs), groups.total + 1, dtype=dtype, requires_grad=True)
     hooks: dict[nn.Module, Hook] = {}
@@ -98,9 +99,14 @@ def _effects(task: Task, network: nn.Module, groups: Groups, rows: slice, moment
     for chain in _chains(groups):
         hooks[network.get_submodule(chain[-1])] = gated(chain[0])
     with hooked(hooks), torch.enable_grad():
-        torch.autograd.backward(task.criterion(network(inputs), task.targets[rows]))
+        torch.autograd.backward(task.criterion(forward(network, inputs), task.targets[rows]))
     assert gates.grad is not None
     return np.asarray(gates.grad[:, :-1].double().numpy())
+
+
+def _dtype(network: nn.Module) -> torch.dtype:
+    """Of the parameters, which gates are multiplied with where the inputs are no real numbers."""
+    return next((p.dtype for p in network.parameters() if p.is_floating_point()), torch.get_default_dtype())
 
 
 def _chains(groups: Groups) -> list[tuple[str, ...]]:
@@ -157,11 +163,11 @@ def magnitudes(task: Task, groups: Groups) -> Floats:
     return sizes
 
 
-def mean_loss(task: Task, network: nn.Module, inputs: Tensor, targets: Tensor) -> float:
+def mean_loss(task: Task, network: nn.Module, inputs: Inputs, targets: Tensor) -> float:
     """The task's criterion, a mean over samples (N, ...) and their targets, of a network in eval mode."""
     total = 0.0
     with torch.no_grad():
         for start in range(0, len(inputs), BATCH):
-            output = network(inputs[start : start + BATCH]).double()
+            output = forward(network, inputs[start : start + BATCH]).double()
             total += float(task.criterion(output, targets[start : start + BATCH]))
     return total / len(inputs)

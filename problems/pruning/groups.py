@@ -14,6 +14,7 @@ from ..arrays import Bits, Floats
 from ..errors import InputError, one_line
 from ..layers.costs import products_of
 from ..layers.inputs import calls
+from ..layers.samples import Inputs, forward, tensor_of
 from ..tasks.task import Task
 from .coupling import LAYERS, Group, Groups, Ints, Part, depthwise, find, inputs_of, outputs_of
 from .surgery import mask, shrink
@@ -41,7 +42,7 @@ def prunable(task: Task) -> Groups:
     """
     network = task.copy()
     made = calls(network, task.inputs)
-    groups = find(network, made, task.inputs[:1])
+    groups = find(network, made, tensor_of(task.inputs[:1], "pruning"))
     if not groups.groups:
         raise InputError(
             "the network must have a layer before its last one with two channels or more that can be pruned; "
@@ -87,7 +88,7 @@ def _half(groups: Groups, parity: int) -> Bits:
     return np.concatenate([np.arange(width) % 2 == parity for width in groups.widths]).astype(np.int8)
 
 
-def _agree(task: Task, groups: Groups, x: Bits, inputs: Tensor, whole: Tensor) -> bool:
+def _agree(task: Task, groups: Groups, x: Bits, inputs: Inputs, whole: Tensor) -> bool:
     """Whether the masked and the cut network put out the same, up to rounding."""
     masked = task.copy()
     mask(masked, groups, x, original=task.network)
@@ -100,10 +101,10 @@ def _agree(task: Task, groups: Groups, x: Bits, inputs: Tensor, whole: Tensor) -
     return got.shape == expected.shape and bool(((got - expected).abs() <= room).all())
 
 
-def _run(network: nn.Module, inputs: Tensor) -> Tensor:
+def _run(network: nn.Module, inputs: Inputs) -> Tensor:
     try:
         with torch.no_grad():
-            outputs: Tensor = network(inputs)
+            outputs = forward(network, inputs)
     except Exception as error:  # a foreign forward may raise anything
         reason = one_line(error)
         raise InputError(

@@ -26,6 +26,7 @@ from torch import Tensor, nn
 
 from ..arrays import Floats
 from ..layers.inputs import BATCH, Hook, gram_of_inputs, hooked
+from ..layers.samples import Inputs, forward, pieces
 from ..tasks.task import Task
 from .groups import Groups
 
@@ -100,7 +101,7 @@ def sensitivities(task: Task, groups: Groups) -> dict[str, Floats]:
     network = task.copy().requires_grad_(False)
     generator = torch.Generator().manual_seed(0)
     total = dict.fromkeys(groups.inputs, np.zeros(1))
-    for batch in torch.split(task.inputs, BATCH):
+    for batch in pieces(task.inputs, BATCH):
         for _ in range(DRAWS):
             for name, slope in _slopes(task, network, list(total), batch, generator).items():
                 axis = output_axis(network.get_submodule(name))
@@ -110,7 +111,7 @@ def sensitivities(task: Task, groups: Groups) -> dict[str, Floats]:
 
 
 def _slopes(
-    task: Task, network: nn.Module, names: list[str], inputs: Tensor, generator: torch.Generator
+    task: Task, network: nn.Module, names: list[str], inputs: Inputs, generator: torch.Generator
 ) -> dict[str, Tensor]:
     """Gradients of the summed loss by the outputs of a few layers, at targets drawn anew."""
     nudges: dict[str, Tensor] = {}
@@ -123,7 +124,7 @@ def _slopes(
         return add
 
     with hooked({network.get_submodule(name): nudged(name) for name in names}), torch.enable_grad():
-        outputs = network(inputs)
+        outputs = forward(network, inputs)
         targets = _drawn(outputs.detach(), generator, classes=not task.targets.is_floating_point())
         slopes = torch.autograd.grad(task.criterion(outputs, targets), list(nudges.values()))
     return dict(zip(nudges, slopes, strict=True))

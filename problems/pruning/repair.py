@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ..arrays import Bits, Floats
 from ..layers.inputs import BATCH, calls, gram_of_inputs, hooked, running_order
+from ..layers.samples import Inputs, forward, pieces
 from ..tasks.task import Task
 from .groups import Groups
 from .reconstruction import NORMS, output_axis
@@ -68,7 +69,7 @@ def _before_norms(task: Task) -> set[str]:
     return {call.name for call in made if any(norm.argument is call.output for norm in norms)}
 
 
-def _enough(network: nn.Module, name: str, inputs: Tensor) -> Tensor:
+def _enough(network: nn.Module, name: str, inputs: Inputs) -> Inputs:
     """The first of the inputs, as many as give a layer `ROWS` rows."""
     _, output = _passing(network, name, inputs[:1])
     layer = network.get_submodule(name)
@@ -99,7 +100,7 @@ def _refit(
         _add(layer, "bias", step[:, -1])
 
 
-def _mean(values: list[Floats], parts: list[Tensor]) -> Floats:
+def _mean(values: list[Floats], parts: list[Inputs]) -> Floats:
     """The mean over all samples of means over parts of them."""
     return np.asarray(np.average(values, axis=0, weights=[len(part) for part in parts]))
 
@@ -116,12 +117,12 @@ def _newton(gram: Floats, slope: Floats, ridge: float) -> Floats:
     return np.asarray(-np.linalg.solve(gram + np.diag(pull), slope.T).T)
 
 
-def _slope(network: nn.Module, original: nn.Module, name: str, inputs: Tensor, rows: Tensor | None) -> Floats:
+def _slope(network: nn.Module, original: nn.Module, name: str, inputs: Inputs, rows: Tensor | None) -> Floats:
     """Gradient (outputs, f + 1) of half a layer's mean squared error by its weights and its bias."""
     layer = copy.deepcopy(network.get_submodule(name)).requires_grad_(True)
     weight, axis = layer.get_parameter("weight"), output_axis(layer)
     total, count = np.zeros((len(weight), weight[0].numel() + 1)), 0
-    for batch in torch.split(inputs, BATCH):
+    for batch in pieces(inputs, BATCH):
         _, wanted = _passing(original, name, batch)
         reaching, _ = _passing(network, name, batch)
         wanted = wanted if rows is None else wanted.movedim(axis, 0)[rows].movedim(0, axis)
@@ -138,7 +139,7 @@ class _Reached(BaseException):
     """The layer has run and the rest of the network need not; no forward catches it as an `Exception`."""
 
 
-def _passing(network: nn.Module, name: str, inputs: Tensor) -> tuple[Tensor, Tensor]:
+def _passing(network: nn.Module, name: str, inputs: Inputs) -> tuple[Tensor, Tensor]:
     """What reaches a layer and what it puts out."""
     seen: list[tuple[Tensor, Tensor]] = []
 
@@ -147,7 +148,7 @@ def _passing(network: nn.Module, name: str, inputs: Tensor) -> tuple[Tensor, Ten
         raise _Reached
 
     with hooked({network.get_submodule(name): note}), torch.no_grad(), suppress(_Reached):
-        network(inputs)
+        forward(network, inputs)
     return seen[0]
 
 

@@ -7,7 +7,7 @@ thousands; `shrink` cuts them out, which is what a user wants back. Both network
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -21,6 +21,7 @@ from ..errors import InputError, one_line
 from ..layers.costs import costs
 from ..layers.inputs import BATCH
 from ..layers.running import channels_last, evaluating
+from ..layers.samples import Inputs, forward, pieces
 from ..tasks.task import Task
 from .coupling import Groups, Ints, silence
 
@@ -94,7 +95,7 @@ def _cut(layer: nn.Module, outputs: list[int], inputs: list[int]) -> None:
         pruner.prune_in_channels(layer, inputs)
 
 
-def reestimate(network: nn.Module, inputs: Tensor) -> None:
+def reestimate(network: nn.Module, inputs: Inputs) -> None:
     """Put the mean and variance over inputs (N, ...) in place of the statistics of the network's BatchNorms.
 
     They are averaged over batches of equal size. All else stays in eval mode while it runs, and every
@@ -109,8 +110,8 @@ def reestimate(network: nn.Module, inputs: Tensor) -> None:
     before = [copy.deepcopy(norm.state_dict()) for norm in norms]
     with _collecting(network, norms), torch.no_grad():
         try:
-            for batch in inputs.tensor_split(-(-len(inputs) // BATCH)) if norms else ():
-                network(batch)
+            for batch in _even(inputs) if norms else ():
+                forward(network, batch)
         except Exception as error:  # a foreign forward may raise anything, a norm of one value ValueError
             for norm, state in zip(norms, before, strict=True):
                 norm.load_state_dict(state)
@@ -119,6 +120,13 @@ def reestimate(network: nn.Module, inputs: Tensor) -> None:
                 f"the network must run on {len(inputs)} samples to re-estimate BatchNorms, got {reason}; "
                 "pass samples of its shape, and two or more"
             ) from error
+
+
+def _even(inputs: Inputs) -> Iterable[Inputs]:
+    """Batches of equal size where samples have one shape, since each counts alike."""
+    return (
+        inputs.tensor_split(-(-len(inputs) // BATCH)) if isinstance(inputs, Tensor) else pieces(inputs, BATCH)
+    )
 
 
 @contextmanager
@@ -159,7 +167,7 @@ def finetune(
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, max(steps, 1))
         for _ in range(rounds):
             for rows in torch.split(torch.randperm(len(task.targets), generator=shuffler), STEP):
-                loss = task.criterion(network(task.inputs[rows]), task.targets[rows]) / len(rows)
+                loss = task.criterion(forward(network, task.inputs[rows]), task.targets[rows]) / len(rows)
                 if not torch.isfinite(loss):
                     raise InputError(
                         f"the loss must stay finite while fine-tuning, got {loss}; lower learning_rate, "

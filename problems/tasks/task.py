@@ -16,6 +16,7 @@ from ..arrays import count
 from ..datasets.dataset import Dataset, calibration_draw, load_dataset
 from ..errors import InputError
 from ..layers.running import outputs_of
+from ..layers.samples import Inputs
 from ..networks.image_generators import Generator
 from ..networks.weights import load_network, weights_checksum
 from ..networks.zoo import network
@@ -57,9 +58,9 @@ class Task:
 
     name: str
     network: nn.Module
-    inputs: Tensor
+    inputs: Inputs
     targets: Tensor
-    held_inputs: Tensor
+    held_inputs: Inputs
     held_targets: Tensor
     judge: Callable[[nn.Module], float] | None
     metric: str

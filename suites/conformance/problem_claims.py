@@ -133,7 +133,8 @@ def the_network_and_the_data_stay_as_they_were(name: str, case: Case) -> None:
     """Nothing is changed in place, shared or left hooked."""
     given = case.task()
     before = weights.weights_checksum(given.network)
-    data = (given.inputs, given.targets, given.held_inputs, given.held_targets)
+    samples = (given.inputs, given.targets, given.held_inputs, given.held_targets)
+    data = [tensor for tensor in samples if isinstance(tensor, torch.Tensor)]
     copies = [tensor.clone() for tensor in data]
     _, compressed = run(name, Case(case.kind, lambda: given, case.settings))
     cure = "work on task.copy()"
