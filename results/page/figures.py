@@ -3,6 +3,8 @@
 Names in a picture are escaped here, because plotly reads some HTML in its labels.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from html import escape

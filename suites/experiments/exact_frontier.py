@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from markupsafe import Markup
 
 from ... import problems, solvers
 from ...problems import Qubo, Rounding
@@ -189,19 +190,15 @@ def document(rows: pd.DataFrame, *, seconds: float) -> str:
     panels = [
         figure(str(name), part, looks, seconds=seconds) for name, part in rows.groupby("family", sort=False)
     ]
-    places = [
-        f"<figure><figcaption>{escape(one.caption)}<small>{escape(one.note)}</small></figcaption>"
-        f'<div class="plot" data-figure="{place}" style="height:{one.height}px"></div></figure>'
-        for place, one in enumerate(panels)
-    ]
-    table = largest(rows).to_html(index=False, border=0)
-    body = (
-        f"<h1>The exact frontier</h1><p>Largest number of variables proven optimal within {seconds:g} s, one "
-        f"thread, on sizes a factor {FACTOR:g} apart up to the first miss.</p>"
-        f'<section><div class="scroll">{table}</div><div class="panels">{"".join(places)}</div></section>'
-    )
     return page(
-        "qubopress: exact frontier", body, [{"data": one.data, "layout": one.layout} for one in panels]
+        "table_page.html",
+        title="qubopress: exact frontier",
+        figures=panels,
+        heading="The exact frontier",
+        lead=f"Largest number of variables proven optimal within {seconds:g} s, one thread, on sizes a factor "
+        f"{FACTOR:g} apart up to the first miss.",
+        table=Markup(largest(rows).to_html(index=False, border=0)),  # noqa: S704 - pandas escapes
+        drawn=list(enumerate(panels)),
     )
 
 
