@@ -27,6 +27,16 @@ from ..scoring.correlation import within
 from ..scoring.ranks import CriticalDifference, critical_difference
 from ..scoring.scores import PAR_TARGET, TARGETS
 
+__all__ = [
+    "Figure",
+    "Styles",
+    "anytime_panels",
+    "correlation",
+    "distribution_panels",
+    "metric_panels",
+    "styles",
+]
+
 FLOOR = 1e-3
 """Excess below this is drawn at the foot of a logarithmic axis."""
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import jinja2
-import numpy as np
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
@@ -59,7 +59,7 @@ def _templates() -> jinja2.Environment:
     )
     made.filters |= {name: getattr(number_texts, name) for name in number_texts.__all__ if name.islower()}
     made.globals |= {"DASH": number_texts.DASH, "rough": number_texts.rough}
-    made.tests |= {"finite": np.isfinite, "infinite": np.isinf}
+    made.tests |= {"finite": math.isfinite, "infinite": math.isinf}
     return made
 
 

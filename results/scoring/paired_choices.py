@@ -5,6 +5,8 @@ draw of calibration data and every other parameter; replicates are averaged firs
 the 95 % bootstrap interval of the mean difference lies above 0, is refuted where it lies below.
 """
 
+from __future__ import annotations
+
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -66,12 +68,13 @@ class Claim:
 def judged(source: str | Path | pd.DataFrame, claims: list[Claim]) -> pd.DataFrame:
     """Judge claims on the ranked cells of a store, network by network.
 
-    Returns
-    -------
-    One row a claim and network that has pairs: the means `worse` and `better`, the mean `difference` in the
-    good direction with its interval `low`, `high` over pairs, the number of `pairs`, and the `verdict`.
+    Returns:
+        One row a claim and network that has pairs: the means `worse` and `better`, the mean `difference` in
+        the good direction with its interval `low`, `high` over pairs, the number of `pairs`, and the
+        `verdict`.
 
-    Raises StoreError when no claim has a pair in the source.
+    Raises:
+        StoreError: no claim has a pair in the source.
     """
     frame = score(source)
     frame = frame[frame["ranked"]]
@@ -119,7 +122,7 @@ def _has(parameters: dict[str, Any], wanted: Mapping[str, Any]) -> bool:
     return all(name in parameters and parameters[name] == value for name, value in wanted.items())
 
 
-def _values(frame: pd.DataFrame, metric: "pd.Series[str]") -> "pd.Series[float]":
+def _values(frame: pd.DataFrame, metric: pd.Series[str]) -> pd.Series[float]:
     """The metric of each cell, or the measure of that name where it has another; NaN where it has none."""
     measures = [
         json.loads(text).get(name, np.nan) for text, name in zip(frame["measures"], metric, strict=True)

@@ -195,8 +195,8 @@ def document(rows: pd.DataFrame, *, seconds: float) -> str:
         title="qubopress: exact frontier",
         figures=panels,
         heading="The exact frontier",
-        lead=f"Largest number of variables proven optimal within {seconds:g} s, one thread, on sizes a factor "
-        f"{FACTOR:g} apart up to the first miss.",
+        lead=f"Largest number of variables proven optimal within {seconds:g} s, one thread, on sizes a "
+        f"factor {FACTOR:g} apart up to the first miss.",
         table=Markup(largest(rows).to_html(index=False, border=0)),  # noqa: S704 - pandas escapes
         drawn=list(enumerate(panels)),
     )
