@@ -5,6 +5,8 @@ References:
     sets" (the diagram).
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +14,8 @@ import pandas as pd
 from scipy import stats
 
 from .scores import ALPHA
+
+__all__ = ["CriticalDifference", "critical_difference"]
 
 FEWEST_SOLVERS = 3
 FEWEST_MATCHES = 3
@@ -22,13 +26,13 @@ _AT_INFINITY = 1e6  # degrees of freedom; scipy's quantile at infinity itself is
 class CriticalDifference:
     """Average ranks of the solvers that entered every match (an instance with a budget); 1 is best.
 
-    Parameters
-    ----------
-    ranks : by label, ascending; ties share the mean of their places.
-    difference : two solvers whose average ranks differ by less are not told apart (Nemenyi's test at ALPHA).
-    p : of Friedman's test that all solvers are alike.
-    matches : how many were ranked.
-    left_out : solvers that did not enter every match.
+    Attributes:
+        ranks: by label, ascending; ties share the mean of their places.
+        difference: two solvers whose average ranks differ by less are not told apart (Nemenyi's test at
+            ALPHA).
+        p: of Friedman's test that all solvers are alike.
+        matches: how many were ranked.
+        left_out: solvers that did not enter every match.
     """
 
     ranks: dict[str, float]
