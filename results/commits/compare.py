@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from ..markdown import markdown_row
 from ..scoring import scores
 from ..scoring.references import References, load_references
 from ..scoring.scored_cells import labels
@@ -314,11 +315,11 @@ def _markdown_table(rows: pd.DataFrame) -> list[str]:
         "better / worse / equal",
         "worst instance",
     ]
-    lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
-    return [*lines, *(f"| {' | '.join(_markdown_row(row))} |" for row in rows.to_dict("records")), ""]
+    cells = map(_cells, rows.to_dict("records"))
+    return [markdown_row(head), f"|{'---|' * len(head)}", *map(markdown_row, cells), ""]
 
 
-def _markdown_row(row: dict[Any, Any]) -> list[str]:
+def _cells(row: dict[Any, Any]) -> list[str]:
     if not row["pairs"]:
         return [row["verdict"], _code(row["solver"]), _code(row["family"]), *[""] * 6]
     sign = "+" if row["measure"] == "quality" else ""
