@@ -20,7 +20,7 @@ from ..storage.store import StoreError
 from .scored_cells import score
 from .statistics import mean_interval
 
-__all__ = ["Claim", "Side", "judged", "verdict"]
+__all__ = ["PairedChoice", "Side", "judged", "verdict"]
 
 SHARED = ("keep", "capacity", "refine", "finetune", "calibration", "calibration_seed", "bits", "prepare")
 """Parameters that say how much is compressed and on which data; the others are a formulation's own."""
@@ -57,7 +57,7 @@ class Side:
 
 
 @dataclass(frozen=True)
-class Claim:
+class PairedChoice:
     """That `better` leaves a better network than `worse`."""
 
     text: str
@@ -65,7 +65,7 @@ class Claim:
     worse: Side
 
 
-def judged(source: str | Path | pd.DataFrame, claims: list[Claim]) -> pd.DataFrame:
+def judged(source: str | Path | pd.DataFrame, claims: list[PairedChoice]) -> pd.DataFrame:
     """Judge claims on the ranked cells of a store, network by network.
 
     Returns:
@@ -86,7 +86,7 @@ def judged(source: str | Path | pd.DataFrame, claims: list[Claim]) -> pd.DataFra
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def _rows(claim: Claim, frame: pd.DataFrame) -> list[dict[str, Any]]:
+def _rows(claim: PairedChoice, frame: pd.DataFrame) -> list[dict[str, Any]]:
     better, worse = (_means(side, frame) for side in (claim.better, claim.worse))
     pairs = better.merge(worse, on=["network", "metric", "sign", "setting"], suffixes=("_better", "_worse"))
     return [

@@ -27,7 +27,7 @@ from ...results.page.frame import page
 from ...results.storage.whole_files import write_whole
 from ...solvers import Status
 
-__all__ = ["FAMILIES", "SOLVERS", "Family", "figure", "frontier", "largest", "run", "sizes"]
+__all__ = ["FAMILIES", "SOLVERS", "SizedFamily", "figure", "frontier", "largest", "run", "sizes"]
 
 SOLVERS = ("exhaustive", "branch-and-bound", "cp-sat", "mip", "sphere")
 
@@ -40,7 +40,7 @@ enumeration, whose declared limit is small, keep all within 33."""
 
 
 @dataclass(frozen=True)
-class Family:
+class SizedFamily:
     """Instances of one kind, one for every size.
 
     Attributes:
@@ -86,13 +86,13 @@ def _neuron() -> Rounding:
 
 
 FAMILIES = (
-    Family("dense Gaussian", dense),
-    Family("sparse ±1, degree 6", signs),
-    Family("rounding of one neuron", rounding, most=301),
+    SizedFamily("dense Gaussian", dense),
+    SizedFamily("sparse ±1, degree 6", signs),
+    SizedFamily("rounding of one neuron", rounding, most=301),
 )
 
 
-def pairs() -> list[tuple[Family, str]]:
+def pairs() -> list[tuple[SizedFamily, str]]:
     """Every family with the solvers that take its instances."""
     return [
         (family, solver)
@@ -110,7 +110,7 @@ def sizes(most: int | None = None) -> Iterator[int]:
     yield most
 
 
-def frontier(family: Family, solver: str, *, seconds: float) -> Iterator[dict[str, Any]]:
+def frontier(family: SizedFamily, solver: str, *, seconds: float) -> Iterator[dict[str, Any]]:
     """Solve larger and larger instances until the first that is not proven; a row for each.
 
     Parameters:
