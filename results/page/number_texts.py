@@ -13,10 +13,10 @@ __all__ = [
     "count",
     "digits",
     "fixed",
-    "plain",
     "precise",
     "rough",
     "several",
+    "shown",
     "signed",
     "sortable",
 ]
@@ -30,7 +30,7 @@ def sortable(value: Any) -> str:
     return "" if missing else str(value)
 
 
-def plain(value: Any) -> str:
+def shown(value: Any) -> str:
     """A text as it is, a number in three digits without a separator."""
     return digits(value, separator="") if isinstance(value, float) else str(value)
 
