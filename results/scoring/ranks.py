@@ -63,6 +63,7 @@ def critical_difference(frame: pd.DataFrame) -> CriticalDifference | None:
         return None
     means = whole.round(12).rank(axis=1).mean().sort_values(kind="stable")
     count = len(entered)
+    # scikit-posthocs gives Nemenyi's p of each pair, bit for bit by the same distribution, but no difference.
     quantile = stats.studentized_range.ppf(1 - ALPHA, count, _AT_INFINITY) / np.sqrt(2)
     return CriticalDifference(
         {str(label): float(rank) for label, rank in means.items()},

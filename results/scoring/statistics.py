@@ -129,6 +129,7 @@ def _draws(
 
 def holm(p: np.ndarray[Any, np.dtype[np.float64]]) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Holm's step-down correction of p-values for their number."""
+    # statsmodels gives the same, bit for bit; these lines are not worth two more packages to install.
     order = np.argsort(p, kind="stable")
     stepped = np.minimum(1.0, np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)))
     adjusted = np.empty_like(stepped)
