@@ -19,6 +19,7 @@ import typer
 
 from qubopress import problems, results, solvers, suites
 from qubopress.problems.networks.zoo import NETWORKS
+from qubopress.results.markdown import markdown_table
 from qubopress.results.scoring import scores
 from qubopress.suites.cli.app import app
 
@@ -285,8 +286,7 @@ def _cell(text: str) -> str:
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    lines = [f"| {' | '.join(row)} |" for row in rows]
-    return "\n".join([f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}", *lines])
+    return markdown_table([head, ["---"] * len(head), *rows])
 
 
 def _listed(names: Iterable[str]) -> str:

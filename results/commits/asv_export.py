@@ -7,6 +7,8 @@ Everything is lower the better, because asv flags increases only.
 Format: asv's `benchmarks.json` and result files, both of version 2 (asv 0.6, `asv/results.py`).
 """
 
+from __future__ import annotations
+
 import json
 import re
 import subprocess
@@ -24,6 +26,8 @@ from ..storage.budget import budgets
 from ..storage.store import Store, StoreError
 from ..storage.whole_files import write_whole
 from .compare import ENDED_BY_ITSELF, KEY
+
+__all__ = ["METRICS", "Commit", "Exported", "Metric", "commit_of", "export_asv"]
 
 ENVIRONMENT = "qubopress-store"
 """What stands for asv's environment in the names of our result files."""
@@ -54,12 +58,11 @@ class Commit(NamedTuple):
 class Exported:
     """What came of an export.
 
-    Parameters
-    ----------
-    points : numbers written, over all metrics and series.
-    commits : those written, by whole hash, the oldest first.
-    left_out : commits that git does not know as they are, with the reason.
-    unlike : series at a commit that were measured on other instances or seeds than the newest.
+    Attributes:
+        points: numbers written, over all metrics and series.
+        commits: those written, by whole hash, the oldest first.
+        left_out: commits that git does not know as they are, with the reason.
+        unlike: series at a commit that were measured on other instances or seeds than the newest.
     """
 
     points: int
@@ -80,7 +83,8 @@ def export_asv(
     Where a cell was measured more than once at a commit, the last time counts. Times enter only where all
     cells of a point were measured alone.
 
-    Raises StoreError when the store cannot be read, the folder not written, or its `benchmarks.json` is none.
+    Raises:
+        StoreError: the store cannot be read, the folder not written, or its `benchmarks.json` is none.
     """
     folder = Path(folder)
     with Store(store) as opened:

@@ -1,5 +1,7 @@
 """Which commit of a store was the first to get worse: each measured one, judged against one base in turn."""
 
+from __future__ import annotations
+
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,17 +12,18 @@ from ..storage.store import StoreError, load
 from .asv_export import Commit, commit_of
 from .compare import Outcome, compare
 
+__all__ = ["FirstBad", "first_bad"]
+
 
 @dataclass(frozen=True)
 class FirstBad:
     """Where a regression came in.
 
-    Parameters
-    ----------
-    bad : whole hash of the first measured commit that has it.
-    good : that of the last one before it, without.
-    between : unmeasured commits between the two, any of which may be the culprit as well.
-    rows : the regressions at `bad`, as `Comparison.rows` has them.
+    Attributes:
+        bad: whole hash of the first measured commit that has it.
+        good: that of the last one before it, without.
+        between: unmeasured commits between the two, any of which may be the culprit as well.
+        rows: the regressions at `bad`, as `Comparison.rows` has them.
     """
 
     bad: str
@@ -40,7 +43,8 @@ def first_bad(
 ) -> FirstBad | None:
     """The first commit after `base`, up to `head`, at which the store shows a regression; None without one.
 
-    Raises StoreError when the store cannot be read, or git does not know a side.
+    Raises:
+        StoreError: the store cannot be read, or git does not know a side.
     """
     repository = Path(repository)
     names = {

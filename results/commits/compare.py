@@ -4,6 +4,8 @@ A pair is the same instance, solver, parameters, seed and budget on both sides. 
 stated in `scores`.
 """
 
+from __future__ import annotations
+
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,12 +17,15 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from ..markdown import markdown_row
 from ..scoring import scores
 from ..scoring.references import References, load_references
 from ..scoring.scored_cells import labels
 from ..scoring.statistics import holm, mean_interval
 from ..storage.budget import budgets
 from ..storage.store import StoreError, load
+
+__all__ = ["ENDED_BY_ITSELF", "KEY", "Comparison", "Outcome", "Verdict", "compare"]
 
 KEY = ("instance_key", "solver", "parameters", "seed", "budget")
 MEASURES = ("quality", "time", "counts")
@@ -68,16 +73,15 @@ class Outcome(IntEnum):
 class Comparison:
     """What `compare` found.
 
-    Parameters
-    ----------
-    base, head : the names of the two sides.
-    rows : one row a solver, family and measure: `verdict`, `effect` with its 95 % interval (`low`, `high`),
-        `p` (Wilcoxon's, after Holm), the numbers of `pairs`, of `better`, `worse` and `equal` ones, and the
-        instance with the largest change for the worse. Quality's effect is the mean difference of excess
-        (head − base); time's and counts' is the geometric mean of the ratios (head / base). Lower is better
-        everywhere.
-    matched : pairs of cells in all.
-    references : the registry that both were scored against.
+    Attributes:
+        base, head: the names of the two sides.
+        rows: one row a solver, family and measure: `verdict`, `effect` with its 95 % interval (`low`,
+            `high`), `p` (Wilcoxon's, after Holm), the numbers of `pairs`, of `better`, `worse` and `equal`
+            ones, and the instance with the largest change for the worse. Quality's effect is the mean
+            difference of excess (head − base); time's and counts' is the geometric mean of the ratios (head /
+            base). Lower is better everywhere.
+        matched: pairs of cells in all.
+        references: the registry that both were scored against.
     """
 
     base: str
@@ -136,7 +140,8 @@ def compare(
     is not ranked at the baseline's excess; time only pairs measured alone, on the same machine, both ranked;
     counts only pairs that both ended by themselves.
 
-    Raises StoreError when a store cannot be read or has no cell of a commit.
+    Raises:
+        StoreError: a store cannot be read or has no cell of a commit.
     """
     registry = references or load_references()
     names = [
@@ -202,14 +207,14 @@ def _judged(pairs: pd.DataFrame) -> Iterator[dict[str, Any]]:
             yield who | _row(f"counts: {name}", ratios, cells)
 
 
-def _timed(cells: pd.DataFrame) -> "pd.Series[bool]":
+def _timed(cells: pd.DataFrame) -> pd.Series[bool]:
     """Pairs whose times may be compared."""
     alone = cells["timing_grade_base"].astype(bool) & cells["timing_grade_head"].astype(bool)
     both = cells["ranked_base"] & cells["ranked_head"]
     return alone & both & (cells["machine_base"] == cells["machine_head"])
 
 
-def _counted(cells: pd.DataFrame) -> Iterator[tuple[str, "pd.Series[float]"]]:
+def _counted(cells: pd.DataFrame) -> Iterator[tuple[str, pd.Series[float]]]:
     """The log-ratios of each kind of counted work, over the pairs that ended by themselves."""
     ended = cells["status_base"].isin(ENDED_BY_ITSELF) & cells["status_head"].isin(ENDED_BY_ITSELF)
     cells = cells[ended & cells["ranked_base"] & cells["ranked_head"]]
@@ -223,13 +228,13 @@ def _counted(cells: pd.DataFrame) -> Iterator[tuple[str, "pd.Series[float]"]]:
             yield name, ratios
 
 
-def _log_ratio(base: "pd.Series[float]", head: "pd.Series[float]") -> "pd.Series[float]":
+def _log_ratio(base: pd.Series[float], head: pd.Series[float]) -> pd.Series[float]:
     """ln(head / base) where both are positive."""
     usable = (base > 0) & (head > 0)
     return np.log(head[usable].astype(float) / base[usable].astype(float))
 
 
-def _row(measure: str, change: "pd.Series[float]", cells: pd.DataFrame) -> dict[str, Any]:
+def _row(measure: str, change: pd.Series[float], cells: pd.DataFrame) -> dict[str, Any]:
     """Effect, interval, test and counts of one measure; `change` is by pair, positive for the worse."""
     low, high = mean_interval(change, cells.loc[change.index, "instance_key"])
     kind = measure.partition(":")[0]
@@ -250,7 +255,7 @@ def _row(measure: str, change: "pd.Series[float]", cells: pd.DataFrame) -> dict[
     }
 
 
-def _wilcoxon(changed: "pd.Series[float]") -> float:
+def _wilcoxon(changed: pd.Series[float]) -> float:
     """Two-sided p of the paired signed-rank test; 1 where nothing changed."""
     if changed.empty:
         return 1.0
@@ -310,11 +315,11 @@ def _markdown_table(rows: pd.DataFrame) -> list[str]:
         "better / worse / equal",
         "worst instance",
     ]
-    lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
-    return [*lines, *(f"| {' | '.join(_markdown_row(row))} |" for row in rows.to_dict("records")), ""]
+    cells = map(_cells, rows.to_dict("records"))
+    return [markdown_row(head), f"|{'---|' * len(head)}", *map(markdown_row, cells), ""]
 
 
-def _markdown_row(row: dict[Any, Any]) -> list[str]:
+def _cells(row: dict[Any, Any]) -> list[str]:
     if not row["pairs"]:
         return [row["verdict"], _code(row["solver"]), _code(row["family"]), *[""] * 6]
     sign = "+" if row["measure"] == "quality" else ""

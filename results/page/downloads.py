@@ -1,42 +1,55 @@
 """The page's raw data as links that hold it: CSV always, Parquet where pyarrow is installed."""
 
+from __future__ import annotations
+
 import base64
 import gzip
 import importlib.util
 import io
+from dataclasses import dataclass
 
 import pandas as pd
+from markupsafe import Markup
+
+from .frame import render
+
+__all__ = ["links"]
 
 PLAIN_BYTES = 1_000_000
 """A CSV larger than this is compressed, so that a page of many cells stays light."""
 
 
-def links(frame: pd.DataFrame) -> str:
+@dataclass(frozen=True)
+class Download:
+    """A file in a link: its name, its size in words, and the address that holds it."""
+
+    name: str
+    size: str
+    address: str
+
+
+def links(frame: pd.DataFrame) -> Markup:
     """A paragraph of download links for the cells of a scored table."""
-    parts = [_link("cells.csv.gz" if gz else "cells.csv", kind, data) for gz, kind, data in [_csv(frame)]]
-    if importlib.util.find_spec("pyarrow"):
-        parts.append(_link("cells.parquet", "application/vnd.apache.parquet", _parquet(frame)))
-        note = ""
-    else:
-        note = " Parquet is here where pyarrow was installed when the page was made."
-    return f'<p class="downloads">{" ".join(parts)}<span class="note"> One row a cell.{note}</span></p>'
+    files, parquet = [_csv(frame)], importlib.util.find_spec("pyarrow") is not None
+    if parquet:
+        files.append(_parquet(frame))
+    return render("downloads.html", files=files, parquet=parquet)
 
 
-def _csv(frame: pd.DataFrame) -> tuple[bool, str, bytes]:
-    """Whether it is compressed, its media type and its bytes; the same cells give the same bytes."""
+def _csv(frame: pd.DataFrame) -> Download:
+    """Compressed if it is long; the same cells give the same bytes."""
     data = frame.to_csv(index=False).encode()
     if len(data) <= PLAIN_BYTES:
-        return False, "text/csv", data
-    return True, "application/gzip", gzip.compress(data, mtime=0)
+        return _download("cells.csv", "text/csv", data)
+    return _download("cells.csv.gz", "application/gzip", gzip.compress(data, mtime=0))
 
 
-def _parquet(frame: pd.DataFrame) -> bytes:
+def _parquet(frame: pd.DataFrame) -> Download:
     buffer = io.BytesIO()
     frame.to_parquet(buffer, index=False)
-    return buffer.getvalue()
+    return _download("cells.parquet", "application/vnd.apache.parquet", buffer.getvalue())
 
 
-def _link(name: str, kind: str, data: bytes) -> str:
+def _download(name: str, kind: str, data: bytes) -> Download:
     size = f"{len(data) / 1e6:.1f} MB" if len(data) >= 1e5 else f"{len(data) / 1e3:.0f} kB"
-    address = f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"
-    return f'<a class="download" download="{name}" href="{address}">{name} ({size})</a>'
+    return Download(name, size, f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}")

@@ -3,6 +3,8 @@
 Names in a picture are escaped here, because plotly reads some HTML in its labels.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from html import escape
@@ -24,6 +26,16 @@ from ..scoring.anytime import (
 from ..scoring.correlation import within
 from ..scoring.ranks import CriticalDifference, critical_difference
 from ..scoring.scores import PAR_TARGET, TARGETS
+
+__all__ = [
+    "Figure",
+    "Styles",
+    "anytime_panels",
+    "correlation",
+    "distribution_panels",
+    "metric_panels",
+    "styles",
+]
 
 FLOOR = 1e-3
 """Excess below this is drawn at the foot of a logarithmic axis."""

@@ -1,14 +1,18 @@
 """The page's section of instances: what each is, its best known solution, and every incumbent found."""
 
+from __future__ import annotations
+
 import json
-from html import escape
 from typing import Any
 
-import numpy as np
 import pandas as pd
+from markupsafe import Markup
 
 from ..scoring.references import References
-from .html_tables import DASH, digits, fixed, plain, table
+from .frame import render
+from .number_texts import DASH, digits, fixed, precise
+
+__all__ = ["instances_section"]
 
 HEADS = (
     ("solver", "text"),
@@ -23,36 +27,29 @@ HEADS = (
 )
 
 
-def instances_section(frame: pd.DataFrame, references: References) -> str:
+def instances_section(frame: pd.DataFrame, references: References) -> Markup:
     """A folded entry for each instance of a scored table, family by family, the largest first."""
     order = frame.assign(size=frame["variables"].astype("float64").fillna(0))
     order = order.sort_values(["family", "size", "instance"], ascending=[True, False, True], kind="stable")
     entries = [_entry(cells, references) for _, cells in order.groupby("instance_key", sort=False)]
-    search = '<label>instance <input type="search" data-filter="instance" placeholder="name"></label>'
-    filters = f'<div class="filters">{search}</div>' if len(entries) > 5 else ""
-    return f'<section id="instances"><h2>Instances</h2>{_NOTE}{filters}{"".join(entries)}</section>'
+    return render("instances_section.html", entries=entries, heads=HEADS)
 
 
-_NOTE = (
-    """<p class="note">Each opens to its facts and all incumbents, ranked or not, lowest loss first.</p>"""
-)
-
-
-def _entry(cells: pd.DataFrame, references: References) -> str:
+def _entry(cells: pd.DataFrame, references: References) -> dict[str, Any]:
     first = cells.iloc[0]
     best = cells[cells["ranked"]].sort_values(["loss", "finished_at"], kind="stable").head(1)
-    by = f"best {escape(str(best['label'].iloc[0]))}" if len(best) else "no ranked solution"
+    by = f"best {best['label'].iloc[0]}" if len(best) else "no ranked solution"
     size = f"{int(first['variables']):,} variables" if pd.notna(first["variables"]) else "size unknown"
-    note = f"{escape(first['family'])}, {size}, {len(cells):,} cells, {by}"
-    head = f"<b>{escape(first['instance'])}</b> <small>{note}</small>"
-    facts = [*_facts(first), ("Reference", _reference(first, best, references))]
-    listed = "".join(f"<div><dt>{name}</dt><dd>{escape(value)}</dd></div>" for name, value in facts)
     order = cells.sort_values(["loss", "label", "seed"], kind="stable")
-    rows = [_incumbent(row) for row in order.to_dict("records")]
-    return f"<details><summary>{head}</summary><dl>{listed}</dl>{table(HEADS, rows)}</details>"
+    return {
+        "name": first["instance"],
+        "note": f"{first['family']}, {size}, {len(cells):,} cells, {by}",
+        "facts": [*_facts(first), ("Reference", _reference(first, best, references))],
+        "incumbents": [_incumbent(row) for row in order.to_dict("records")],
+    }
 
 
-def _facts(first: "pd.Series[Any]") -> list[tuple[str, str]]:
+def _facts(first: pd.Series[Any]) -> list[tuple[str, str]]:
     """What the instance is, as its solvers and its readers know it."""
     text = first["problem_parameters"]
     parameters = json.loads(text) if isinstance(text, str) else {}
@@ -61,33 +58,30 @@ def _facts(first: "pd.Series[Any]") -> list[tuple[str, str]]:
     return [
         ("Problem", f"{first['problem']} of {first['network'] or DASH}"),
         ("Parameters", shown or DASH),
-        ("Baseline loss", _precise(first["baseline_loss"])),
-        (f"Metric: {escape(first['metric_name'])}" if first["metric_name"] else "Metric", whole),
+        ("Baseline loss", precise(first["baseline_loss"])),
+        (f"Metric: {first['metric_name']}" if first["metric_name"] else "Metric", whole),
         ("Key", first["instance_key"]),
     ]
 
 
-def _reference(first: "pd.Series[Any]", best: pd.DataFrame, references: References) -> str:
+def _reference(first: pd.Series[Any], best: pd.DataFrame, references: References) -> str:
     """The best known loss, who found it and where it is kept."""
     known = references.instances.get(first["instance_key"])
-    here = f"{_precise(best['loss'].iloc[0])} by {best['label'].iloc[0]}, in this store" if len(best) else ""
+    here = f"{precise(best['loss'].iloc[0])} by {best['label'].iloc[0]}, in this store" if len(best) else ""
     if known is None:
         return f"{here or 'none'}; not in the registry"
-    held = f"{_precise(known.value)} by {known.solver}, {known.date}, {known.standing}, in the registry"
+    held = f"{precise(known.value)} by {known.solver}, {known.date}, {known.standing}, in the registry"
     return f"{here}; better than {held}" if len(best) and bool(best["improves"].iloc[0]) else held
 
 
-def _incumbent(row: dict[str, Any]) -> list[str]:
+def _incumbent(row: dict[Any, Any]) -> list[Any]:
+    """The cells of a row under HEADS."""
     return [
-        plain(row["label"], "text"),
-        plain(row["seed"]),
-        plain(row["budget"]),
-        plain(row["status"].lower(), "text"),
-        plain(_precise(row["loss"])),
-        plain(fixed(row["excess"]) if row["ranked"] else DASH),
-        *(plain(float(row[name])) for name in ("violation", "metric", "seconds")),
+        row["label"],
+        row["seed"],
+        str(row["budget"]),
+        row["status"].lower(),
+        precise(row["loss"]),
+        fixed(row["excess"]) if row["ranked"] else DASH,
+        *(float(row[name]) for name in ("violation", "metric", "seconds")),
     ]
-
-
-def _precise(value: float) -> str:
-    return f"{value:.7g}" if np.isfinite(value) else DASH

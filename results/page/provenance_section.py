@@ -1,15 +1,30 @@
 """Where the page's figures come from: commits, machines, versions, and how caps were enforced."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Sequence
-from html import escape
+from typing import Any
 
 import pandas as pd
+from markupsafe import Markup
 
-from .html_tables import DASH, cell, several, table
+from .frame import render
+from .number_texts import DASH, several
+
+__all__ = ["Environment", "facts", "provenance_section"]
 
 Environment = tuple[str, str, dict[str, str]]
 """Commit, machine and versions, as `Store.environments` gives them."""
+
+HEADS = (
+    ("commit", "text"),
+    ("machine", "text"),
+    ("cells", ""),
+    ("timing grade", ""),
+    ("limits", "text"),
+    ("versions", "text"),
+)
 
 
 def facts(frame: pd.DataFrame, environments: Sequence[Environment]) -> list[tuple[str, str]]:
@@ -18,31 +33,22 @@ def facts(frame: pd.DataFrame, environments: Sequence[Environment]) -> list[tupl
     return [("Commit", several(entry[0] for entry in here)), ("Machine", several(entry[1] for entry in here))]
 
 
-def provenance_section(frame: pd.DataFrame, environments: Sequence[Environment]) -> str:
+def provenance_section(frame: pd.DataFrame, environments: Sequence[Environment]) -> Markup:
     """One row a commit and machine of the cells shown; several sets of versions stay apart."""
-    rows = []
-    for commit, machine, versions in _here(frame, environments):
-        cells = frame[(frame["commit"] == commit) & (frame["machine"] == machine)]
-        alone = float(cells["timing_grade"].astype(float).mean())
-        texts = [commit, machine, _limits(cells), _versions(versions)]
-        first, second, limits, libraries = (cell(text, escape(text), "text") for text in texts)
-        counts = [cell(len(cells), f"{len(cells):,}"), cell(alone, f"{alone:.0%}")]
-        rows.append([first, second, *counts, limits, libraries])
-    return f'<section id="provenance"><h2>Provenance</h2>{_NOTE}{table(_HEADS, rows)}</section>'
+    rows = [_row(frame, *entry) for entry in _here(frame, environments)]
+    return render("provenance_section.html", heads=HEADS, rows=rows)
 
 
-_NOTE = """<p class="note">A commit that ends in + had changes of its own. Timing grade is the share of cells
-measured beside no other work. Where one commit and machine ran with several sets of versions, each is a row
-and the cells are counted in all of them.</p>"""
-
-_HEADS = (
-    ("commit", "text"),
-    ("machine", "text"),
-    ("cells", ""),
-    ("timing grade", ""),
-    ("limits", "text"),
-    ("versions", "text"),
-)
+def _row(frame: pd.DataFrame, commit: str, machine: str, versions: dict[str, str]) -> dict[str, Any]:
+    cells = frame[(frame["commit"] == commit) & (frame["machine"] == machine)]
+    return {
+        "commit": commit,
+        "machine": machine,
+        "cells": len(cells),
+        "alone": float(cells["timing_grade"].astype(float).mean()),
+        "limits": _limits(cells),
+        "versions": _versions(versions),
+    }
 
 
 def _here(frame: pd.DataFrame, environments: Sequence[Environment]) -> list[Environment]:

@@ -6,6 +6,8 @@ References:
     Brown, Cai and DasGupta 2001 (Jeffreys' interval).
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
@@ -28,6 +30,24 @@ from .scores import (
 )
 from .statistics import LEVEL
 
+__all__ = [
+    "Shares",
+    "Traces",
+    "cut",
+    "excess_curves",
+    "hit_seconds",
+    "improvements",
+    "jeffreys",
+    "penalised_seconds",
+    "performance_profile",
+    "primal_integral",
+    "repetitions",
+    "target_ecdf",
+    "time_grid",
+    "time_to_target",
+    "timed",
+]
+
 Traces = Mapping[str, NDArray[np.float64]]
 """The (k, 2) seconds and losses of a cell, by its key."""
 
@@ -47,11 +67,11 @@ _HITS = {name: f"hit_{name}" for name in TARGETS}
 def improvements(frame: pd.DataFrame, traces: Traces) -> pd.DataFrame:
     """Make the trace table of a scored table: everything about time below is read from it.
 
-    Returns
-    -------
-    One row an incumbent of a ranked cell, cell after cell in the order of time: `row` (the cell's place in
-    the scored table), `seconds`, `loss` (the lowest so far) and its `excess`. A cell ends at its recorded
-    loss, which was recomputed from its bits; no earlier incumbent counts as lower, whatever was claimed.
+    Returns:
+        One row an incumbent of a ranked cell, cell after cell in the order of time: `row` (the cell's place
+        in the scored table), `seconds`, `loss` (the lowest so far) and its `excess`. A cell ends at its
+        recorded loss, which was recomputed from its bits; no earlier incumbent counts as lower, whatever was
+        claimed.
     """
     rows = np.flatnonzero(frame["ranked"].to_numpy())
     ends = frame["seconds"].fillna(cutoff(frame)).fillna(0.0).to_numpy()[rows]
@@ -90,13 +110,11 @@ def timed(frame: pd.DataFrame, traces: Traces | None) -> pd.DataFrame:
     return frame.assign(penalised_seconds=penalised_seconds(frame))
 
 
-def primal_integral(frame: pd.DataFrame, table: pd.DataFrame) -> "pd.Series[float]":
+def primal_integral(frame: pd.DataFrame, table: pd.DataFrame) -> pd.Series[float]:
     """Mean over each cell's budget of its excess so far, capped at CAP, and CAP before its first solution.
 
-    Parameters
-    ----------
-    frame, table
-        A scored table and its `improvements`.
+    Parameters:
+        frame, table: a scored table and its `improvements`.
 
     A cell that is not ranked scores CAP; NaN where the instance has no baseline.
     """
@@ -114,7 +132,7 @@ def primal_integral(frame: pd.DataFrame, table: pd.DataFrame) -> "pd.Series[floa
     return pd.Series(CAP - mean, frame.index).where(np.isfinite(frame["baseline_loss"]))
 
 
-def hit_seconds(frame: pd.DataFrame, table: pd.DataFrame, target: float) -> "pd.Series[float]":
+def hit_seconds(frame: pd.DataFrame, table: pd.DataFrame, target: float) -> pd.Series[float]:
     """When each cell first had an excess of at most `target`: infinite if never, NaN without a baseline."""
     hits = table[table["excess"] <= target].groupby("row")["seconds"].min()
     seconds = np.full(len(frame), np.inf)
@@ -122,17 +140,17 @@ def hit_seconds(frame: pd.DataFrame, table: pd.DataFrame, target: float) -> "pd.
     return pd.Series(seconds, frame.index).where(np.isfinite(frame["baseline_loss"]))
 
 
-def time_to_target(frame: pd.DataFrame, hits: "pd.Series[float]") -> pd.DataFrame:
+def time_to_target(frame: pd.DataFrame, hits: pd.Series[float]) -> pd.DataFrame:
     """Give TTT = t ln(1 − CONFIDENCE) / ln(1 − p), at least t, by label, instance and budget.
 
     A run is one cell, hence one seed. Of the n runs of a solver on an instance with a budget, k reach the
     target: p = k/n and t is the time after which all k had. Minimising over cut-offs t instead would choose
     the luckiest. If k = 0, t is the budget.
 
-    Returns
-    -------
-    `ttt`, `low`, `high`: the ends come from Jeffreys' interval of p (its lower end is 0 for k = 0, its upper
-    end 1 for k = n). For k = 0, `ttt` and `high` are infinite and `low` is the lower bound to quote.
+    Returns:
+        `ttt`, `low`, `high`: the ends come from Jeffreys' interval of p (its lower end is 0 for k = 0, its
+        upper end 1 for k = n). For k = 0, `ttt` and `high` are infinite and `low` is the lower bound to
+        quote.
     """
     runs = frame[[*_MATCH]].assign(hit=hits, limit=cutoff(frame), reached=np.isfinite(hits))
     runs = runs[hits.notna()]
@@ -165,7 +183,7 @@ def jeffreys(
     return low, high
 
 
-def penalised_seconds(frame: pd.DataFrame) -> "pd.Series[float]":
+def penalised_seconds(frame: pd.DataFrame) -> pd.Series[float]:
     """Each cell's time to PAR_TARGET, or PAR_FACTOR budgets when it missed it; NaN without a baseline."""
     hits = frame[_HITS[PAR_TARGET]]
     return hits.mask(np.isinf(hits), PAR_FACTOR * cutoff(frame))
@@ -250,7 +268,7 @@ def time_grid(table: pd.DataFrame, *, points: int = 140) -> NDArray[np.float64]:
     return np.geomspace(first, max(float(np.max(seconds)), first * 10), points)
 
 
-def _shares(values: "pd.Series[float]", labels: Any) -> Shares:
+def _shares(values: pd.Series[float], labels: Any) -> Shares:
     groups = values.groupby(labels)
     return {str(label): (np.sort(part[np.isfinite(part)].to_numpy()), len(part)) for label, part in groups}
 

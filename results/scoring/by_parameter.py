@@ -20,17 +20,17 @@ def by_parameter(
 ) -> pd.DataFrame:
     """Table an experiment over a parameter of the problem, such as bits: loss and metric by method.
 
-    Returns
-    -------
-    One row a problem, network, value of the parameter (its column bears the parameter's name) and solver:
-    means over the ranked cells of `loss`, `metric` and `drop` (of the metric, from the uncompressed
-    network), `ratio` (the mean loss in units of the mean baseline loss; NaN unless that is positive), each of
-    the network's other measures that occurs, under its own name,
-    `float_metric`, `baseline_metric`, and the numbers of `cells` and of `imputed` ones, which enter no mean.
-    Where other parameters of the same problem and network differ, a column `variant` names them and each
-    combination has its own rows; seeds of draws are averaged over.
+    Returns:
+        One row a problem, network, value of the parameter (its column bears the parameter's name) and solver:
+        means over the ranked cells of `loss`, `metric` and `drop` (of the metric, from the uncompressed
+        network), `ratio` (the mean loss in units of the mean baseline loss; NaN unless that is positive),
+        each of the network's other measures that occurs, under its own name, `float_metric`,
+        `baseline_metric`, and the numbers of `cells` and of `imputed` ones, which enter no mean. Where other
+        parameters of the same problem and network differ, a column `variant` names them and each combination
+        has its own rows; seeds of draws are averaged over.
 
-    Raises StoreError when no instance has such a parameter, or it bears the name of another column.
+    Raises:
+        StoreError: no instance has such a parameter, or it bears the name of another column.
     """
     if parameter in ("problem", "network", "variant", *_SETTING_COLUMNS):
         raise StoreError(

@@ -1,5 +1,7 @@
 """Whether a lower loss is a better network: rank correlation of loss and metric over all solutions found."""
 
+from __future__ import annotations
+
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,8 @@ from scipy import stats
 
 from .scored_cells import score
 from .statistics import median_interval
+
+__all__ = ["FEWEST", "correlations", "within"]
 
 FEWEST = 3
 """Different solutions of an instance below which a rank correlation says nothing."""
@@ -27,9 +31,8 @@ def correlations(
     `rho` is the median over instances, `rho_low` and `rho_high` its 95 % bootstrap interval over instances
     (NaN for a single one).
 
-    Returns
-    -------
-    One row a family, problem and metric that has an instance with at least FEWEST different solutions.
+    Returns:
+        One row a family, problem and metric that has an instance with at least FEWEST different solutions.
     """
     frame = source if isinstance(source, pd.DataFrame) and "drop" in source else score(source)
     for column, wanted in (("suite", suite), ("family", family)):

@@ -1,5 +1,7 @@
 """One row a solver, ranked over instances; and one row a setting of a problem's parameter."""
 
+from __future__ import annotations
+
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,8 @@ from .anytime import Traces, cut, improvements, time_to_target, timed
 from .references import References, load_references
 from .scored_cells import labels, matching, read, score
 from .statistics import median_interval
+
+__all__ = ["COLUMNS", "board", "leaderboard"]
 
 COLUMNS = (
     "rank",
@@ -52,23 +56,12 @@ def leaderboard(
     References come from the registry and the whole source, so narrowing to a suite or family changes no
     cell's score.
 
-    Parameters
-    ----------
-    suite, family
-        Count these cells only.
-    at_seconds
-        Judge every cell as if that had been its budget (`anytime.cut`). Solvers whose schedule depends on the
-        budget, and whose budget was another, stand below the ranking; the column `cut` says so.
-    traces
-        Of the source's cells where it is a table (`Store.traces`); without them all that depends on the
-        course of a run is NaN. A store brings its own.
-    references
-        Registry of best known losses; the package's own unless given.
+    Ranks: solvers are sorted by excess (then wins, then name). The first leads a group. Whoever follows
+    joins the leader's group as long as the two intervals overlap; the first whose does not leads the next
+    group. A group's rank is the place of its leader, so after three that share rank 1 comes rank 4.
+    A missing interval is the median alone.
 
-    Returns
-    -------
-    One row a solver, best first; a solver with several parameter settings or budgets in the source gets a
-    row for each, labelled `neal(2 s, num_reads=10)` by what differs. Empty when nothing matches.
+    Columns:
 
     - `rank`, `solver`
     - `excess`, `excess_low`, `excess_high`: the median normalised excess over the (instance, seed) cells,
@@ -90,10 +83,19 @@ def leaderboard(
     - a count for each status that occurs
     - `cut`, with `at_seconds`: empty, or why the solver is not ranked
 
-    Ranks: solvers are sorted by excess (then wins, then name). The first leads a group. Whoever follows
-    joins the leader's group as long as the two intervals overlap; the first whose does not leads the next
-    group. A group's rank is the place of its leader, so after three that share rank 1 comes rank 4.
-    A missing interval is the median alone.
+    Parameters:
+        source: a store, or a table that `results.load` gave.
+        suite, family: count these cells only.
+        at_seconds: judge every cell as if that had been its budget (`anytime.cut`). Solvers whose schedule
+            depends on the budget, and whose budget was another, stand below the ranking; the column `cut`
+            says so.
+        traces: of the source's cells where it is a table (`Store.traces`); without them all that depends on
+            the course of a run is NaN. A store brings its own.
+        references: registry of best known losses; the package's own unless given.
+
+    Returns:
+        One row a solver, best first; a solver with several parameter settings or budgets in the source gets a
+        row for each, labelled `neal(2 s, num_reads=10)` by what differs. Empty when nothing matches.
     """
     frame, traces = read(source, traces)
     references = references or load_references()

@@ -5,6 +5,8 @@ draw of calibration data and every other parameter; replicates are averaged firs
 the 95 % bootstrap interval of the mean difference lies above 0, is refuted where it lies below.
 """
 
+from __future__ import annotations
+
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,7 +20,7 @@ from ..storage.store import StoreError
 from .scored_cells import score
 from .statistics import mean_interval
 
-__all__ = ["Claim", "Side", "judged", "verdict"]
+__all__ = ["PairedChoice", "Side", "judged", "verdict"]
 
 SHARED = ("keep", "capacity", "refine", "finetune", "calibration", "calibration_seed", "bits", "prepare")
 """Parameters that say how much is compressed and on which data; the others are a formulation's own."""
@@ -55,7 +57,7 @@ class Side:
 
 
 @dataclass(frozen=True)
-class Claim:
+class PairedChoice:
     """That `better` leaves a better network than `worse`."""
 
     text: str
@@ -63,15 +65,16 @@ class Claim:
     worse: Side
 
 
-def judged(source: str | Path | pd.DataFrame, claims: list[Claim]) -> pd.DataFrame:
+def judged(source: str | Path | pd.DataFrame, claims: list[PairedChoice]) -> pd.DataFrame:
     """Judge claims on the ranked cells of a store, network by network.
 
-    Returns
-    -------
-    One row a claim and network that has pairs: the means `worse` and `better`, the mean `difference` in the
-    good direction with its interval `low`, `high` over pairs, the number of `pairs`, and the `verdict`.
+    Returns:
+        One row a claim and network that has pairs: the means `worse` and `better`, the mean `difference` in
+        the good direction with its interval `low`, `high` over pairs, the number of `pairs`, and the
+        `verdict`.
 
-    Raises StoreError when no claim has a pair in the source.
+    Raises:
+        StoreError: no claim has a pair in the source.
     """
     frame = score(source)
     frame = frame[frame["ranked"]]
@@ -83,7 +86,7 @@ def judged(source: str | Path | pd.DataFrame, claims: list[Claim]) -> pd.DataFra
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def _rows(claim: Claim, frame: pd.DataFrame) -> list[dict[str, Any]]:
+def _rows(claim: PairedChoice, frame: pd.DataFrame) -> list[dict[str, Any]]:
     better, worse = (_means(side, frame) for side in (claim.better, claim.worse))
     pairs = better.merge(worse, on=["network", "metric", "sign", "setting"], suffixes=("_better", "_worse"))
     return [
@@ -119,7 +122,7 @@ def _has(parameters: dict[str, Any], wanted: Mapping[str, Any]) -> bool:
     return all(name in parameters and parameters[name] == value for name, value in wanted.items())
 
 
-def _values(frame: pd.DataFrame, metric: "pd.Series[str]") -> "pd.Series[float]":
+def _values(frame: pd.DataFrame, metric: pd.Series[str]) -> pd.Series[float]:
     """The metric of each cell, or the measure of that name where it has another; NaN where it has none."""
     measures = [
         json.loads(text).get(name, np.nan) for text, name in zip(frame["measures"], metric, strict=True)

@@ -5,6 +5,8 @@ References:
     sets" (the diagram).
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +14,8 @@ import pandas as pd
 from scipy import stats
 
 from .scores import ALPHA
+
+__all__ = ["CriticalDifference", "critical_difference"]
 
 FEWEST_SOLVERS = 3
 FEWEST_MATCHES = 3
@@ -22,13 +26,13 @@ _AT_INFINITY = 1e6  # degrees of freedom; scipy's quantile at infinity itself is
 class CriticalDifference:
     """Average ranks of the solvers that entered every match (an instance with a budget); 1 is best.
 
-    Parameters
-    ----------
-    ranks : by label, ascending; ties share the mean of their places.
-    difference : two solvers whose average ranks differ by less are not told apart (Nemenyi's test at ALPHA).
-    p : of Friedman's test that all solvers are alike.
-    matches : how many were ranked.
-    left_out : solvers that did not enter every match.
+    Attributes:
+        ranks: by label, ascending; ties share the mean of their places.
+        difference: two solvers whose average ranks differ by less are not told apart (Nemenyi's test at
+            ALPHA).
+        p: of Friedman's test that all solvers are alike.
+        matches: how many were ranked.
+        left_out: solvers that did not enter every match.
     """
 
     ranks: dict[str, float]
@@ -59,6 +63,7 @@ def critical_difference(frame: pd.DataFrame) -> CriticalDifference | None:
         return None
     means = whole.round(12).rank(axis=1).mean().sort_values(kind="stable")
     count = len(entered)
+    # scikit-posthocs gives Nemenyi's p of each pair, bit for bit by the same distribution, but no difference.
     quantile = stats.studentized_range.ppf(1 - ALPHA, count, _AT_INFINITY) / np.sqrt(2)
     return CriticalDifference(
         {str(label): float(rank) for label, rank in means.items()},

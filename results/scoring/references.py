@@ -22,6 +22,18 @@ from ..storage.store import Store
 from ..storage.whole_files import write_whole
 from .scores import FEASIBLE, ranked, tie
 
+__all__ = [
+    "Kind",
+    "Packed",
+    "Proposal",
+    "Reference",
+    "References",
+    "ReferencesError",
+    "apply",
+    "load_references",
+    "propose",
+]
+
 REGISTRY = Path(__file__).with_name("references.json")
 """The registry that comes with the package."""
 
@@ -48,15 +60,14 @@ class Packed(Plain):
 class Reference(Plain):
     """The best known solution of one instance.
 
-    Parameters
-    ----------
-    key, name : of the instance.
-    value : its loss, finite.
-    baseline : the instance's baseline loss (None if unknown), which says when two losses are the same.
-    standing : "proven" (a solver's bound met it) or "best-known".
-    solver, date : who found it and on which day.
-    feasible : always true; a point that breaks a constraint is no reference.
-    stages : the solution, stage by stage.
+    Attributes:
+        key, name: of the instance.
+        value: its loss, finite.
+        baseline: the instance's baseline loss (None if unknown), which says when two losses are the same.
+        standing: "proven" (a solver's bound met it) or "best-known".
+        solver, date: who found it and on which day.
+        feasible: always true; a point that breaks a constraint is no reference.
+        stages: the solution, stage by stage.
     """
 
     key: str
@@ -152,14 +163,14 @@ def propose(
 ) -> list[Proposal]:
     """Say what the store's solutions would add to the registry, in the order of the instances' names.
 
-    Parameters
-    ----------
-    judge
-        Whether a record's bits truly have its loss; asked only of records about to be proposed, the best
-        first, and the next best stands in for one that does not hold.
-
     A tie with what is known is no proposal unless it comes with a proof. A solution whose bits were not kept
     is none either.
+
+    Parameters:
+        store: whose ranked cells are looked at.
+        references: the registry to improve; the package's own unless given.
+        judge: whether a record's bits truly have its loss; asked only of records about to be proposed, the
+            best first, and the next best stands in for one that does not hold.
     """
     references = references or load_references()
     with Store(store) as opened:

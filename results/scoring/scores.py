@@ -5,6 +5,8 @@ a practitioner gets without a solver. Losses may be negative; nothing here divid
 Every function takes the table that `results.load` gives.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 
 import numpy as np
@@ -13,6 +15,34 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..storage.budget import budgets
 from ..storage.record import RANKED
+
+__all__ = [
+    "ALPHA",
+    "CAP",
+    "CONFIDENCE",
+    "FAILURES",
+    "FEASIBLE",
+    "IMPUTED_EXCESS",
+    "JUMPS",
+    "PAR_FACTOR",
+    "PAR_TARGET",
+    "POLICY",
+    "SHIFT_SECONDS",
+    "STEPS",
+    "TARGETS",
+    "TIE",
+    "cutoff",
+    "excess",
+    "improves",
+    "metric_drop",
+    "normalised_excess",
+    "ranked",
+    "reference",
+    "registered",
+    "shifted_geometric_mean",
+    "tie",
+    "wins",
+]
 
 TIE = 1e-9
 """Losses closer than this, relative to the larger of best loss and baseline, are the same loss:
@@ -100,13 +130,13 @@ POLICY = (
 """The policy in words, a paragraph an entry, as reports print it."""
 
 
-def ranked(frame: pd.DataFrame) -> "pd.Series[bool]":
+def ranked(frame: pd.DataFrame) -> pd.Series[bool]:
     """Which cells have a feasible, honest, finite loss."""
     feasible = frame["violation"].le(FEASIBLE)  # an unknown violation (NaN) is not a kept constraint
     return frame["status"].isin(RANKED) & feasible & np.isfinite(frame["loss"])
 
 
-def reference(frame: pd.DataFrame, registry: Mapping[str, float] | None = None) -> "pd.Series[float]":
+def reference(frame: pd.DataFrame, registry: Mapping[str, float] | None = None) -> pd.Series[float]:
     """Give the best known loss of each row's instance; NaN where none is.
 
     It is the lowest ranked loss of the table, or the registry's (a loss by instance key) where that is lower.
@@ -116,12 +146,12 @@ def reference(frame: pd.DataFrame, registry: Mapping[str, float] | None = None) 
     return np.fmin(best, registered(frame, registry or {}))
 
 
-def registered(frame: pd.DataFrame, registry: Mapping[str, float]) -> "pd.Series[float]":
+def registered(frame: pd.DataFrame, registry: Mapping[str, float]) -> pd.Series[float]:
     """Give the registry's loss of each row's instance; NaN where it has none."""
     return frame["instance_key"].map(dict(registry)).astype("float64")
 
 
-def improves(frame: pd.DataFrame, registry: Mapping[str, float]) -> "pd.Series[bool]":
+def improves(frame: pd.DataFrame, registry: Mapping[str, float]) -> pd.Series[bool]:
     """Which ranked cells lie below the registry's best known loss, by more than a tie."""
     known = registered(frame, registry)
     return ranked(frame) & (frame["loss"] < known - tie(known, frame["baseline_loss"]))
@@ -140,10 +170,8 @@ def normalised_excess(loss: ArrayLike, reference: ArrayLike, baseline: ArrayLike
     anything. A loss as good as the baseline then scores 0, being the best known, and one that is worse by d
     scores 1 + d / (d + |baseline|), hence in (1, 2]. The order of losses is kept.
 
-    Parameters
-    ----------
-    loss, reference, baseline
-        Of any shapes that broadcast; a NaN in one gives NaN.
+    Parameters:
+        loss, reference, baseline: of any shapes that broadcast; a NaN in one gives NaN.
     """
     loss, reference, baseline = (np.asarray(x, dtype=np.float64) for x in (loss, reference, baseline))
     same = np.maximum(TIE * np.maximum(np.abs(reference), np.abs(baseline)), SMALLEST_GAIN)
@@ -156,7 +184,7 @@ def normalised_excess(loss: ArrayLike, reference: ArrayLike, baseline: ArrayLike
     return np.where(np.isnan(loss + reference + baseline), np.nan, result)
 
 
-def excess(frame: pd.DataFrame) -> "pd.Series[float]":
+def excess(frame: pd.DataFrame) -> pd.Series[float]:
     """Give each cell's normalised excess; cells that are not ranked are imputed at the baseline's.
 
     A ranked loss worse than the baseline keeps its excess above 1. NaN where the instance has no baseline.
@@ -168,14 +196,14 @@ def excess(frame: pd.DataFrame) -> "pd.Series[float]":
     return pd.Series(scored, frame.index).where(ranked(frame), IMPUTED_EXCESS).where(has_baseline)
 
 
-def cutoff(frame: pd.DataFrame) -> "pd.Series[float]":
+def cutoff(frame: pd.DataFrame) -> pd.Series[float]:
     """Seconds over which each cell is judged: its budget, or the longest run of its instance without one."""
     free = frame["seconds"].where(frame["budget_seconds"].isna())
     longest = free.groupby(frame["instance_key"]).transform("max")
     return frame["budget_seconds"].fillna(longest)
 
 
-def metric_drop(frame: pd.DataFrame) -> "pd.Series[float]":
+def metric_drop(frame: pd.DataFrame) -> pd.Series[float]:
     """How far the metric lies from the uncompressed network's, positive when worse; NaN when unknown."""
     sign = np.where(frame["higher_is_better"].fillna(True).astype(bool), 1.0, -1.0)
     return sign * (frame["float_metric"] - frame["metric"])
@@ -188,7 +216,7 @@ def shifted_geometric_mean(seconds: ArrayLike, *, shift: float = SHIFT_SECONDS) 
     return float(np.exp(np.log(times + shift).mean()) - shift) if times.size else float("nan")
 
 
-def wins(frame: pd.DataFrame, solver: "pd.Series[str]") -> "pd.Series[int]":
+def wins(frame: pd.DataFrame, solver: pd.Series[str]) -> pd.Series[int]:
     """Count, for each label in `solver` (one a row), the pairs of instance and budget that it won.
 
     It wins where its median loss over seeds is the lowest, ties (up to TIE) included. A cell that is not

@@ -1,10 +1,14 @@
 """Bootstrap intervals that know which cells belong to the same instance."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["LEVEL", "holm", "mean_interval", "median_interval"]
 
 RESAMPLES = 2_000
 LEVEL = 0.95
@@ -25,14 +29,10 @@ def median_interval(
     with replacement as it has: seeds of one instance are alike and must not count as independent.
     Deterministic by `seed`. Of fewer than two values nothing can be said: (NaN, NaN).
 
-    Parameters
-    ----------
-    values
-        (cells,) scores; NaNs are left out.
-    groups
-        (cells,) the instance of each.
-    resamples, level, seed
-        How many resamples, the interval's coverage, the seed of their generator.
+    Parameters:
+        values: (cells,) scores; NaNs are left out.
+        groups: (cells,) the instance of each.
+        resamples, level, seed: how many resamples, the interval's coverage, the seed of their generator.
     """
     return _interval(_resampled_medians, values, groups, resamples, level, seed)
 
@@ -129,6 +129,7 @@ def _draws(
 
 def holm(p: np.ndarray[Any, np.dtype[np.float64]]) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Holm's step-down correction of p-values for their number."""
+    # statsmodels gives the same, bit for bit; these lines are not worth two more packages to install.
     order = np.argsort(p, kind="stable")
     stepped = np.minimum(1.0, np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)))
     adjusted = np.empty_like(stepped)

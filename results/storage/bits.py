@@ -1,5 +1,7 @@
 """Solutions as few bytes: one bit a variable, one byte a level, compressed, and safe to open."""
 
+from __future__ import annotations
+
 import math
 import zlib
 from collections.abc import Sequence
@@ -11,6 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from .record import RecordError
 
+__all__ = ["pack", "unpack"]
+
 LIMIT = 2**28
 """Most variables of one solution: opening a stranger's bytes allocates no more than this many."""
 
@@ -20,7 +24,8 @@ _BITS, _LEVELS = b"b", b"l"
 def pack(x: ArrayLike) -> bytes:
     """Pack an integer array of any shape with values 0 ... 127; the shape is kept elsewhere.
 
-    Raises RecordError when a value is not such a level.
+    Raises:
+        RecordError: a value is not such a level.
     """
     x = np.asarray(x)
     if not _are_levels(x):

@@ -26,7 +26,8 @@ def write_cells(frame: pd.DataFrame, out: str | Path) -> Path:
 def read_cells(path: str | Path) -> pd.DataFrame:
     """Read what `write_cells` wrote, with the types that `load` gives.
 
-    Raises StoreError when the file is none.
+    Raises:
+        StoreError: the file is none.
     """
     try:
         names = list(pd.read_csv(path, nrows=0).columns)

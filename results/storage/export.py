@@ -1,5 +1,7 @@
 """All cells of a store as one file for other programs: CSV, JSON or Parquet, by the file's ending."""
 
+from __future__ import annotations
+
 import importlib.util
 import io
 import json
@@ -12,6 +14,8 @@ import pandas as pd
 from .store import Store, StoreError
 from .whole_files import write_whole
 
+__all__ = ["export"]
+
 
 def export(store: str | Path, out: str | Path) -> int:
     """Write every cell with every column of `load` and its `versions`; give the number of cells.
@@ -19,8 +23,9 @@ def export(store: str | Path, out: str | Path) -> int:
     Numbers keep all their digits. In JSON, a list of objects, an absent value is null and an infinite one the
     text inf or -inf, as in records.
 
-    Raises StoreError when the ending is none of these, Parquet is asked for without pyarrow, the store cannot
-    be read or the file not written.
+    Raises:
+        StoreError: the ending is none of these, Parquet is asked for without pyarrow, the store cannot be
+            read or the file not written.
     """
     out = Path(out)
     if out.suffix not in WRITERS:

@@ -6,6 +6,8 @@ would have in the first. Each other one gets `KEY@DIGEST`, the digest being of i
 and finish time. What follows the @ is left out when cells are compared, so merging again adds nothing.
 """
 
+from __future__ import annotations
+
 import hashlib
 import math
 import tempfile
@@ -15,6 +17,8 @@ from pathlib import Path
 
 from .record import InstanceInfo, Record, canonical
 from .store import Store, StoreError
+
+__all__ = ["Merged", "merge"]
 
 SAME_LOSS = 1e-5
 """Relative difference that two machines may find in the baseline of one instance."""
@@ -34,8 +38,9 @@ def merge(stores: Iterable[str | Path], out: str | Path) -> Merged:
     Two cells are one if they have the same key, machine, commit, versions and finish time. An instance is
     described as in the first store that has it.
 
-    Raises StoreError when `out` exists, a store cannot be read, or two stores contradict each other: one cell
-    with two contents, or one instance with two baselines.
+    Raises:
+        StoreError: `out` exists, a store cannot be read, or two stores contradict each other: one cell with
+            two contents, or one instance with two baselines.
     """
     out, paths = Path(out), [Path(path) for path in stores]
     if out.exists():

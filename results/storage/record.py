@@ -17,6 +17,8 @@ from typing import Any, Self, TypeVar, get_args, get_origin
 
 from .budget import Budget
 
+__all__ = ["RANKED", "STATUSES", "InstanceInfo", "Plain", "Record", "RecordError", "Stage", "canonical"]
+
 _T = TypeVar("_T")
 
 STATUSES = (
@@ -70,12 +72,11 @@ class Plain:
 class Stage(Plain):
     """One solved instance inside a cell: a layer of a network, or the only one.
 
-    Parameters
-    ----------
-    variables : number of free variables.
-    loss, violation : recomputed from the bits by the harness; None when there are no bits.
-    bits : the solution as packed by `results.pack`, or None.
-    shape : the solution's shape before packing.
+    Attributes:
+        variables: number of free variables.
+        loss, violation: recomputed from the bits by the harness; None when there are no bits.
+        bits: the solution as packed by `results.pack`, or None.
+        shape: the solution's shape before packing.
     """
 
     variables: int
@@ -94,28 +95,27 @@ class Stage(Plain):
 class Record(Plain):
     """One finished cell (instance × solver × parameters × seed × budget), success or failure alike.
 
-    Parameters
-    ----------
-    cell, instance_key : content keys of the cell and of the problem instance it solved.
-    suite, family, problem, network, instance, solver : the names a reader knows them by.
-    parameters : the solver's, as JSON values (a non-finite number is kept as its text).
-    budget_seconds, restarts, evaluations, threads : its `budget`; None where there was no limit.
-    status : one of STATUSES; `message` says more (an error's text, the reason of a skip).
-    loss, energy : the true objective, and what the solver saw (with penalties).
-    violation : 0 when feasible.
-    bound : a proven lower bound of the loss.
-    metric : of the compressed network, named by `metric_name`.
-    seconds, wall_seconds : the solver's own clock, and the whole cell's.
-    finished_at : ISO 8601 in UTC.
-    commit, machine, versions : where the figures come from.
-    adapter : how the instance was turned into a shape the solver accepts; empty when it was not.
-    peak_bytes : peak resident memory of the cell's process.
-    trace : (seconds, loss) of every improvement.
-    timing_grade : whether nothing else ran beside it, so that its seconds may be compared.
-    anytime : whether the solver's path does not depend on the budget, so that its trace may be cut.
-    counts : machine-independent work by name (evaluations, restarts, flips, nodes).
-    limits : how its caps were enforced, such as {"memory": "rss-watchdog 4 GiB"}.
-    measures : of the compressed network besides its metric, by name (parameters, products, SSIM).
+    Attributes:
+        cell, instance_key: content keys of the cell and of the problem instance it solved.
+        suite, family, problem, network, instance, solver: the names a reader knows them by.
+        parameters: the solver's, as JSON values (a non-finite number is kept as its text).
+        budget_seconds, restarts, evaluations, threads: its `budget`; None where there was no limit.
+        status: one of STATUSES; `message` says more (an error's text, the reason of a skip).
+        loss, energy: the true objective, and what the solver saw (with penalties).
+        violation: 0 when feasible.
+        bound: a proven lower bound of the loss.
+        metric: of the compressed network, named by `metric_name`.
+        seconds, wall_seconds: the solver's own clock, and the whole cell's.
+        finished_at: ISO 8601 in UTC.
+        commit, machine, versions: where the figures come from.
+        adapter: how the instance was turned into a shape the solver accepts; empty when it was not.
+        peak_bytes: peak resident memory of the cell's process.
+        trace: (seconds, loss) of every improvement.
+        timing_grade: whether nothing else ran beside it, so that its seconds may be compared.
+        anytime: whether the solver's path does not depend on the budget, so that its trace may be cut.
+        counts: machine-independent work by name (evaluations, restarts, flips, nodes).
+        limits: how its caps were enforced, such as {"memory": "rss-watchdog 4 GiB"}.
+        measures: of the compressed network besides its metric, by name (parameters, products, SSIM).
     """
 
     cell: str
@@ -173,15 +173,14 @@ class Record(Plain):
 class InstanceInfo(Plain):
     """What a reader of records must know of an instance: its names, size, and the baseline's score.
 
-    Parameters
-    ----------
-    key, name, family, problem, network : as in the records of its cells.
-    parameters : the problem's (bits, keep, ...), as JSON values.
-    variables, stage_variables : in all, and stage by stage.
-    stage_losses, baseline_loss, baseline_metric : of what a practitioner would do without a solver
-        (round to nearest, greedy Taylor).
-    float_metric : of the network before compression.
-    higher_is_better : the direction of the metric.
+    Attributes:
+        key, name, family, problem, network: as in the records of its cells.
+        parameters: the problem's (bits, keep, ...), as JSON values.
+        variables, stage_variables: in all, and stage by stage.
+        stage_losses, baseline_loss, baseline_metric: of what a practitioner would do without a solver (round
+            to nearest, greedy Taylor).
+        float_metric: of the network before compression.
+        higher_is_better: the direction of the metric.
     """
 
     key: str

@@ -4,6 +4,8 @@ The table of cells stays light (a leaderboard reads nothing else); solutions and
 their own. SQLite serialises the commits, so readers may look on while one process writes.
 """
 
+from __future__ import annotations
+
 import json
 import math
 import sqlite3
@@ -20,6 +22,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from .record import InstanceInfo, Record, canonical
+
+__all__ = ["Store", "StoreError", "load"]
 
 APPLICATION_ID = 0x51554250  # "QUBP": how a store is told from any other SQLite file
 SCHEMA_VERSION = 4
@@ -85,7 +89,8 @@ class Store:
     Use it as a context manager. Reading leaves no file behind, and works in a read-only folder
     unless a writer died there with its last commits unmerged.
 
-    Raises StoreError when the file is missing, foreign, damaged or cannot be written.
+    Raises:
+        StoreError: the file is missing, foreign, damaged or cannot be written.
     """
 
     def __init__(self, path: str | Path, *, write: bool = False) -> None:

@@ -1,16 +1,21 @@
 """Files that appear whole or not at all."""
 
+from __future__ import annotations
+
 import os
 import tempfile
 from pathlib import Path
 
 from .store import StoreError
 
+__all__ = ["write_whole"]
+
 
 def write_whole(out: str | Path, content: str | bytes) -> Path:
     """Put the content in place in one step, so that nobody ever reads half a file, and give its path.
 
-    Raises StoreError when there is no such folder or it cannot be written.
+    Raises:
+        StoreError: there is no such folder or it cannot be written.
     """
     out = Path(out)
     if out.is_dir() or not out.parent.is_dir():

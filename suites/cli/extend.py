@@ -12,7 +12,7 @@ from ..terminal.console import FOUND_WRONG, CallError, Format, Plugins, check_fo
 
 # torch and pandas take seconds to import: a command imports what it needs when it runs.
 if TYPE_CHECKING:
-    from ..conformance.checking import Verdict
+    from ..conformance.checking import Finding
     from ..extending.hardness import Hardness
 
 __all__ = ["check", "new", "tune"]
@@ -87,7 +87,7 @@ def check(
 
 def _show_check(
     name: str,
-    verdicts: list[Verdict],
+    verdicts: list[Finding],
     measured: Hardness | str | None,
     format: str,  # noqa: A002
 ) -> None:

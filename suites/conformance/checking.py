@@ -25,7 +25,7 @@ from .claim import Broken, Claim, Undecided
 from .isolated import isolated, leave_with_parent, messages
 
 __all__ = [
-    "Verdict",
+    "Finding",
     "check",
     "claims_about",
     "failures",
@@ -43,7 +43,7 @@ MODULE = "qubopress.suites.conformance"
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Finding:
     """What came of one claim.
 
     Attributes:
@@ -105,7 +105,7 @@ def check(
     plugins: str | Path = "",
     deadline: float = DEADLINE_SECONDS,
     told: Callable[[str], None] | None = None,
-) -> list[Verdict]:
+) -> list[Finding]:
     """Check every claim about a solver or problem, each under a deadline, in a process of its own.
 
     A claim at which the process hangs or dies has failed, and another process goes on with the next.
@@ -123,7 +123,7 @@ def check(
     plugin_folders.load_entry_points()
     plugin_folders.load_folder(folder)
     refuse_unknown(name)
-    done: list[Verdict] = []
+    done: list[Finding] = []
     first = 0
     for _ in range(MOST_LOST):
         found, lost = _check_from(first, name, folder, deadline, told or (lambda text: None))
@@ -131,7 +131,7 @@ def check(
         if lost is None or lost < first:
             return done
         first = lost + 1
-    return [*done, Verdict("the claims that come after", None, f"{MOST_LOST} processes were lost by now", 0)]
+    return [*done, Finding("the claims that come after", None, f"{MOST_LOST} processes were lost by now", 0)]
 
 
 # ---- the process that waits
@@ -139,9 +139,9 @@ def check(
 
 def _check_from(
     first: int, name: str, folder: str, deadline: float, told: Callable[[str], None]
-) -> tuple[list[Verdict], int | None]:
-    """Verdicts of a new process from claim `first` on, and the number of the claim that lost it, if any."""
-    done: list[Verdict] = []
+) -> tuple[list[Finding], int | None]:
+    """Findings of a new process from claim `first` on, and the number of the claim that lost it, if any."""
+    done: list[Finding] = []
     number, claim, case = first - 1, "it can be imported", ""
     with isolated(MODULE, name, folder, first) as (process, pipe):
         for message in messages(process, pipe, deadline):
@@ -149,10 +149,10 @@ def _check_from(
                 number, claim, case = message["number"], message["begin"], message["case"]
                 told(f"{claim}: {case}" if case else claim)
             elif "verdict" in message:
-                done.append(Verdict(**message["verdict"]))
+                done.append(Finding(**message["verdict"]))
             elif "lost" in message:
                 where = f" (on {case})" if case else ""
-                return [*done, Verdict(claim, False, message["lost"] + where, 0)], number
+                return [*done, Finding(claim, False, message["lost"] + where, 0)], number
     return done, None
 
 
@@ -181,7 +181,7 @@ def _send_begin(descriptor: int, number: int, text: str, case: str) -> None:
     send(descriptor, {"number": number, "begin": text, "case": case})
 
 
-def judge(claim: Claim, name: str, begin: Callable[[str], None]) -> Verdict | None:
+def judge(claim: Claim, name: str, begin: Callable[[str], None]) -> Finding | None:
     """Check a claim on all its cases here and now; the first that breaks it decides. None without a case.
 
     `begin` is told each case before it is checked.
@@ -194,13 +194,13 @@ def judge(claim: Claim, name: str, begin: Callable[[str], None]) -> Verdict | No
         except Undecided as reason:
             left_out[str(case)] = str(reason)
         except Broken as reason:
-            return Verdict(claim.text, False, f"{' '.join(str(reason).split())} (on {case})", len(cases))
+            return Finding(claim.text, False, f"{' '.join(str(reason).split())} (on {case})", len(cases))
         except Exception as error:  # a stranger's code may raise anything
-            return Verdict(claim.text, False, f"{one_line(error)} (on {case})", len(cases))
+            return Finding(claim.text, False, f"{one_line(error)} (on {case})", len(cases))
     if not cases:
         return None
     decided = len(cases) - len(left_out)
-    return Verdict(claim.text, True if decided else None, _told_once(left_out), decided)
+    return Finding(claim.text, True if decided else None, _told_once(left_out), decided)
 
 
 def _told_once(reasons: dict[str, str]) -> str:

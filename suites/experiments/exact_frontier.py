@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from markupsafe import Markup
 
 from ... import problems, solvers
 from ...problems import Qubo, Rounding
@@ -26,7 +27,7 @@ from ...results.page.frame import page
 from ...results.storage.whole_files import write_whole
 from ...solvers import Status
 
-__all__ = ["FAMILIES", "SOLVERS", "Family", "figure", "frontier", "largest", "run", "sizes"]
+__all__ = ["FAMILIES", "SOLVERS", "SizedFamily", "figure", "frontier", "largest", "run", "sizes"]
 
 SOLVERS = ("exhaustive", "branch-and-bound", "cp-sat", "mip", "sphere")
 
@@ -39,7 +40,7 @@ enumeration, whose declared limit is small, keep all within 33."""
 
 
 @dataclass(frozen=True)
-class Family:
+class SizedFamily:
     """Instances of one kind, one for every size.
 
     Attributes:
@@ -85,13 +86,13 @@ def _neuron() -> Rounding:
 
 
 FAMILIES = (
-    Family("dense Gaussian", dense),
-    Family("sparse ±1, degree 6", signs),
-    Family("rounding of one neuron", rounding, most=301),
+    SizedFamily("dense Gaussian", dense),
+    SizedFamily("sparse ±1, degree 6", signs),
+    SizedFamily("rounding of one neuron", rounding, most=301),
 )
 
 
-def pairs() -> list[tuple[Family, str]]:
+def pairs() -> list[tuple[SizedFamily, str]]:
     """Every family with the solvers that take its instances."""
     return [
         (family, solver)
@@ -109,7 +110,7 @@ def sizes(most: int | None = None) -> Iterator[int]:
     yield most
 
 
-def frontier(family: Family, solver: str, *, seconds: float) -> Iterator[dict[str, Any]]:
+def frontier(family: SizedFamily, solver: str, *, seconds: float) -> Iterator[dict[str, Any]]:
     """Solve larger and larger instances until the first that is not proven; a row for each.
 
     Parameters:
@@ -189,19 +190,15 @@ def document(rows: pd.DataFrame, *, seconds: float) -> str:
     panels = [
         figure(str(name), part, looks, seconds=seconds) for name, part in rows.groupby("family", sort=False)
     ]
-    places = [
-        f"<figure><figcaption>{escape(one.caption)}<small>{escape(one.note)}</small></figcaption>"
-        f'<div class="plot" data-figure="{place}" style="height:{one.height}px"></div></figure>'
-        for place, one in enumerate(panels)
-    ]
-    table = largest(rows).to_html(index=False, border=0)
-    body = (
-        f"<h1>The exact frontier</h1><p>Largest number of variables proven optimal within {seconds:g} s, one "
-        f"thread, on sizes a factor {FACTOR:g} apart up to the first miss.</p>"
-        f'<section><div class="scroll">{table}</div><div class="panels">{"".join(places)}</div></section>'
-    )
     return page(
-        "qubopress: exact frontier", body, [{"data": one.data, "layout": one.layout} for one in panels]
+        "table_page.html",
+        title="qubopress: exact frontier",
+        figures=panels,
+        heading="The exact frontier",
+        lead=f"Largest number of variables proven optimal within {seconds:g} s, one thread, on sizes a "
+        f"factor {FACTOR:g} apart up to the first miss.",
+        table=Markup(largest(rows).to_html(index=False, border=0)),  # noqa: S704 - pandas escapes
+        drawn=list(enumerate(panels)),
     )
 
 

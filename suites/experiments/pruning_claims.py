@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ...results.scoring.paired_choices import Claim, Side, judged
+from ...results.scoring.paired_choices import PairedChoice, Side, judged
 
 __all__ = ["CLAIMS", "run"]
 
@@ -23,13 +23,15 @@ REFINED = (64, 24, 8)
 TUNED = "after fine-tune"
 
 
-def _choices(better: str, worse: str) -> list[Claim]:
+def _choices(better: str, worse: str) -> list[PairedChoice]:
     """That one formulation is above another, once BatchNorms are re-estimated and once all is fine-tuned.
 
     "+ refit" behind a name refits its choice; what has a refit of its own is meant without.
     """
     return [
-        Claim(" ".join(f"{better} above {worse} {after}".split()), _side(better, after), _side(worse, after))
+        PairedChoice(
+            " ".join(f"{better} above {worse} {after}".split()), _side(better, after), _side(worse, after)
+        )
         for after in ("", TUNED)
     ]
 
@@ -39,10 +41,10 @@ def _side(name: str, after: str) -> Side:
     return Side(problem, "swap", {"refit": bool(refit)}, after)
 
 
-def _refined(name: str, rival: str, called: str, most: int) -> Claim:
+def _refined(name: str, rival: str, called: str, most: int) -> PairedChoice:
     """That a refiner of so many channels is above another, or above where all begin."""
     only = {"refine": most}
-    return Claim(
+    return PairedChoice(
         f"{name} above {called}, {most} refined",
         Side(solver=name, parameters=only),
         Side(solver=rival, parameters=only),

@@ -313,7 +313,7 @@ def summary(rows: pd.DataFrame, by: list[str], values: list[str]) -> pd.DataFram
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Contrast:
     """What is said of two ways: the first is more accurate than the second by more than `margin`."""
 
     text: str
@@ -323,23 +323,23 @@ class Comparison:
     margin: float = 0.0
 
 
-COMPARISONS = (
-    Comparison(
+CONTRASTS = (
+    Contrast(
         "a fixed topology costs at most 2 points without noise",
         "midrise",
         "midrise, zeros learned",
         margin=-0.02,
     ),
-    Comparison("S+M is as good as C+S+M without noise, within 2 points", "S+M", "C+S+M", margin=-0.02),
-    Comparison("magnitudes help signs", "S+M", "S"),
-    Comparison("signs help magnitudes", "S+M", "M"),
+    Contrast("S+M is as good as C+S+M without noise, within 2 points", "S+M", "C+S+M", margin=-0.02),
+    Contrast("magnitudes help signs", "S+M", "S"),
+    Contrast("signs help magnitudes", "S+M", "M"),
     *(
-        Comparison(f"a fixed topology beats learned zeros at {noise} noise", better, worse, noise)
+        Contrast(f"a fixed topology beats learned zeros at {noise} noise", better, worse, noise)
         for noise in ("20 % additive", "40 % additive", "40 % read")
         for better, worse in (("midrise", "midrise, zeros learned"), ("S+M", "C+S+M"))
     ),
-    Comparison("training on the topology beats deciding from a trained network", "midrise", "beam"),
-    Comparison("a chosen topology beats a random one", "beam, topology chosen", "beam"),
+    Contrast("training on the topology beats deciding from a trained network", "midrise", "beam"),
+    Contrast("a chosen topology beats a random one", "beam, topology chosen", "beam"),
 )
 
 
@@ -351,7 +351,7 @@ def claims(noise: pd.DataFrame, reuse: pd.DataFrame, decisions: pd.DataFrame) ->
 
 def _noise_claims(noise: pd.DataFrame) -> Iterator[dict[str, Any]]:
     for name, cells in noise.groupby("network", sort=False):
-        for one in COMPARISONS:
+        for one in CONTRASTS:
             at = cells[cells["noise"] == one.noise].pivot(index="seed", columns="hardware", values="accuracy")
             if {one.better, one.worse} <= set(at.columns):
                 text = f"{one.text}: {one.better} against {one.worse}"

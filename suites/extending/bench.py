@@ -12,7 +12,7 @@ import pandas as pd
 from ...results import Record
 from ...results.scoring.scores import excess
 from ..harness.cell import Cell
-from ..harness.executor import Job, Outcome
+from ..harness.executor import Job, JobOutcome
 from ..harness.provenance import provenance
 from ..harness.suite_run import job_of, record_of, warm_pairs
 from ..harness.supervisor import Supervisor
@@ -58,7 +58,7 @@ class Bench:
         return [record_of(outcome, self._where) for outcome in self._running.run(jobs)]
 
 
-def _survey_of(outcome: Outcome) -> Survey | str:
+def _survey_of(outcome: JobOutcome) -> Survey | str:
     answer = outcome.answer or {"broken": outcome.reason}
     if "survey" not in answer:
         return str(next(iter(answer.values())))

@@ -23,7 +23,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from ...problems import InputError, cache
-from .executor import Job, Outcome, ServerError
+from .executor import Job, JobOutcome, ServerError
 from .provenance import provenance
 from .supervisor import Supervisor
 
@@ -104,7 +104,7 @@ class Cluster:
         """What each worker's server loads before its first job from now on."""
         self._loads.append(json.dumps(payload))
 
-    def run(self, jobs: Iterable[Job], *, workers: int = 1) -> Iterator[Outcome]:
+    def run(self, jobs: Iterable[Job], *, workers: int = 1) -> Iterator[JobOutcome]:
         """Run jobs wherever there is room, give each outcome as it comes; `workers` is the cluster's own.
 
         Raises:
@@ -162,7 +162,7 @@ class Cluster:
                     "finished cells are in the store, start a worker and run again"
                 )
 
-    def _learn(self, outcome: Outcome, future: Any) -> None:
+    def _learn(self, outcome: JobOutcome, future: Any) -> None:
         """Get the pieces that a survey measured from the worker that has them."""
         told = (outcome.answer or {}).get("pieces") if outcome.job.kind == "survey" else None
         keys = [key for key in told if isinstance(key, str)] if isinstance(told, list) else []
@@ -202,16 +202,16 @@ class Cluster:
         return list(found.values())
 
 
-def _outcome(future: Any, job: Job) -> Outcome:
+def _outcome(future: Any, job: Job) -> JobOutcome:
     """The outcome that a worker sent, or why there is none."""
     if future.status == "error":
-        return Outcome(job, None, "CRASHED", f"the cluster lost it: {future.exception()}", 0.0)
+        return JobOutcome(job, None, "CRASHED", f"the cluster lost it: {future.exception()}", 0.0)
     if future.status != "finished":
         raise ServerError("the scheduler is gone; finished cells are in the store, run again")
     found = future.result()
     if "refused" in found:
         raise InputError(found["refused"])
-    return Outcome(job, **{name: value for name, value in found.items() if name != "address"})
+    return JobOutcome(job, **{name: value for name, value in found.items() if name != "address"})
 
 
 def identity() -> str:
@@ -253,7 +253,7 @@ def _wanted(worker: Any) -> Callable[[], bool]:
 _local = threading.local()
 
 
-def _run_here(job: Job, loads: list[str], memory: int | None, wanted: Callable[[], bool]) -> list[Outcome]:
+def _run_here(job: Job, loads: list[str], memory: int | None, wanted: Callable[[], bool]) -> list[JobOutcome]:
     """Run a job in this thread's warm server, which starts at the first job and ends with the worker."""
     if not hasattr(_local, "server"):
         _local.server, _local.loaded = Supervisor().__enter__(), set()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Protocol
 
-__all__ = ["Executor", "Job", "Outcome", "ServerError"]
+__all__ = ["Executor", "Job", "JobOutcome", "ServerError"]
 
 
 class ServerError(RuntimeError):
@@ -36,7 +36,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class JobOutcome:
     """How a job ended: its last message, or the status and reason why there is none.
 
     Attributes:
@@ -67,5 +67,5 @@ class Executor(Protocol):
     def preload(self, **payload: Any) -> None:
         """What every process that runs jobs loads before the next."""
 
-    def run(self, jobs: Iterable[Job], *, workers: int = 1) -> Iterator[Outcome]:
+    def run(self, jobs: Iterable[Job], *, workers: int = 1) -> Iterator[JobOutcome]:
         """Run jobs, `workers` at a time where the executor lets one choose; give each outcome as it comes."""

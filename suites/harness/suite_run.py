@@ -17,7 +17,7 @@ from .. import plugins
 from ..suite import Suite
 from ..suite import load as load_suite
 from .cell import Cell, failed
-from .executor import Executor, Job, Outcome
+from .executor import Executor, Job, JobOutcome
 from .provenance import Provenance, provenance
 from .supervisor import Supervisor
 from .survey import SHAPES, Survey
@@ -197,14 +197,14 @@ def job_of(cell: Cell, where: Provenance, folder: str) -> Job:
     return Job("cell", request, cell, seconds=cell.seconds, searches=stages, threads=cell.budget.threads)
 
 
-def record_of(outcome: Outcome, where: Provenance) -> Record:
+def record_of(outcome: JobOutcome, where: Provenance) -> Record:
     """The record of a cell; what it says of its machine and its caps is what the executor says."""
     record = _believed(outcome, where)
     machine = outcome.machine or where.machine
     return replace(record, machine=machine, timing_grade=outcome.timing_grade, limits=outcome.limits)
 
 
-def _believed(outcome: Outcome, where: Provenance) -> Record:
+def _believed(outcome: JobOutcome, where: Provenance) -> Record:
     """The record that the cell sent, if it is the record of that cell; else why there is none."""
     cell: Cell = outcome.job.tag
     if outcome.answer is None:

@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from . import cgroups
 from .child import SETUP_SECONDS, Child
-from .executor import Job, Outcome
+from .executor import Job, JobOutcome
 from .load import Load, cores, cpu_seconds
 from .server_link import ServerLink
 
@@ -85,10 +85,10 @@ class Supervisor:
         self._link.ask({"job": "preload", "payload": payload})
         self._link.wait_for("preloaded")
 
-    def run(self, jobs: Iterable[Job], *, workers: int = 1) -> Iterator[Outcome]:
+    def run(self, jobs: Iterable[Job], *, workers: int = 1) -> Iterator[JobOutcome]:
         """Run jobs, `workers` at a time, and give each outcome as it comes."""
         waiting = iter(jobs)
-        ended: list[Outcome] = []
+        ended: list[JobOutcome] = []
         while True:
             for job in islice(waiting, max(workers - len(self._children), 0)):
                 self._start(job, *self._place(job, workers))
@@ -171,7 +171,7 @@ class Supervisor:
         with suppress(KeyError):
             self._selector.unregister(child.pipe)
 
-    def _finish(self, number: int) -> Outcome:
+    def _finish(self, number: int) -> JobOutcome:
         child = self._children.pop(number)
         self._forget(child)
         os.close(child.pipe)
@@ -179,7 +179,7 @@ class Supervisor:
         ending, limits = child.ending(self.memory), child.limits(self.memory)
         self._ungroup(child)
         grade = child.alone and not self._load.disturbed(child.begun)
-        return Outcome(child.job, *ending, wall, limits, grade)
+        return JobOutcome(child.job, *ending, wall, limits, grade)
 
     def _cpu_seconds(self) -> float:
         """CPU seconds that this process, the server and all that came of it have used."""

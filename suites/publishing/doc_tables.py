@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from ...problems import InputError
+from ...results.markdown import markdown_table
 from .suite_files import PAGE, Added, add, page
 
 __all__ = ["BLOCKS", "Block", "Listing", "listed", "publish", "published", "short", "table"]
@@ -214,7 +215,7 @@ def listed(listing: Listing, frame: pd.DataFrame) -> str:
     lines = [list(listing.columns.values()), ["---:" if name in real else "---" for name in listing.columns]]
     for row in frame.to_dict("records"):
         lines.append([_shown(row[name]) for name in listing.columns])
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return markdown_table(lines)
 
 
 def _shown(value: Any) -> str:
@@ -237,7 +238,7 @@ def table(block: Block, frame: pd.DataFrame) -> str:
         for names, own in _by_row(block, cells, frame):
             lines.append([label, *names, *(_cell(block, own, cells, value) for value in values)])
             label = ""  # told once, so that the eye finds where a network begins
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return markdown_table(lines)
 
 
 def short(block: Block, frame: pd.DataFrame) -> str:
@@ -260,7 +261,7 @@ def short(block: Block, frame: pd.DataFrame) -> str:
             for value in values
         )
         lines.append([*_names(key), *cells])
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return markdown_table(lines)
 
 
 def _means(block: Block, frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:

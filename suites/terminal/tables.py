@@ -11,6 +11,8 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from ...results.markdown import markdown_table
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -62,8 +64,7 @@ def _markdown(frame: pd.DataFrame) -> str:
     """GitHub's table: numbers to the right, bars in texts escaped."""
     rows = [[_text(value).replace("|", "\\|") for value in row] for row in frame.itertuples(index=False)]
     rule = ["---:" if _numeric(frame[name]) else "---" for name in frame]
-    lines = [list(map(str, frame.columns)), rule, *rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    return markdown_table([list(map(str, frame.columns)), rule, *rows])
 
 
 def _print_table(frame: pd.DataFrame, title: str, keep: tuple[str, ...]) -> None:

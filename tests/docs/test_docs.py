@@ -16,8 +16,6 @@ from qubopress import problems, results, solvers, suites
 from qubopress.results.scoring import scores
 from qubopress.suites.conformance import problem_claims, solver_claims
 
-PARAMETERS = "Parameters:\n    a, b: both,\n        on.\n    c:\n        Other."
-
 CLAIMS = {
     "solvers/every_solver": solver_claims.CLAIMS,
     "problems/every_problem": problem_claims.CLAIMS,
@@ -121,13 +119,6 @@ def test_a_docstrings_parts_are_told_apart(pages: ModuleType) -> None:
     )
     assert said == {"": "What.\n\nMore.", "Parameters": "a: one\n    and on.\nb: two.", "Raises": "E: bad."}
     assert pages._entries(said["Parameters"]) == {"a": "one and on.", "b": "two."}
-
-
-def test_underlined_headings_become_those_of_the_other_folders() -> None:
-    text = "What.\n\nParameters\n----------\na, b : both,\n    on.\nc\n    Other.\n\nReturns\n-------\nA row."
-    head, *parts = hook("numpydoc").rewritten(text).split("\n\n\n")
-    assert (head, parts[0].split("\n\n")) == ("What.", [PARAMETERS, "**Returns:**", "A row."])
-    assert hook("numpydoc").rewritten("Parameters of a solver.") == "Parameters of a solver."
 
 
 @pytest.mark.slow

@@ -48,6 +48,11 @@ def test_it_carries_what_runs_without_the_checkout(wheel: Path) -> None:
         assert f"qubopress/{folder}/py.typed" in names
     assert {f"qubopress/suites/builtin/{name}.toml" for name in suites.suite_names()} <= names
     assert "qubopress/problems/weights/digits-mlp.safetensors" in names
+    of_pages = [
+        path for path in (ROOT / "results" / "page").rglob("*") if path.suffix in (".html", ".css", ".js")
+    ]
+    assert len(of_pages) > 2
+    assert {f"qubopress/{path.relative_to(ROOT)}" for path in of_pages} <= names
 
 
 @pytest.mark.slow

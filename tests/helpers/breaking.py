@@ -125,7 +125,7 @@ def write_plugins(folder: Path) -> Path:
     return folder
 
 
-def judged(claim: Claim, name: str) -> checking.Verdict:
+def judged(claim: Claim, name: str) -> checking.Finding:
     found = checking.judge(claim, name, lambda case: None)
     assert found is not None
     return found

@@ -56,7 +56,7 @@ ORDER = {
         "__init__",
         "asv",
     ),
-    "results": ("storage", "scoring", "page commits", "__init__"),
+    "results": ("storage markdown", "scoring", "page commits", "__init__"),
 }
 """Folders and root modules of a package; each imports from lines above its own alone."""
 

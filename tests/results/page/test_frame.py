@@ -10,10 +10,13 @@ from html import unescape
 from pathlib import Path
 from typing import Any
 
+import jinja2
 import pytest
-from records import make_benchmark
+from records import HOSTILE, make_benchmark
 
 from qubopress.results import report
+from qubopress.results.page.frame import page as page_of
+from qubopress.results.page.frame import render, script_json
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
@@ -149,3 +152,33 @@ def test_the_page_and_its_board_fit_a_narrow_window(page: Path) -> None:
     told, _ = visit(page, 800)
     assert told["wide"] <= 0
     assert told["board"] <= 0
+
+
+def test_data_cannot_end_its_script() -> None:
+    text = script_json({"name": HOSTILE})
+    assert "<" not in text
+    assert json.loads(text) == {"name": HOSTILE}
+
+
+def test_a_template_escapes_what_it_is_given_and_not_what_a_template_made() -> None:
+    made = render("failures_section.html", heads=((HOSTILE, "text"),), rows=[], more=0)
+    assert str(made) in page_of("report.html", title=HOSTILE, **ONE_SECTION, sections=[made])
+    assert HOSTILE not in page_of("report.html", title=HOSTILE, **ONE_SECTION, sections=[HOSTILE])
+
+
+def test_a_value_that_a_template_lacks_is_an_error() -> None:
+    with pytest.raises(jinja2.UndefinedError, match="'parquet' is undefined"):
+        render("downloads.html", files=[])
+
+
+def test_a_page_without_figures_carries_no_plotly() -> None:
+    assert len(page_of("report.html", title="", **ONE_SECTION, sections=[])) < 30_000
+
+
+ONE_SECTION: dict[str, Any] = {
+    "heading": HOSTILE,
+    "entries": [(HOSTILE, HOSTILE)],
+    "links": [("policy", HOSTILE)],
+    "paragraphs": [HOSTILE],
+    "references": HOSTILE,
+}

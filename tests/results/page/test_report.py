@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import gzip
 import io
 import json
 import re
@@ -11,14 +10,11 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
 from records import HOSTILE, make_benchmark, make_store, multiply
 
 from qubopress.results import StoreError, apply, load_references, propose, report
-from qubopress.results.page import downloads
-from qubopress.results.page.frame import script_json
 
 
 class Outline(HTMLParser):
@@ -151,24 +147,6 @@ def test_the_raw_cells_come_with_the_page(pages: dict[bool, Outline]) -> None:
     assert {"loss", "excess", "reference", "commit", "primal_integral"} <= set(cells.columns)
 
 
-def test_many_cells_come_compressed(tmp_path: Path) -> None:
-    frame = pd.DataFrame({"x": np.arange(300_000)})
-    (link,) = re.findall('download="([^"]*)" href="data:[^,]*,([^"]*)"', downloads.links(frame))
-    assert link[0] == "cells.csv.gz"
-    assert gzip.decompress(base64.b64decode(link[1])).startswith(b"x\n0\n1\n")
-    assert downloads.links(frame) == downloads.links(frame)
-
-
-def test_parquet_comes_with_the_page_where_it_can_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
-    frame = pd.DataFrame({"x": [1]})
-    monkeypatch.setattr(pd.DataFrame, "to_parquet", lambda _, buffer, index: buffer.write(b"PAR1"))
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: name == "pyarrow")
-    assert 'download="cells.parquet"' in downloads.links(frame)
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert "cells.parquet" not in downloads.links(frame)
-    assert "Parquet is here where pyarrow was installed" in downloads.links(frame)
-
-
 def test_a_better_solution_than_the_registrys_is_shown_as_such(tmp_path: Path) -> None:
     registry = tmp_path / "references.json"
     registry.write_text('{"version": 0, "date": "2026-01-01", "instances": []}')
@@ -189,12 +167,6 @@ def test_hostile_names_and_messages_stay_text(pages: dict[bool, Outline]) -> Non
     texts = [text for figure in figures(hostile) for line in figure["data"] for text in line.get("text", [])]
     assert any("&lt;script&gt;" in text for text in texts)
     assert not any("<" in text for text in texts)
-
-
-def test_data_cannot_end_its_script() -> None:
-    text = script_json({"name": HOSTILE})
-    assert "<" not in text
-    assert json.loads(text) == {"name": HOSTILE}
 
 
 def test_one_suite_can_be_reported_alone(tmp_path: Path) -> None:

@@ -10,9 +10,9 @@ import pytest
 from records import make_store
 
 from qubopress.results import StoreError
-from qubopress.results.scoring.paired_choices import Claim, Side, judged
+from qubopress.results.scoring.paired_choices import PairedChoice, Side, judged
 
-CLAIM = Claim("new above old", Side("new"), Side("old"))
+CLAIM = PairedChoice("new above old", Side("new"), Side("old"))
 
 
 def store_of(
@@ -71,7 +71,7 @@ def test_a_refinement_is_paired_with_its_own_start(tmp_path: Path) -> None:
         {"cell": info["key"], "instance_key": info["key"], "solver": "protes", "metric": 0.6}
         for info in infos
     ]
-    claim = Claim("refined above start", Side(solver="protes"), Side(solver="start"))
+    claim = PairedChoice("refined above start", Side(solver="protes"), Side(solver="start"))
     (row,) = judged(make_store(tmp_path / "s.db", cells, infos), [claim]).to_dict("records")
     assert (row["worse"], row["better"], row["verdict"]) == (0.5, 0.6, "holds")
 
@@ -101,7 +101,7 @@ def test_a_side_is_told_by_its_parameters_and_a_measure_may_stand_for_the_metric
     path = refits(tmp_path / "s.db", [0.5, 0.6, 0.7], [0.6, 0.7, 0.9])
     with_refit, without = {"refit": True}, {"refit": False}
     claims = [
-        Claim(f"refit {after}", Side("new", "", with_refit, after), Side("new", "", without, after))
+        PairedChoice(f"refit {after}", Side("new", "", with_refit, after), Side("new", "", without, after))
         for after in ("", "after fine-tune")
     ]
     rows = judged(path, claims)
@@ -115,7 +115,7 @@ def test_a_parameter_or_a_measure_that_a_cell_lacks_puts_it_on_neither_side(tmp_
     path = refits(tmp_path / "s.db", [0.5, 0.6], [0.6, 0.7])
     for lacking in (Side("new", parameters={"other": 1}), Side("new", after="after all")):
         with pytest.raises(StoreError, match="must hold cells of both sides of a claim"):
-            judged(path, [Claim("none", lacking, Side("new"))])
+            judged(path, [PairedChoice("none", lacking, Side("new"))])
 
 
 def test_a_store_without_both_sides_is_refused(tmp_path: Path) -> None:

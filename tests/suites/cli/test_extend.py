@@ -34,8 +34,8 @@ def test_a_claim_that_fails_is_in_every_format_and_the_exit_code(
     capsys: Captured, monkeypatch: pytest.MonkeyPatch, form: str
 ) -> None:
     found = [
-        checking.Verdict("it rains", False, "no | cloud", 2),
-        checking.Verdict("it snows", True, "", 1),
+        checking.Finding("it rains", False, "no | cloud", 2),
+        checking.Finding("it snows", True, "", 1),
     ]
     monkeypatch.setattr(conformance, "check", lambda *_, **__: found)
     assert cli.call(["check", "tabu", "--format", form]) == 1

@@ -29,7 +29,7 @@ def _clean() -> Iterator[None]:
 def test_what_cannot_be_decided_is_neither_ok_nor_failed(folder: Path) -> None:
     plugins.load_folder(str(folder))
     claim = Claim("it rains", holds=_undecided, cases=lambda name: ["here", "there"])
-    assert judged(claim, "moody") == checking.Verdict("it rains", None, "no window (here, there)", 0)
+    assert judged(claim, "moody") == checking.Finding("it rains", None, "no window (here, there)", 0)
 
 
 def _undecided(name: str, case: str) -> None:

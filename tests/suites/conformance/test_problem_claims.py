@@ -25,7 +25,7 @@ def _clean() -> Iterator[None]:
     problem_claims._refusals.cache_clear()
 
 
-def verdicts_of(name: str, folder: Path) -> dict[str, checking.Verdict]:
+def verdicts_of(name: str, folder: Path) -> dict[str, checking.Finding]:
     plugins.load_folder(str(folder))
     found = [checking.judge(claim, name, lambda case: None) for claim in problem_claims.CLAIMS]
     return {one.claim: one for one in found if one is not None}

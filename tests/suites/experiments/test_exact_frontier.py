@@ -15,7 +15,7 @@ from qubopress.suites import cli
 from qubopress.suites.experiments import exact_frontier as module
 from qubopress.suites.experiments.exact_frontier import (
     FAMILIES,
-    Family,
+    SizedFamily,
     dense,
     frontier,
     largest,
@@ -24,7 +24,7 @@ from qubopress.suites.experiments.exact_frontier import (
     sizes,
 )
 
-SMALL = Family("small", dense, most=14)
+SMALL = SizedFamily("small", dense, most=14)
 
 
 def call(*options: str) -> int:
@@ -43,14 +43,14 @@ def test_the_search_for_the_frontier_ends_with_the_family() -> None:
 
 
 def test_the_search_for_the_frontier_ends_with_the_first_miss() -> None:
-    hard = Family("hard", lambda n: dense(n if n < 13 else 140))
+    hard = SizedFamily("hard", lambda n: dense(n if n < 13 else 140))
     rows = list(frontier(hard, "branch-and-bound", seconds=1.0))
     assert [row["status"] for row in rows] == ["OPTIMAL", "OPTIMAL", "BUDGET"]
     assert rows[-1]["gap"] > 0
 
 
 def test_a_solver_is_asked_up_to_its_limit_and_the_limit_is_told() -> None:
-    easy = Family("easy", lambda n: Qubo(-np.eye(n)))
+    easy = SizedFamily("easy", lambda n: Qubo(-np.eye(n)))
     rows = pd.DataFrame(frontier(easy, "mip", seconds=20.0))
     assert rows["n"].iloc[-1] == 150
     assert largest(rows).to_dict("records") == [{"solver": "mip", "easy": "≥ 150 (limit 150)"}]
@@ -91,7 +91,7 @@ def test_a_rounding_row_of_fewer_bits_is_the_whole_row_with_the_rest_fixed() -> 
 def test_one_family_measured_alone_leaves_the_rows_of_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(module, "FAMILIES", (SMALL, Family("tiny", dense, most=10)))
+    monkeypatch.setattr(module, "FAMILIES", (SMALL, SizedFamily("tiny", dense, most=10)))
     monkeypatch.setattr(module, "SOLVERS", ("exhaustive",))
     assert call("--out", str(tmp_path)) == 0
     before = pd.read_csv(tmp_path / "frontier.csv")

@@ -23,7 +23,7 @@ def test_a_refit_is_a_parameter_of_the_side_and_all_else_goes_without() -> None:
 
 
 @pytest.mark.parametrize("claim", pruning_claims.CLAIMS, ids=lambda claim: claim.text)
-def test_a_suite_measures_both_sides_of_each_claim(claim: pruning_claims.Claim) -> None:
+def test_a_suite_measures_both_sides_of_each_claim(claim: pruning_claims.PairedChoice) -> None:
     measured = {
         (spec.problem, spec.parameters["refit"], solver.name)
         for name in ("pruning-claims", "refinement")

@@ -161,7 +161,7 @@ def test_claims_name_hardware_and_noise_that_there_are() -> None:
     names = {hardware.name for hardware in tables.HARDWARE}
     noises = {readout.text for readout in tables.NOISES}
     assert set(tables.BRIEF) <= names
-    for one in tables.COMPARISONS:
+    for one in tables.CONTRASTS:
         assert {one.better, one.worse} <= names
         assert one.noise in noises
 

@@ -13,7 +13,7 @@ from qubopress import suites
 from qubopress.suites import plugins
 from qubopress.suites.harness import cgroups
 from qubopress.suites.harness.cgroups import Group, Home
-from qubopress.suites.harness.executor import Job, Outcome
+from qubopress.suites.harness.executor import Job, JobOutcome
 
 SURVEY = {"spec": {"nonsense": 1}, "plugins": ""}
 
@@ -125,7 +125,7 @@ def test_the_next_run_removes_what_a_killed_one_left(kernel: Kernel) -> None:
 # ---- cells in groups
 
 
-def outcome_in(home: Home, monkeypatch: pytest.MonkeyPatch) -> Outcome:
+def outcome_in(home: Home, monkeypatch: pytest.MonkeyPatch) -> JobOutcome:
     monkeypatch.setattr(cgroups, "find", lambda: home)
     with SharedServer(memory=1 << 30) as server:
         server._home, server._sought = None, False

@@ -25,7 +25,7 @@ from qubopress.problems import InputError, cache
 from qubopress.results import Record
 from qubopress.suites import Progress
 from qubopress.suites.harness import dask_cluster, load, provenance, suite_run
-from qubopress.suites.harness.executor import Job, Outcome, ServerError
+from qubopress.suites.harness.executor import Job, JobOutcome, ServerError
 from qubopress.suites.harness.supervisor import Supervisor
 from qubopress.suites.harness.wire import survey_request
 from qubopress.suites.spec import InstanceSpec
@@ -117,7 +117,7 @@ def test_a_run_on_a_cluster_is_a_run(
 
 def test_rows_name_the_workers_machine_even_where_the_cell_crashed() -> None:
     found = {"answer": None, "status": "TIMEOUT", "reason": "r", "wall": 1.0, "machine": "worker's"}
-    assert dask_cluster._outcome(Future(value=found), SURVEY) == Outcome(
+    assert dask_cluster._outcome(Future(value=found), SURVEY) == JobOutcome(
         SURVEY, None, "TIMEOUT", "r", 1.0, machine="worker's"
     )
 

@@ -8,7 +8,7 @@ import inspect
 import pytest
 
 from qubopress.suites.harness.dask_cluster import Cluster
-from qubopress.suites.harness.executor import Executor, Job, Outcome
+from qubopress.suites.harness.executor import Executor, Job, JobOutcome
 from qubopress.suites.harness.supervisor import Supervisor
 
 
@@ -23,5 +23,5 @@ def test_a_job_is_never_changed_and_an_outcome_is_not_of_timing_grade_unless_tol
     job = Job("survey", {})
     with pytest.raises(dataclasses.FrozenInstanceError, match="cannot assign to field 'seconds'"):
         job.seconds = 9.0  # type: ignore[misc]
-    outcome = Outcome(job, None, "CRASHED", "why", 0.1)
+    outcome = JobOutcome(job, None, "CRASHED", "why", 0.1)
     assert (outcome.timing_grade, outcome.limits, outcome.machine) == (False, {}, "")

@@ -149,7 +149,7 @@ def where(capacity, run):
 SURVEY = {"spec": {"nonsense": 1}, "plugins": ""}
 
 
-def outcomes(*, workers: int, threads: int = 1, memory: int | None = None) -> list[executor.Outcome]:
+def outcomes(*, workers: int, threads: int = 1, memory: int | None = None) -> list[executor.JobOutcome]:
     with SharedServer(memory=memory) as server:
         jobs = [Job("survey", SURVEY, tag=tag, threads=threads) for tag in range(4)]
         return list(server.run(jobs, workers=workers))
