@@ -23,7 +23,9 @@ from ..networks.zoo import network
 from . import frechet_distance
 from .accuracy import accuracy
 from .denoising_metrics import psnr, ssim
+from .ledger import Ledger
 from .own_data import gather
+from .rules import Rules
 from .training_losses import Criterion, criterion_of, summed_cross_entropy
 
 __all__ = [
@@ -54,6 +56,8 @@ class Task:
         kept: whether what is measured on it may be kept on disk; a caller's own data never is.
         criterion: loss of outputs and targets, summed over the samples of a batch; what training lowered.
         also: further true metrics by name, of a network on the judge's data.
+        rules: what the caller wishes of single layers.
+        ledger: what became of each parameter, written by formulations while they compress.
     """
 
     name: str
@@ -69,6 +73,8 @@ class Task:
     kept: bool = False
     criterion: Criterion = summed_cross_entropy
     also: Mapping[str, Callable[[nn.Module], float]] = field(default_factory=dict)
+    rules: Rules = field(default_factory=Rules)
+    ledger: Ledger = field(default_factory=Ledger)
 
     def copy(self) -> nn.Module:
         """A copy of the network, in eval mode, that a problem may change."""
