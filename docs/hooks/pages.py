@@ -19,6 +19,7 @@ import typer
 
 from qubopress import problems, results, solvers, suites
 from qubopress.problems.networks.zoo import NETWORKS
+from qubopress.problems.tasks.kinds import kind_of
 from qubopress.results.markdown import markdown_table
 from qubopress.results.scoring import scores
 from qubopress.suites.cli.app import app
@@ -216,7 +217,7 @@ def _suites() -> str:
             ("solvers", _listed(spec.name for spec in suite.solvers)),
         ]
         blocks += [f"## {name}", f"{_prose(suite.description)}.", _table(("fact", "value"), rows)]
-    known = [(f"`{one.name}`", one.dataset, one.metric) for one in NETWORKS.values()]
+    known = [(f"`{one.name}`", one.dataset, kind_of(one).metric) for one in NETWORKS.values()]
     return "\n\n".join([*blocks, "## The networks", _table(("network", "data", "judged by"), known)])
 
 
