@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import torch
@@ -11,6 +10,7 @@ from torch import nn
 
 from ..datasets.dataset import load_dataset
 from ..errors import InputError
+from ..instances.npz import replacing
 from ..networks.weights import WEIGHTS
 from ..networks.zoo import Network, network
 from .fitting import Course, Progress
@@ -85,10 +85,6 @@ def initialised(spec: Network, *, seed: int) -> nn.Module:
 def _write(module: nn.Module, metadata: dict[str, str], path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in module.state_dict().items()}
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        partial.write_bytes(save(tensors, metadata=metadata))
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with replacing(path) as file:
+        file.write(save(tensors, metadata=metadata))
     return path

@@ -81,6 +81,16 @@ def test_saved_weights_come_back_as_they_were(tmp_path: Path) -> None:
     assert [file.name for file in path.parent.iterdir()] == ["digits-mlp.safetensors"]
 
 
+def test_a_folder_that_takes_no_file_is_told_and_nothing_is_left(tmp_path: Path) -> None:
+    (tmp_path / "digits-mlp.safetensors").mkdir()
+    module = weights.load_network("digits-mlp")
+    with pytest.raises(
+        InputError, match=r"digits-mlp\.safetensors must be a place to write a file, got: Is a"
+    ):
+        training.save_weights("digits-mlp", module, seed=0, epochs=1, folder=tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["digits-mlp.safetensors"]
+
+
 def test_weights_at_chance_are_refused_and_nothing_is_written(tmp_path: Path) -> None:
     module = training.initialised(zoo.network("digits-mlp"), seed=0)
     with torch.no_grad():
