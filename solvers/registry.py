@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ import numpy as np
 
 from ..problems import SHAPES, Capacity, InputError, Instance, Qubo
 from ..problems.arrays import chosen
+from ..problems.errors import unknown_name
 
 __all__ = ["Choice", "Entry", "Parameter", "Range", "get", "names", "solver"]
 
@@ -194,8 +194,6 @@ def get(name: str) -> Entry:
     Raises:
         InputError: there is none; the message names the closest.
     """
-    if name in _REGISTRY:
-        return _REGISTRY[name]
-    close = difflib.get_close_matches(str(name), _REGISTRY, n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(names())}"
-    raise InputError(f"no solver named {name!r}; {hint}")
+    if name not in _REGISTRY:
+        raise unknown_name("solver", name, _REGISTRY, cure=f"there are: {', '.join(names())}")
+    return _REGISTRY[name]

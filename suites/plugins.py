@@ -16,6 +16,7 @@ from numba.core.dispatcher import Dispatcher
 
 from .. import problems, solvers
 from ..problems import InputError
+from ..problems.errors import one_line
 
 __all__ = ["compiles", "find_entry_points", "load_entry_points", "load_folder", "source_of"]
 
@@ -97,7 +98,7 @@ def _guarded(what: str, load: Callable[[], object]) -> None:
     try:
         load()
     except (Exception, SystemExit) as error:
-        warnings.warn(f"{what} is left out: {type(error).__name__}: {error}", stacklevel=3)
+        warnings.warn(f"{what} is left out: {one_line(error, named=True)}", stacklevel=3)
 
 
 def _registered() -> set[Callable[..., Any]]:

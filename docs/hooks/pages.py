@@ -18,7 +18,9 @@ import pandas as pd
 import typer
 
 from qubopress import problems, results, solvers, suites
+from qubopress.problems.datasets.dataset import DATASETS
 from qubopress.problems.networks.zoo import NETWORKS
+from qubopress.problems.tasks.kinds import kind_of
 from qubopress.results.markdown import markdown_table
 from qubopress.results.scoring import scores
 from qubopress.suites.cli.app import app
@@ -216,8 +218,10 @@ def _suites() -> str:
             ("solvers", _listed(spec.name for spec in suite.solvers)),
         ]
         blocks += [f"## {name}", f"{_prose(suite.description)}.", _table(("fact", "value"), rows)]
-    known = [(f"`{one.name}`", one.dataset, one.metric) for one in NETWORKS.values()]
-    return "\n\n".join([*blocks, "## The networks", _table(("network", "data", "judged by"), known)])
+    known = [(f"`{one.name}`", one.dataset, kind_of(one).metric) for one in NETWORKS.values()]
+    blocks += ["## The networks", _table(("network", "data", "judged by"), known)]
+    images = [(f"`{name}`", one.what, one.source) for name, one in DATASETS.items()]
+    return "\n\n".join([*blocks, "## The data sets", _table(("data", "images", "source"), images)])
 
 
 def _reference(package: str) -> str:

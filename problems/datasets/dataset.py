@@ -19,20 +19,33 @@ from numpy.typing import NDArray
 from ..errors import InputError, unknown_name
 from .idx import Bytes
 from .photographs import photographs
-from .pictures import Pairs
-from .published import COLLECTIONS
+from .published import (
+    CIFAR_10,
+    EMNIST,
+    FASHION_MNIST,
+    MNIST,
+    read_cifar,
+    read_emnist,
+    read_idx_files,
+)
 from .sidd import sidd
+from .sources import Source
 
 __all__ = [
-    "PAIRED",
+    "DATASETS",
     "Dataset",
+    "Origin",
     "calibration_draw",
     "dataset_names",
     "load_dataset",
+    "of_files",
 ]
 
 Floats: TypeAlias = NDArray[np.float32]
 Labels: TypeAlias = NDArray[np.int64]
+
+Split: TypeAlias = tuple[Floats, Labels | Floats, Floats, Labels | Floats, str]
+"""The arrays of a data set in the order of `Dataset`, and their checksum."""
 
 DIGITS_TEST = 500  # of 1,797 images; the other 1,297 train
 DIGITS_SEED = 1797
@@ -57,25 +70,35 @@ class Dataset:
     checksum: str
 
 
+@dataclass(frozen=True)
+class Origin:
+    """How a data set is made.
+
+    Attributes:
+        load: reads and splits it. Raises as `load_dataset` does.
+        what: the images, for people.
+        source: where they come from.
+    """
+
+    load: Callable[[], Split]
+    what: str
+    source: str
+
+
 @cache
 def load_dataset(name: str) -> Dataset:
     """Load a data set by name; the second call costs nothing.
 
     Raises InputError for an unknown name or a damaged file, MissingDataError where the data is not to be had.
     """
-    if name == "digits":
-        return _load_digits()
-    if name in PAIRED:
-        return Dataset(name, *PAIRED[name]())
-    if name in COLLECTIONS:
-        source, read = COLLECTIONS[name]
-        return _assemble(name, read(source), peak=255)
-    raise unknown_name("data set", name, dataset_names())
+    if name not in DATASETS:
+        raise unknown_name("data set", name, DATASETS)
+    return Dataset(name, *DATASETS[name].load())
 
 
 def dataset_names() -> list[str]:
     """Every name that `load_dataset` knows, sorted."""
-    return sorted(["digits", *PAIRED, *COLLECTIONS])
+    return sorted(DATASETS)
 
 
 def calibration_draw(dataset: Dataset, count: int, *, seed: int) -> tuple[Floats, Labels | Floats, Labels]:
@@ -97,24 +120,17 @@ def calibration_draw(dataset: Dataset, count: int, *, seed: int) -> tuple[Floats
     return dataset.train_inputs[indices], dataset.train_targets[indices], indices
 
 
-# ---- Published collections
+# ---- Making one
 
 
-PAIRED: dict[str, Callable[[], Pairs]] = {"photographs": photographs, "sidd": sidd}
-"""Data sets of noisy and clean images, and what makes them."""
-
-
-# ---- Digits, and what all kinds share
-
-
-def _load_digits() -> Dataset:
+def _digits() -> Split:
     from sklearn.datasets import load_digits  # takes seconds
 
     source = load_digits()
     images = np.asarray(source.images).astype(np.uint8)
     labels = np.asarray(source.target).astype(np.uint8)
     test = _stratified(labels, DIGITS_TEST, seed=DIGITS_SEED)
-    return _assemble("digits", [images[~test], labels[~test], images[test], labels[test]], peak=DIGITS_PEAK)
+    return _assembled([images[~test], labels[~test], images[test], labels[test]], peak=DIGITS_PEAK)
 
 
 def _stratified(labels: Bytes, count: int, *, seed: int) -> NDArray[np.bool_]:
@@ -135,11 +151,15 @@ def _shuffled(count: int, *, seed: int) -> Labels:
     return np.argsort(keys, kind="stable").astype(np.int64)
 
 
-def _assemble(name: str, arrays: list[Bytes], *, peak: int) -> Dataset:
+def of_files(source: Source, read: Callable[[Source], list[Bytes]], *, what: str) -> Origin:
+    """The origin of a data set of files: train images, train labels, test images, test labels."""
+    return Origin(lambda: _assembled(read(source), peak=255), what, source.url)
+
+
+def _assembled(arrays: list[Bytes], *, peak: int) -> Split:
     """Scale the four uint8 arrays by the brightest pixel, freeze them and take their checksum."""
     train_images, train_labels, test_images, test_labels = arrays
-    return Dataset(
-        name,
+    return (
         _inputs(train_images, peak=peak),
         _targets(train_labels),
         _inputs(test_images, peak=peak),
@@ -168,3 +188,24 @@ def _checksum(arrays: list[Bytes]) -> str:
         digest.update(f"{array.shape}".encode())
         digest.update(array.tobytes())
     return digest.hexdigest()
+
+
+# ---- All of them
+
+
+DATASETS = {
+    "digits": Origin(_digits, "8 × 8 digits in 10 classes, grey", "scikit-learn"),
+    "fashion-mnist": of_files(
+        FASHION_MNIST, read_idx_files, what="28 × 28 articles of clothing in 10 classes, grey"
+    ),
+    "mnist": of_files(MNIST, read_idx_files, what="28 × 28 digits in 10 classes, grey"),
+    "emnist-balanced": of_files(EMNIST, read_emnist, what="28 × 28 letters and digits in 47 classes, grey"),
+    "cifar-10": of_files(CIFAR_10, read_cifar, what="32 × 32 objects in 10 classes, in colour"),
+    "photographs": Origin(
+        photographs, "photographs with simulated noise, and clean", "scikit-image and scikit-learn"
+    ),
+    "sidd": Origin(
+        sidd, "photographs by telephones, noisy and clean", "SIDD_Small_sRGB_Only in $QUBOPRESS_DATA"
+    ),
+}
+"""By name; the one list of them."""

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from .cifar import read_batches
 from .idx import Bytes, read_idx
 from .sources import Source, SourceFile
 
-__all__ = ["CIFAR_10", "COLLECTIONS", "EMNIST", "FASHION_MNIST", "MNIST"]
+__all__ = [
+    "CIFAR_10",
+    "EMNIST",
+    "FASHION_MNIST",
+    "MNIST",
+    "read_cifar",
+    "read_emnist",
+    "read_idx_files",
+]
 
 FASHION_MNIST = Source(
     "fashion-mnist",
@@ -90,26 +97,19 @@ CIFAR_10 = Source(
 )
 
 
-def _read_idx_files(source: Source) -> list[Bytes]:
+def read_idx_files(source: Source) -> list[Bytes]:
+    """Train images, train labels, test images, test labels."""
     pairs = zip(source.paths(), source.files, strict=True)
     return [read_idx(path, sha256=file.sha256) for path, file in pairs]
 
 
-def _read_emnist(source: Source) -> list[Bytes]:
-    """EMNIST stores its images column by column."""
-    train_images, train_labels, test_images, test_labels = _read_idx_files(source)
+def read_emnist(source: Source) -> list[Bytes]:
+    """The same; EMNIST stores its images column by column."""
+    train_images, train_labels, test_images, test_labels = read_idx_files(source)
     return [train_images.transpose(0, 2, 1), train_labels, test_images.transpose(0, 2, 1), test_labels]
 
 
-def _read_cifar(source: Source) -> list[Bytes]:
+def read_cifar(source: Source) -> list[Bytes]:
+    """The same of five training batches and a test batch."""
     *train, test = source.paths()
     return [*read_batches(train), *read_batches([test])]
-
-
-COLLECTIONS: dict[str, tuple[Source, Callable[[Source], list[Bytes]]]] = {
-    "fashion-mnist": (FASHION_MNIST, _read_idx_files),
-    "mnist": (MNIST, _read_idx_files),
-    "emnist-balanced": (EMNIST, _read_emnist),
-    "cifar-10": (CIFAR_10, _read_cifar),
-}
-"""Data sets of files, and what reads them: train images, train labels, test images, test labels."""

@@ -13,7 +13,7 @@ from torch import nn
 from ..errors import InputError, MissingDataError
 from .zoo import network
 
-__all__ = ["WEIGHTS", "float_metric", "load_network", "weights_checksum", "weights_metadata"]
+__all__ = ["WEIGHTS", "load_network", "weights_checksum", "weights_metadata"]
 
 WEIGHTS = Path(__file__).resolve().parents[1] / "weights"
 
@@ -56,11 +56,6 @@ def weights_metadata(name: str, *, weights: Path | None = None) -> dict[str, str
         raise InputError(
             f"{path} must be a safetensors file, got damaged content; train {name} again"
         ) from error
-
-
-def float_metric(name: str, *, weights: Path | None = None) -> float:
-    """The same of any network, in its own metric."""
-    return float(weights_metadata(name, weights=weights)[network(name).metric_key])
 
 
 def weights_checksum(module: nn.Module) -> str:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 from torch import nn
 
-from ..datasets.dataset import PAIRED
 from ..errors import unknown_name
 from .architectures import convolutional, digits_cnn, half_unet, perceptron, residual
 from .image_generators import NeuralGenerator, interacting
@@ -29,8 +28,8 @@ class Network:
     its step falling from `learning_rate` to 0 along a cosine. The settings of the first three (digits-mlp,
     digits-cnn, fashion-mlp) were compared on a held-out fifth of the training split, the other classifiers'
     follow them, the denoisers' by their training loss; training stops before the loss vanishes, because
-    pruning reads its gradients. A generator is trained against a critic, as `adversarial.train_generator`
-    says; its epochs are the critic's passes.
+    pruning reads its gradients. A generator is trained against a critic, as `train_generator` says; its
+    epochs are the critic's passes. `tasks.kinds` says what follows from `kind`.
     """
 
     name: str
@@ -39,22 +38,7 @@ class Network:
     epochs: int
     learning_rate: float
     batch: int
-    generates: bool = False
-
-    @property
-    def denoises(self) -> bool:
-        """Whether it maps images to images rather than to classes."""
-        return self.dataset in PAIRED
-
-    @property
-    def metric(self) -> str:
-        """What it is judged by on its test data; higher is better, but for the Fréchet distance."""
-        return "Fréchet distance" if self.generates else "PSNR" if self.denoises else "accuracy"
-
-    @property
-    def metric_key(self) -> str:
-        """The name of its test metric in a weights file."""
-        return "test_frechet" if self.generates else f"test_{self.metric.lower()}"
+    kind: Literal["classifier", "denoiser", "generator"] = "classifier"
 
 
 def network_names() -> list[str]:
@@ -77,9 +61,14 @@ def _published(data: str, dataset: str, inputs: int, classes: int) -> tuple[Netw
     )
 
 
+def _denoiser(name: str, dataset: str, build: Callable[[], nn.Module], *, epochs: int) -> Network:
+    """A denoiser; all are trained alike, small ones for fewer epochs."""
+    return Network(name, dataset, build, epochs, 0.003, 8, kind="denoiser")
+
+
 def _generator(name: str, build: Callable[[], nn.Module], *, learning_rate: float = 0.003) -> Network:
     """A generator of digits; all are trained for as long, against the same critic."""
-    return Network(name, "digits", build, GENERATOR_EPOCHS, learning_rate, 64, generates=True)
+    return Network(name, "digits", build, GENERATOR_EPOCHS, learning_rate, 64, kind="generator")
 
 
 GENERATOR_EPOCHS = 300
@@ -109,7 +98,7 @@ GENERATORS = (
             5,
             0.003,
             64,
-            generates=True,
+            kind="generator",
         )
         for data, dataset in (("fashion", "fashion-mnist"), ("mnist", "mnist"))
     ),
@@ -119,7 +108,7 @@ GENERATORS = (
 TUNING = (
     Network("fashion-cnn-tuning", "fashion-mnist", partial(convolutional, 16, 16, 32, 32), 2, 0.002, 128),
     Network("fashion-resnet-tuning", "fashion-mnist", partial(residual, 6, 12), 2, 0.002, 128),
-    Network("photographs-denoiser-small", "photographs", partial(half_unet, 12, 3), 12, 0.003, 8),
+    _denoiser("photographs-denoiser-small", "photographs", partial(half_unet, 12, 3), epochs=12),
     _generator("digits-generator-tuning", partial(interacting, **ANALOG)),
 )
 """Other widths and another seed (1) of networks below. Defaults are tuned on them, results never reported."""
@@ -136,8 +125,8 @@ NETWORKS = {
         Network("fashion-mlp", "fashion-mnist", partial(perceptron, 784, 128, 64, 10), 15, 0.002, 128),
         Network("fashion-cnn", "fashion-mnist", partial(convolutional, 32, 32, 64, 64), 3, 0.002, 128),
         Network("fashion-resnet", "fashion-mnist", partial(residual, 8, 16), 4, 0.002, 128),
-        Network("photographs-denoiser", "photographs", partial(half_unet, 24, 4), 20, 0.003, 8),
-        Network("sidd-denoiser", "sidd", partial(half_unet, 24, 4), 20, 0.003, 8),
+        _denoiser("photographs-denoiser", "photographs", partial(half_unet, 24, 4), epochs=20),
+        _denoiser("sidd-denoiser", "sidd", partial(half_unet, 24, 4), epochs=20),
         *_published("mnist", "mnist", 784, 10),
         *_published("emnist", "emnist-balanced", 784, 47),
         *_published("cifar10", "cifar-10", 3072, 10),

@@ -13,6 +13,7 @@ import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import cast
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -23,8 +24,9 @@ from ..errors import InputError
 from ..instances.npz import replacing
 from ..networks.architectures import critic
 from ..networks.image_generators import Generator, save_grid
+from .fitting import Course
 
-__all__ = ["Contest", "Terms", "train_generator"]
+__all__ = ["Contest", "Terms", "fit_generator", "train_generator"]
 
 SAVED = 20
 """Times in a training that its checkpoint and its samples are written."""
@@ -56,6 +58,19 @@ class Terms:
     penalty: float = 10.0
     memory: float = 0.995
     widths: tuple[int, ...] = (256, 256)
+
+
+def fit_generator(module: nn.Module, course: Course) -> Generator:
+    """Train a generator of ours as its course says. Raises as `train_generator` does."""
+    spec = course.spec
+    return train_generator(
+        cast(Generator, module),
+        torch.tensor(course.data.train_inputs),
+        terms=Terms(learning_rate=spec.learning_rate, batch=spec.batch, epochs=course.epochs),
+        seed=course.seed,
+        progress=course.progress,
+        keep=course.keep and course.keep / f"{spec.name}.training",
+    )
 
 
 def train_generator(

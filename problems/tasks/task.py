@@ -4,25 +4,19 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import importlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, cast
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ..arrays import count
-from ..datasets.dataset import Dataset, calibration_draw, load_dataset
 from ..errors import InputError
-from ..layers.running import outputs_of
 from ..layers.samples import Inputs
-from ..networks.image_generators import Generator
-from ..networks.weights import load_network, weights_checksum
-from ..networks.zoo import network
-from . import frechet_distance
-from .accuracy import accuracy
-from .denoising_metrics import psnr, ssim
+from ..networks.weights import weights_checksum
+from ..networks.zoo import Network, network
+from .kinds import Judge, kind_of, spec_of
 from .ledger import Ledger
 from .own_data import gather
 from .rules import Rules
@@ -82,14 +76,11 @@ class Task:
 
 
 def task_of(name: str, *, calibration: int = 500, calibration_seed: int = 0) -> Task:
-    """The task of a network of ours: of generating, of denoising where it is trained on photographs, else of
-    classes.
+    """The task of a network of ours, whatever its kind.
 
     Raises as `classification_task` does.
     """
-    spec = network(name)
-    make = generator_task if spec.generates else denoising_task if spec.denoises else classification_task
-    return make(name, calibration=calibration, calibration_seed=calibration_seed)
+    return _task(network(name), calibration, seed=calibration_seed)
 
 
 def classification_task(name: str, *, calibration: int = 500, calibration_seed: int = 0) -> Task:
@@ -99,16 +90,7 @@ def classification_task(name: str, *, calibration: int = 500, calibration_seed: 
         InputError: an unknown network, a denoiser, or more samples than the training split can give twice.
         MissingDataError: the data set is not on this machine.
     """
-    spec = network(name)
-    if spec.denoises or spec.generates:
-        kind = "a denoiser" if spec.denoises else "a generator"
-        raise InputError(f"{name} must be a classifier, got {kind}; call task_of")
-    data = load_dataset(network(name).dataset)
-    return replace(
-        _calibrated(name, data, calibration, calibration_seed),
-        judge=lambda candidate: accuracy(candidate, data.test_inputs, data.test_targets),
-        metric=network(name).metric,
-    )
+    return _task(spec_of(name, "classifier"), calibration, seed=calibration_seed)
 
 
 def denoising_task(name: str, *, calibration: int = 500, calibration_seed: int = 0) -> Task:
@@ -119,15 +101,7 @@ def denoising_task(name: str, *, calibration: int = 500, calibration_seed: int =
 
     Raises as `classification_task` does.
     """
-    if not network(name).denoises:
-        raise InputError(f"{name} must map images to images, got a classifier; call task_of")
-    data = load_dataset(network(name).dataset)
-    return replace(
-        _calibrated(name, data, calibration, calibration_seed),
-        judge=lambda candidate: psnr(candidate, data.test_inputs, data.test_targets),
-        metric=network(name).metric,
-        also={"SSIM": lambda candidate: ssim(candidate, data.test_inputs, data.test_targets)},
-    )
+    return _task(spec_of(name, "denoiser"), calibration, seed=calibration_seed)
 
 
 def generator_task(name: str, *, calibration: int = 200, calibration_seed: int = 0) -> Task:
@@ -139,68 +113,32 @@ def generator_task(name: str, *, calibration: int = 200, calibration_seed: int =
 
     Raises as `classification_task` does.
     """
-    spec = network(name)
-    if not spec.generates:
-        raise InputError(f"{name} must be a generator, got another network; call task_of")
-    # A harness makes tasks before it forks, so that no cell must wait for this import.
-    importlib.import_module("torchmetrics.image.fid")
-    wanted = count(calibration, name="calibration", low=1)
-    seed = count(calibration_seed, name="calibration_seed", low=0)
-    module, data = cast(Generator, load_network(name)), load_dataset(spec.dataset)
-    # The judge draws from seed 0, which is even.
-    starts = module.starts(2 * wanted, random=torch.Generator().manual_seed(2 * seed + 1))
-    images = torch.cat(list(outputs_of(module, starts, batch=500)))
-
-    def judged(metric: Callable[[Tensor, str], float]) -> Callable[[nn.Module], float]:
-        return lambda candidate: metric(frechet_distance.samples_of(cast(Generator, candidate)), spec.dataset)
-
-    parts = (
-        weights_checksum(module),
-        repr(getattr(module, "design", "")),
-        data.checksum,
-        str(wanted),
-        str(seed),
-    )
-    return replace(
-        _halved(name, module, starts, images, parts),
-        judge=judged(frechet_distance.distance),
-        metric=spec.metric,
-        higher_is_better=False,
-        also={
-            "classes covered": judged(frechet_distance.coverage),
-            "confidence": judged(frechet_distance.confidence),
-        },
-    )
+    return _task(spec_of(name, "generator"), calibration, seed=calibration_seed)
 
 
-def _calibrated(name: str, data: Dataset, calibration: int, calibration_seed: int) -> Task:
-    """The network and its draws from the training split; who calls adds what judges it."""
-    half = len(data.train_targets) // 2
-    wanted = count(calibration, name="calibration", low=1, high=half)
-    seed = count(calibration_seed, name="calibration_seed", low=0)
-    drawn, expected, _ = calibration_draw(data, 2 * wanted, seed=seed)
-    inputs, targets = torch.tensor(drawn), torch.tensor(expected)
-    module = load_network(name)
-    parts = (weights_checksum(module), data.checksum, str(wanted), str(seed))
-    return _halved(name, module, inputs, targets, parts)
+def _task(spec: Network, calibration: int, *, seed: int) -> Task:
+    """Half of the samples that are drawn calibrate, half are held out."""
+    kind = kind_of(spec)
+    drawn = kind.draw(spec, calibration, seed=seed)
+    half = len(drawn.inputs) // 2
 
+    def on_its_data(judge: Judge) -> Callable[[nn.Module], float]:
+        return lambda candidate: judge(candidate, drawn.data)
 
-def _halved(name: str, module: nn.Module, inputs: Tensor, targets: Tensor, parts: tuple[str, ...]) -> Task:
-    """A task of ours without a judge: half of the samples calibrate, half are held out; `parts` name it."""
-    wanted = len(inputs) // 2
     return Task(
-        name=name,
-        network=module,
-        inputs=inputs[:wanted],
-        targets=targets[:wanted],
-        held_inputs=inputs[wanted:],
-        held_targets=targets[wanted:],
-        judge=None,
-        metric="",
-        higher_is_better=True,
-        identity=hashlib.sha256("\n".join(parts).encode()).hexdigest(),
+        name=spec.name,
+        network=drawn.network,
+        inputs=drawn.inputs[:half],
+        targets=drawn.targets[:half],
+        held_inputs=drawn.inputs[half:],
+        held_targets=drawn.targets[half:],
+        judge=on_its_data(kind.judge),
+        metric=kind.metric,
+        higher_is_better=kind.higher_is_better,
+        identity=drawn.identity,
         kept=True,
-        criterion=criterion_of(targets),
+        criterion=criterion_of(drawn.targets),
+        also={name: on_its_data(judge) for name, judge in kind.also.items()},
     )
 
 

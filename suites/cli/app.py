@@ -97,7 +97,10 @@ def call(arguments: list[str] | None = None) -> int:
     except (ValueError, RuntimeError, OSError) as error:
         if not _is_users(error):
             raise
-        tell(f"qubopress: {' '.join(str(error).split())}")
+        from ...problems.errors import one_line
+
+        # As long as it takes: a cure may list every network.
+        tell(f"qubopress: {one_line(error, named=False, most=None)}")
         return BAD_INPUT
 
 

@@ -49,11 +49,11 @@ def _everything() -> pd.DataFrame:
 def _trained(name: str) -> str:
     """What is known of a network's weights."""
     from ...problems import MissingDataError
-    from ...problems.networks.weights import float_metric
     from ...problems.networks.zoo import network
+    from ...problems.tasks.kinds import float_metric, kind_of
 
     try:
-        return f"float {network(name).metric} {float_metric(name)}"
+        return f"float {kind_of(network(name)).metric} {float_metric(name)}"
     except MissingDataError:
         return f"no weights yet: qubopress train {name}"
 

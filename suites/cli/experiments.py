@@ -210,7 +210,7 @@ def _check_classifiers(option: str, names: Iterable[str]) -> None:
     from ...problems.networks.zoo import network
 
     for name in names:
-        if network(name).metric != "accuracy":
+        if network(name).kind != "classifier":
             raise CallError(f"{option} must be a classifier such as digits-mlp, got {name}")
 
 

@@ -67,17 +67,18 @@ def train(
     if not out.is_dir():
         raise CallError(f"--out must be a folder that exists, got {out}")
     from ...problems.networks.zoo import network
+    from ...problems.tasks.kinds import kind_of
     from ...problems.tasks.training import save_weights
     from ...problems.tasks.training import train as train_network
 
     spec = network(network_name)
-    what = "critic's distance" if spec.generates else "training loss"
+    kind = kind_of(spec)
 
     def tell_epoch(epoch: int, total: int, loss: float) -> None:
         if epoch % max(1, total // 100) == 0:
-            tell(f"epoch {epoch} of {total}: {what} {loss:.4f}")
+            tell(f"epoch {epoch} of {total}: {kind.heard} {loss:.4f}")
 
     module, measured = train_network(network_name, seed=seed, epochs=epochs, progress=tell_epoch, keep=out)
     done = epochs or spec.epochs
     path = save_weights(network_name, module, seed=seed, epochs=done, folder=out)
-    print(f"test {spec.metric} {measured:.4f}, weights in {path}")
+    print(f"test {kind.metric} {measured:.4f}, weights in {path}")

@@ -26,7 +26,8 @@ from ...problems.datasets.dataset import Dataset, load_dataset
 from ...problems.networks.weights import load_network
 from ...problems.networks.zoo import Network, network
 from ...problems.tasks.accuracy import accuracy
-from ...problems.tasks.training import fit, initialised
+from ...problems.tasks.fitting import fit
+from ...problems.tasks.training import initialised
 from ..spec import seed_of
 
 __all__ = [

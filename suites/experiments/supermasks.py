@@ -23,7 +23,8 @@ from ...problems.arrays import count
 from ...problems.errors import unknown_name
 from ...problems.networks.zoo import Network
 from ...problems.quantization.weight_layers import Weighted
-from ...problems.tasks.training import fit, initialised
+from ...problems.tasks.fitting import fit
+from ...problems.tasks.training import initialised
 
 __all__ = ["METHODS", "PRIMARIES", "Midrise", "Supermask", "Trained", "topology_of", "train_supermask"]
 

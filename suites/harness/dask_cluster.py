@@ -23,6 +23,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from ...problems import InputError, cache
+from ...problems.errors import one_line
 from .executor import Job, JobOutcome, ServerError
 from .provenance import provenance
 from .supervisor import Supervisor
@@ -74,7 +75,7 @@ class Cluster:
         try:
             self._client = Client(f"tcp://{self.address}", timeout=ANSWER_SECONDS, set_as_default=False)
         except (OSError, ValueError, TimeoutError) as error:
-            why = " ".join(str(error).split()) or type(error).__name__
+            why = one_line(error, named=False)
             raise InputError(f"no Dask scheduler answers at {self.address}: {why}") from None
         try:
             self._check_workers()
@@ -96,7 +97,7 @@ class Cluster:
             raise InputError(f"the scheduler at {self.address} has no worker; start one first") from None
         for worker, found in self._client.run(identity, on_error="return").items():
             if isinstance(found, BaseException):
-                raise InputError(f"worker {worker} cannot run qubopress: {found}")
+                raise InputError(f"worker {worker} cannot run qubopress: {one_line(found)}")
             if found != identity():
                 raise InputError(_stranger(worker))
 

@@ -65,6 +65,8 @@ def test_no_folder_is_no_plugin_and_a_missing_one_an_error(tmp_path: Path) -> No
         ("import qubopress_nowhere", "ModuleNotFoundError: No module named 'qubopress_nowhere'"),
         ("def broken(:", "SyntaxError"),
         ("raise SystemExit(3)", "SystemExit: 3"),
+        ("raise RuntimeError('two\\nlines')", "RuntimeError: two lines$"),
+        ("raise SystemExit", "SystemExit$"),
         (SOLVER.format(name="tabu", what=""), "InputError: a solver named 'tabu' is registered already"),
     ],
 )

@@ -19,8 +19,8 @@ from qubopress.problems import InputError
 from qubopress.problems.analog.connections import connections
 from qubopress.problems.analog.sign_magnitude import Inputs, Wiring, put, wiring
 from qubopress.problems.layers.inputs import gram_of_inputs
-from qubopress.problems.networks import weights
 from qubopress.problems.quantization.grids import Grid, midrise
+from qubopress.problems.tasks import kinds
 from qubopress.suites.conformance.specimens import solutions
 
 pytestmark = pytest.mark.usefixtures(one_thread.__name__)
@@ -226,7 +226,7 @@ def test_beam_beats_the_nearest_level_in_loss_and_accuracy(network) -> None:
     (nearest, plain), (searched, better) = found["round-to-nearest"], found["beam"]
     assert all(ours < theirs for ours, theirs in zip(searched, nearest, strict=True))
     assert task.judge(better) > task.judge(plain)
-    assert task.judge(better) < weights.float_metric(network)
+    assert task.judge(better) < kinds.float_metric(network)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pytest
 from qubopress.problems.datasets import dataset as data
 from qubopress.problems.datasets import published
 from qubopress.problems.errors import InputError
+from qubopress.problems.networks import zoo
 
 # ---- The data sets themselves
 
@@ -74,6 +75,16 @@ def test_the_checksum_tells_every_array_apart() -> None:
 
 def test_a_data_set_is_loaded_once() -> None:
     assert data.load_dataset("digits") is data.load_dataset("digits")
+
+
+def test_every_data_set_says_what_it_is_and_where_it_comes_from() -> None:
+    for name, origin in data.DATASETS.items():
+        assert len(origin.what) > 20, name
+        assert origin.source, name
+
+
+def test_every_network_is_trained_on_a_data_set_that_there_is() -> None:
+    assert {spec.dataset for spec in zoo.NETWORKS.values()} == set(data.DATASETS)
 
 
 def test_an_unknown_name_gets_the_closest_or_all() -> None:

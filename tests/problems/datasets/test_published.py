@@ -14,7 +14,7 @@ import pytest
 from data_files import idx
 
 from qubopress.problems.datasets import dataset as data
-from qubopress.problems.datasets import published
+from qubopress.problems.datasets import published, sources
 from qubopress.problems.errors import MissingDataError
 
 
@@ -88,9 +88,9 @@ def archive_of(folder: Path, kind: str) -> Path:
     return path
 
 
-@pytest.mark.parametrize(("name", "kind"), [("emnist-balanced", "zip"), ("cifar-10", "tar.gz")])
+@pytest.mark.parametrize(("source", "kind"), [(published.EMNIST, "zip"), (published.CIFAR_10, "tar.gz")])
 def test_an_archive_gives_up_its_wanted_members_and_nothing_else(
-    alone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, kind: str
+    alone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: sources.Source, kind: str
 ) -> None:
     if kind == "zip":
         emnist_files(tmp_path / "made", packed=True)
@@ -106,7 +106,7 @@ def test_an_archive_gives_up_its_wanted_members_and_nothing_else(
 
     monkeypatch.setattr(pooch, "retrieve", retrieve)
     monkeypatch.delenv("QUBOPRESS_OFFLINE")
-    source, _ = published.COLLECTIONS[name]
+    name = source.name
     dataset = data.load_dataset(name)
     assert len(dataset.test_targets) in (3, 4)
     assert asked == [(source.url, f"md5:{source.archive_md5}")]

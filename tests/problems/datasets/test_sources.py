@@ -30,7 +30,8 @@ def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[sources.So
     source = sources.Source(
         "tiny", files, "http://invalid/", debian="dataset-tiny", folder=tmp_path / "system"
     )
-    monkeypatch.setitem(published.COLLECTIONS, "tiny", (source, published._read_idx_files))
+    origin = data.of_files(source, published.read_idx_files, what="tiny images")
+    monkeypatch.setitem(data.DATASETS, "tiny", origin)
     monkeypatch.setattr(pooch, "os_cache", lambda project: tmp_path / "cache")
     monkeypatch.setenv("QUBOPRESS_OFFLINE", "1")
     monkeypatch.setenv("QUBOPRESS_DATA", str(tmp_path / "own"))

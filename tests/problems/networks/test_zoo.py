@@ -18,7 +18,7 @@ from qubopress.problems.datasets import dataset as data
 from qubopress.problems.errors import InputError, MissingDataError
 from qubopress.problems.networks import weights, zoo
 from qubopress.problems.networks.image_generators import Generator
-from qubopress.problems.tasks import accuracy, frechet_distance
+from qubopress.problems.tasks import accuracy, frechet_distance, kinds
 from qubopress.problems.tasks.denoising_metrics import psnr
 
 pytestmark = pytest.mark.usefixtures(offline.__name__)
@@ -26,10 +26,12 @@ pytestmark = pytest.mark.usefixtures(offline.__name__)
 CLASSIFIERS = [
     name
     for name in zoo.network_names()
-    if name.startswith(("digits", "fashion")) and not zoo.network(name).generates
+    if name.startswith(("digits", "fashion")) and zoo.network(name).kind != "generator"
 ]
 DENOISERS = [name for name in zoo.network_names() if name.startswith("photographs")]
-GENERATORS = [spec.name for spec in zoo.NETWORKS.values() if spec.generates and spec.dataset == "digits"]
+GENERATORS = [
+    spec.name for spec in zoo.NETWORKS.values() if spec.kind == "generator" and spec.dataset == "digits"
+]
 NAMES = CLASSIFIERS + DENOISERS + GENERATORS
 """Those whose weights the package carries."""
 
@@ -73,41 +75,41 @@ def test_the_stored_accuracy_is_the_accuracy(name: str) -> None:
     dataset = dataset_of(name)
     measured = accuracy.accuracy(weights.load_network(name), dataset.test_inputs, dataset.test_targets)
     # Another BLAS may flip a tie or two among the 10,000 clothes; 500 digits leave no room for that.
-    assert measured == pytest.approx(weights.float_metric(name), abs=2e-4)
+    assert measured == pytest.approx(kinds.float_metric(name), abs=2e-4)
 
 
 @pytest.mark.parametrize("name", DENOISERS)
 def test_the_stored_psnr_is_the_psnr(name: str) -> None:
     dataset = dataset_of(name)
     measured = psnr(weights.load_network(name), dataset.test_inputs, dataset.test_targets)
-    assert measured == pytest.approx(weights.float_metric(name), abs=1e-3)
+    assert measured == pytest.approx(kinds.float_metric(name), abs=1e-3)
 
 
 @pytest.mark.parametrize("name", DENOISERS)
 def test_the_denoisers_take_most_of_the_noise_away(name: str) -> None:
     dataset = dataset_of(name)
     noisy = psnr(nn.Identity(), dataset.test_inputs, dataset.test_targets)
-    assert weights.float_metric(name) > noisy + 4.8  # dB; two thirds of the squared error
+    assert kinds.float_metric(name) > noisy + 4.8  # dB; two thirds of the squared error
 
 
 @pytest.mark.parametrize("name", GENERATORS)
 def test_the_stored_distance_is_the_distance(name: str) -> None:
     images = frechet_distance.samples_of(cast(Generator, weights.load_network(name)))
-    assert frechet_distance.distance(images, "digits") == pytest.approx(weights.float_metric(name), rel=0.01)
+    assert frechet_distance.distance(images, "digits") == pytest.approx(kinds.float_metric(name), rel=0.01)
 
 
 def test_the_digits_generator_makes_digits_of_every_class() -> None:
     images = frechet_distance.samples_of(cast(Generator, weights.load_network("digits-generator")))
     gaussian = frechet_distance.distance(frechet_distance.gaussian_images("digits"), "digits")
-    assert weights.float_metric("digits-generator") < 0.6 * gaussian
+    assert kinds.float_metric("digits-generator") < 0.6 * gaussian
     assert frechet_distance.coverage(images, "digits") == 1.0
     assert frechet_distance.confidence(images, "digits") > 0.85
 
 
 @pytest.mark.parametrize("part", ["flat", "one"])
 def test_hidden_nodes_and_segments_are_worth_having(part: str) -> None:
-    ablated = weights.float_metric(f"digits-generator-{part}")
-    assert weights.float_metric("digits-generator") < ablated
+    ablated = kinds.float_metric(f"digits-generator-{part}")
+    assert kinds.float_metric("digits-generator") < ablated
 
 
 @pytest.mark.parametrize("name", GENERATORS)
@@ -127,7 +129,7 @@ def test_networks_to_tune_on_are_not_those_of_the_suites(name: str) -> None:
     [("digits-mlp", 0.95), ("digits-cnn", 0.97), ("fashion-mlp", 0.87), ("fashion-cnn", 0.89)],
 )
 def test_the_networks_are_worth_compressing(name: str, least: float) -> None:
-    assert weights.float_metric(name) >= least
+    assert kinds.float_metric(name) >= least
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -22,8 +22,7 @@ from qubopress.problems import (
 )
 from qubopress.problems.datasets.dataset import load_dataset
 from qubopress.problems.networks import weights
-from qubopress.problems.tasks import frechet_distance
-from qubopress.problems.tasks import task as task_module
+from qubopress.problems.tasks import calibration, frechet_distance, kinds
 from qubopress.problems.tasks.training_losses import summed_cross_entropy, summed_squared_error
 
 pytestmark = pytest.mark.usefixtures(one_thread.__name__)
@@ -42,7 +41,7 @@ def test_digits_come_calibrated_held_out_and_judged() -> None:
     assert (len(task.held_inputs), len(task.held_targets)) == (30, 30)
     assert (task.metric, task.higher_is_better) == ("accuracy", True)
     assert task.judge is not None
-    assert task.judge(task.network) == weights.float_metric("digits-mlp")
+    assert task.judge(task.network) == kinds.float_metric("digits-mlp")
 
 
 def test_photographs_come_calibrated_held_out_and_judged_in_decibels() -> None:
@@ -51,7 +50,7 @@ def test_photographs_come_calibrated_held_out_and_judged_in_decibels() -> None:
     assert (task.metric, task.higher_is_better, task.kept) == ("PSNR", True, True)
     assert task.judge is not None
     judged = task.judge(task.network)
-    assert judged == pytest.approx(weights.float_metric("photographs-denoiser-small"), abs=1e-3)
+    assert judged == pytest.approx(kinds.float_metric("photographs-denoiser-small"), abs=1e-3)
     assert judged == pytest.approx(psnr_samples(task.network).mean())
     assert list(task.also) == ["SSIM"]
     assert task.also["SSIM"](nn.Identity()) < task.also["SSIM"](task.network) < 1
@@ -60,7 +59,7 @@ def test_photographs_come_calibrated_held_out_and_judged_in_decibels() -> None:
 @pytest.fixture
 def _untrained(monkeypatch: pytest.MonkeyPatch) -> None:
     """A generator of digits that no file need hold."""
-    monkeypatch.setattr(task_module, "load_network", lambda name: system(side=8, hidden=1).float())
+    monkeypatch.setattr(calibration, "load_network", lambda name: system(side=8, hidden=1).float())
 
 
 @pytest.mark.usefixtures("_untrained")
@@ -108,6 +107,10 @@ def test_a_task_of_the_other_kind_is_refused() -> None:
         InputError, match="digits-mlp must map images to images, got a classifier; call task_of"
     ):
         denoising_task("digits-mlp")
+    with pytest.raises(
+        InputError, match="digits-generator must map images to images, got a generator; call task_of"
+    ):
+        denoising_task("digits-generator")
     with pytest.raises(InputError, match="digits-mlp must be a generator, got another network; call task_of"):
         generator_task("digits-mlp")
     with pytest.raises(InputError, match="digits-generator must be a classifier, got a generator; call task"):
@@ -172,7 +175,7 @@ def test_missing_data_is_said_to_be_missing(monkeypatch) -> None:
     def gone(_):
         raise MissingDataError("fashion-mnist is not on this machine")
 
-    monkeypatch.setattr("qubopress.problems.tasks.task.load_dataset", gone)
+    monkeypatch.setattr(calibration, "load_dataset", gone)
     with pytest.raises(MissingDataError, match="fashion-mnist is not on this machine"):
         classification_task("fashion-mlp")
 

@@ -155,3 +155,9 @@ def test_help_imports_neither_torch_nor_pandas() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "'typer'" in done.stdout
     assert not re.search(r"'(torch|pandas|numba)'", done.stdout)
+
+
+def test_a_cure_is_told_whole_however_long_it_is(capsys: Captured) -> None:
+    message = refused(capsys, "compress", "zzz", "--out", "x")
+    assert "no network named 'zzz'; choose from cifar10-mlp50, " in message
+    assert message.endswith(", sidd-denoiser\n")

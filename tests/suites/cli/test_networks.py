@@ -32,9 +32,9 @@ def test_data_that_is_missing_ends_in_one_line(
     monkeypatch.setenv("QUBOPRESS_DATA", str(tmp_path))
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    source, read = published.COLLECTIONS["fashion-mnist"]
-    bare = dataclasses.replace(source, folder=tmp_path / "none")
-    monkeypatch.setitem(published.COLLECTIONS, "fashion-mnist", (bare, read))
+    bare = dataclasses.replace(published.FASHION_MNIST, folder=tmp_path / "none")
+    origin = dataset.of_files(bare, published.read_idx_files, what="clothes")
+    monkeypatch.setitem(dataset.DATASETS, "fashion-mnist", origin)
     dataset.load_dataset.cache_clear()
     message = refused(capsys, "compress", "fashion-mlp", "--out", "x")
     assert "fashion-mnist is not on this machine and QUBOPRESS_OFFLINE forbids its download" in message

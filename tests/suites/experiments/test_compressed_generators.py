@@ -15,8 +15,7 @@ from tiny import one_thread
 
 from qubopress import problems
 from qubopress.problems.networks.image_generators import NeuralGenerator
-from qubopress.problems.tasks import frechet_distance
-from qubopress.problems.tasks import task as task_module
+from qubopress.problems.tasks import calibration, frechet_distance
 from qubopress.results import Stage, StoreError, pack
 from qubopress.suites import cli, load
 from qubopress.suites.experiments import compressed_generators
@@ -105,7 +104,7 @@ def test_a_picture_shows_the_networks_of_the_stored_bits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = system(side=8).float()
-    for module in (compressed_generators, task_module):
+    for module in (compressed_generators, calibration):
         monkeypatch.setattr(module, "load_network", lambda _: made)
     cells, infos, networks = [], [], []
     for number, bits in enumerate((2, 4)):

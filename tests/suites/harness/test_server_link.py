@@ -4,33 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 
-import psutil
 import pytest
+from processes import descendants
 from warm import SharedServer
 
 from qubopress.suites.harness.executor import Job, ServerError
 from qubopress.suites.harness.server_link import ServerLink
 from qubopress.suites.harness.supervisor import Supervisor
-
-
-def descendants() -> set[int]:
-    """Processes that came of this one, the warm server and the child that waits there apart."""
-    running = {process.pid for process in psutil.Process().children(recursive=True)}
-    server = SharedServer.running
-    return running - {server.pid, *waiting(server)} if server else running
-
-
-def waiting(server: Supervisor) -> list[int]:
-    """The child of a server that waits for the next job; it takes a moment to begin."""
-    for _ in range(500):
-        children = psutil.Process(server.pid).children()
-        found = [child.pid for child in children if child.name() == "qubo-waiting"]
-        if found:
-            break
-        time.sleep(0.01)
-    return found
 
 
 def test_a_server_that_dies_is_told_in_one_line() -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import time
 from pathlib import Path
 
 import psutil
 import pytest
 from hostile import ENDINGS, write_hostile
+from processes import descendants, waiting
 from repository import ROOT
 from warm import SharedServer, clean_registries, records, share_server, small
 
@@ -18,28 +18,9 @@ from qubopress.results import Record
 from qubopress.suites import plugins
 from qubopress.suites.harness import child, executor, load, supervisor
 from qubopress.suites.harness.executor import Job
-from qubopress.suites.harness.supervisor import Supervisor
 
 SECONDS = 0.3
 HONEST = ("honest", "random", "swap")
-
-
-def descendants() -> set[int]:
-    """Processes that came of this one, the warm server and the child that waits there apart."""
-    running = {process.pid for process in psutil.Process().children(recursive=True)}
-    server = SharedServer.running
-    return running - {server.pid, *waiting(server)} if server else running
-
-
-def waiting(server: Supervisor) -> list[int]:
-    """The child of a server that waits for the next job; it takes a moment to begin."""
-    for _ in range(500):
-        children = psutil.Process(server.pid).children()
-        found = [child.pid for child in children if child.name() == "qubo-waiting"]
-        if found:
-            break
-        time.sleep(0.01)
-    return found
 
 
 @pytest.fixture(scope="module")
