@@ -46,6 +46,7 @@ def cell(solver: int, number: int, seed: int) -> results.Record:
         seed=seed,
         budget_seconds=1.0,
         restarts=None,
+        evaluations=None,
         threads=1,
         status="BUDGET",
         message="",
