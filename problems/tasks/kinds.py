@@ -44,14 +44,14 @@ class Kind:
         must: what a network of another kind is told where one of this kind is asked for; {} is what it is.
         metric: name of what judges it.
         metric_key: the metric's name in a weights file.
-        higher_is_better: direction of the metric.
         judge: the metric.
-        also: further metrics by name.
         draw: its calibration.
         train: makes it out of an untrained module.
+        worth: what the metric misses for the weights to be saved, "" for nothing.
+        higher_is_better: direction of the metric.
+        also: further metrics by name.
         heard: what training tells of each epoch.
-        output: what is weighed before weights are saved.
-        worth: what the metric misses to be worth saving, "" for nothing.
+        output: what messages call that which is judged before weights are saved.
     """
 
     must: str
