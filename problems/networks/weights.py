@@ -62,6 +62,8 @@ def weights_checksum(module: nn.Module) -> str:
     """A module's identity: sha256 over names, shapes and float32 values of its state dict, sorted by name."""
     digest = hashlib.sha256()
     for name, tensor in sorted(module.state_dict().items()):
+        if not isinstance(tensor, torch.Tensor):  # a module's extra state may be anything
+            continue
         digest.update(f"{name} {tuple(tensor.shape)}\n".encode())
         digest.update(tensor.detach().cpu().to(torch.float32).numpy().astype("<f4").tobytes())
     return digest.hexdigest()
