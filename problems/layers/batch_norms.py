@@ -2,79 +2,155 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any
+
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.conv import _ConvTransposeNd
 
-from ..errors import InputError, one_line
+from .agreement import difference, outputs, same, tolerance
+from .norm_pairs import LAYERS, Pair, pairs_of
+from .samples import Inputs
 
-__all__ = ["fold_batch_norms"]
-
-NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
+__all__ = ["Folds", "fold_batch_norms"]
 
 
-def fold_batch_norms(network: nn.Module) -> list[str]:
+class Folds(list[str]):
+    """Names of the layers that a BatchNorm was folded into, in the order of the network.
+
+    Attributes:
+        left: why each BatchNorm that stays does, by its name.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left: dict[str, str] = {}
+
+
+def fold_batch_norms(network: nn.Module, inputs: Inputs | None = None) -> Folds:
     """Fold each BatchNorm of `network`, in eval mode, into the layer that feeds it alone; in place.
 
     W ← W·γ/√(σ² + ε) and b ← (b − μ)·γ/√(σ² + ε) + β, row by row; an identity takes the BatchNorm's place, so
-    the network computes what it did before. Returns the names of the layers changed. One that runs twice, or
-    whose output is also used elsewhere, stays as it is, and so does its BatchNorm.
+    the network computes what it did before. A BatchNorm stays as it is, which changes nothing in eval mode,
+    where its layer runs twice or is also used elsewhere, where torch.fx cannot trace the code, and where the
+    network would put out something else, as behind a Linear that puts out features of tokens while the
+    BatchNorm takes the tokens for channels.
+
+    Parameters:
+        network: in eval mode.
+        inputs: samples on which every fold is tried; None to trust the code alone.
 
     Raises:
-        InputError: the network has BatchNorms and torch.fx cannot trace it.
+        InputError: the network does not run on the inputs.
     """
-    if not any(isinstance(module, NORMS) for module in network.modules()):
-        return []
-    made = [node for node in _traced(network).nodes if node.op == "call_module"]
-    runs = [network.get_submodule(str(node.target)) for node in made]
-    changed = []
-    for node, norm in zip(made, runs, strict=True):
-        before = node.args[0] if node.args else None
-        if not isinstance(norm, NORMS) or not isinstance(before, fx.Node) or before.op != "call_module":
-            continue
-        layer = network.get_submodule(str(before.target))
-        once = sum(one is layer for one in runs) == sum(one is norm for one in runs) == 1
-        if once and len(before.users) == 1 and _fits(layer, norm):
-            _fold(layer, norm)
-            network.set_submodule(str(node.target), nn.Identity().eval())
-            changed.append(str(before.target))
-    return changed
+    folds = Folds()
+    if not any(isinstance(module, _BatchNorm) for module in network.modules()):
+        return folds
+    pairs, folds.left = pairs_of(network)
+    if inputs is None:
+        for pair in pairs:
+            _fold(network, pair)
+            folds.append(pair.layer)
+    elif pairs:
+        _try(network, pairs, inputs, folds)
+    folds.left = {name: reason for name, reason in folds.left.items() if reason}
+    return folds
 
 
-def _traced(network: nn.Module) -> fx.Graph:
-    try:
-        return fx.Tracer().trace(network)
-    except Exception as error:  # a foreign forward may raise anything
-        reason = one_line(error)[:200]
-        raise InputError(
-            f"the network must be traceable by torch.fx to fold its BatchNorms, got {reason}; fold them first"
-        ) from error
+def _try(network: nn.Module, pairs: list[Pair], inputs: Inputs, folds: Folds) -> None:
+    """Fold all pairs; where the network then puts out something else, one by one, without those to blame."""
+    before, reasons = _looked_at(network, pairs, inputs)
+    folds.left |= reasons
+    fit = [pair for pair in pairs if not reasons[pair.norm]]
+    undo = [_fold(network, pair) for pair in fit]
+    if same(before, outputs(network, inputs)):
+        folds.extend(pair.layer for pair in fit)
+        return
+    for back in reversed(undo):
+        back()
+    for pair in fit:
+        back = _fold(network, pair)
+        if same(before, outputs(network, inputs)):
+            folds.append(pair.layer)
+        else:
+            back()
+            folds.left[pair.norm] = f"the network puts out something else once it is in {pair.layer}"
 
 
-def _fits(layer: nn.Module, norm: nn.Module) -> bool:
-    """Whether the statistics are fixed and the layer is of the kind that the BatchNorm follows row by row."""
-    kinds = {nn.BatchNorm1d: nn.Linear, nn.BatchNorm2d: nn.Conv2d}
-    tracked = isinstance(norm, NORMS) and norm.running_mean is not None
-    return tracked and isinstance(layer, kinds[type(norm)])  # type: ignore[index]  # one of NORMS by now
+def _looked_at(network: nn.Module, pairs: list[Pair], inputs: Inputs) -> tuple[list[Tensor], dict[str, str]]:
+    """What a network puts out, and why a BatchNorm is no scale and shift of each output of its layer."""
+    agreed: dict[str, bool] = {}
+
+    def note(pair: Pair) -> Callable[..., None]:
+        layer, norm = network.get_submodule(pair.layer), network.get_submodule(pair.norm)
+
+        def look(_: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any], output: Tensor) -> None:
+            came = next(iter((*arguments, *named.values())))
+            close = difference(_scaled(came, layer, norm), output) <= tolerance(output.dtype)
+            agreed[pair.norm] = agreed.get(pair.norm, True) and close
+
+        return look
+
+    with ExitStack() as stack:
+        for pair in pairs:
+            norm = network.get_submodule(pair.norm)
+            stack.callback(norm.register_forward_hook(note(pair), with_kwargs=True).remove)
+        put = outputs(network, inputs)
+    return put, {pair.norm: _reason(pair, agreed.get(pair.norm)) for pair in pairs}
 
 
-def _fold(layer: nn.Module, norm: nn.Module) -> None:
-    assert isinstance(layer, nn.Linear | nn.Conv2d)
-    assert isinstance(norm, NORMS)
-    mean, variance = _known(norm.running_mean).double(), _known(norm.running_var).double()
-    gain = torch.rsqrt(variance + norm.eps) * (1.0 if norm.weight is None else norm.weight.double())
-    shift = 0.0 if norm.bias is None else norm.bias.double()
+def _reason(pair: Pair, agrees: bool | None) -> str:
+    if agrees is None:
+        return "it does not run on the calibration data"
+    return "" if agrees else f"it normalises another axis than that of the outputs of {pair.layer}"
+
+
+def _scaled(came: Tensor, layer: nn.Module, norm: nn.Module) -> Tensor:
+    """A layer's outputs with each of them scaled and shifted as a BatchNorm says."""
+    gain, mean, shift = _statistics(norm)
+    behind = [1] * (layer.get_parameter("weight").dim() - 2)  # places of a convolution
+    each = [one.reshape(-1, *behind) for one in (mean, gain, shift)]
+    return ((came.double() - each[0]) * each[1] + each[2]).to(came.dtype)
+
+
+def _fold(network: nn.Module, pair: Pair) -> Callable[[], None]:
+    """Fold a BatchNorm into its layer, in place; what takes it back."""
+    layer, norm = network.get_submodule(pair.layer), network.get_submodule(pair.norm)
+    was = {name: layer._parameters[name] for name in ("weight", "bias")}
+    asks = layer.get_parameter("weight").requires_grad
+    for name, value in _folded(layer, norm).items():
+        layer.register_parameter(name, nn.Parameter(value, requires_grad=asks))
+    network.set_submodule(pair.norm, nn.Identity().eval())
+
+    def back() -> None:
+        for name, parameter in was.items():
+            layer.register_parameter(name, parameter)
+        network.set_submodule(pair.norm, norm)
+
+    return back
+
+
+def _folded(layer: nn.Module, norm: nn.Module) -> dict[str, Tensor]:
+    """Weight and bias of a layer that does what the BatchNorm after it does too."""
+    assert isinstance(layer, LAYERS)
+    gain, mean, shift = _statistics(norm)
+    weight, behind = layer.weight, [1] * (layer.weight.dim() - 2)
     before = 0.0 if layer.bias is None else layer.bias.double()
-    rows = gain.reshape(-1, *[1] * (layer.weight.dim() - 1))
-    _set(layer, "weight", layer.weight.double() * rows)
-    _set(layer, "bias", (before - mean) * gain + shift)
+    # Outputs stand in the second place of a transposed convolution, those of one group after another.
+    swapped = isinstance(layer, _ConvTransposeNd)
+    rows = gain.reshape(layer.groups, 1, -1, *behind) if swapped else gain.reshape(-1, 1, *behind)
+    apart = weight.reshape(layer.groups, -1, *weight.shape[1:]) if swapped else weight
+    made = {"weight": (apart.double() * rows).reshape(weight.shape), "bias": (before - mean) * gain + shift}
+    return {name: value.detach().to(weight.dtype) for name, value in made.items()}
 
 
-def _known(tensor: Tensor | None) -> Tensor:
-    assert tensor is not None
-    return tensor
-
-
-def _set(layer: nn.Linear | nn.Conv2d, name: str, value: Tensor) -> None:
-    weight = layer.weight
-    made = nn.Parameter(value.detach().to(weight.dtype), requires_grad=weight.requires_grad)
-    layer.register_parameter(name, made)
+def _statistics(norm: nn.Module) -> tuple[Tensor, Tensor, Tensor]:
+    """What a BatchNorm multiplies with, subtracts before and adds after, (channels,) float64 each."""
+    assert isinstance(norm, _BatchNorm)
+    mean, variance = norm.get_buffer("running_mean").double(), norm.get_buffer("running_var").double()
+    gain = torch.rsqrt(variance + norm.eps) * (1.0 if norm.weight is None else norm.weight.double())
+    shift = torch.zeros_like(mean) if norm.bias is None else norm.bias.double()
+    return gain, mean, shift

@@ -122,7 +122,7 @@ def matrix_of(part: Weighted) -> Floats:
 def folded(task: Task) -> nn.Module:
     """A copy of the network without BatchNorms, as far as they can be folded."""
     network = task.copy()
-    fold_batch_norms(network)
+    fold_batch_norms(network, task.inputs)
     return network
 
 
