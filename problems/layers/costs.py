@@ -9,15 +9,17 @@ Reference: Horowitz 2014, Computing's energy problem (ISSCC), 45 nm, 0.9 V.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
 
 from ..arrays import count
-from .inputs import Hook, hooked
-from .samples import Inputs, forward
+from ..networks.interaction import InteractionSystem
+from .products import products
+from .samples import Inputs
 
 __all__ = ["PICOJOULES", "Costs", "costs", "products_of"]
 
@@ -36,9 +38,13 @@ FLOAT_BITS = 32
 class Costs:
     """Of one network on one input.
 
+    Shared parameters count once. Those of BatchNorms do not count, because they go into the layers before
+    them, nor does what an analog system stores, which `analog.hardware_costs` tells.
+
     Attributes:
-        weights, biases: how many there are in its Linear and convolution layers.
-        products: multiply–accumulates.
+        weights: numbers in parameters of two dimensions or more: matrices, filters, tables.
+        biases: numbers in parameters that are vectors: biases, scales and shifts of norms.
+        products: multiply–accumulates with parameters; see `products`.
     """
 
     weights: int
@@ -61,20 +67,21 @@ class Costs:
 
 def costs(network: nn.Module, inputs: Inputs) -> Costs:
     """Count the weights, biases and products of a network in eval mode on the first of `inputs`."""
-    weights = biases = products = 0
-    layers = [module for module in network.modules() if isinstance(module, nn.Linear | _ConvNd)]
+    stored = list(_stored(network))
+    weights = sum(parameter.numel() for parameter in stored if parameter.dim() > 1)
+    biases = sum(parameter.numel() for parameter in stored if parameter.dim() < 2)
+    return Costs(weights, biases, products(network, stored, inputs))
 
-    def add(layer: nn.Module, arguments: tuple[Tensor, ...], output: Tensor) -> None:
-        nonlocal products
-        products += products_of(layer, arguments[0], output)
 
-    hooks: dict[nn.Module, Hook] = dict.fromkeys(layers, add)
-    with hooked(hooks), torch.no_grad():
-        forward(network, inputs[:1])
-    for layer in layers:
-        weights += layer.weight.numel()
-        biases += 0 if layer.bias is None else layer.bias.numel()
-    return Costs(weights, biases, products)
+def _stored(network: nn.Module) -> Iterator[nn.Parameter]:
+    """The parameters that a digital machine stores, each once."""
+    gone = {
+        parameter
+        for module in network.modules()
+        if isinstance(module, _BatchNorm | InteractionSystem)
+        for parameter in module.parameters()
+    }
+    return (parameter for parameter in network.parameters() if parameter not in gone)
 
 
 def products_of(layer: nn.Module, argument: Tensor, output: Tensor) -> int:
