@@ -140,9 +140,9 @@ def _folded(layer: nn.Module, norm: nn.Module) -> dict[str, Tensor]:
     weight, behind = layer.weight, [1] * (layer.weight.dim() - 2)
     before = 0.0 if layer.bias is None else layer.bias.double()
     # Outputs stand in the second place of a transposed convolution, those of one group after another.
-    swapped = isinstance(layer, _ConvTransposeNd)
-    rows = gain.reshape(layer.groups, 1, -1, *behind) if swapped else gain.reshape(-1, 1, *behind)
-    apart = weight.reshape(layer.groups, -1, *weight.shape[1:]) if swapped else weight
+    swapped, groups = isinstance(layer, _ConvTransposeNd), getattr(layer, "groups", 1)
+    rows = gain.reshape(groups, 1, -1, *behind) if swapped else gain.reshape(-1, 1, *behind)
+    apart = weight.reshape(groups, -1, *weight.shape[1:]) if swapped else weight
     made = {"weight": (apart.double() * rows).reshape(weight.shape), "bias": (before - mean) * gain + shift}
     return {name: value.detach().to(weight.dtype) for name, value in made.items()}
 

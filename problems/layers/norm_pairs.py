@@ -43,13 +43,13 @@ def pairs_of(network: nn.Module) -> tuple[list[Pair], dict[str, str]]:
             if not isinstance(norm, _BatchNorm):
                 continue
             before = next(iter((*node.args, *node.kwargs.values())), None)
-            name = names.get(before, "") if isinstance(before, fx.Node) else ""
-            layer = network.get_submodule(name) if name else None
-            alone = layer is not None and runs[layer] == runs[norm] == len(before.users) == 1
+            name, read = (names.get(before), len(before.users)) if isinstance(before, fx.Node) else (None, 0)
+            layer = None if name is None else network.get_submodule(name)
+            alone = layer is not None and runs[layer] == runs[norm] == read == 1
             left[names[node]] = _unfit(layer, norm) or (
                 "" if alone else f"layer {name} is also used elsewhere"
             )
-            if not left[names[node]]:
+            if name is not None and not left[names[node]]:
                 found.append(Pair(name, names[node]))
     return found, left | _unread(network, left)
 

@@ -52,7 +52,7 @@ def _in_pieces() -> Iterator[None]:
         torch.backends.mha.set_fastpath_enabled(fast)
 
 
-class _Counter(TorchDispatchMode):
+class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # of torch's __init_subclass__
     """Counts products while it is on, and follows which tensors are made of parameters and constants alone.
 
     Storages stand for tensors, so that views, and what is written into them, are known. Those that are known
@@ -60,7 +60,7 @@ class _Counter(TorchDispatchMode):
     """
 
     def __init__(self, parameters: Iterable[Tensor], constants: Iterable[Tensor]) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.products = 0
         self.known: dict[int | None, tuple[Any, bool]] = {}
         """By storage: the storage, and whether a parameter is part of it, not only constants."""
@@ -111,7 +111,7 @@ class _Counter(TorchDispatchMode):
 
 def _storage(tensor: Tensor) -> int | None:
     try:
-        return tensor.untyped_storage()._cdata
+        return int(tensor.untyped_storage()._cdata)
     except (NotImplementedError, RuntimeError):  # a sparse tensor has none
         return None
 

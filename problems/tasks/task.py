@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from ..arrays import count
 from ..errors import InputError
+from ..layers.prepared import prepared
 from ..layers.samples import Inputs
 from ..networks.weights import weights_checksum
 from ..networks.zoo import Network, network
@@ -179,9 +180,9 @@ def own_task(model: nn.Module, data: Any, *, samples: int = 1000, name: str = "o
     """
     if not isinstance(model, nn.Module):
         raise InputError(f"model must be a torch.nn.Module, got {type(model).__name__}")
-    network = copy.deepcopy(model).eval()
     inputs, targets = gather(data, count(samples, name="samples", low=1))
-    inputs = inputs.to(_dtype(network)) if inputs.is_floating_point() else inputs
+    inputs = inputs.to(_dtype(model)) if inputs.is_floating_point() else inputs
+    network = prepared(model, inputs)
     targets = targets.to(_dtype(network)) if targets.is_floating_point() else targets.long()
     for what, tensor in (("inputs", inputs), ("targets", targets)):
         if not torch.isfinite(tensor).all():
