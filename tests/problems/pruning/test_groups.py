@@ -241,10 +241,6 @@ REFUSED = {
     "tied": (tied, r"must have weights of their own to be pruned, got 2\.weight as 4\.weight too; copy it"),
     "repeated": (repeated, "layer 1 must run once in a pass to be pruned, got 2; give each run a layer"),
     "branching": (branching, r"layer layers\.[bc] must run once in a pass to be pruned, got 0"),
-    "parametrized": (
-        lambda: nn.Sequential(nn.utils.parametrizations.weight_norm(conv(2, 4)), conv(4, 3), head(3)),
-        "layer 0 must hold its weights itself to be pruned, got ParametrizedConv2d; remove",
-    ),
     "detached": (
         lambda: functional_net(lambda h: h.detach()),
         r"gradients must reach layer layers\.a from the network's outputs for it to be pruned, got none",
@@ -268,6 +264,12 @@ REFUSED = {
         "gradients must reach layer",
     ),
 }
+
+
+def test_a_layer_with_a_weight_norm_is_pruned_by_the_weights_that_it_makes() -> None:
+    made = nn.utils.parametrizations.weight_norm
+    task = sharing_task(lambda: nn.Sequential(made(conv(2, 4)), conv(4, 3), head(3)))
+    assert list(prunable(task).widths) == [4, 3]
 
 
 @pytest.mark.parametrize(("build", "message"), REFUSED.values(), ids=REFUSED)
