@@ -12,8 +12,8 @@ from __future__ import annotations
 import contextlib
 import io
 import warnings
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, is_dataclass, replace
 from functools import cached_property
 from typing import Any, TypeAlias
 
@@ -28,9 +28,12 @@ from torch.nn.modules.instancenorm import _InstanceNorm
 from ..arrays import frozen
 from ..errors import InputError, one_line
 from ..layers.inputs import Call
+from ..layers.samples import Batch, Inputs, Samples
 
 __all__ = [
     "LAYERS",
+    "STAYING",
+    "Count",
     "Group",
     "Groups",
     "Ints",
@@ -50,6 +53,14 @@ ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.GELU, nn.SiLU, nn.T
 NORMS = (_BatchNorm, _InstanceNorm)
 
 LAYERS = (nn.Linear, _ConvNd)
+
+STAYING = {
+    "single": "it has a single channel",
+    "end": "its channels are inputs or outputs of the network, or are added to them",
+    "mixed": "its channels run through a layer that mixes them",
+    "parts": "its channels have no equal shares of a layer that reads or passes them on",
+}
+"""Why the channels of a layer stay where nothing is wrong with it."""
 
 HANDLED = (*LAYERS, *NORMS, nn.PReLU)
 """What can lose a channel and keep the others as they are. LayerNorm and GroupNorm mix them."""
@@ -72,6 +83,15 @@ class Part:
     channels: int
 
 
+@dataclass(frozen=True)
+class Count:
+    """An attribute of a module that falls by an amount for each channel that goes, such as a number of heads."""
+
+    name: str
+    attribute: str
+    amount: int
+
+
 @dataclass(frozen=True, eq=False)
 class Group:
     """Channels that are kept or removed in several layers at once, one variable each.
@@ -84,6 +104,7 @@ class Group:
         takers: layers that read them.
         holders: layers and norms that put them out, with weights for each; those of the chains, and norms
             and depthwise convolutions that come after an addition or a concatenation.
+        counts: attributes that say how many channels there are.
     """
 
     name: str
@@ -91,13 +112,20 @@ class Group:
     chains: tuple[tuple[str, ...], ...]
     takers: tuple[Part, ...]
     holders: tuple[Part, ...]
+    counts: tuple[Count, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
 class Groups:
-    """The prunable channels of a network, group after group in running order; x (n,) = 1 keeps."""
+    """The prunable channels of a network, group after group in running order; x (n,) = 1 keeps.
+
+    Attributes:
+        groups: those that can be pruned.
+        left: why the channels of other layers stay, by the name of the layer that makes them.
+    """
 
     groups: tuple[Group, ...]
+    left: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def widths(self) -> tuple[int, ...]:
@@ -138,45 +166,59 @@ class Groups:
         return {name: frozen(whole) for name, whole in found.items()}
 
 
-def find(network: nn.Module, made: list[Call], sample: Tensor) -> Groups:
+def find(network: nn.Module, made: list[Call], sample: Inputs, *, heads: Collection[Group] = ()) -> Groups:
     """Groups of channels that may go, in the order in which their first layers run.
 
     Parameters:
         network: in eval mode; its parameters ask for gradients afterwards, so pass a copy.
         made: its calls on the sample.
-        sample: (1, ...).
+        sample: (1, ...), or a batch of one.
+        heads: groups that are known already; what they hold makes no other group.
 
     Raises:
-        InputError: a layer does not run exactly once, is parametrized or shares weights, a hidden Linear puts
-            out sequences, or Torch-Pruning cannot trace the network.
+        InputError: Torch-Pruning cannot trace the network.
     """
+    odd = _odd(network, made)
+    finder = _Finder(network, made, _trace(network, sample), odd)
+    claimed = {part.name for group in heads for part in group.holders}
+    groups, left = finder.groups(claimed)
+    sound = [group for group in heads if not finder.unfit(group)]
+    left |= {group.name: finder.unfit(group) for group in heads if group not in sound}
+    ordered = sorted([*groups, *sound], key=lambda group: finder.order.index(group.name))
+    return Groups(tuple(ordered), left | {name: why for name, why in odd.items() if name not in left})
+
+
+def _odd(network: nn.Module, made: list[Call]) -> dict[str, str]:
+    """Layers that cannot lose a channel, and why: they hold no weights, run not once, or share them."""
+    runs = [call.name for call in made]
+    found: dict[str, str] = {}
+    packed = [part for part in network.modules() if isinstance(part, nn.MultiheadAttention)]
+    inside = {part for one in packed for part in one.modules()}
     for name, module in network.named_modules():
-        if isinstance(module, HANDLED):
-            _check_layer(name, module, sum(call.name == name for call in made))
-    _check_own(network)
-    return Groups(_Finder(network, made, _trace(network, sample)).groups())
+        if isinstance(module, HANDLED) and module not in inside:
+            if list(module.children()):
+                found[name] = (
+                    f"layer {name} must hold its weights itself to be pruned, got {type(module).__name__}; "
+                    "remove its parametrizations"
+                )
+            elif runs.count(name) != 1:
+                found[name] = (
+                    f"layer {name} must run once in a pass to be pruned, got {runs.count(name)}; give each "
+                    "run a layer of its own"
+                )
+    return _shared(network) | found
 
 
-def _check_layer(name: str, layer: nn.Module, runs: int) -> None:
-    if list(layer.children()):
-        raise InputError(
-            f"layer {name} must hold its weights itself to be pruned, got {type(layer).__name__}; "
-            "remove its parametrizations"
-        )
-    if runs != 1:
-        raise InputError(
-            f"layer {name} must run once in a pass to be pruned, got {runs}; give each run a layer of its own"
-        )
-
-
-def _check_own(network: nn.Module) -> None:
+def _shared(network: nn.Module) -> dict[str, str]:
+    """Layers one of whose parameters another layer has too."""
     first: dict[nn.Parameter, str] = {}
+    found: dict[str, str] = {}
     for name, parameter in network.named_parameters(remove_duplicate=False):
-        if first.setdefault(parameter, name) != name:
-            raise InputError(
-                f"layers must have weights of their own to be pruned, got {first[parameter]} as {name} too; "
-                "copy it"
-            )
+        before = first.setdefault(parameter, name)
+        if before != name:
+            why = f"layers must have weights of their own to be pruned, got {before} as {name} too; copy it"
+            found |= {one.rpartition(".")[0]: why for one in (before, name)}
+    return found
 
 
 class _Entry(nn.BatchNorm1d):
@@ -190,21 +232,64 @@ class _Entry(nn.BatchNorm1d):
 class _Traced(nn.Module):
     """The network between its inputs and outputs, each of which is an operation of its own."""
 
-    def __init__(self, network: nn.Module, sample: Tensor) -> None:
+    def __init__(self, network: nn.Module, sample: Inputs) -> None:
         super().__init__()
-        seen = sample.is_floating_point() and sample.dim() > 1
-        self.entry = _Entry(sample.shape[1]) if seen else nn.Identity()
         self.network = network
+        self.entries = nn.ModuleDict()
+        for size in {one.shape[1] for one in _tensors_of(sample) if one.is_floating_point() and one.dim() > 1}:
+            self.entries[str(size)] = _Entry(size)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, sample: Inputs) -> list[Tensor]:
         """What the network puts out."""
-        outputs = self.network(self.entry(x))
-        if not isinstance(outputs, Tensor):
-            raise TypeError(f"the network must put out one tensor, got {type(outputs).__name__}")
-        return outputs * 1
+        if isinstance(sample, Tensor):
+            outputs = self.network(self._entered(sample))
+        else:
+            outputs = [_call(self.network, self._batch(one), sample.call) for one in sample.batches]
+        found = [outputs] if isinstance(outputs, Tensor) else list(_tensors_of(outputs))
+        seen = [one for one in found if one.requires_grad]
+        if not seen and not isinstance(outputs, Tensor):
+            raise TypeError(f"the network must put out a tensor to be traced, got {type(outputs).__name__}")
+        return [one * 1 for one in seen or found]
+
+    def _entered(self, value: Any) -> Any:
+        """A batch of the caller's with an entry before each real tensor."""
+        if isinstance(value, Mapping):
+            return {name: self._entered(one) for name, one in value.items()}
+        if isinstance(value, tuple | list):
+            return type(value)(self._entered(one) for one in value)
+        real = isinstance(value, Tensor) and value.is_floating_point() and value.dim() > 1
+        return self.entries[str(value.shape[1])](value) if real else value
+
+    def _batch(self, batch: Batch) -> Batch:
+        return replace(
+            batch,
+            args=self._entered(batch.args),
+            kwargs=self._entered(batch.kwargs),
+            raw=self._entered(batch.raw),
+        )
 
 
-def _trace(network: nn.Module, sample: Tensor) -> Any:
+def _call(network: nn.Module, batch: Batch, call: Any) -> Any:
+    return network(*batch.args, **batch.kwargs) if call is None else call(network, batch.raw)
+
+
+def _tensors_of(value: Any) -> Iterator[Tensor]:
+    """Every tensor in what a network takes or puts out."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, Samples):
+        for batch in value.batches:
+            yield from _tensors_of((batch.args, batch.kwargs, batch.raw))
+    elif isinstance(value, Mapping):
+        yield from _tensors_of(list(value.values()))
+    elif isinstance(value, tuple | list):
+        for one in value:
+            yield from _tensors_of(one)
+    elif is_dataclass(value):
+        yield from _tensors_of(list(vars(value).values()))
+
+
+def _trace(network: nn.Module, sample: Inputs) -> Any:
     """Torch-Pruning's dependency graph of a network that we own. It reads autograd's, so needs gradients."""
     try:
         with silence(), torch.enable_grad():
@@ -230,60 +315,105 @@ def silence() -> Iterator[None]:
         yield
 
 
+class _Left(Exception):
+    """Channels must stay; the text says why."""
+
+
 class _Finder:
     """Reads groups out of Torch-Pruning's graph, in which our modules and its own operations are nodes."""
 
-    def __init__(self, network: nn.Module, made: list[Call], graph: Any) -> None:
-        self.network, self.made, self.graph = network, made, graph
+    def __init__(self, network: nn.Module, made: list[Call], graph: Any, odd: Mapping[str, str]) -> None:
+        self.network, self.made, self.graph, self.odd = network, made, graph, odd
         self.names = {module: name for name, module in network.named_modules()}
         self.order = [call.name for call in made]
 
-    def groups(self) -> tuple[Group, ...]:
-        """Those that can be pruned, in the order in which their first layers run."""
+    def groups(self, claimed: Collection[str]) -> tuple[list[Group], dict[str, str]]:
+        """Those that can be pruned, in the order in which their first layers run, and why others are left."""
         found: list[Group] = []
-        for name in self.order:
-            known = any(chain[0] == name for group in found for chain in group.chains)
+        left: dict[str, str] = {}
+        for name in dict.fromkeys(self.order):
+            known = name in claimed or any(chain[0] == name for group in found for chain in group.chains)
             if isinstance(self._module(name), LAYERS) and not depthwise(self._module(name)) and not known:
-                found += self._group(name)
-        return tuple(found)
+                try:
+                    group = self._group(name)
+                except _Left as why:
+                    left[name] = str(why)
+                else:
+                    found.append(group)
+        return found, left
 
-    def _group(self, name: str) -> list[Group]:
-        """The group of the channels that a layer makes; none where they must stay."""
-        items = self._coupled(name)
+    def _group(self, name: str) -> Group:
+        """The group of the channels that a layer makes.
+
+        Raises:
+            _Left: they must stay.
+        """
+        if name in self.odd:
+            raise _Left(self.odd[name])
         width = outputs_of(self._module(name))
-        if width == 1 or any(self._must_stay(item.dep.target.module) for item in items):
-            return []
+        if width == 1:
+            raise _Left(STAYING["single"])
+        items = self._coupled(name)
+        for item in items:
+            self._check(item.dep.target.module)
         members = [item for item in items if self._has_channels(item.dep.target.module)]
         parts = [(self._reads(item), self._part(item, width)) for item in members]
         holders = tuple(part for reads, part in parts if part is not None and not reads)
         takers = tuple(part for reads, part in parts if part is not None and reads)
         if any(part is None for _, part in parts) or not all(self._fits(part, width) for part in holders):
-            return []
+            raise _Left(STAYING["parts"])
         makers = {part.name for part in holders if self._makes(part, width)}
         chains = tuple(self._chain(maker) for maker in sorted(makers, key=self.order.index))
-        return [Group(chains[0][0], width, chains, takers, holders)]
+        group = Group(chains[0][0], width, chains, takers, holders)
+        if why := self.unfit(group):
+            raise _Left(why)
+        return group
+
+    def unfit(self, group: Group) -> str:
+        """Why a group stays that has an odd layer, or may meet one that did not run, "" where it has none."""
+        parts = [*group.holders, *group.takers]
+        sizes = {part.channels for part in parts}
+        for name, why in self.odd.items():
+            module = self.network.get_submodule(name)
+            unseen = name not in self.order and isinstance(module, HANDLED)
+            meets = unseen and bool({outputs_of(module), _inputs_or_outputs(module)} & sizes)
+            if meets or any(part.name == name for part in parts):
+                return why
+        return ""
 
     def _coupled(self, name: str) -> list[Any]:
         """What Torch-Pruning would cut together with every output of a layer."""
         layer = self._module(name)
         cut = self.graph.get_pruner_of_module(layer).prune_out_channels
         if layer not in self.graph.module2node:
-            raise InputError(
+            raise _Left(
                 f"gradients must reach layer {name} from the network's outputs for it to be pruned, got "
                 "none; detach nothing on the way"
             )
-        with silence():
-            return list(self.graph.get_pruning_group(layer, cut, list(range(outputs_of(layer)))))
+        try:
+            with silence():
+                return list(self.graph.get_pruning_group(layer, cut, list(range(outputs_of(layer)))))
+        except Exception as error:  # it fails in many ways of its own
+            raise _Left(f"torch-pruning must be able to follow layer {name}, got {one_line(error)}") from error
 
-    def _must_stay(self, module: Any) -> bool:
-        """Whether a member keeps its group whole: an end of the network, or a layer that mixes channels."""
+    def _check(self, module: Any) -> None:
+        """Whether a member keeps its group whole: an end of the network, or a layer that mixes channels.
+
+        Raises:
+            _Left: it does.
+        """
         from torch_pruning.ops import _OutputOp
 
+        if module in self.names and self.names[module] in self.odd:
+            raise _Left(self.odd[self.names[module]])
         mixes = isinstance(module, _ConvNd) and module.groups > 1 and not depthwise(module)
         foreign = isinstance(module, nn.Parameter) or (
             module in self.names and not isinstance(module, HANDLED)
         )
-        return mixes or foreign or isinstance(module, (_Entry, _OutputOp))
+        if mixes or foreign:
+            raise _Left(STAYING["mixed"])
+        if isinstance(module, (_Entry, _OutputOp)):
+            raise _Left(STAYING["end"])
 
     def _has_channels(self, module: Any) -> bool:
         """Whether a member is a layer with something of each channel: no operation, no PReLU of one slope."""
@@ -312,17 +442,8 @@ class _Finder:
         return own and isinstance(self._module(part.name), LAYERS)
 
     def _fits(self, part: Part, width: int) -> bool:
-        """Whether a layer makes these channels alone, or passes each on with others beside it.
-
-        Raises:
-            InputError: it is a Linear over sequences.
-        """
+        """Whether a layer makes these channels alone, or passes each on with others beside it."""
         module = self._module(part.name)
-        shape = tuple(self.made[self.order.index(part.name)].output.shape)
-        if isinstance(module, nn.Linear) and len(shape) != 2:
-            raise InputError(
-                f"layer {part.name} must put out (samples, units) to be pruned, got shape {shape}"
-            )
         return self._makes(part, width) or not isinstance(module, LAYERS) or depthwise(module)
 
     def _module(self, name: str) -> nn.Module:
@@ -338,10 +459,10 @@ class _Finder:
         for call in self.made[start + 1 :]:
             module = self._module(call.name)
             follows = call.argument is chain[-1].output and self.order.count(call.name) == 1
-            if not (follows and self._alone(chain[-1].name) and isinstance(module, NORMS + ACTIVATIONS)):
+            if not (follows and self._alone(chain[-1].name) and (isinstance(module, NORMS) or _activates(module))):
                 break
             chain.append(call)
-            if isinstance(module, ACTIVATIONS):
+            if _activates(module):
                 break
         return tuple(call.name for call in chain)
 
@@ -349,6 +470,17 @@ class _Finder:
         """Whether a single module or operation takes what a layer puts out and, unlike a sum, no more."""
         takers = self.graph.module2node[self._module(name)].outputs
         return len(takers) == 1 and (takers[0].module in self.names or len(takers[0].inputs) == 1)
+
+
+def _activates(module: nn.Module) -> bool:
+    """Whether a module is an activation, one of transformers' own included."""
+    foreign = type(module).__module__ == "transformers.activations" and not list(module.parameters())
+    return isinstance(module, ACTIVATIONS) or foreign
+
+
+def _inputs_or_outputs(module: nn.Module) -> int:
+    """Channels that a layer reads; a norm's are those that it puts out."""
+    return inputs_of(module) if isinstance(module, LAYERS) else outputs_of(module)
 
 
 def depthwise(module: nn.Module) -> bool:

@@ -6,111 +6,66 @@ out the same whether channels are zeroed or cut out.
 
 from __future__ import annotations
 
-import numpy as np
-import torch
-from torch import Tensor, nn
+from dataclasses import replace
 
-from ..arrays import Bits, Floats
-from ..errors import InputError, one_line
+import numpy as np
+from torch import nn
+
+from ..arrays import Floats
+from ..errors import InputError
 from ..layers.costs import products_of
 from ..layers.inputs import calls
-from ..layers.samples import Inputs, forward, tensor_of
+from ..tasks.rules import Rules
 from ..tasks.task import Task
-from .coupling import LAYERS, Group, Groups, Ints, Part, depthwise, find, inputs_of, outputs_of
-from .surgery import mask, shrink
+from .attention import heads
+from .coupling import LAYERS, STAYING, Group, Groups, Ints, Part, depthwise, find, inputs_of, outputs_of
+from .trial import sifted
 
 __all__ = ["UNITS", "Group", "Groups", "Part", "prunable", "shares"]
 
 UNITS = ("filters", "parameters", "products")
 """In which a channel's cost is counted; products are multiply–accumulates of one sample."""
 
-TRIED = 8
-"""Samples on which cut networks are compared with masked ones."""
-
-
 def prunable(task: Task) -> Groups:
-    """Every group of channels that can be pruned.
+    """Every group of channels that can be pruned, and why others are left.
 
-    Left out, because they must stay: the network's inputs and outputs and what is added to them, single
-    channels and what they are multiplied with, what is split, and what runs through layers that mix channels
-    (grouped convolutions, LayerNorm, GroupNorm).
+    Left, because they must stay: the network's inputs and outputs and what is added to them, single
+    channels and what they are multiplied with, what is split, what runs through layers that mix channels
+    (grouped convolutions, LayerNorm, GroupNorm), layers that do not run exactly once, share weights or hold
+    none, channels that do not reach the next layers as zeros once they are zeroed, as behind a sigmoid, and
+    what the task's rules name.
 
     Raises:
-        InputError: the network does not run on the calibration data or cannot be traced, a layer does not run
-            exactly once or shares its weights, a hidden Linear puts out sequences, there is no group, or
-            channels that are zeroed do not reach the next layers as zeros, as behind a sigmoid.
+        InputError: the network does not run on the calibration data or cannot be traced, or there is no
+            group.
     """
     network = task.copy()
     made = calls(network, task.inputs)
-    groups = find(network, made, tensor_of(task.inputs[:1], "pruning"))
+    groups = _allowed(find(network, made, task.inputs[:1], heads=heads(network, made)), task.rules)
+    if groups.groups:
+        groups = sifted(task, groups)
     if not groups.groups:
+        odd = [why for why in groups.left.values() if why not in STAYING.values()]
         raise InputError(
-            "the network must have a layer before its last one with two channels or more that can be pruned; "
-            "it has none"
+            odd[0]
+            if odd
+            else "the network must have a layer before its last one with two channels or more that can be "
+            "pruned; it has none"
         )
-    _try(task, groups)
     return groups
 
 
-def _try(task: Task, groups: Groups) -> None:
-    """Compare masked and cut networks: every channel is removed once, in two halves of all groups.
-
-    Raises:
-        InputError: they differ; the message names the first group that makes them.
-    """
-    inputs = task.inputs[:TRIED]
-    whole = _run(task.network, inputs)
-    if not torch.isfinite(whole).all():
-        raise InputError(
-            "the network must put out finite numbers on the calibration data; check its weights for NaN"
-        )
-    halves = [_half(groups, parity) for parity in (0, 1)]
-    if all(_agree(task, groups, x, inputs, whole) for x in halves):
-        return
-    for group, span in zip(groups.groups, groups.spans(), strict=True):
-        for half in halves:
-            x = np.ones(groups.total, dtype=np.int8)
-            x[span] = half[span]
-            if not _agree(task, groups, x, inputs, whole):
-                raise InputError(_refusal(group.name))
-    raise InputError(_refusal(groups.groups[0].name))
+def _allowed(groups: Groups, rules: Rules) -> Groups:
+    """The groups that no rule names; what is to stay as it is may not lose an input either."""
+    named = {group.name: _named(group, rules) for group in groups.groups}
+    kept = tuple(group for group in groups.groups if not named[group.name])
+    return Groups(kept, {**groups.left, **{name: why for name, why in named.items() if why}})
 
 
-def _refusal(name: str) -> str:
-    return (
-        f"channels of layer {name} must mean nothing to later layers once they are zero, got other "
-        "outputs than without them; let no sigmoid, added constant or fixed shape follow"
-    )
-
-
-def _half(groups: Groups, parity: int) -> Bits:
-    """Every other channel of each group kept, from the first or the second on."""
-    return np.concatenate([np.arange(width) % 2 == parity for width in groups.widths]).astype(np.int8)
-
-
-def _agree(task: Task, groups: Groups, x: Bits, inputs: Inputs, whole: Tensor) -> bool:
-    """Whether the masked and the cut network put out the same, up to rounding."""
-    masked = task.copy()
-    mask(masked, groups, x, original=task.network)
-    expected = _run(masked, inputs)
-    try:
-        got = _run(shrink(task.network, groups, x), inputs)
-    except InputError:  # it counts on a shape
-        return False
-    room = torch.finfo(whole.dtype).eps ** 0.5 * max(float(whole.abs().max()), float(expected.abs().max()))
-    return got.shape == expected.shape and bool(((got - expected).abs() <= room).all())
-
-
-def _run(network: nn.Module, inputs: Inputs) -> Tensor:
-    try:
-        with torch.no_grad():
-            outputs = forward(network, inputs)
-    except Exception as error:  # a foreign forward may raise anything
-        reason = one_line(error)
-        raise InputError(
-            f"the network must run on {len(inputs)} samples of the calibration data at once, got {reason}"
-        ) from error
-    return outputs
+def _named(group: Group, rules: Rules) -> str:
+    makers = [rules.leaves(chain[0]) for chain in group.chains]
+    others = [replace(rules, only=()).leaves(part.name) for part in (*group.holders, *group.takers)]
+    return next((f"layer {group.name} must be allowed to change, got {why}" for why in makers + others if why), "")
 
 
 def shares(task: Task, groups: Groups, unit: str) -> Floats:

@@ -78,6 +78,11 @@ def shrink(network: nn.Module, groups: Groups, x: Bits) -> nn.Module:
     for name in {**groups.outputs, **groups.inputs}:
         layer = smaller.get_submodule(name)
         _cut(layer, _gone(keep, groups.outputs.get(name)), _gone(keep, groups.inputs.get(name)))
+    for group, span in zip(groups.groups, groups.spans(), strict=True):
+        removed = int(np.sum(keep[span] == 0))
+        for one in group.counts:
+            owner = smaller.get_submodule(one.name)
+            setattr(owner, one.attribute, getattr(owner, one.attribute) - removed * one.amount)
     for name, parameter in smaller.named_parameters():
         parameter.requires_grad_(asking[name])
     return smaller
