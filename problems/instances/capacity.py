@@ -10,6 +10,7 @@ from typing import Any
 
 import dimod
 import numpy as np
+import scipy.sparse as sp
 
 from ..arrays import Bits, Floats, number, real
 from ..errors import InputError
@@ -193,10 +194,12 @@ class Capacity(OverBits):
         )
 
 
-def of_removed(linear: Floats, quadratic: Floats) -> tuple[Floats, float]:
-    """Q (n, n) and offset of lᵀr + rᵀAr in what is kept, x = 1 − r.
+def of_removed(linear: Floats, quadratic: Any) -> tuple[Any, float]:
+    """Q (n, n) and offset of lᵀr + rᵀAr in what is kept, x = 1 − r; Q is sparse where A is.
 
     rᵀAr = 1ᵀA1 − 2(A1)ᵀx + xᵀAx for symmetric A, and lᵀr = lᵀ1 − lᵀx.
     """
-    sums = quadratic.sum(axis=1)
-    return quadratic - np.diag(linear + 2 * sums), float(linear.sum() + sums.sum())
+    sums = np.asarray(quadratic.sum(axis=1)).ravel()
+    own = linear + 2 * sums
+    diagonal = sp.diags_array(own, format="csr") if sp.issparse(quadratic) else np.diag(own)
+    return quadratic - diagonal, float(linear.sum() + sums.sum())

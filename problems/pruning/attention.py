@@ -7,6 +7,7 @@ What packs projections into one matrix is taken apart first, into Linears that c
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -110,7 +111,7 @@ class Fused(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., queries + keys + values)."""
-        return torch.cat([self.q(x), self.k(x), self.v(x)], dim=-1)
+        return torch.stack([self.q(x), self.k(x), self.v(x)], dim=-2).flatten(-2)
 
 
 class Attention(nn.Module):
@@ -178,14 +179,45 @@ def _added(mask: Tensor, scores: Tensor) -> Tensor:
 def heads(network: nn.Module, made: list[Call]) -> list[Group]:
     """A group for each attention module: a channel is a head, or all heads that share a key and a value."""
     order = [call.name for call in made]
-    found = []
+    found: list[Group] = []
     for name, part in network.named_modules():
         projections = _projections(name, part)
         if projections and all(order.count(one) == 1 for one in projections):
             owner = network.get_submodule(name.rpartition(".")[0]) if isinstance(part, Fused) else part
             owner_name = name.rpartition(".")[0] if isinstance(part, Fused) else name
             found += _group(network, order, projections, owner, owner_name)
-    return sorted(found, key=lambda group: order.index(group.name))
+    return sorted(_joined(network, found), key=lambda group: order.index(group.name))
+
+
+def _joined(network: nn.Module, found: list[Group]) -> list[Group]:
+    """The groups, those in one where layers hand on a bias for each head, as T5's stacks do."""
+    stacks: dict[str, list[Group]] = {}
+    for group in found:
+        owner = group.name.rpartition(".")[0]
+        shares = hasattr(network.get_submodule(owner), "has_relative_attention_bias")
+        stacks.setdefault(re.sub(r"\d+", "*", owner) if shares else owner, []).append(group)
+    return [_one(network, stack) for stack in stacks.values()]
+
+
+def _one(network: nn.Module, stack: list[Group]) -> Group:
+    """One group of several that have as many heads, and the biases that belong to them."""
+    first = stack[0]
+    names = [group.name.rpartition(".")[0] for group in stack]
+    tables = [
+        _part(f"{name}.{own}", first.width, first.width)
+        for name in names
+        for own, part in network.get_submodule(name).named_children()
+        if isinstance(part, nn.Embedding) and part.embedding_dim == first.width
+    ]
+    if len({group.width for group in stack}) > 1:
+        return first
+    return replace(
+        first,
+        chains=tuple(chain for group in stack for chain in group.chains),
+        takers=tuple(part for group in stack for part in group.takers),
+        holders=(*(part for group in stack for part in group.holders), *tables),
+        counts=tuple(one for group in stack for one in group.counts),
+    )
 
 
 def _projections(name: str, part: nn.Module) -> tuple[str, ...]:

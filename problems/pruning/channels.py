@@ -14,9 +14,12 @@ Theis et al. 2018, arXiv:1801.05787 (Fisher); Li et al. 2017, arXiv:1608.08710 (
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 import torch
 from torch import Tensor, nn
 
@@ -24,11 +27,17 @@ from ..arrays import Floats
 from ..cache import cached
 from ..errors import InputError
 from ..layers.inputs import BATCH, Hook, hooked
-from ..layers.samples import Inputs, forward
+from ..layers.samples import Inputs, forward, pieces
 from ..tasks.task import Task
 from .groups import Groups
 
-__all__ = ["Statistics", "magnitudes", "mean_loss", "measure", "statistics"]
+__all__ = ["DENSE", "Statistics", "batches", "magnitudes", "mean_loss", "measure", "output_axis", "size_of", "statistics"]
+
+DENSE = 4096
+"""Most channels whose pairs are held as a dense matrix, 128 MiB; of more, those inside groups alone."""
+
+NUMBERS = 2**22
+"""Numbers in the inputs whose gradients are taken at once."""
 
 STILL = 1e-12
 """Share of a map's mean square below which its variance is rounding noise."""
@@ -36,10 +45,10 @@ STILL = 1e-12
 
 @dataclass(frozen=True, eq=False)
 class Statistics:
-    """Effects (N, n) of each channel on each sample and similarity (n, n), 0 between groups."""
+    """Effects (N, n) of each channel on each sample and similarity (n, n), 0 between groups; CSR for many."""
 
     effects: Floats
-    similarity: Floats
+    similarity: Any
 
     @property
     def taylor(self) -> Floats:
@@ -71,37 +80,69 @@ def measure(task: Task, groups: Groups) -> Statistics:
     found: list[Floats] = []
     moments = _Moments(groups)
     network = task.copy().requires_grad_(False)
-    for start in range(0, len(task.inputs), BATCH):
-        rows = slice(start, start + BATCH)
-        found.append(_effects(task, network, groups, rows, moments))
+    for inputs, targets in batches(task.inputs, task.targets):
+        found.append(_effects(task, network, groups, inputs, targets, moments))
     effects = np.concatenate(found)
     if not np.isfinite(effects).all():
         raise InputError("effects of the channels must be finite; check the network's weights for NaN")
     return Statistics(effects, moments.cosine())
 
 
-def _effects(task: Task, network: nn.Module, groups: Groups, rows: slice, moments: _Moments) -> Floats:
+def batches(inputs: Inputs, targets: Tensor) -> Iterator[tuple[Inputs, Tensor]]:
+    """Inputs and their targets, as many at a time as memory bears."""
+    start = 0
+    for piece in pieces(inputs, size_of(inputs)):
+        yield piece, targets[start : start + len(piece)]
+        start += len(piece)
+
+
+def size_of(inputs: Inputs) -> int:
+    """Samples whose gradients are taken at once."""
+    each = inputs[0].numel() if isinstance(inputs, Tensor) and len(inputs) else 1
+    return max(1, min(BATCH, NUMBERS // max(each, 1)))
+
+
+def _effects(
+    task: Task, network: nn.Module, groups: Groups, inputs: Inputs, targets: Tensor, moments: _Moments
+) -> Floats:
     """Gradient (samples, n) of the summed loss by gates of one; the maps are added to the moments."""
-    inputs = task.inputs[rows]
     dtype = inputs.dtype if isinstance(inputs, Tensor) and inputs.is_floating_point() else _dtype(network)
     # One gate more than there are channels, for those that are no variables: their index is −1.
     gates = torch.ones(len(inputs), groups.total + 1, dtype=dtype, requires_grad=True)
     hooks: dict[nn.Module, Hook] = {}
 
     def gated(name: str) -> Hook:
+        axis = output_axis(network.get_submodule(name))
+
         def multiply(_: nn.Module, __: object, output: Tensor) -> Tensor:
-            moments.add(name, output.detach())
-            gate = gates[:, torch.tensor(groups.outputs[name])]
-            return output * gate.reshape(*gate.shape, *[1] * (output.dim() - 2))
+            moments.add(name, output.detach().movedim(axis, 1))
+            gate = _over(gates[:, torch.tensor(groups.outputs[name])], output, name)
+            between = [1] * (output.dim() - 2)
+            return output * gate.reshape(len(gate), *between, -1).movedim(-1, axis)
 
         return multiply
 
     for chain in _chains(groups):
         hooks[network.get_submodule(chain[-1])] = gated(chain[0])
     with hooked(hooks), torch.enable_grad():
-        torch.autograd.backward(task.criterion(forward(network, inputs), task.targets[rows]))
+        torch.autograd.backward(task.criterion(forward(network, inputs), targets))
     assert gates.grad is not None
     return np.asarray(gates.grad[:, :-1].double().numpy())
+
+
+def _over(gate: Tensor, output: Tensor, name: str) -> Tensor:
+    """A sample's gates for each row of an output that has several rows a sample, such as windows.
+
+    Raises:
+        InputError: rows are no multiple of the samples.
+    """
+    times, rest = divmod(len(output), len(gate))
+    if rest or not times:
+        raise InputError(
+            f"layer {name} must put out samples first to be pruned, got {len(output)} rows for {len(gate)} "
+            "samples; pass batch_first=True where the network has it"
+        )
+    return gate if times == 1 else gate.repeat_interleave(times, dim=0)
 
 
 def _dtype(network: nn.Module) -> torch.dtype:
@@ -121,25 +162,39 @@ class _Moments:
         self.groups = groups
         self.rows: defaultdict[str, int] = defaultdict(int)
         self.first: defaultdict[str, Floats] = defaultdict(lambda: np.zeros(groups.total))
-        self.second = np.zeros((groups.total, groups.total))
+        self.second = [np.zeros((width, width)) for width in groups.widths]
 
     def add(self, name: str, maps: Tensor) -> None:
-        """Count what the chain that begins with the layer of that name put out."""
-        values = np.asarray(maps.double().transpose(0, 1).flatten(1).numpy())
+        """Count what the chain that begins with the layer of that name put out, its channels second."""
+        values = np.asarray(maps.transpose(0, 1).flatten(1).double().numpy())
         variables = self.groups.outputs[name]
-        mine = variables >= 0
-        self.first[name][variables[mine]] += values[mine].sum(axis=1)
-        self.second[np.ix_(variables[mine], variables[mine])] += values[mine] @ values[mine].T
+        for span, second in zip(self.groups.spans(), self.second, strict=True):
+            mine = (variables >= span.start) & (variables < span.stop)
+            if mine.any():
+                inside = variables[mine]
+                # Of a head there are several rows, and each adds to its own pairs.
+                np.add.at(self.first[name], inside, values[mine].sum(axis=1))
+                products = values[mine] @ values[mine].T
+                np.add.at(second, np.ix_(inside - span.start, inside - span.start), products)
         self.rows[name] += values.shape[1]
 
-    def cosine(self) -> Floats:
+    def cosine(self) -> Any:
         """|cosine| (n, n), 0 on the diagonal, between groups, and for maps that never change."""
-        lost = [np.outer(first, first) / self.rows[name] for name, first in self.first.items()]
-        covariance = self.second - np.sum(lost, axis=0)
+        blocks = [self._block(span, second) for span, second in zip(self.groups.spans(), self.second, strict=True)]
+        if self.groups.total > DENSE:
+            return sp.block_diag(blocks, format="csr")
+        whole = np.zeros((self.groups.total, self.groups.total))
+        for span, block in zip(self.groups.spans(), blocks, strict=True):
+            whole[span, span] = block
+        return whole
+
+    def _block(self, span: slice, second: Floats) -> Floats:
+        """The |cosine| of the channels of one group."""
+        lost = [np.outer(first[span], first[span]) / self.rows[name] for name, first in self.first.items()]
+        covariance = second - np.sum(lost, axis=0)
         variance = np.diag(covariance)
-        size = np.sqrt(np.where(variance > STILL * np.diag(self.second), variance, 0.0))
-        group = np.repeat(np.arange(len(self.groups.widths)), self.groups.widths)
-        norm = np.where(group[:, None] == group, np.outer(size, size), 0.0)
+        size = np.sqrt(np.where(variance > STILL * np.diag(second), variance, 0.0))
+        norm = np.outer(size, size)
         cosine = np.abs(np.divide(covariance, norm, out=np.zeros_like(norm), where=norm > 0))
         np.fill_diagonal(cosine, 0.0)
         return np.asarray(np.minimum((cosine + cosine.T) / 2, 1.0))
@@ -167,7 +222,14 @@ def mean_loss(task: Task, network: nn.Module, inputs: Inputs, targets: Tensor) -
     """The task's criterion, a mean over samples (N, ...) and their targets, of a network in eval mode."""
     total = 0.0
     with torch.no_grad():
-        for start in range(0, len(inputs), BATCH):
-            output = forward(network, inputs[start : start + BATCH]).double()
-            total += float(task.criterion(output, targets[start : start + BATCH]))
+        start = 0
+        for piece in pieces(inputs, BATCH):
+            output = forward(network, piece).double()
+            total += float(task.criterion(output, targets[start : start + len(piece)]))
+            start += len(piece)
     return total / len(inputs)
+
+
+def output_axis(layer: nn.Module) -> int:
+    """Where a layer's outputs lie."""
+    return -1 if isinstance(layer, nn.Linear) else 1

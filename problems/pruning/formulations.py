@@ -23,6 +23,7 @@ docs/pruning.md compares the formulations and says how the defaults were chosen.
 from __future__ import annotations
 
 import numpy as np
+import scipy.sparse as sp
 
 from ..arrays import Floats, chosen, flag, number
 from ..cache import cached
@@ -80,7 +81,9 @@ def hybrid(plan: Plan, *, alpha: float = 1.0, beta: float = 0.1) -> Energy:
     found = statistics(plan.task, plan.groups)
     taylors, fishers = map(plan.normalised, (found.taylor, found.fisher))
     # Each pair stands twice in a symmetric Q, so half of β S is its share.
-    return Energy(0.5 * beta * found.similarity - np.diag(alpha * taylors + (1 - alpha) * fishers))
+    importance = alpha * taylors + (1 - alpha) * fishers
+    own = sp.diags_array(importance, format="csr") if sp.issparse(found.similarity) else np.diag(importance)
+    return Energy(0.5 * beta * found.similarity - own)
 
 
 @pruning("joint-fisher")
@@ -132,5 +135,5 @@ def reconstruction(plan: Plan, *, centred: bool = True, weight: str = "balanced"
         return {"C": errors(plan.task, plan.groups, centred=centred, weight=weight)}
 
     C = cached(plan.task, piece, measured)["C"]
-    Q, offset = of_removed(np.zeros(len(C)), C)
+    Q, offset = of_removed(np.zeros(plan.groups.total), C)
     return Energy(Q, offset, biases=centred)

@@ -9,17 +9,17 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from torch import nn
+from torch import Tensor, nn
 
 from ..arrays import Floats
 from ..errors import InputError
 from ..layers.costs import products_of
-from ..layers.inputs import calls
+from ..layers.inputs import Call, calls
 from ..tasks.rules import Rules
 from ..tasks.task import Task
 from .attention import heads
 from .coupling import LAYERS, STAYING, Group, Groups, Ints, Part, depthwise, find, inputs_of, outputs_of
-from .trial import sifted
+from .trial import refusal, sifted
 
 __all__ = ["UNITS", "Group", "Groups", "Part", "prunable", "shares"]
 
@@ -43,7 +43,7 @@ def prunable(task: Task) -> Groups:
     made = calls(network, task.inputs)
     groups = _allowed(find(network, made, task.inputs[:1], heads=heads(network, made)), task.rules)
     if groups.groups:
-        groups = sifted(task, groups)
+        groups = _reworded(sifted(task, groups), network, made)
     if not groups.groups:
         odd = [why for why in groups.left.values() if why not in STAYING.values()]
         raise InputError(
@@ -53,6 +53,20 @@ def prunable(task: Task) -> Groups:
             "pruned; it has none"
         )
     return groups
+
+
+def _reworded(groups: Groups, network: nn.Module, made: list[Call]) -> Groups:
+    """The groups, with what is usually wrong with those that a Linear over sequences makes."""
+    shapes = {call.name: tuple(call.output.shape) for call in made if isinstance(call.output, Tensor)}
+    left = dict(groups.left)
+    for name, why in left.items():
+        linear = name in shapes and isinstance(network.get_submodule(name), nn.Linear)
+        if linear and len(shapes[name]) > 2 and why == refusal(name):
+            left[name] = (
+                f"layer {name} must put out (samples, units) to be pruned, got shape {shapes[name]}, and what "
+                "reads it takes no fewer"
+            )
+    return replace(groups, left=left)
 
 
 def _allowed(groups: Groups, rules: Rules) -> Groups:

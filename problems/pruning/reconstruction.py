@@ -19,16 +19,20 @@ The repair refits the kept weights to the pre-activations of the original networ
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 import torch
 from torch import Tensor, nn
 
 from ..arrays import Floats
-from ..layers.inputs import BATCH, Hook, gram_of_inputs, hooked
+from ..layers.inputs import Hook, gram_of_inputs, hooked
 from ..layers.samples import Inputs, forward, pieces
 from ..tasks.task import Task
-from .groups import Groups
+from .channels import DENSE, output_axis, size_of
+from .grams import grams_of_inputs
+from .groups import Groups, Ints
 
 __all__ = ["WEIGHTS", "contributions", "errors", "sensitivities"]
 
@@ -41,8 +45,8 @@ DRAWS = 4
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 
 
-def errors(task: Task, groups: Groups, *, centred: bool, weight: str) -> Floats:
-    """C (n, n): rᵀ C r is the error of removing r, summed over all takers.
+def errors(task: Task, groups: Groups, *, centred: bool, weight: str) -> Any:
+    """C (n, n), CSR for many channels: rᵀ C r is the error of removing r, summed over all takers.
 
     Each taker is taken alone, its inputs being those of the whole network. Centred, the mean over samples and
     positions counts neither in the error nor in what divides it: a BatchNorm re-estimated afterwards, or a
@@ -60,15 +64,31 @@ def errors(task: Task, groups: Groups, *, centred: bool, weight: str) -> Floats:
         InputError: a taker is neither Linear nor Conv2d with zero padding, or NaN reaches it.
     """
     felt = {} if weight == "relative" else sensitivities(task, groups)
-    C = np.zeros((groups.total, groups.total))
-    for name, variables in groups.inputs.items():
-        found = contributions(task, name, centred=centred, weights=felt.get(name))
+    grams = grams_of_inputs(task.network, list(groups.inputs), task.inputs)
+    C: Any = np.zeros((groups.total, groups.total)) if groups.total <= DENSE else []
+    for name, gram in grams:
+        variables = groups.inputs[name]
+        found = _contributions(task, name, gram, centred=centred, weights=felt.get(name))
         whole, mine = float(found.sum()), variables >= 0
         if whole > 0:
             scale = {"relative": whole, "loss": 2.0, "balanced": (2.0 * whole) ** 0.5}[weight]
-            into = np.ix_(variables[mine], variables[mine])
-            np.add.at(C, into, found[np.ix_(mine, mine)] / scale)
+            block = found[np.ix_(mine, mine)] / scale
+            if isinstance(C, list):
+                C.append(_placed(block, variables[mine], groups.total))
+            else:
+                np.add.at(C, np.ix_(variables[mine], variables[mine]), block)
+    if isinstance(C, list):
+        C = sum(C[1:], C[0]) if C else sp.csr_array((groups.total, groups.total))
     return (C + C.T) / 2
+
+
+def _placed(block: Floats, variables: Ints, total: int) -> Any:
+    """A block of pairs of variables as CSR (n, n), pairs that come twice added up."""
+    own, inside = np.unique(variables, return_inverse=True)
+    summed = np.zeros((len(own), len(own)))
+    np.add.at(summed, np.ix_(inside, inside), block)
+    rows, columns = np.repeat(own, len(own)), np.tile(own, len(own))
+    return sp.csr_array(sp.coo_array((summed.ravel(), (rows, columns)), shape=(total, total)))
 
 
 def contributions(task: Task, name: str, *, centred: bool, weights: Floats | None = None) -> Floats:
@@ -79,8 +99,12 @@ def contributions(task: Task, name: str, *, centred: bool, weights: Floats | Non
     Raises:
         InputError: as `errors`.
     """
-    layer = task.network.get_submodule(name)
     (gram,), _, _ = gram_of_inputs(task.network, name, task.inputs)
+    return _contributions(task, name, gram, centred=centred, weights=weights)
+
+
+def _contributions(task: Task, name: str, gram: Floats, *, centred: bool, weights: Floats | None) -> Floats:
+    layer = task.network.get_submodule(name)
     mean = gram[-1, :-1] if centred else np.zeros(len(gram) - 1)
     W = layer.get_parameter("weight").detach().double().flatten(1).numpy()
     weighted = W if weights is None else weights[:, None] * W
@@ -101,7 +125,7 @@ def sensitivities(task: Task, groups: Groups) -> dict[str, Floats]:
     network = task.copy().requires_grad_(False)
     generator = torch.Generator().manual_seed(0)
     total = dict.fromkeys(groups.inputs, np.zeros(1))
-    for batch in pieces(task.inputs, BATCH):
+    for batch in pieces(task.inputs, size_of(task.inputs)):
         for _ in range(DRAWS):
             for name, slope in _slopes(task, network, list(total), batch, generator).items():
                 axis = output_axis(network.get_submodule(name))
@@ -136,15 +160,9 @@ def _drawn(outputs: Tensor, generator: torch.Generator, *, classes: bool) -> Ten
     Classes (N,) by their softmax; images with the noise whose likelihood a mean of squared errors is.
     """
     if classes:
-        return torch.multinomial(outputs.softmax(dim=1), 1, generator=generator)[:, 0]
+        shares = outputs.softmax(dim=1).movedim(1, -1)
+        drawn = torch.multinomial(shares.reshape(-1, shares.shape[-1]), 1, generator=generator)
+        return drawn.reshape(shares.shape[:-1])
     noise = torch.randn(outputs.shape, generator=generator, dtype=outputs.dtype)
     spread = math.sqrt(outputs[0].numel() / 2)
     return outputs + spread * noise
-
-
-def output_axis(layer: nn.Module) -> int:
-    """Where a layer's outputs lie."""
-    return -1 if isinstance(layer, nn.Linear) else 1
-
-
-# ---- repair

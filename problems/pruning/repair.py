@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from contextlib import suppress
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +16,8 @@ from ..layers.inputs import BATCH, calls, gram_of_inputs, hooked, running_order
 from ..layers.samples import Inputs, forward, pieces
 from ..tasks.task import Task
 from .groups import Groups
-from .reconstruction import NORMS, output_axis
+from .channels import output_axis
+from .reconstruction import NORMS
 from .surgery import reestimate
 
 __all__ = ["CHECKED", "RIDGES", "ROWS", "repair"]
@@ -32,7 +34,7 @@ ROWS = 2**16
 """Rows, of samples and positions, that a repair is fitted to; neighbouring positions say much the same."""
 
 
-def repair(network: nn.Module, x: Bits, *, task: Task, groups: Groups, weights: bool) -> None:
+def repair(network: nn.Module, x: Bits, *, task: Task, groups: Groups, weights: bool, norms: bool = True) -> None:
     """Bring the takers of `network`, shrunk to x, back to the original's pre-activations; in place.
 
     One after the other as they run, each on what the layers before it put out by then, their BatchNorms
@@ -45,6 +47,7 @@ def repair(network: nn.Module, x: Bits, *, task: Task, groups: Groups, weights: 
         groups: of the original.
         x: (n,) channels that were kept.
         weights: whether to refit the kept weights too, by least squares; else the biases alone.
+        norms: whether statistics of BatchNorms are re-estimated before each layer and at the end.
 
     Raises:
         InputError: as `errors`.
@@ -52,9 +55,12 @@ def repair(network: nn.Module, x: Bits, *, task: Task, groups: Groups, weights: 
     normed = _before_norms(task)
     for name in running_order(task.network, task.inputs):
         if name in groups.inputs and (weights or name not in normed):
-            reestimate(network, task.inputs)
+            if norms:
+                reestimate(_Until(network, name), task.inputs)
             rows = _left(groups.outputs.get(name), x)
             _refit(network, task, name, rows, weights=weights, bias=name not in normed)
+    if norms:
+        reestimate(network, task.inputs)
 
 
 def _left(variables: npt.NDArray[np.int64] | None, x: Bits) -> Tensor | None:
@@ -92,7 +98,8 @@ def _refit(
     step = np.zeros_like(slope)
     step[:, -1] = -slope[:, -1]
     if weights:
-        grams = [gram_of_inputs(network, name, part)[0][0] for part in parts]
+        until = _Until(network, name)
+        grams = [gram_of_inputs(until, f"network.{name}", part)[0][0] for part in parts]
         ridge = min(RIDGES, key=lambda pull: _rise(_newton(grams[0], slopes[0], pull), grams[-1], slopes[-1]))
         step = _newton(_mean(grams, parts), slope, ridge)
     _add(layer, "weight", step[:, :-1])
@@ -137,6 +144,24 @@ def _slope(network: nn.Module, original: nn.Module, name: str, inputs: Inputs, r
 
 class _Reached(BaseException):
     """The layer has run and the rest of the network need not; no forward catches it as an `Exception`."""
+
+
+class _Until(nn.Module):
+    """A network that runs as far as a layer, and puts out nothing of use."""
+
+    def __init__(self, network: nn.Module, name: str) -> None:
+        super().__init__()
+        self.network, self.name = network, name
+
+    def forward(self, *args: Any, **kwargs: Any) -> Tensor:
+        """Run for the sake of hooks and statistics."""
+
+        def stop(*_: object) -> None:
+            raise _Reached
+
+        with hooked({self.network.get_submodule(self.name): stop}), suppress(_Reached):
+            self.network(*args, **kwargs)
+        return torch.zeros(1)
 
 
 def _passing(network: nn.Module, name: str, inputs: Inputs) -> tuple[Tensor, Tensor]:

@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+import scipy.sparse as sp
 from torch import nn
 
 from ..arrays import Bits, Floats, chosen, count, flag, number
@@ -25,7 +26,9 @@ from ..instances.instance import Instance
 from ..registry import Generate, problem
 from ..tasks.task import Task
 from . import surgery
+from .attention import unpacked
 from .channels import mean_loss
+from .fates import note
 from .groups import Groups, prunable, shares
 from .repair import repair
 
@@ -53,12 +56,12 @@ class Energy:
     """What a choice x of channels costs, xᵀQx + offset.
 
     Attributes:
-        Q: (n, n), symmetric.
+        Q: (n, n), symmetric, dense or CSR.
         offset: what no choice changes.
         biases: whether biases make up for what is removed where no weights are refitted.
     """
 
-    Q: Floats
+    Q: Any
     offset: float = 0.0
     biases: bool = False
 
@@ -79,6 +82,8 @@ class Plan:
         refine: channels that are then chosen by the true loss.
         refit: whether the weights that read kept channels are refitted, by least squares.
         finetune: epochs of training at the end.
+        reestimate: whether statistics of BatchNorms are re-estimated.
+        original: the task before its network was taken apart.
     """
 
     task: Task
@@ -92,6 +97,8 @@ class Plan:
     refine: int
     refit: bool
     finetune: int
+    reestimate: bool
+    original: Task
 
     def normalised(self, importance: Floats) -> Floats:
         """An importance (n,) over the mean that is asked for."""
@@ -117,7 +124,7 @@ def pruning(
     """
     changed = {"normalise": normalise, "refit": refit}
     # Formulations without a refit are older than the parameter.
-    later = {} if refit else {"refit": False}
+    later: dict[str, Any] = {"reestimate": True} if refit else {"refit": False, "reestimate": True}
 
     def register(formulation: Formulation) -> Generate:
         signature = _signature(formulation, changed)
@@ -179,6 +186,7 @@ def plan(
     refine: int = 0,
     refit: bool = False,
     finetune: int = 0,
+    reestimate: bool = True,
 ) -> Plan:
     """The parameters that all formulations take, checked before anything is measured or solved.
 
@@ -190,7 +198,8 @@ def plan(
         normalise: mean that importances are divided by, of the "layer" or "global".
         refine: least certain channels that are then chosen by the true loss.
         refit: refit the weights that read kept channels, by least squares, once the choice is made.
-        finetune: epochs of training at the end.
+        finetune: epochs of training at the end, of the parameters that ask for gradients, or of all.
+        reestimate: put the mean and variance over the calibration samples, if there are eight, in BatchNorms.
 
     Raises:
         InputError: a parameter outside its range, or no channel to prune.
@@ -200,12 +209,15 @@ def plan(
     count(least, name="least", low=1)
     flag(refit, name="refit")
     count(finetune, name="finetune", low=0)
+    flag(reestimate, name="reestimate")
+    original, task = task, unpacked(task)
     groups = prunable(task)
     count(refine, name="refine", low=0, high=groups.total)
     whole = kept(keep, groups.total)
     costs = np.asarray(shares(task, groups, capacity), dtype=np.float64)
+    wanted = reestimate and len(task.inputs) >= surgery.ENOUGH
     budget = float(whole) if capacity == "filters" else keep * float(costs.sum())
-    return Plan(task, groups, keep, capacity, costs, budget, least, normalise, refine, refit, finetune)
+    return Plan(task, groups, keep, capacity, costs, budget, least, normalise, refine, refit, finetune, wanted, original)
 
 
 def kept(keep: float, total: int) -> int:
@@ -229,14 +241,14 @@ def normalised(importance: Floats, groups: Groups, over: str) -> Floats:
 
 
 def select(
-    plan: Plan, Q: Floats, *, offset: float = 0.0, biases: bool = False
+    plan: Plan, Q: Any, *, offset: float = 0.0, biases: bool = False
 ) -> Generator[Instance, Bits, nn.Module]:
     """The capacity stage, the refinement if wanted, and the smaller network.
 
     The `least` channels of each group that the diagonal of Q favours most are kept and are no variables.
     `biases` says whether biases make up for what is removed where the plan refits no weights.
     """
-    free = ~_favoured(plan, np.diag(Q))
+    free = ~_favoured(plan, Q.diagonal())
     instance = _restricted(plan, Q, offset, free)
     x = np.ones(plan.groups.total, dtype=np.int8)
     x[free] = yield instance
@@ -262,12 +274,14 @@ def _favoured(plan: Plan, linear: Floats) -> npt.NDArray[np.bool_]:
     return fixed
 
 
-def _restricted(plan: Plan, Q: Floats, offset: float, free: npt.NDArray[np.bool_]) -> Capacity:
+def _restricted(plan: Plan, Q: Any, offset: float, free: npt.NDArray[np.bool_]) -> Capacity:
     """The choice among the free channels, all others being kept."""
-    inner = Q[np.ix_(free, free)] + np.diag(2 * Q[np.ix_(free, ~free)].sum(axis=1))
+    rows = Q[free]
+    linear = 2 * np.asarray(rows[:, ~free].sum(axis=1)).ravel()
+    inner = rows[:, free] + (sp.diags_array(linear, format="csr") if sp.issparse(Q) else np.diag(linear))
     spent = float(plan.costs[~free].sum())
     left = plan.budget - spent if free.any() else 0.0
-    return Capacity(inner, plan.costs[free], left, offset + float(Q[np.ix_(~free, ~free)].sum()))
+    return Capacity(inner, plan.costs[free], left, offset + float(Q[~free][:, ~free].sum()))
 
 
 def _least_certain(capacity: Capacity, x: Bits, wanted: int) -> list[int]:
@@ -298,7 +312,8 @@ def _refinement(plan: Plan, x: Bits, places: npt.NDArray[np.intp]) -> BlackBox:
         if not exact and float(plan.costs @ mask) > most:
             return np.inf
         surgery.mask(network, plan.groups, mask, original=task.network)
-        surgery.reestimate(network, task.inputs)
+        if plan.reestimate:
+            surgery.reestimate(network, task.inputs)
         return mean_loss(task, network, task.held_inputs, task.held_targets)
 
     K = int(start[places].sum()) if exact else None
@@ -307,10 +322,22 @@ def _refinement(plan: Plan, x: Bits, places: npt.NDArray[np.intp]) -> BlackBox:
 
 def _smaller(plan: Plan, x: Bits, *, biases: bool) -> nn.Module:
     """The network of the kept channels alone, repaired, its BatchNorms re-estimated, trained if wanted."""
-    network = surgery.shrink(plan.task.copy(), plan.groups, x)
-    if plan.refit or biases:
-        repair(network, x, task=plan.task, groups=plan.groups, weights=plan.refit)
-    surgery.reestimate(network, plan.task.inputs)
+    if x.all():
+        network = plan.original.copy()
+    else:
+        network = surgery.shrink(plan.task.copy(), plan.groups, x)
+        if plan.refit or biases:
+            repair(
+                network,
+                x,
+                task=plan.task,
+                groups=plan.groups,
+                weights=plan.refit,
+                norms=plan.reestimate,
+            )
+        if plan.reestimate:
+            surgery.reestimate(network, plan.task.inputs)
+    note(plan.original, plan.groups, network, reestimated=plan.reestimate)
     if plan.finetune:
         surgery.finetune(network, plan.task, epochs=plan.finetune)
     return network.eval()

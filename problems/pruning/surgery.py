@@ -25,7 +25,10 @@ from ..layers.samples import Inputs, forward, pieces
 from ..tasks.task import Task
 from .coupling import Groups, Ints, silence
 
-__all__ = ["finetune", "mask", "measures", "reestimate", "shrink"]
+__all__ = ["ENOUGH", "finetune", "mask", "measures", "reestimate", "shrink"]
+
+ENOUGH = 8
+"""Least samples on which statistics of BatchNorms are re-estimated; of fewer they would be noise."""
 
 LEARNING_RATE = 2e-3
 """Of Adam at the start; of 3e-4 to 5e-3 the best on held-out samples of digits-cnn and digits-resnet."""
@@ -155,7 +158,8 @@ def finetune(
 ) -> None:
     """Train a network in place on the calibration samples, in eval mode: statistics stay as re-estimated.
 
-    Adam, its step falling from `learning_rate` to 0 along a cosine. Deterministic on one machine and number
+    Only parameters that ask for gradients are trained, or all where none does, as in a network that was
+    loaded for inference. Adam, its step falling from `learning_rate` to 0 along a cosine. Deterministic on one machine and number
     of threads; global generators stay as they were.
 
     Raises:
@@ -168,11 +172,11 @@ def finetune(
     shuffler = torch.Generator().manual_seed(start)
     steps = rounds * -(-len(task.targets) // STEP)
     with evaluating(network), _learning(network), torch.enable_grad():
-        optimiser = torch.optim.Adam(network.parameters(), lr=learning_rate)
+        optimiser = torch.optim.Adam(_asking(network), lr=learning_rate)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, max(steps, 1))
         for _ in range(rounds):
             for rows in torch.split(torch.randperm(len(task.targets), generator=shuffler), STEP):
-                loss = task.criterion(forward(network, task.inputs[rows]), task.targets[rows]) / len(rows)
+                loss = _loss(network, task, rows) / len(rows)
                 if not torch.isfinite(loss):
                     raise InputError(
                         f"the loss must stay finite while fine-tuning, got {loss}; lower learning_rate, "
@@ -184,12 +188,32 @@ def finetune(
                 schedule.step()
 
 
+def _loss(network: nn.Module, task: Task, rows: Tensor) -> Tensor:
+    """Loss of some samples, summed; those of one batch go through the network together."""
+    if isinstance(task.inputs, Tensor):
+        return task.criterion(forward(network, task.inputs[rows]), task.targets[rows])
+    places = rows.sort().values  # batches come in their own order
+    losses, start = [], 0
+    for piece in pieces(task.inputs[places], STEP):
+        losses.append(
+            task.criterion(forward(network, piece), task.targets[places[start : start + len(piece)]])
+        )
+        start += len(piece)
+    return torch.stack(losses).sum()
+
+
+def _asking(network: nn.Module) -> list[nn.Parameter]:
+    """The parameters that are trained."""
+    return [parameter for parameter in network.parameters() if parameter.requires_grad]
+
+
 @contextmanager
 def _learning(network: nn.Module) -> Iterator[None]:
-    """Every real parameter asks for a gradient for a while; afterwards each does as before, and has none."""
+    """What is to be trained asks for a gradient for a while; afterwards each does as before, and has none."""
     before = [(parameter, parameter.requires_grad) for parameter in network.parameters()]
-    for parameter, _ in before:
-        parameter.requires_grad_(parameter.is_floating_point())
+    for parameter, asks in before:
+        wanted = asks or not any(one for _, one in before)
+        parameter.requires_grad_(wanted and parameter.is_floating_point())
     try:
         yield
     finally:
@@ -227,7 +251,9 @@ def _gone(keep: Floats, variables: Ints | None) -> list[int]:
 
 def _by_channel(part: nn.Module) -> list[Tensor]:
     """Tensors of a layer or norm that make what it puts out, the channels in front."""
-    swapped = isinstance(part, _ConvNd) and part.transposed and part.groups == 1
+    swapped = isinstance(part, nn.Embedding) or (
+        isinstance(part, _ConvNd) and part.transposed and part.groups == 1
+    )
     weights = [p.transpose(0, 1) if swapped and p.dim() > 1 else p for p in part.parameters(recurse=False)]
     mean = getattr(part, "running_mean", None)
     return [*weights, *([] if mean is None else [mean])]

@@ -20,7 +20,7 @@ from ..tasks.task import Task
 from .coupling import Groups
 from .surgery import mask, shrink
 
-__all__ = ["sifted"]
+__all__ = ["refusal", "sifted"]
 
 TRIED = 8
 """Samples on which cut networks are compared with masked ones."""
@@ -45,7 +45,7 @@ def sifted(task: Task, groups: Groups) -> Groups:
     if len(sound) == len(groups.groups):
         return groups
     kept = tuple(group for i, group in enumerate(groups.groups) if i in sound)
-    lost = {group.name: _refusal(group.name) for i, group in enumerate(groups.groups) if i not in sound}
+    lost = {group.name: refusal(group.name) for i, group in enumerate(groups.groups) if i not in sound}
     return replace(groups, groups=kept, left={**groups.left, **lost})
 
 
@@ -54,7 +54,8 @@ def _few(inputs: Inputs) -> Inputs:
     return Samples(inputs.batches[:1], inputs.call)[:TRIED] if isinstance(inputs, Samples) else inputs[:TRIED]
 
 
-def _refusal(name: str) -> str:
+def refusal(name: str) -> str:
+    """Why a layer is left whose channels do not go alike masked and cut."""
     return (
         f"channels of layer {name} must mean nothing to later layers once they are zero, got other "
         "outputs than without them; let no sigmoid, added constant or fixed shape follow"
