@@ -27,7 +27,7 @@ from ..arrays import Floats
 from ..cache import cached
 from ..errors import InputError
 from ..layers.inputs import BATCH, Hook, hooked
-from ..layers.samples import Inputs, forward, pieces
+from ..layers.samples import Inputs, Samples, forward, pieces
 from ..tasks.task import Task
 from .groups import Groups
 
@@ -80,7 +80,9 @@ def measure(task: Task, groups: Groups) -> Statistics:
     found: list[Floats] = []
     moments = _Moments(groups)
     network = task.copy().requires_grad_(False)
-    for inputs, targets in batches(task.inputs, task.targets):
+    # Where samples do not come first in every layer, gates cannot tell them apart: one at a time then.
+    size = size_of(task.inputs) if _samples_first(network, groups, task.inputs) else 1
+    for inputs, targets in batches(task.inputs, task.targets, size):
         found.append(_effects(task, network, groups, inputs, targets, moments))
     effects = np.concatenate(found)
     if not np.isfinite(effects).all():
@@ -88,12 +90,29 @@ def measure(task: Task, groups: Groups) -> Statistics:
     return Statistics(effects, moments.cosine())
 
 
-def batches(inputs: Inputs, targets: Tensor) -> Iterator[tuple[Inputs, Tensor]]:
-    """Inputs and their targets, as many at a time as memory bears."""
+def batches(inputs: Inputs, targets: Tensor, size: int) -> Iterator[tuple[Inputs, Tensor]]:
+    """Inputs and their targets, at most `size` samples at a time."""
     start = 0
-    for piece in pieces(inputs, size_of(inputs)):
+    for piece in pieces(inputs, size):
         yield piece, targets[start : start + len(piece)]
         start += len(piece)
+
+
+def _samples_first(network: nn.Module, groups: Groups, inputs: Inputs) -> bool:
+    """Whether twice the samples make every layer put out twice the rows."""
+    few = Samples(inputs.batches[:1], inputs.call) if isinstance(inputs, Samples) else inputs
+    if len(few) < 2:
+        return True
+    rows: dict[str, list[int]] = defaultdict(list)
+
+    def noted(name: str) -> Hook:
+        return lambda _, __, output: rows[name].append(len(output))
+
+    hooks = {network.get_submodule(chain[-1]): noted(chain[-1]) for chain in _chains(groups)}
+    with hooked(hooks), torch.no_grad():
+        forward(network, few[:1])
+        forward(network, few[:2])
+    return all(len(found) == 2 and found[1] == 2 * found[0] for found in rows.values())
 
 
 def size_of(inputs: Inputs) -> int:
@@ -222,11 +241,8 @@ def mean_loss(task: Task, network: nn.Module, inputs: Inputs, targets: Tensor) -
     """The task's criterion, a mean over samples (N, ...) and their targets, of a network in eval mode."""
     total = 0.0
     with torch.no_grad():
-        start = 0
-        for piece in pieces(inputs, BATCH):
-            output = forward(network, piece).double()
-            total += float(task.criterion(output, targets[start : start + len(piece)]))
-            start += len(piece)
+        for piece, expected in batches(inputs, targets, BATCH):
+            total += float(task.criterion(forward(network, piece).double(), expected))
     return total / len(inputs)
 
 

@@ -29,6 +29,7 @@ from ..arrays import frozen
 from ..errors import InputError, one_line
 from ..layers.inputs import Call
 from ..layers.samples import Batch, Inputs, Samples
+from .passes import holds_weights
 
 __all__ = [
     "LAYERS",
@@ -196,7 +197,7 @@ def _odd(network: nn.Module, made: list[Call]) -> dict[str, str]:
     inside = {part for one in packed for part in one.modules()}
     for name, module in network.named_modules():
         if isinstance(module, HANDLED) and module not in inside:
-            if list(module.children()):
+            if isinstance(module, LAYERS) and not holds_weights(module):
                 found[name] = (
                     f"layer {name} must hold its weights itself to be pruned, got {type(module).__name__}; "
                     "remove its parametrizations"

@@ -14,20 +14,26 @@ __all__ = ["note"]
 
 def note(task: Task, groups: Groups, network: nn.Module, *, reestimated: bool) -> None:
     """Write down which parameters of the task's network lost something, and why the others did not."""
-    after = {name: parameter.numel() for name, parameter in network.named_parameters()}
+    after = dict(network.named_parameters())
     for name, parameter in task.network.named_parameters():
         layer = name.rpartition(".")[0]
-        lost = after.get(name) != parameter.numel()
+        # A projection that was taken apart has parameters of other names: it is compared as a whole.
+        lost = after[name].numel() if name in after else _numbers(network, layer)
+        lost -= parameter.numel() if name in after else _numbers(task.network, layer)
         why = "" if lost else _why(groups, layer)
-        if isinstance(task.network.get_submodule(layer), _BatchNorm) and not reestimated:
-            why = f"{why}; its statistics are those of training" if why else ""
+        if isinstance(task.network.get_submodule(layer), _BatchNorm) and not reestimated and not lost:
+            why += "; its statistics are those of training, for want of samples or as asked"
         task.ledger.note(Fate(name, "pruned" if lost else "float", parameter.numel(), why))
+
+
+def _numbers(network: nn.Module, layer: str) -> int:
+    return sum(parameter.numel() for parameter in network.get_submodule(layer).parameters())
 
 
 def _why(groups: Groups, layer: str) -> str:
     """Why a layer has all it had."""
     if layer in groups.left:
         return groups.left[layer]
-    if layer in groups.outputs or layer in groups.inputs:
+    if any(f"{name}.".startswith(f"{layer}.") for name in {**groups.outputs, **groups.inputs}):
         return "all its channels were kept"
     return "it neither makes nor reads channels that can be pruned"

@@ -11,10 +11,13 @@ from torch import Tensor, nn
 
 from ..arrays import Floats
 from ..errors import InputError, one_line
-from ..layers.inputs import BATCH, ELEMENTS, Hook, _rows, _supported, hooked
+from ..layers.inputs import BATCH, Hook, _rows, _supported, hooked
 from ..layers.samples import Inputs, forward, pieces
 
 __all__ = ["grams_of_inputs"]
+
+ELEMENTS = 2**24
+"""Numbers of unfolded patches held at once: 128 MiB in float64."""
 
 HELD = 2**27
 """Numbers in the Gram matrices that are held at once: 1 GiB."""
@@ -45,6 +48,8 @@ def grams_of_inputs(
 def _run(network: nn.Module, piece: Inputs) -> None:
     try:
         forward(network, piece)
+    except InputError:  # of a hook of ours
+        raise
     except Exception as error:  # a foreign forward may raise anything
         raise InputError(
             f"the network must run on the calibration data, got {one_line(error)} for {len(piece)} samples"
@@ -81,8 +86,14 @@ class _Sum:
             weight = layer.get_parameter("weight")
             if output.numel():
                 size = output.numel() // len(weight) * (weight[0].numel() + 1)
+                before = self.rows
                 for piece in arguments[0].chunk(-(-size // ELEMENTS)):
                     self._add(_rows(layer, piece))
+                if self.rows - before != output.numel() // len(weight):
+                    raise InputError(
+                        f"layers must multiply what they are called with, got {type(layer).__name__}, which "
+                        "pads it first; pad before the layer"
+                    )
 
         return add
 

@@ -14,11 +14,12 @@ from torch import Tensor, nn
 from ..arrays import Floats
 from ..errors import InputError
 from ..layers.costs import products_of
-from ..layers.inputs import Call, calls
+from ..layers.inputs import Call
 from ..tasks.rules import Rules
 from ..tasks.task import Task
 from .attention import heads
 from .coupling import LAYERS, STAYING, Group, Groups, Ints, Part, depthwise, find, inputs_of, outputs_of
+from .passes import runs
 from .trial import refusal, sifted
 
 __all__ = ["UNITS", "Group", "Groups", "Part", "prunable", "shares"]
@@ -40,7 +41,7 @@ def prunable(task: Task) -> Groups:
             group.
     """
     network = task.copy()
-    made = calls(network, task.inputs)
+    made = runs(network, task.inputs)
     groups = _allowed(find(network, made, task.inputs[:1], heads=heads(network, made)), task.rules)
     if groups.groups:
         groups = _reworded(sifted(task, groups), network, made)
@@ -120,7 +121,7 @@ def _spread(cost: Floats, layer: nn.Module, amount: int, makes: Ints | None, rea
 
 def _products(task: Task) -> dict[str, int]:
     """Multiply–accumulates of each layer for one sample."""
-    made = {call.name: call for call in calls(task.copy(), task.inputs)}
+    made = {call.name: call for call in runs(task.copy(), task.inputs)}
     layers = {name: task.network.get_submodule(name) for name in made}
     return {
         name: products_of(layers[name], call.argument, call.output)

@@ -12,10 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from ..arrays import Bits, Floats
-from ..layers.inputs import BATCH, calls, gram_of_inputs, hooked, running_order
+from ..layers.inputs import BATCH, gram_of_inputs, hooked
 from ..layers.samples import Inputs, forward, pieces
 from ..tasks.task import Task
 from .groups import Groups
+from .passes import runs
 from .channels import output_axis
 from .reconstruction import NORMS
 from .surgery import reestimate
@@ -53,7 +54,7 @@ def repair(network: nn.Module, x: Bits, *, task: Task, groups: Groups, weights: 
         InputError: as `errors`.
     """
     normed = _before_norms(task)
-    for name in running_order(task.network, task.inputs):
+    for name in dict.fromkeys(call.name for call in runs(task.network, task.inputs)):
         if name in groups.inputs and (weights or name not in normed):
             if norms:
                 reestimate(_Until(network, name), task.inputs)
@@ -70,7 +71,7 @@ def _left(variables: npt.NDArray[np.int64] | None, x: Bits) -> Tensor | None:
 
 def _before_norms(task: Task) -> set[str]:
     """Names of the modules whose output a BatchNorm takes."""
-    made = calls(task.network, task.inputs)
+    made = runs(task.network, task.inputs)
     norms = [call for call in made if isinstance(task.network.get_submodule(call.name), NORMS)]
     return {call.name for call in made if any(norm.argument is call.output for norm in norms)}
 

@@ -526,8 +526,9 @@ def test_a_registered_function_gains_the_way_to_a_network_and_keeps_its_own_word
         return selection.Energy(np.diag(slope * np.arange(plan.groups.total)))
 
     found = problems.get("first-channels")
-    assert (found.family, found.version, dict(found.later)) == ("pruning", 7, {})
-    assert list(found.defaults) == ["keep", "slope", "capacity", "least", "refine", "refit", "finetune"]
+    assert (found.family, found.version, dict(found.later)) == ("pruning", 7, {"reestimate": True})
+    own = ["keep", "slope", "capacity", "least", "refine", "refit", "finetune", "reestimate"]
+    assert list(found.defaults) == own
     assert found.defaults["refit"] is True
     text = inspect.getdoc(found.generate) or ""
     assert "\n    slope: of the worth over the channels.\n" in text

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from grouped import IMAGE, OURS, SHARING, Net, conv, head, sharing_task
+from grouped import IMAGE, OURS, SHARING, Net, conv, head, masks, sharing_task
 from tiny import mlp, network_task, one_thread
 from torch import nn
 from torch.nn import functional
@@ -17,6 +19,8 @@ from qubopress.problems import InputError
 from qubopress.problems.layers.costs import costs
 from qubopress.problems.networks import weights
 from qubopress.problems.pruning.groups import UNITS, Groups, prunable, shares
+from qubopress.problems.pruning.surgery import mask, shrink
+from qubopress.problems.tasks.rules import Rules
 
 pytestmark = pytest.mark.usefixtures(one_thread.__name__)
 
@@ -190,6 +194,14 @@ def functional_net(change) -> nn.Module:
     return Net(lambda f, x: f["head"](f["b"](change(f["a"](x)))), a=conv(2, 4), b=conv(4, 3), head=head(3))
 
 
+def shuffled() -> nn.Module:
+    def run(f, x):
+        h = f["b"](f["a"](x).view(-1, 2, 2, 6, 6).transpose(1, 2).reshape(-1, 4, 6, 6))
+        return f["head"](f["c"](h))
+
+    return Net(run, a=conv(2, 4), b=conv(4, 2, groups=2), c=conv(2, 3), head=head(3))
+
+
 def branching() -> nn.Module:
     def run(f, x):
         h = f["a"](x)
@@ -221,30 +233,106 @@ def broken() -> nn.Module:
 
 ZERO = "must mean nothing to later layers once they are zero, got other outputs than without them"
 
-REFUSED = {
-    "sigmoid": (lambda: plain(nn.Sigmoid()), rf"channels of layer 0 {ZERO}"),
-    "functional sigmoid": (lambda: functional_net(torch.sigmoid), rf"channels of layer layers\.a {ZERO}"),
-    "softmax": (lambda: plain(nn.Softmax(1)), rf"channels of layer 0 {ZERO}"),
-    "constant": (lambda: functional_net(lambda h: h + 1), rf"channels of layer layers\.a {ZERO}"),
+LEFT = {
+    "sigmoid": (lambda: plain(nn.Sigmoid()), "0", ZERO, ("2",)),
+    "functional sigmoid": (lambda: functional_net(torch.sigmoid), "layers.a", ZERO, ("layers.b",)),
+    "softmax": (lambda: plain(nn.Softmax(1)), "0", ZERO, ("2",)),
+    "constant": (lambda: functional_net(lambda h: h + 1), "layers.a", ZERO, ("layers.b",)),
     "constant on one channel": (
         lambda: functional_net(lambda h: h + (torch.arange(h.shape[1]) == 0).view(1, -1, 1, 1)),
+        "layers.a",
         ZERO,
+        ("layers.b",),
     ),
     "second group": (
         lambda: nn.Sequential(conv(2, 4), nn.ReLU(), conv(4, 4), nn.Sigmoid(), conv(4, 3), head(3)),
-        rf"channels of layer 2 {ZERO}",
+        "2",
+        ZERO,
+        ("0", "4"),
     ),
-    "mean": (lambda: functional_net(lambda h: h * h.mean(dim=1, keepdim=True)), ZERO),
-    "division": (lambda: functional_net(lambda h: h / h.norm(dim=(2, 3), keepdim=True)), ZERO),
-    "flipped": (lambda: functional_net(lambda h: h.flip(1)), ZERO),
+    "mean": (
+        lambda: functional_net(lambda h: h * h.mean(dim=1, keepdim=True)),
+        "layers.a",
+        ZERO,
+        ("layers.b",),
+    ),
+    "division": (
+        lambda: functional_net(lambda h: h / h.norm(dim=(2, 3), keepdim=True)),
+        "layers.a",
+        ZERO,
+        ("layers.b",),
+    ),
+    "flipped": (lambda: functional_net(lambda h: h.flip(1)), "layers.a", ZERO, ("layers.b",)),
+    "shuffled": (shuffled, "layers.a", "its channels run through a layer that mixes", ("layers.c",)),
+    "fixed view": (
+        lambda: Net(
+            lambda f, x: f["out"](f["b"](f["a"](x)).view(-1, 144)),
+            a=conv(2, 3),
+            b=conv(3, 4),
+            out=nn.Linear(144, 3),
+        ),
+        "layers.b",
+        ZERO,
+        ("layers.a",),
+    ),
+    "parametrized": (
+        lambda: nn.Sequential(nn.utils.parametrizations.weight_norm(conv(2, 4)), conv(4, 3), head(3)),
+        "0",
+        "layer 0 must hold its weights itself to be pruned, got ParametrizedConv2d; remove",
+        ("1",),
+    ),
+    "repeated": (
+        lambda: Net(
+            lambda f, x: f["head"](f["last"](f["again"](f["again"](f["a"](x))))),
+            a=conv(2, 4),
+            again=conv(4, 4),
+            last=conv(4, 3),
+            head=head(3),
+        ),
+        "layers.again",
+        r"layer layers\.again must run once in a pass to be pruned, got 2; give each run a layer",
+        ("layers.last",),
+    ),
+    "tied": (
+        lambda: nn.Sequential(tied(), nn.Linear(3, 5), nn.Linear(5, 3)),
+        "0.2",
+        r"must have weights of their own to be pruned, got 0\.2\.weight as 0\.4\.weight too; copy it",
+        ("0.5.2", "1"),
+    ),
+    "detached": (
+        lambda: functional_net(lambda h: h.detach()),
+        "layers.a",
+        r"gradients must reach layer layers\.a from the network's outputs for it to be pruned, got none",
+        ("layers.b",),
+    ),
+    "sequences": (
+        lambda: Net(
+            lambda f, x: f["out"](f["b"](f["a"](x).relu()).flatten(1)),
+            a=nn.Linear(6, 5),
+            b=nn.Linear(5, 4),
+            out=nn.Linear(48, 3),
+        ),
+        "layers.b",
+        r"layer layers\.b must put out \(samples, units\) to be pruned, got shape \(1, 2, 6, 4\)",
+        ("layers.a",),
+    ),
+}
+"""Of each network: a layer that is left, why, and the groups that are pruned all the same."""
+
+REFUSED = {
     "fixed view": (fixed_view, rf"channels of layer layers\.a {ZERO}"),
     "tied": (tied, r"must have weights of their own to be pruned, got 2\.weight as 4\.weight too; copy it"),
     "repeated": (repeated, "layer 1 must run once in a pass to be pruned, got 2; give each run a layer"),
     "branching": (branching, r"layer layers\.[bc] must run once in a pass to be pruned, got 0"),
+    "parametrized": (
+        lambda: nn.Sequential(nn.utils.parametrizations.weight_norm(conv(2, 4)), head(4)),
+        "layer 0 must hold its weights itself to be pruned, got ParametrizedConv2d; remove",
+    ),
     "detached": (
-        lambda: functional_net(lambda h: h.detach()),
+        lambda: Net(lambda f, x: f["head"](f["a"](x).detach()), a=conv(2, 4), head=head(4)),
         r"gradients must reach layer layers\.a from the network's outputs for it to be pruned, got none",
     ),
+    "sigmoid": (lambda: nn.Sequential(conv(2, 4), nn.Sigmoid(), head(4)), rf"channels of layer 0 {ZERO}"),
     "sequences": (
         lambda: nn.Sequential(nn.Linear(6, 4), nn.Flatten(), nn.Linear(48, 3)),
         r"layer 0 must put out \(samples, units\) to be pruned, got shape \(1, 2, 6, 4\)",
@@ -266,10 +354,32 @@ REFUSED = {
 }
 
 
-def test_a_layer_with_a_weight_norm_is_pruned_by_the_weights_that_it_makes() -> None:
-    made = nn.utils.parametrizations.weight_norm
-    task = sharing_task(lambda: nn.Sequential(made(conv(2, 4)), conv(4, 3), head(3)))
-    assert list(prunable(task).widths) == [4, 3]
+@pytest.mark.parametrize(("build", "name", "message", "others"), LEFT.values(), ids=LEFT)
+def test_a_group_that_cannot_be_pruned_is_named_and_the_others_are_pruned(build, name, message, others) -> None:
+    task = sharing_task(build)
+    groups = prunable(task)
+    assert groups.names == others
+    assert re.search(message, groups.left[name])
+    assert "\n" not in groups.left[name]
+    for x in masks(groups):
+        network = task.copy()
+        mask(network, groups, x, original=task.network)
+        smaller = shrink(task.network, groups, x)
+        with torch.no_grad():
+            expected, found = network(task.inputs), smaller(task.inputs)
+        assert float((found - expected).abs().max()) <= 1e-5 * float(expected.abs().max())
+
+
+def test_layers_that_rules_name_are_left_and_may_not_lose_an_input() -> None:
+    task = sharing_task(SHARING["concatenation"])
+    skipped = prunable(replace(task, rules=Rules(skip=("layers.b",))))
+    assert skipped.names == ("layers.a", "layers.last")
+    assert skipped.left["layers.b"] == "layer layers.b must be allowed to change, got skip names it"
+    only = prunable(replace(task, rules=Rules(only=("layers.last",))))
+    assert only.names == ("layers.last",)
+    assert only.left["layers.a"] == "layer layers.a must be allowed to change, got only does not name it"
+    with pytest.raises(InputError, match=r"layer layers\.a must be allowed to change, got skip names it"):
+        prunable(replace(task, rules=Rules(skip=("layers.last",))))
 
 
 @pytest.mark.parametrize(("build", "message"), REFUSED.values(), ids=REFUSED)

@@ -354,10 +354,19 @@ def test_a_fine_tune_leaves_statistics_modes_and_demands_for_gradients_as_they_w
     before, training, wanted = state(network), modes(network), asking(network)
     with torch.no_grad():
         finetune(network, task, epochs=1)
-    weights = {"0.weight", "0.bias", "1.weight", "1.bias", "3.2.weight", "3.2.bias"}
+    weights = {"0.weight", "0.bias", "3.2.weight", "3.2.bias"}
     assert changed(network, before) == weights
     assert (modes(network), asking(network)) == (training, wanted)
     assert all(parameter.grad is None for parameter in network.parameters())
+
+
+def test_a_fine_tune_trains_all_where_nothing_asks_for_gradients() -> None:
+    task = sharing_task(lambda: nn.Sequential(conv(2, 3), nn.ReLU(), head(3)), samples=64)
+    network = task.copy().requires_grad_(False)
+    before = state(network)
+    finetune(network, task, epochs=1)
+    assert changed(network, before) == {"0.weight", "0.bias", "2.2.weight", "2.2.bias"}
+    assert asking(network) == [False] * 4
 
 
 def test_no_epoch_changes_nothing() -> None:

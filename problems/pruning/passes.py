@@ -1,0 +1,36 @@
+"""Which layers of a network run, in what order: leaf modules, and layers that keep others beside their weights."""
+
+from __future__ import annotations
+
+from torch import nn
+from torch.nn.modules.conv import _ConvNd
+
+from ..layers.inputs import Call, Hook, calls, hooked
+from ..layers.samples import Inputs
+
+__all__ = ["holds_weights", "runs"]
+
+
+def runs(network: nn.Module, inputs: Inputs) -> list[Call]:
+    """Every run, on the first of the inputs, of a leaf module or of a Linear or convolution with children.
+
+    A convolution that pads its inputs itself may keep a module for that. Raises as `calls` does.
+    """
+    made: list[Call] = []
+
+    def note(name: str) -> Hook:
+        return lambda _, arguments, output: made.append(Call(name, (*arguments, None)[0], output))
+
+    noted = {
+        module: note(name)
+        for name, module in network.named_modules()
+        if not list(module.children()) or (isinstance(module, nn.Linear | _ConvNd) and holds_weights(module))
+    }
+    with hooked(noted):
+        calls(network, inputs)
+    return made
+
+
+def holds_weights(layer: nn.Module) -> bool:
+    """Whether a layer's weight is a parameter of its own, not made of others at each run."""
+    return layer._parameters.get("weight") is not None
