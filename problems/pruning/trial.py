@@ -25,6 +25,9 @@ __all__ = ["refusal", "sifted"]
 TRIED = 8
 """Samples on which cut networks are compared with masked ones."""
 
+NUMBERS = 2**19
+"""Most numbers in those samples: large images are compared on fewer."""
+
 
 def sifted(task: Task, groups: Groups) -> Groups:
     """The groups that put out the same masked and cut; the others are left, each with the reason.
@@ -51,7 +54,9 @@ def sifted(task: Task, groups: Groups) -> Groups:
 
 def _few(inputs: Inputs) -> Inputs:
     """The first samples that one call takes."""
-    return Samples(inputs.batches[:1], inputs.call)[:TRIED] if isinstance(inputs, Samples) else inputs[:TRIED]
+    if isinstance(inputs, Samples):
+        return Samples(inputs.batches[:1], inputs.call)[:TRIED]
+    return inputs[: max(1, min(TRIED, NUMBERS // max(1, inputs[:1].numel())))]
 
 
 def refusal(name: str) -> str:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 import torch
 from coupled import denoising, each_network, task_of
 from tiny import mlp, mlp_task, network_task, one_thread
@@ -166,3 +167,17 @@ def test_weights_with_nan_are_refused() -> None:
         measure(task, groups)
     with pytest.raises(InputError, match="weights of the network must be finite; check them for NaN"):
         magnitudes(task, groups)
+
+
+@each_network
+def test_similarities_of_many_channels_are_the_same_in_blocks(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = task_of(kind)
+    groups = prunable(task)
+    whole = measure(task, groups).similarity
+    monkeypatch.setattr("qubopress.problems.pruning.channels.DENSE", 0)
+    blocks = measure(task, groups).similarity
+    assert sp.issparse(blocks)
+    assert blocks.nnz <= sum(width**2 for width in groups.widths)
+    np.testing.assert_array_equal(blocks.toarray(), whole)

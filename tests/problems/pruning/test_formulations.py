@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -538,3 +539,58 @@ def test_a_registered_function_gains_the_way_to_a_network_and_keeps_its_own_word
     assert isinstance(instance, Capacity)
     with pytest.raises(TypeError, match="unexpected keyword argument 'colour'"):
         next(found.generate(task, colour=1))
+
+
+# ---- What a choice that removes nothing, and too few samples, change
+
+
+@each_problem
+def test_nothing_removed_changes_nothing(name: str) -> None:
+    task = task_of("conv")
+    (capacity,), network = replay(name, task, keep=1.0)
+    assert capacity.K == capacity.n
+    assert same(network, task.network)
+    assert {fate.outcome for fate in task.ledger.fates.values()} == {"float"}
+
+
+def statistics_of(network: nn.Module) -> list[torch.Tensor]:
+    return [tensor for name, tensor in network.named_buffers() if name.endswith(("running_mean", "running_var"))]
+
+
+@each_problem
+@pytest.mark.parametrize(("samples", "asked"), [(2, True), (16, False), (16, True)])
+def test_statistics_are_re_estimated_on_enough_samples_and_where_wanted(
+    name: str, samples: int, asked: bool
+) -> None:
+    task = task_of("conv")
+    few = replace(task, inputs=task.inputs[:samples], targets=task.targets[:samples])
+    groups = prunable(few)
+    plain = {"refit": False, "centred": False} if name == "reconstruction" else {}
+    _, network = replay(name, few, keep=0.6, reestimate=asked, **plain)
+    stays = torch.cat([one.flatten() for one in statistics_of(task.network)])
+    found = torch.cat([one.flatten() for one in statistics_of(network)])
+    kept = samples < surgery.ENOUGH or not asked
+    assert bool(torch.isin(found, stays).all()) == kept
+    said = [f.why for f in few.ledger.fates.values() if "its statistics are those of training" in f.why]
+    assert bool(said) == (kept and len(found) == len(stays)) or groups.total
+
+
+@each_problem
+def test_instances_that_were_kept_before_there_was_a_switch_are_the_same_ones(name: str) -> None:
+    formulation = registry.get(name)
+    assert "reestimate" not in formulation.content(formulation.settings({}))
+    assert formulation.content(formulation.settings({"reestimate": False}))["reestimate"] is False
+
+
+def test_the_ledger_says_what_became_of_each_parameter() -> None:
+    def build() -> nn.Module:
+        return nn.Sequential(nn.Linear(5, 6), nn.Sigmoid(), nn.Linear(6, 4), nn.ReLU(), nn.Linear(4, 3))
+
+    task = network_task(build(), 5)
+    replay("l1", task, keep=0.5)
+    fates = task.ledger.fates
+    assert list(fates) == [name for name, _ in task.network.named_parameters()]
+    assert {name for name, fate in fates.items() if fate.outcome == "pruned"} == {"2.weight", "2.bias", "4.weight"}
+    assert fates["0.weight"].why.startswith("channels of layer 0 must mean nothing to later layers")
+    assert fates["4.bias"].why == "its channels are inputs or outputs of the network, or are added to them"
+    assert fates["0.weight"].numbers == 30

@@ -6,14 +6,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 import torch
 from coupled import IMAGE, each_network, half, task_of
 from tiny import all_bits, lively, mlp, mlp_task, network_task, one_thread
 from torch import Tensor, nn
 
 from qubopress.problems import InputError, Task, own_task
-from qubopress.problems.layers.inputs import hooked
+from qubopress.problems.layers.inputs import gram_of_inputs, hooked
 from qubopress.problems.pruning import surgery
+from qubopress.problems.pruning.grams import grams_of_inputs
 from qubopress.problems.pruning.groups import Groups, prunable
 from qubopress.problems.pruning.reconstruction import WEIGHTS, contributions, errors, sensitivities
 from qubopress.problems.pruning.repair import RIDGES, repair
@@ -359,3 +361,31 @@ def test_the_original_stays_as_it_was() -> None:
     repair(network, x, task=task, groups=groups, weights=True)
     assert all(torch.equal(tensor, before[name]) for name, tensor in task.network.state_dict().items())
     assert not any(module._forward_hooks for module in (*task.network.modules(), *network.modules()))
+
+
+@each_network
+@each_weight
+def test_errors_of_many_channels_are_the_same_in_blocks(
+    kind: str, weight: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = task_of(kind)
+    groups = prunable(task)
+    whole = errors(task, groups, centred=True, weight=weight)
+    monkeypatch.setattr("qubopress.problems.pruning.reconstruction.DENSE", 0)
+    blocks = errors(task, groups, centred=True, weight=weight)
+    assert sp.issparse(blocks)
+    np.testing.assert_allclose(blocks.toarray(), whole, rtol=1e-12, atol=1e-15)
+
+
+@each_network
+def test_one_pass_gives_each_layer_the_gram_matrix_of_a_pass_of_its_own(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = task_of(kind)
+    names = list(prunable(task).inputs)
+    for held in (2**27, 1):  # all at once, and one by one
+        monkeypatch.setattr("qubopress.problems.pruning.grams.HELD", held)
+        found = dict(grams_of_inputs(task.network, names, task.inputs))
+        assert list(found) == names
+        for name, gram in found.items():
+            np.testing.assert_array_equal(gram, gram_of_inputs(task.network, name, task.inputs)[0][0])
