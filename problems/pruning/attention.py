@@ -19,8 +19,10 @@ from torch.nn import functional
 from ..arrays import frozen
 from ..errors import InputError
 from ..layers.inputs import Call
+from ..layers.samples import forward
 from ..tasks.task import Task
 from .coupling import Count, Group, Part
+from .trial import few
 
 __all__ = ["Attention", "Fused", "heads", "unpacked"]
 
@@ -45,7 +47,7 @@ FUSED = ("c_attn", "qkv")
 
 
 def unpacked(task: Task) -> Task:
-    """The task with a network whose attention projections and transposed Linears are Linears, if it has any."""
+    """The task with a network whose packed projections and transposed Linears are Linears, if it has any."""
     if not any(_packed(name, part) for name, part in task.network.named_modules()):
         return task
     network = copy.deepcopy(task.network)
@@ -53,12 +55,27 @@ def unpacked(task: Task) -> Task:
         if _packed(name, part):
             parent, _, own = name.rpartition(".")
             setattr(network.get_submodule(parent), own, _apart(own, part).train(part.training))
-    return replace(task, network=network)
+    return replace(task, network=network) if _same(task, network) else task
+
+
+def _same(task: Task, network: nn.Module) -> bool:
+    """Whether a network puts out what the task's does; what reads a weight of a module it knows may not."""
+    whole = copy.deepcopy(network).eval()
+    inputs = few(task.inputs)
+    try:
+        with torch.no_grad():
+            expected, found = forward(task.copy(), inputs), forward(whole, inputs)
+    except Exception:  # a foreign forward may raise anything
+        return False
+    room = torch.finfo(expected.dtype).eps ** 0.5 * float(expected.abs().max())
+    return found.shape == expected.shape and bool(((found - expected).abs() <= room).all())
 
 
 def _packed(name: str, part: nn.Module) -> bool:
     """Whether a module is to be taken apart; those that do more than project and attend stay."""
-    if isinstance(part, nn.MultiheadAttention):
+    if part._forward_hooks or part._forward_pre_hooks:
+        return False
+    if type(part) is nn.MultiheadAttention:
         extra = part.bias_k is not None or part.add_zero_attn
         return bool(name) and part._qkv_same_embed_dim and not extra
     linear = _transposed(part) or type(part) is nn.Linear
@@ -115,7 +132,7 @@ class Fused(nn.Module):
 
 
 class Attention(nn.Module):
-    """Called as `nn.MultiheadAttention`, whose head size depends on the number of heads; this one's does not."""
+    """`nn.MultiheadAttention` as it is called, with a head size that any number of heads leaves as it is."""
 
     _qkv_same_embed_dim = False  # tells nn.TransformerEncoderLayer not to read packed weights
     in_proj_bias = None
@@ -155,7 +172,9 @@ class Attention(nn.Module):
             scores = scores + _added(key_padding_mask, scores).view(-1, 1, 1, scores.shape[-1])
         if attn_mask is not None:
             if attn_mask.dim() == 3:
-                raise InputError("attn_mask must be the same for all heads once they are pruned, got one a head")
+                raise InputError(
+                    "attn_mask must be the same for all heads once they are pruned, got one a head"
+                )
             scores = scores + _added(attn_mask, scores)
         weights = scores.softmax(dim=-1)
         dropped = functional.dropout(weights, self.dropout, training=self.training)
@@ -266,7 +285,7 @@ def _part(name: str, width: int, number: int) -> Part:
 
 def _counts(owner: nn.Module, name: str, width: int, *, heads: int, features: int) -> tuple[Count, ...]:
     """Attributes of the module that count heads or their features, where they say what is there now."""
-    wanted = {one: (heads, width) for one in HEAD_NUMBERS} | {one: (features,) for one in WIDTHS}
+    wanted = dict.fromkeys(HEAD_NUMBERS, (heads, width)) | dict.fromkeys(WIDTHS, (features,))
     held = {one: vars(owner).get(one) for one in wanted}
     return tuple(
         Count(name, one, value // width)

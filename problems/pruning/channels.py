@@ -31,7 +31,17 @@ from ..layers.samples import Inputs, Samples, forward, pieces
 from ..tasks.task import Task
 from .groups import Groups
 
-__all__ = ["DENSE", "Statistics", "batches", "magnitudes", "mean_loss", "measure", "output_axis", "size_of", "statistics"]
+__all__ = [
+    "DENSE",
+    "Statistics",
+    "batches",
+    "magnitudes",
+    "mean_loss",
+    "measure",
+    "output_axis",
+    "size_of",
+    "statistics",
+]
 
 DENSE = 4096
 """Most channels whose pairs are held as a dense matrix, 128 MiB; of more, those inside groups alone."""
@@ -199,7 +209,9 @@ class _Moments:
 
     def cosine(self) -> Any:
         """|cosine| (n, n), 0 on the diagonal, between groups, and for maps that never change."""
-        blocks = [self._block(span, second) for span, second in zip(self.groups.spans(), self.second, strict=True)]
+        blocks = [
+            self._block(span, second) for span, second in zip(self.groups.spans(), self.second, strict=True)
+        ]
         if self.groups.total > DENSE:
             return sp.block_diag(blocks, format="csr")
         whole = np.zeros((self.groups.total, self.groups.total))

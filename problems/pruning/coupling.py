@@ -9,27 +9,24 @@ Reference: Fang et al. 2023, DepGraph, arXiv:2301.12900.
 
 from __future__ import annotations
 
-import contextlib
-import io
-import warnings
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field, is_dataclass, replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
 from torch.nn.modules.instancenorm import _InstanceNorm
 
 from ..arrays import frozen
-from ..errors import InputError, one_line
+from ..errors import one_line
 from ..layers.inputs import Call
-from ..layers.samples import Batch, Inputs, Samples
+from ..layers.samples import Inputs
 from .passes import holds_weights
+from .tracing import Entry, silence, trace
 
 __all__ = [
     "LAYERS",
@@ -43,7 +40,6 @@ __all__ = [
     "find",
     "inputs_of",
     "outputs_of",
-    "silence",
 ]
 
 Ints: TypeAlias = npt.NDArray[np.int64]
@@ -86,7 +82,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Count:
-    """An attribute of a module that falls by an amount for each channel that goes, such as a number of heads."""
+    """An attribute of a module that falls by an amount for each channel that goes: its number of heads."""
 
     name: str
     attribute: str
@@ -180,7 +176,7 @@ def find(network: nn.Module, made: list[Call], sample: Inputs, *, heads: Collect
         InputError: Torch-Pruning cannot trace the network.
     """
     odd = _odd(network, made)
-    finder = _Finder(network, made, _trace(network, sample), odd)
+    finder = _Finder(network, made, trace(network, sample), odd)
     claimed = {part.name for group in heads for part in group.holders}
     groups, left = finder.groups(claimed)
     sound = [group for group in heads if not finder.unfit(group)]
@@ -222,104 +218,7 @@ def _shared(network: nn.Module) -> dict[str, str]:
     return found
 
 
-class _Entry(nn.BatchNorm1d):
-    """Stands for the network's inputs, so that what is added to or concatenated with them is seen."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """The same values, now with a place in autograd's graph."""
-        return x * self.weight.mean()
-
-
-class _Traced(nn.Module):
-    """The network between its inputs and outputs, each of which is an operation of its own."""
-
-    def __init__(self, network: nn.Module, sample: Inputs) -> None:
-        super().__init__()
-        self.network = network
-        self.entries = nn.ModuleDict()
-        for size in {one.shape[1] for one in _tensors_of(sample) if one.is_floating_point() and one.dim() > 1}:
-            self.entries[str(size)] = _Entry(size)
-
-    def forward(self, sample: Inputs) -> list[Tensor]:
-        """What the network puts out."""
-        if isinstance(sample, Tensor):
-            outputs = self.network(self._entered(sample))
-        else:
-            outputs = [_call(self.network, self._batch(one), sample.call) for one in sample.batches]
-        found = [outputs] if isinstance(outputs, Tensor) else list(_tensors_of(outputs))
-        seen = [one for one in found if one.requires_grad]
-        if not seen and not isinstance(outputs, Tensor):
-            raise TypeError(f"the network must put out a tensor to be traced, got {type(outputs).__name__}")
-        return [one * 1 for one in seen or found]
-
-    def _entered(self, value: Any) -> Any:
-        """A batch of the caller's with an entry before each real tensor."""
-        if isinstance(value, Mapping):
-            return {name: self._entered(one) for name, one in value.items()}
-        if isinstance(value, tuple | list):
-            return type(value)(self._entered(one) for one in value)
-        real = isinstance(value, Tensor) and value.is_floating_point() and value.dim() > 1
-        return self.entries[str(value.shape[1])](value) if real else value
-
-    def _batch(self, batch: Batch) -> Batch:
-        return replace(
-            batch,
-            args=self._entered(batch.args),
-            kwargs=self._entered(batch.kwargs),
-            raw=self._entered(batch.raw),
-        )
-
-
-def _call(network: nn.Module, batch: Batch, call: Any) -> Any:
-    return network(*batch.args, **batch.kwargs) if call is None else call(network, batch.raw)
-
-
-def _tensors_of(value: Any) -> Iterator[Tensor]:
-    """Every tensor in what a network takes or puts out."""
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, Samples):
-        for batch in value.batches:
-            yield from _tensors_of((batch.args, batch.kwargs, batch.raw))
-    elif isinstance(value, Mapping):
-        yield from _tensors_of(list(value.values()))
-    elif isinstance(value, tuple | list):
-        for one in value:
-            yield from _tensors_of(one)
-    elif is_dataclass(value):
-        yield from _tensors_of(list(vars(value).values()))
-
-
-def _trace(network: nn.Module, sample: Inputs) -> Any:
-    """Torch-Pruning's dependency graph of a network that we own. It reads autograd's, so needs gradients."""
-    try:
-        with silence(), torch.enable_grad():
-            from torch_pruning import DependencyGraph  # takes a second, and most runs prune nothing
-
-            for parameter in network.parameters():
-                parameter.requires_grad_(parameter.is_floating_point())
-            for module in network.modules():  # a cache of keys is a concatenation that nothing reads
-                if getattr(config := getattr(module, "config", None), "use_cache", False):
-                    setattr(config, "use_cache", False)
-            traced = _Traced(network, sample)
-            return DependencyGraph().build_dependency(traced, sample, forward_fn=lambda f, x: f(x))
-    except Exception as error:  # it runs a foreign forward, and fails in many ways of its own
-        reason = one_line(error)
-        raise InputError(
-            f"torch-pruning must be able to trace the network, got {reason}; build it of modules whose "
-            "gradients autograd can follow"
-        ) from error
-
-
-@contextlib.contextmanager
-def silence() -> Iterator[None]:
-    """Torch-Pruning prints and warns of what it does not know; what matters is checked here."""
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-        warnings.simplefilter("ignore")
-        yield
-
-
-class _Left(Exception):
+class _Left(Exception):  # noqa: N818  # no error: a verdict that ends the search
     """Channels must stay; the text says why."""
 
 
@@ -398,7 +297,9 @@ class _Finder:
             with silence():
                 return list(self.graph.get_pruning_group(layer, cut, list(range(outputs_of(layer)))))
         except Exception as error:  # it fails in many ways of its own
-            raise _Left(f"torch-pruning must be able to follow layer {name}, got {one_line(error)}") from error
+            raise _Left(
+                f"torch-pruning must be able to follow layer {name}, got {one_line(error)}"
+            ) from error
 
     def _check(self, module: Any) -> None:
         """Whether a member keeps its group whole: an end of the network, or a layer that mixes channels.
@@ -416,7 +317,7 @@ class _Finder:
         )
         if mixes or foreign:
             raise _Left(STAYING["mixed"])
-        if isinstance(module, (_Entry, _OutputOp)):
+        if isinstance(module, (Entry, _OutputOp)):
             raise _Left(STAYING["end"])
 
     def _has_channels(self, module: Any) -> bool:
@@ -463,7 +364,9 @@ class _Finder:
         for call in self.made[start + 1 :]:
             module = self._module(call.name)
             follows = call.argument is chain[-1].output and self.order.count(call.name) == 1
-            if not (follows and self._alone(chain[-1].name) and (isinstance(module, NORMS) or _activates(module))):
+            if not (
+                follows and self._alone(chain[-1].name) and (isinstance(module, NORMS) or _activates(module))
+            ):
                 break
             chain.append(call)
             if _activates(module):

@@ -1,4 +1,4 @@
-"""Gram matrices of what flows into many layers, from one pass over the samples for as many as memory bears."""
+"""Gram matrices of what flows into many layers, from one pass for as many as memory bears."""
 
 from __future__ import annotations
 
@@ -23,9 +23,7 @@ HELD = 2**27
 """Numbers in the Gram matrices that are held at once: 1 GiB."""
 
 
-def grams_of_inputs(
-    network: nn.Module, names: Sequence[str], inputs: Inputs
-) -> Iterator[tuple[str, Floats]]:
+def grams_of_inputs(network: nn.Module, names: Sequence[str], inputs: Inputs) -> Iterator[tuple[str, Floats]]:
     """The Gram matrix (f + 1, f + 1) of the inputs of each layer, as `gram_of_inputs` has it, one by one.
 
     Raises:

@@ -27,6 +27,7 @@ __all__ = ["UNITS", "Group", "Groups", "Part", "prunable", "shares"]
 UNITS = ("filters", "parameters", "products")
 """In which a channel's cost is counted; products are multiply–accumulates of one sample."""
 
+
 def prunable(task: Task) -> Groups:
     """Every group of channels that can be pruned, and why others are left.
 
@@ -64,8 +65,8 @@ def _reworded(groups: Groups, network: nn.Module, made: list[Call]) -> Groups:
         linear = name in shapes and isinstance(network.get_submodule(name), nn.Linear)
         if linear and len(shapes[name]) > 2 and why == refusal(name):
             left[name] = (
-                f"layer {name} must put out (samples, units) to be pruned, got shape {shapes[name]}, and what "
-                "reads it takes no fewer"
+                f"layer {name} must put out (samples, units) to be pruned, got shape {shapes[name]}, "
+                "and what reads it takes no fewer"
             )
     return replace(groups, left=left)
 
@@ -80,7 +81,9 @@ def _allowed(groups: Groups, rules: Rules) -> Groups:
 def _named(group: Group, rules: Rules) -> str:
     makers = [rules.leaves(chain[0]) for chain in group.chains]
     others = [replace(rules, only=()).leaves(part.name) for part in (*group.holders, *group.takers)]
-    return next((f"layer {group.name} must be allowed to change, got {why}" for why in makers + others if why), "")
+    return next(
+        (f"layer {group.name} must be allowed to change, got {why}" for why in makers + others if why), ""
+    )
 
 
 def shares(task: Task, groups: Groups, unit: str) -> Floats:

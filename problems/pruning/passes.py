@@ -1,4 +1,4 @@
-"""Which layers of a network run, in what order: leaf modules, and layers that keep others beside their weights."""
+"""Which layers of a network run, in what order: leaf modules, and layers that have modules of their own."""
 
 from __future__ import annotations
 

@@ -15,9 +15,9 @@ from ..arrays import Bits, Floats
 from ..layers.inputs import BATCH, gram_of_inputs, hooked
 from ..layers.samples import Inputs, forward, pieces
 from ..tasks.task import Task
+from .channels import output_axis
 from .groups import Groups
 from .passes import runs
-from .channels import output_axis
 from .reconstruction import NORMS
 from .surgery import reestimate
 
@@ -35,7 +35,9 @@ ROWS = 2**16
 """Rows, of samples and positions, that a repair is fitted to; neighbouring positions say much the same."""
 
 
-def repair(network: nn.Module, x: Bits, *, task: Task, groups: Groups, weights: bool, norms: bool = True) -> None:
+def repair(
+    network: nn.Module, x: Bits, *, task: Task, groups: Groups, weights: bool, norms: bool = True
+) -> None:
     """Bring the takers of `network`, shrunk to x, back to the original's pre-activations; in place.
 
     One after the other as they run, each on what the layers before it put out by then, their BatchNorms

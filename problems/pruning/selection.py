@@ -202,7 +202,7 @@ def plan(
         reestimate: put the mean and variance over the calibration samples, if there are eight, in BatchNorms.
 
     Raises:
-        InputError: a parameter outside its range, or no channel to prune.
+        InputError: a parameter outside its range, no channel to prune, or targets that do not fit the outputs.
     """
     chosen(normalise, NORMALISATIONS, name="normalise")
     chosen(capacity, CAPACITIES, name="capacity")
@@ -212,12 +212,29 @@ def plan(
     flag(reestimate, name="reestimate")
     original, task = task, unpacked(task)
     groups = prunable(task)
+    mean_loss(
+        task, task.copy(), task.inputs, task.targets
+    )  # refuses targets that do not fit, if none is used
     count(refine, name="refine", low=0, high=groups.total)
     whole = kept(keep, groups.total)
     costs = np.asarray(shares(task, groups, capacity), dtype=np.float64)
     wanted = reestimate and len(task.inputs) >= surgery.ENOUGH
     budget = float(whole) if capacity == "filters" else keep * float(costs.sum())
-    return Plan(task, groups, keep, capacity, costs, budget, least, normalise, refine, refit, finetune, wanted, original)
+    return Plan(
+        task,
+        groups,
+        keep,
+        capacity,
+        costs,
+        budget,
+        least,
+        normalise,
+        refine,
+        refit,
+        finetune,
+        wanted,
+        original,
+    )
 
 
 def kept(keep: float, total: int) -> int:

@@ -23,7 +23,8 @@ from ..layers.inputs import BATCH
 from ..layers.running import channels_last, evaluating
 from ..layers.samples import Inputs, forward, pieces
 from ..tasks.task import Task
-from .coupling import Groups, Ints, silence
+from .coupling import Groups, Ints
+from .tracing import silence
 
 __all__ = ["ENOUGH", "finetune", "mask", "measures", "reestimate", "shrink"]
 
@@ -159,8 +160,8 @@ def finetune(
     """Train a network in place on the calibration samples, in eval mode: statistics stay as re-estimated.
 
     Only parameters that ask for gradients are trained, or all where none does, as in a network that was
-    loaded for inference. Adam, its step falling from `learning_rate` to 0 along a cosine. Deterministic on one machine and number
-    of threads; global generators stay as they were.
+    loaded for inference. Adam, its step falling from `learning_rate` to 0 along a cosine. Deterministic on
+    one machine and number of threads; global generators stay as they were.
 
     Raises:
         InputError: a negative number of epochs or seed, a learning rate outside (0, 1], or a loss that

@@ -20,7 +20,7 @@ from ..tasks.task import Task
 from .coupling import Groups
 from .surgery import mask, shrink
 
-__all__ = ["refusal", "sifted"]
+__all__ = ["few", "refusal", "sifted"]
 
 TRIED = 8
 """Samples on which cut networks are compared with masked ones."""
@@ -37,7 +37,7 @@ def sifted(task: Task, groups: Groups) -> Groups:
     Raises:
         InputError: the network does not run on a few samples at once, or puts out NaN.
     """
-    inputs = _few(task.inputs)
+    inputs = few(task.inputs)
     whole = _run(task.network, inputs)
     if not torch.isfinite(whole).all():
         raise InputError(
@@ -52,7 +52,7 @@ def sifted(task: Task, groups: Groups) -> Groups:
     return replace(groups, groups=kept, left={**groups.left, **lost})
 
 
-def _few(inputs: Inputs) -> Inputs:
+def few(inputs: Inputs) -> Inputs:
     """The first samples that one call takes."""
     if isinstance(inputs, Samples):
         return Samples(inputs.batches[:1], inputs.call)[:TRIED]

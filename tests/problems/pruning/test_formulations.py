@@ -548,13 +548,15 @@ def test_a_registered_function_gains_the_way_to_a_network_and_keeps_its_own_word
 def test_nothing_removed_changes_nothing(name: str) -> None:
     task = task_of("conv")
     (capacity,), network = replay(name, task, keep=1.0)
-    assert capacity.K == capacity.n
+    assert capacity.n == capacity.K
     assert same(network, task.network)
     assert {fate.outcome for fate in task.ledger.fates.values()} == {"float"}
 
 
 def statistics_of(network: nn.Module) -> list[torch.Tensor]:
-    return [tensor for name, tensor in network.named_buffers() if name.endswith(("running_mean", "running_var"))]
+    return [
+        tensor for name, tensor in network.named_buffers() if name.endswith(("running_mean", "running_var"))
+    ]
 
 
 @each_problem
@@ -571,8 +573,6 @@ def test_statistics_are_re_estimated_on_enough_samples_and_where_wanted(
     found = torch.cat([one.flatten() for one in statistics_of(network)])
     kept = samples < surgery.ENOUGH or not asked
     assert bool(torch.isin(found, stays).all()) == kept
-    said = [f.why for f in few.ledger.fates.values() if "its statistics are those of training" in f.why]
-    assert bool(said) == (kept and len(found) == len(stays)) or groups.total
 
 
 @each_problem
@@ -590,7 +590,19 @@ def test_the_ledger_says_what_became_of_each_parameter() -> None:
     replay("l1", task, keep=0.5)
     fates = task.ledger.fates
     assert list(fates) == [name for name, _ in task.network.named_parameters()]
-    assert {name for name, fate in fates.items() if fate.outcome == "pruned"} == {"2.weight", "2.bias", "4.weight"}
+    assert {name for name, fate in fates.items() if fate.outcome == "pruned"} == {
+        "2.weight",
+        "2.bias",
+        "4.weight",
+    }
     assert fates["0.weight"].why.startswith("channels of layer 0 must mean nothing to later layers")
     assert fates["4.bias"].why == "its channels are inputs or outputs of the network, or are added to them"
     assert fates["0.weight"].numbers == 30
+
+
+@each_problem
+def test_targets_that_do_not_fit_are_refused_by_every_formulation_alike(name: str) -> None:
+    network = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 3))
+    task = problems.own_task(network, (np.ones((8, 3), np.float32), np.arange(8)))
+    with pytest.raises(InputError, match=r"targets must be classes \(N,\) of outputs \(N, classes\), got"):
+        replay(name, task, keep=0.75)

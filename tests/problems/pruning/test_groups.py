@@ -355,7 +355,9 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("build", "name", "message", "others"), LEFT.values(), ids=LEFT)
-def test_a_group_that_cannot_be_pruned_is_named_and_the_others_are_pruned(build, name, message, others) -> None:
+def test_a_group_that_cannot_be_pruned_is_named_and_the_others_are_pruned(
+    build, name, message, others
+) -> None:
     task = sharing_task(build)
     groups = prunable(task)
     assert groups.names == others

@@ -75,7 +75,9 @@ class Dense(nn.Module):
 
 
 def mobile() -> nn.Module:
-    return nn.Sequential(conv(2, 6), nn.BatchNorm2d(6), nn.Hardswish(), Inverted(6, 12), Inverted(6, 10), head(6))
+    return nn.Sequential(
+        conv(2, 6), nn.BatchNorm2d(6), nn.Hardswish(), Inverted(6, 12), Inverted(6, 10), head(6)
+    )
 
 
 def shuffle() -> nn.Module:

@@ -96,7 +96,10 @@ def test_batches_that_are_dictionaries_are_pruned_alike() -> None:
         task, network=model, inputs=batches(task.inputs), held_inputs=batches(task.held_inputs)
     )
     plain, batched = (
-        {"taylor": replay("taylor", one, keep=0.75), "reconstruction": replay("reconstruction", one, keep=0.75)}
+        {
+            "taylor": replay("taylor", one, keep=0.75),
+            "reconstruction": replay("reconstruction", one, keep=0.75),
+        }
         for one in (task, of_batches)
     )
     for name, ((expected,), _) in plain.items():
@@ -170,3 +173,19 @@ def test_attention_taken_apart_is_called_as_before(batch_first: bool, average: b
     assert apart(q, k, k, need_weights=False)[1] is None
     one, two = (attend(q[0], k[0], k[0])[0] for attend in (apart, packed))
     torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-5)
+
+
+def test_what_reads_a_packed_weight_itself_is_left_packed() -> None:
+    class Reads(nn.Module):
+        """A forward that asks for the packed weight."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.attend, self.last = nn.MultiheadAttention(8, 2, batch_first=True), nn.Linear(8, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.last(self.attend(x, x, x)[0].mean(dim=1)) + self.attend.in_proj_weight.sum()
+
+    x = torch.randn(8, 4, 8, generator=torch.Generator().manual_seed(0))
+    task = problems.own_task(Reads(), (x, torch.arange(8) % 3))
+    assert unpacked(task) is task
