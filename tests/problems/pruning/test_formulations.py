@@ -566,7 +566,6 @@ def test_statistics_are_re_estimated_on_enough_samples_and_where_wanted(
 ) -> None:
     task = task_of("conv")
     few = replace(task, inputs=task.inputs[:samples], targets=task.targets[:samples])
-    groups = prunable(few)
     plain = {"refit": False, "centred": False} if name == "reconstruction" else {}
     _, network = replay(name, few, keep=0.6, reestimate=asked, **plain)
     stays = torch.cat([one.flatten() for one in statistics_of(task.network)])

@@ -98,7 +98,7 @@ def test_batches_that_are_dictionaries_are_pruned_alike() -> None:
     plain, batched = (
         {
             "taylor": replay("taylor", one, keep=0.75),
-            "reconstruction": replay("reconstruction", one, keep=0.75),
+            "reconstruction": replay("reconstruction", one, keep=0.75, weight="relative"),
         }
         for one in (task, of_batches)
     )
