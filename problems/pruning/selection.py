@@ -202,7 +202,7 @@ def plan(
         reestimate: put the mean and variance over the calibration samples, if there are eight, in BatchNorms.
 
     Raises:
-        InputError: a parameter outside its range, no channel to prune, or targets that do not fit the outputs.
+        InputError: a parameter outside its range, no channel to prune, or targets that do not fit outputs.
     """
     chosen(normalise, NORMALISATIONS, name="normalise")
     chosen(capacity, CAPACITIES, name="capacity")
