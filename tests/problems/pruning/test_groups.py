@@ -275,12 +275,6 @@ LEFT = {
         ZERO,
         ("layers.a",),
     ),
-    "parametrized": (
-        lambda: nn.Sequential(nn.utils.parametrizations.weight_norm(conv(2, 4)), conv(4, 3), head(3)),
-        "0",
-        "layer 0 must hold its weights itself to be pruned, got ParametrizedConv2d; remove",
-        ("1",),
-    ),
     "repeated": (
         lambda: Net(
             lambda f, x: f["head"](f["last"](f["again"](f["again"](f["a"](x))))),
@@ -324,10 +318,6 @@ REFUSED = {
     "tied": (tied, r"must have weights of their own to be pruned, got 2\.weight as 4\.weight too; copy it"),
     "repeated": (repeated, "layer 1 must run once in a pass to be pruned, got 2; give each run a layer"),
     "branching": (branching, r"layer layers\.[bc] must run once in a pass to be pruned, got 0"),
-    "parametrized": (
-        lambda: nn.Sequential(nn.utils.parametrizations.weight_norm(conv(2, 4)), head(4)),
-        "layer 0 must hold its weights itself to be pruned, got ParametrizedConv2d; remove",
-    ),
     "detached": (
         lambda: Net(lambda f, x: f["head"](f["a"](x).detach()), a=conv(2, 4), head=head(4)),
         r"gradients must reach layer layers\.a from the network's outputs for it to be pruned, got none",
@@ -372,6 +362,15 @@ def test_a_group_that_cannot_be_pruned_is_named_and_the_others_are_pruned(
         assert float((found - expected).abs().max()) <= 1e-5 * float(expected.abs().max())
 
 
+def test_a_layer_whose_weight_is_made_at_each_run_is_left() -> None:
+    task = sharing_task(lambda: nn.Sequential(conv(2, 4), conv(4, 3), head(3)))
+    task = replace(task, network=task.copy())
+    nn.utils.parametrizations.weight_norm(task.network[0])
+    groups = prunable(task)
+    assert groups.names == ("1",)
+    assert "layer 0 must hold its weights itself to be pruned, got ParametrizedConv2d" in groups.left["0"]
+
+
 def test_layers_that_rules_name_are_left_and_may_not_lose_an_input() -> None:
     task = sharing_task(SHARING["concatenation"])
     skipped = prunable(replace(task, rules=Rules(skip=("layers.b",))))
@@ -382,6 +381,12 @@ def test_layers_that_rules_name_are_left_and_may_not_lose_an_input() -> None:
     assert only.left["layers.a"] == "layer layers.a must be allowed to change, got only does not name it"
     with pytest.raises(InputError, match=r"layer layers\.a must be allowed to change, got skip names it"):
         prunable(replace(task, rules=Rules(skip=("layers.last",))))
+
+
+def test_a_layer_with_a_weight_norm_is_pruned_by_the_weights_that_it_makes() -> None:
+    made = nn.utils.parametrizations.weight_norm
+    task = sharing_task(lambda: nn.Sequential(made(conv(2, 4)), conv(4, 3), head(3)))
+    assert list(prunable(task).widths) == [4, 3]
 
 
 @pytest.mark.parametrize(("build", "message"), REFUSED.values(), ids=REFUSED)
