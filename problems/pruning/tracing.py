@@ -97,7 +97,8 @@ def trace(network: nn.Module, sample: Inputs) -> Any:
             for parameter in network.parameters():
                 parameter.requires_grad_(parameter.is_floating_point())
             for module in network.modules():  # a cache of keys is a concatenation that nothing reads
-                if getattr(config := getattr(module, "config", None), "use_cache", False):
+                config: Any = getattr(module, "config", None)
+                if getattr(config, "use_cache", False):
                     config.use_cache = False
             traced = _Traced(network, sample)
             return DependencyGraph().build_dependency(traced, sample, forward_fn=lambda f, x: f(x))
