@@ -128,17 +128,22 @@ class Samples:
         return sum(batch.size for batch in self.batches)
 
     def __getitem__(self, rows: Any) -> Samples:
-        """The samples at `rows`, those of one batch still together."""
-        chosen = torch.arange(len(self))[rows]
-        kept, start = [], 0
-        for batch in self.batches:
-            inside = chosen[(chosen >= start) & (chosen < start + batch.size)] - start
-            if len(inside) == batch.size and bool((inside == torch.arange(batch.size)).all()):
-                kept.append(batch)
-            elif len(inside):
-                kept.append(batch[inside])
-            start += batch.size
+        """The samples at `rows`, in that order; neighbours of one batch stay together."""
+        chosen = torch.arange(len(self))[rows].contiguous()
+        starts = torch.tensor([0, *(batch.size for batch in self.batches)]).cumsum(0)
+        owners = torch.bucketize(chosen, starts[1:], right=True)
+        runs, counts = torch.unique_consecutive(owners, return_counts=True)
+        parts = torch.split(chosen - starts[owners], counts.tolist())
+        kept = [_some(self.batches[owner], places) for owner, places in zip(runs, parts, strict=True)]
         return Samples(kept, self.call)
+
+
+def _some(batch: Batch, places: Tensor) -> Batch:
+    """A batch's samples at places; itself where it is whole, and without a copy where they are neighbours."""
+    first, size = int(places[0]), len(places)
+    if not torch.equal(places, torch.arange(first, first + size)):
+        return batch[places]
+    return batch if size == batch.size else batch[first : first + size]
 
 
 Inputs: TypeAlias = Tensor | Samples

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass, is_dataclass, replace
 from typing import Any
 
 import torch
@@ -80,6 +80,8 @@ class Form:
         """
         if isinstance(batch, Batch):
             return Reading(batch.args, batch.kwargs, None, batch.raw)
+        if isinstance(batch, tuple) and len(batch) == 2 and isinstance(batch[0], Batch):
+            return replace(self.read(batch[0]), targets=batch[1])
         if self.free:
             return Reading((), {}, _targets(batch), batch)
         if isinstance(batch, Mapping) or is_dataclass(batch):

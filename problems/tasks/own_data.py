@@ -41,6 +41,8 @@ def batches(data: Any, samples: int) -> Iterator[Any]:
     """
     if isinstance(data, Samples):
         return iter(data.batches)
+    if isinstance(data, tuple) and len(data) == 2 and isinstance(data[0], Samples):
+        return _beside(*data)
     if _is_one(data):
         return iter([data])
     if isinstance(data, IterableDataset) or _has_places(data):
@@ -80,7 +82,7 @@ def as_tensor(value: Any) -> Tensor:
             raise InputError(f"data must be dense tensors, got {value.layout}; call .to_dense() or pad them")
         return value.detach()
     try:
-        return torch.tensor(np.array(value, order="C"))
+        return torch.from_numpy(np.array(value, order="C"))
     except (TypeError, ValueError, RuntimeError):
         raise InputError(f"data must be numbers in arrays, got {type(value).__name__}") from None
 
@@ -124,6 +126,14 @@ def _is_pair(x: Any, y: Any) -> bool:
         f"a list of two arrays must be told apart from a pair, got {tuple(x.shape)} and {tuple(y.shape)}; "
         "pass the tuple (x, y), or [(x1,), (x2,)] for two batches"
     )
+
+
+def _beside(samples: Samples, targets: Any) -> Iterator[Any]:
+    """Batches of our own with the targets of each."""
+    start = 0
+    for batch in samples.batches:
+        yield batch, targets[start : start + batch.size]
+        start += batch.size
 
 
 # ---- samples without a batch

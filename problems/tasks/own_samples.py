@@ -57,7 +57,7 @@ def _read(form: Form, batch: Any, most: int, *, dtype: torch.dtype, raw: bool) -
     """The first samples of a batch, copied."""
     reading = form.read(batch)
     size = reading.size
-    targets = _checked(reading, size)
+    targets = None if raw else _checked(reading, size)
     own = partial(_own, size=size, most=most, dtype=dtype)
     args = tuple(_arrays(own, part, "inputs") for part in reading.args)
     kwargs = {name: _arrays(own, part, name) for name, part in reading.kwargs.items()}

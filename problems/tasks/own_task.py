@@ -68,6 +68,7 @@ def own_task(
     if not isinstance(model, nn.Module):
         raise InputError(f"model must be a torch.nn.Module, got {type(model).__name__}")
     network = copy.deepcopy(model).eval()
+    forward = forward or _call_of(data)
     most, form = count(samples, name="samples", low=1), form_of(network, forward)
     with torch.random.fork_rng(devices=[]):  # a loader draws its seed whether it shuffles or not
         taken = list(take(data, most, form, dtype=_dtype(network), raw=criterion is not None))
@@ -92,6 +93,12 @@ def own_task(
         identity=_identity(network, (inputs, targets), (forward, criterion)),
         criterion=loss,
     )
+
+
+def _call_of(data: Any) -> Forward | None:
+    """How batches of our own are called, which may stand beside targets."""
+    inputs = data[0] if isinstance(data, tuple) and data else data
+    return inputs.call if isinstance(inputs, Samples) else None
 
 
 def _dtype(network: nn.Module) -> torch.dtype:
