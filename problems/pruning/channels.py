@@ -163,7 +163,7 @@ def magnitudes(task: Task, groups: Groups) -> Floats:
     return sizes
 
 
-def mean_loss(task: Task, network: nn.Module, inputs: Inputs, targets: Tensor) -> float:
+def mean_loss(task: Task, network: nn.Module, inputs: Inputs, targets: Inputs) -> float:
     """The task's criterion, a mean over samples (N, ...) and their targets, of a network in eval mode."""
     total = 0.0
     with torch.no_grad():

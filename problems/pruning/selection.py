@@ -23,6 +23,7 @@ from ..instances.blackbox import BlackBox
 from ..instances.capacity import Capacity
 from ..instances.instance import Instance
 from ..registry import Generate, problem
+from ..tasks.own_losses import required
 from ..tasks.task import Task
 from . import surgery
 from .channels import mean_loss
@@ -193,13 +194,14 @@ def plan(
         finetune: epochs of training at the end.
 
     Raises:
-        InputError: a parameter outside its range, or no channel to prune.
+        InputError: a parameter outside its range, no channel to prune, or a loss that the task lacks.
     """
     chosen(normalise, NORMALISATIONS, name="normalise")
     chosen(capacity, CAPACITIES, name="capacity")
     count(least, name="least", low=1)
     flag(refit, name="refit")
-    count(finetune, name="finetune", low=0)
+    if count(finetune, name="finetune", low=0) or refine:
+        required(task.criterion)
     groups = prunable(task)
     count(refine, name="refine", low=0, high=groups.total)
     whole = kept(keep, groups.total)
