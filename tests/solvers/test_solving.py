@@ -51,3 +51,11 @@ def test_an_error_of_the_solver_reaches_the_caller() -> None:
 
     with pytest.raises(ZeroDivisionError, match="in the search"):
         solve_with(search)
+
+
+def test_whoever_watches_is_given_the_run_before_the_search_and_changes_nothing() -> None:
+    seen: list[Run] = []
+    watched = solvers.solve(DIAGONAL, "one-flip", restarts=3, watch=seen.append)
+    alone = solvers.solve(DIAGONAL, "one-flip", restarts=3)
+    assert [run.counts["restarts"] for run in seen] == [3]
+    assert np.array_equal(watched.x, alone.x)
