@@ -77,7 +77,9 @@ def compress(
     budget = Budget(solver, solver_parameters or {}, seconds, seed, refiner, evaluations)
     budget.check()
     _check_parameters(formulation, budget, parameters)
-    own = {name: one for name, one in (("forward", forward), ("criterion", criterion)) if one is not None}
+    own: dict[str, Any] = {
+        name: one for name, one in (("forward", forward), ("criterion", criterion)) if one is not None
+    }
     rules = Rules(_globs("skip", skip), _globs("only", only), dict(layers or {}))
     with _shown(progress) as tell:
         task = replace(problems.own_task(model, data, samples=samples, **own), rules=rules)

@@ -46,6 +46,7 @@ def compress(
     samples: Annotated[int, typer.Option(help="Most calibration samples to use.")] = 1000,
     skip: Annotated[Texts, typer.Option(help="Glob of layers to leave as they are; repeatable.")] = [],  # noqa: B006
     only: Annotated[Texts, typer.Option(help="Glob of the only layers to change; repeatable.")] = [],  # noqa: B006
+    layer: Annotated[Texts, typer.Option(help="Parameter of some layers alone, as 'fc*:bits=8'.")] = [],  # noqa: B006
     set_: Annotated[Texts, typer.Option("--set", help="Parameter of the formulation, as bits=4.")] = [],  # noqa: B006
     solver_set: Annotated[Texts, typer.Option(help="Parameter of the solver, as width=8.")] = [],  # noqa: B006
     format: Annotated[  # noqa: A002
@@ -59,23 +60,18 @@ def compress(
     check_format(format or "table")
     if not out.resolve().parent.is_dir() or out.is_dir():
         raise CallError(f"--out must be a file in a folder that exists, got {out}; create {out.parent} first")
-    from ..compressing.report import report_of
     from ..compression import compress as compress_module
-    from .own import from_here, is_own, own_data, own_network
+    from .own import from_here, is_own
     from .weights import write_weights
 
-    parameters = _settings("--set", set_)
-    for name in parameters.keys() & inspect.signature(compress_module).parameters.keys():
-        raise CallError(f"--set must name a parameter of the formulation, got {name}")
+    parameters, own = _parameters(set_, inspect.signature(compress_module)), is_own(network_name)
+    solvers_own, layers = _settings("--solver-set", solver_set), _layers(layer)
     load_plugins("")
-    own = is_own(network_name)
-    if own != bool(data):
-        raise CallError(_MISMATCH[own].format(name=network_name))
-    task = None if own else _ours(network_name)
     with from_here() if own else nullcontext():
+        task, network, samples_of = _given(network_name, data)
         compressed = compress_module(
-            own_network(network_name) if task is None else task.network,
-            own_data(data) if task is None else (task.inputs, task.targets),
+            network,
+            samples_of,
             problem=problem,
             solver=solver,
             seconds=seconds,
@@ -83,26 +79,31 @@ def compress(
             samples=samples,
             skip=skip,
             only=only,
-            solver_parameters=_settings("--solver-set", solver_set),
+            layers=layers,
+            solver_parameters=solvers_own,
             progress=True,
             **parameters,
         )
         write_weights(compressed, out)
-    tell(f"{report_of(compressed)}")
-    _tell(compressed, task, out, format)
+        _tell(compressed, task, out, format)
 
 
-_MISMATCH = {
-    True: "{name} is a network of one's own and must come with --data FILE.npz or package.module:loader",
-    False: "--data must come with a network of one's own, package.module:function, got {name}; leave it out",
-}
-"""What is wrong where a network of one's own has no data, and where one of ours has."""
+def _given(name: str, data: str) -> tuple[Task | None, nn.Module, Any]:
+    """The network, what calibrates it, and its task where it is one of ours."""
+    from .own import is_own, own_data, own_network
 
-
-def _ours(name: str) -> Task:
+    if is_own(name) and not data:
+        form = "FILE.npz or package.module:loader"
+        raise CallError(f"{name}, a network of one's own, must come with --data {form}, got none")
+    if is_own(name):
+        return None, own_network(name), own_data(data)
+    if data:
+        form = "package.module:function"
+        raise CallError(f"--data must come with a network of one's own, {form}, got {name}; leave it out")
     from ... import problems
 
-    return problems.task_of(name)
+    task = problems.task_of(name)
+    return task, task.network, (task.inputs, task.targets)
 
 
 def _tell(compressed: nn.Module, task: Task | None, out: Path, format: str | None) -> None:  # noqa: A002
@@ -110,18 +111,41 @@ def _tell(compressed: nn.Module, task: Task | None, out: Path, format: str | Non
     from ..compressing.report import report_of
     from ..terminal.tables import show
 
+    report = report_of(compressed)
+    tell(str(report))
     line = f"weights in {out}"
     if task is not None and task.judge is not None:
         line = f"{task.metric} {task.judge(task.network):.4f} → {task.judge(compressed):.4f}, {line}"
         if format is None:
             print(line)
             return
-    show(report_of(compressed).table(), format or "table", keep=KEEP)
+    show(report.table(), format or "table", keep=KEEP)
     tell(line)
+
+
+def _parameters(texts: Iterable[str], taken: inspect.Signature) -> dict[str, Any]:
+    """Parameters of the formulation; an argument of `compress` has an option of its own."""
+    options = {"solver_parameters": "--solver-set", "layers": "--layer"}
+    found = _settings("--set", texts)
+    for name in found.keys() & taken.parameters.keys():
+        cure = f"give {options.get(name, f'--{name}')}, where there is one"
+        raise CallError(f"--set must name a parameter of the formulation, got {name}; {cure}")
+    return found
 
 
 def _settings(option: str, texts: Iterable[str]) -> dict[str, Any]:
     return dict(_setting(option, text) for text in texts)
+
+
+def _layers(texts: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Parameters by the glob of the layers that have them, from texts GLOB:NAME=VALUE."""
+    found = dict[str, dict[str, Any]]()
+    for text in texts:
+        glob, colon, setting = text.partition(":")
+        if not colon:
+            raise CallError(f"--layer must be GLOB:NAME=VALUE, got {text!r}")
+        found.setdefault(glob, {}).update([_setting("--layer", setting)])
+    return found
 
 
 def _setting(option: str, text: str) -> tuple[str, Any]:

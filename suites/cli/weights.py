@@ -21,7 +21,7 @@ def write_weights(network: nn.Module, out: Path) -> None:
     no tensor, such as an extra state, has no place in such a file: a note names it.
     """
     from safetensors.torch import save
-    from torch import Tensor
+    from torch import Tensor, contiguous_format
 
     state = network.state_dict()
     others = [name for name, value in state.items() if not isinstance(value, Tensor)]
@@ -29,14 +29,8 @@ def write_weights(network: nn.Module, out: Path) -> None:
         tell(f"qubopress: {out} leaves out {', '.join(others)}: no tensor, so set it again after loading")
     kept, tied = _untied({name: value for name, value in state.items() if name not in others})
     # A copy of each, in order: parts of one storage, or a transposed view, cannot be written as they are.
-    copies = {name: value.detach().clone(memory_format=_in_order()) for name, value in kept.items()}
+    copies = {name: value.detach().clone(memory_format=contiguous_format) for name, value in kept.items()}
     write_whole(out, save(copies, metadata={"format": "pt", **tied}))
-
-
-def _in_order() -> object:
-    import torch
-
-    return torch.contiguous_format
 
 
 def _untied(state: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, str]]:
