@@ -11,7 +11,7 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset
 from warm import clean_registries
 
-from qubopress import problems, suites
+from qubopress import problems, solvers, suites
 from qubopress.problems import InputError
 from qubopress.problems.layers.batch_norms import fold_batch_norms
 from qubopress.problems.quantization.grids import grid_for
@@ -274,15 +274,21 @@ def test_the_default_solver_fits_every_formulation() -> None:
 
 
 def test_the_solvers_own_settings_reach_it() -> None:
-    model, (x, y) = seeded(Dense), pair(5, samples=200)
-
-    def weight(width: int) -> Tensor:
-        own = {"width": width, "threads": 2}
-        found = suites.compress(model, (x.cumsum(1), y), bits=2, solver="beam", solver_parameters=own)
-        return found.get_parameter("body.weight")
-
+    seen: list[tuple[int, int]] = []
     threads = torch.get_num_threads()
-    assert not torch.equal(weight(1), weight(64))
+    with clean_registries():
+
+        @solvers.solver("narrow", accepts=problems.Rounding)
+        def narrow(rounding: problems.Rounding, run: solvers.Run, *, width: int = 1) -> None:
+            """Offer round to nearest."""
+            seen.append((width, run.threads))
+            while run.open():
+                run.offer(rounding.nearest())
+
+        own = {"width": 8, "threads": 2}
+        suites.compress(seeded(Dense), pair(5), solver="narrow", solver_parameters=own)
+    # It is warmed as it comes.
+    assert [one for one in seen if one != (1, 1)] == [(8, 2), (8, 2)]
     assert torch.get_num_threads() == threads
 
 
