@@ -15,7 +15,8 @@ from torch import nn
 from .. import problems, solvers
 from ..problems import InputError
 from ..problems.tasks.rules import Rules
-from .compressing.report import attach, reported
+from .compressing.outcomes import reported
+from .compressing.report import attach
 from .compressing.stages import Budget, Progress, Stages
 
 __all__ = ["compress"]

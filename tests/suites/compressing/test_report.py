@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
+from typing import Any
 
 import pytest
 import torch
@@ -13,7 +14,8 @@ from qubopress import suites
 from qubopress.problems import InputError
 from qubopress.problems.tasks.ledger import Fate, Ledger
 from qubopress.problems.tasks.rules import Rules
-from qubopress.suites.compressing.report import Report, attach, report_of, reported
+from qubopress.suites.compressing.outcomes import reported
+from qubopress.suites.compressing.report import Report, attach, report_of
 from qubopress.suites.compressing.stages import Stage
 
 
@@ -127,6 +129,25 @@ def test_a_bias_that_folding_has_given_a_layer_is_told_of() -> None:
     bias = found.fates[-1]
     assert (bias.parameter, bias.outcome, bias.why) == ("0.bias", "rounded", "others are folded into it")
     assert (bias.numbers, bias.numbers_after) == (0, 6)
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm.* is deprecated:FutureWarning")
+@pytest.mark.parametrize(
+    "norm", [nn.utils.weight_norm, nn.utils.parametrizations.weight_norm], ids=["old", "new"]
+)
+def test_a_parametrization_that_was_baked_in_is_told_of_as_its_weight(norm: Any) -> None:
+    before = nn.Sequential(nn.Linear(5, 6), norm(nn.Linear(6, 3)))
+    after = nn.Sequential(copy.deepcopy(before[0]), nn.Linear(6, 3))
+    with torch.no_grad():
+        after[1].bias.copy_(before[1].bias)
+        after[1].weight.copy_(before[1].weight)
+    left = report(before, after, stage("0"))
+    assert sorted(fate.parameter for fate in left.fates) == ["0.bias", "0.weight", "1.bias", "1.weight"]
+    assert left.left == 1
+    with torch.no_grad():
+        after[1].weight.round_()
+    told = {fate.parameter: fate for fate in report(before, after, stage("1")).fates}
+    assert (told["1.weight"].outcome, told["1.weight"].numbers, told["1.weight"].loss) == ("rounded", 18, 1.0)
 
 
 def test_tied_parameters_are_one() -> None:
