@@ -105,20 +105,22 @@ def _module(what: str, name: str) -> ModuleType:
                 f"{what} must name a module that can be imported, got {name}: there is no {error.name} "
                 "in this folder or environment"
             ) from None
-        raise _failed(f"importing {name}", error) from error
+        raise _broken(what, name, error) from error
     except (Exception, SystemExit) as error:  # a foreign module may raise anything
-        raise _failed(f"importing {name}", error) from error
+        raise _broken(what, name, error) from error
 
 
 def _called(name: str, function: Any) -> Any:
     try:
         return function()
     except (Exception, SystemExit) as error:  # so may a foreign function
-        raise _failed(f"{name}()", error) from error
+        raise CallError(f"{name}() must work without arguments, got {one_line(error, named=True)}") from error
 
 
-def _failed(what: str, error: BaseException) -> CallError:
-    return CallError(f"{what} must work without arguments, got {one_line(error, named=True)}")
+def _broken(what: str, name: str, error: BaseException) -> CallError:
+    return CallError(
+        f"{what} must name a module that can be imported, {name} gave {one_line(error, named=True)}"
+    )
 
 
 def _arrays(path: Path) -> Any:

@@ -115,7 +115,7 @@ class _Look:
             gone: Outcome = "rounded" if self.rounds else "pruned"
             return Fate(name, gone, 0, "folded into another" if self.rounds else "its layer is gone")
         if before is None:
-            return self._changed(name, now, "others are folded into it")
+            return self._changed(name, now, "others are folded into it" if self.rounds else "made anew")
         if now.shape != before.shape:
             return Fate(name, "pruned", 0)
         if torch.equal(now.detach().cpu(), before.detach().cpu()):

@@ -161,7 +161,7 @@ def test_pruning_needs_no_solver(capsys: Captured) -> None:
         ),
         ("nets_of_own:leaves", "must work without arguments, got SystemExit: 3"),
         ("nets_of_own:wants", "must work without arguments, got TypeError"),
-        ("fails_of_own:make", "got ModuleNotFoundError: No module named 'no_such_package'"),
+        ("fails_of_own:make", "fails_of_own gave ModuleNotFoundError: No module named 'no_such_package'"),
     ],
 )
 def test_what_is_no_network_is_refused(network: str, message: str, capsys: Captured) -> None:
