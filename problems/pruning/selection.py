@@ -241,9 +241,11 @@ def select(
     free = ~_favoured(plan, np.diag(Q))
     instance = _restricted(plan, Q, offset, free)
     x = np.ones(plan.groups.total, dtype=np.int8)
+    plan.task.ledger.enter("channels")
     x[free] = yield instance
     if plan.refine:
         places = np.flatnonzero(free)[_least_certain(instance, x[free], plan.refine)]
+        plan.task.ledger.enter("least certain channels")
         x[places] = yield _refinement(plan, x, places)
     return _smaller(plan, x, biases=biases)
 

@@ -12,6 +12,7 @@ from ..errors import InputError
 from ..instances.rounding import Rounding
 from ..layers.inputs import groups_of
 from ..registry import problem
+from ..tasks.ledger import spans
 from ..tasks.task import Task
 from .eight_bit import QuantizedInput, input_step, quantize_input
 from .grids import grid_for
@@ -70,7 +71,7 @@ def adaround(
     if activations not in ACTIVATIONS:
         raise InputError(f"activations must be one of {', '.join(ACTIVATIONS)}, got {activations!r}")
     layers = WeightLayers(task, sequential=sequential, rounded=activations == "int8")
-    for one in layers:
+    for one, place in zip(layers, _places(layers), strict=True):
         made = grid_for(matrix_of(one.part), bits=bits, grid=grid, per=per)
         span = one.inputs["span"]
         step = input_step(*span)
@@ -78,6 +79,7 @@ def adaround(
             layer = layer_rounding(one.part, gram, made, input_step=step, clip_aware=clip_aware, group=group)
             if free:
                 layer = layer.only(free)
+            task.ledger.enter(one.name, span=place)
             _write(one.part, layer, (yield layer.instance))
         if activations == "int8":
             quantize_input(layers.network, one.name, QuantizedInput(*span))
@@ -123,6 +125,12 @@ def adaround_neuron(
     alone = whole.row(within)
     _write(one.part, alone, (yield alone.instance))
     return layers.network
+
+
+def _places(layers: WeightLayers) -> list[tuple[float, float]]:
+    """Where in the whole work each layer lies, by its numbers."""
+    parts = [layers.network.get_submodule(name) for name in layers.names]
+    return spans([sum(one.numel() for one in part.parameters()) for part in parts])
 
 
 def _write(part: Weighted, layer: Layer, x: Bits) -> None:
