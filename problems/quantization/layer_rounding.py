@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -12,9 +14,21 @@ from ..layers.inputs import groups_of
 from .grids import Grid
 from .weight_layers import Weighted, matrix_of
 
-__all__ = ["BIAS_HIGH", "BIAS_LOW", "Layer", "layer_rounding"]
+__all__ = [
+    "BIAS_HIGH",
+    "BIAS_LOW",
+    "COLUMNS",
+    "Layer",
+    "Together",
+    "gathered",
+    "layer_rounding",
+    "rows_rounding",
+]
 
 BIAS_LOW, BIAS_HIGH = -(2**31), 2**31 - 1
+
+COLUMNS = 512
+"""Most of several groups' problems together: their Gram matrix is dense, so twice as many cost four times."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +63,15 @@ class Layer:
         """Bias (n,) that the bits stand for, None where the layer has none."""
         return None if self.bias_step is None else self.bias_step * (self.floor + x)[:, -1]
 
+    def loss_on(self, gram: Floats, x: Bits) -> float:
+        """Loss of bits on other inputs, whose Gram matrix (f + 1, f + 1) is of x and a one."""
+        steps = [*[self.grid.step] * self.inputs]
+        if self.bias_step is not None:
+            steps.append(self.bias_step[:, None])
+        error = (x - self.instance.shift) * np.hstack(steps)
+        used = gram[: error.shape[1], : error.shape[1]]
+        return float(((error @ used) * error).sum())
+
     def only(self, block: int) -> Layer:
         """The same layer with all but the `block` strongest of its inputs fixed at their nearest value."""
         whole = self.instance
@@ -76,10 +99,7 @@ def layer_rounding(
     clip_aware: bool = True,
     group: int = 0,
 ) -> Layer:
-    """The rounding problem of one layer, or of one group of a convolution.
-
-    A bias on its own step s_b = s_x·s_w is a weight of step s_w on the column s_x·1, which keeps the loss
-    exact.
+    """The rounding problem of one Linear or Conv2d, or of one group of it. See `rows_rounding`.
 
     Parameters:
         part: the layer.
@@ -91,14 +111,44 @@ def layer_rounding(
     """
     size = len(part.weight) // groups_of(part)
     rows = slice(group * size, (group + 1) * size)
+    bias = None if part.bias is None else np.asarray(part.bias.detach().double().numpy())
+    return rows_rounding(
+        matrix_of(part), bias, gram, grid, rows=rows, input_step=input_step, clip_aware=clip_aware
+    )
+
+
+def rows_rounding(
+    weights: Floats,
+    bias: Floats | None,
+    gram: Floats,
+    grid: Grid,
+    *,
+    rows: slice,
+    input_step: float,
+    clip_aware: bool = True,
+) -> Layer:
+    """The rounding problem of some rows of a matrix.
+
+    A bias on its own step s_b = s_x·s_w is a weight of step s_w on the column s_x·1, which keeps the loss
+    exact.
+
+    Parameters:
+        weights: (n, f), a row a neuron.
+        bias: (n,), None where there is none to round.
+        gram: (f + 1, f + 1) of the rows' inputs and a one.
+        grid: of all weights.
+        rows: those of the problem.
+        input_step: s_x.
+        clip_aware: see `adaround`.
+    """
     own = grid.rows(rows)
-    position = own.position(matrix_of(part)[rows])
+    position = own.position(weights[rows])
     floor, fixed = _floors(position, own.low, own.high, clip_aware=clip_aware)
-    if part.bias is None:
+    if bias is None:
         instance = Rounding(gram[:-1, :-1], position - floor, own.step[:, 0], 2, fixed)
         return Layer(instance, floor, own, None, rows)
     bias_step = input_step * own.step[:, 0]
-    place = part.bias.detach().double().numpy()[rows, None] / bias_step[:, None]
+    place = bias[rows, None] / bias_step[:, None]
     bias_floor, bias_fixed = _floors(place, BIAS_LOW, BIAS_HIGH, clip_aware=True)
     shift = np.hstack([position - floor, place - bias_floor])
     column = np.append(np.ones(len(gram) - 1), input_step)
@@ -106,6 +156,56 @@ def layer_rounding(
         gram * np.outer(column, column), shift, own.step[:, 0], 2, np.hstack([fixed, bias_fixed])
     )
     return Layer(instance, np.hstack([floor, bias_floor]), own, bias_step, rows)
+
+
+@dataclass(frozen=True, eq=False)
+class Together:
+    """Layers that see inputs of their own as one problem, so that many small ones are one stage.
+
+    Rows are the neurons of all, columns the inputs of all; what is no input of a neuron is fixed where it
+    changes nothing, so the loss is the sum of the losses, exactly. Each block of the Gram matrix is divided
+    by its mean diagonal, which its rows' scale gives back: a solver that damps treats blocks alike.
+    """
+
+    layers: list[Layer]
+
+    @cached_property
+    def instance(self) -> Rounding:
+        """The one problem; of a single layer its own."""
+        if len(self.layers) == 1:
+            return self.layers[0].instance
+        alone = [layer.instance for layer in self.layers]
+        units = [float(np.diag(one.gram).mean()) or 1.0 for one in alone]
+        wide = sum(one.f for one in alone)
+        gram, shift = np.zeros((wide, wide)), np.zeros((sum(one.n for one in alone), wide))
+        fixed = np.zeros(shift.shape, dtype=np.int8)
+        for one, unit, (rows, columns) in zip(alone, units, self._places(), strict=True):
+            gram[columns, columns] = one.gram / unit
+            shift[rows, columns], fixed[rows, columns] = one.shift, one.fixed
+        scale = np.concatenate([one.scale * unit**0.5 for one, unit in zip(alone, units, strict=True)])
+        return Rounding(gram, shift, scale, 2, fixed)
+
+    def split(self, x: Bits) -> list[Bits]:
+        """The bits of each layer."""
+        return [x[rows, columns] for rows, columns in self._places()]
+
+    def _places(self) -> Iterator[tuple[slice, slice]]:
+        row = column = 0
+        for one in (layer.instance for layer in self.layers):
+            yield slice(row, row + one.n), slice(column, column + one.f)
+            row, column = row + one.n, column + one.f
+
+
+def gathered(layers: Iterable[Layer]) -> Iterator[Together]:
+    """The layers in order, neighbours together as long as they have few columns."""
+    held: list[Layer] = []
+    for layer in layers:
+        if held and sum(one.instance.f for one in (*held, layer)) > COLUMNS:
+            yield Together(held)
+            held = []
+        held.append(layer)
+    if held:
+        yield Together(held)
 
 
 def _floors(position: Floats, low: int, high: int, *, clip_aware: bool) -> tuple[Floats, Bits]:
