@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import reduce
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -24,9 +25,16 @@ from .inputs import BATCH, run
 from .patches import Kind, Window, flipped, unflipped
 from .samples import Inputs, pieces
 
-__all__ = ["Heard", "Place", "Use", "Uses", "listening", "uses_of"]
+__all__ = ["Heard", "Place", "Use", "Uses", "listening", "parameter_of", "uses_of"]
 
 aten = torch.ops.aten
+
+
+def parameter_of(network: nn.Module, name: str) -> Tensor:
+    """A parameter by its name; scripted modules have no `get_parameter`."""
+    found = reduce(getattr, name.split("."), network)
+    assert isinstance(found, Tensor)
+    return found
 
 
 @dataclass(frozen=True)
@@ -40,7 +48,7 @@ class Place:
 
     def of(self, network: nn.Module) -> Tensor:
         """The view, of that network's parameter; what is written into it is written into the parameter."""
-        whole = network.get_parameter(self.parameter).data
+        whole = parameter_of(network, self.parameter).data
         return whole.as_strided(self.size, self.stride, whole.storage_offset() + self.offset)
 
     @property
@@ -131,6 +139,11 @@ class _Watch(TorchDispatchMode):
             if one.numel() and not isinstance(one, nn.UninitializedParameter):
                 self.parameters.setdefault(_storage(one), []).append((name, one))
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Torch asks; True would load its compiler, seconds in every process that rounds."""
+        return False
+
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
         touched = [one for one in _tensors(args) if _storage(one) in self.parameters]
@@ -146,9 +159,11 @@ class _Watch(TorchDispatchMode):
             made = replace(heard, weight=place)
             found = None if bias is None else self._place(bias.reshape(-1) if bias.dim() > 1 else bias)
             self.biases.setdefault(made.key, []).append(found)
-            self.last = _storage(out), weight.shape[-2] if weight.dim() > 1 else 0, made.key
+            self.last = _storage(out), weight.shape[-2], made.key
             self.ear(made)
-            return
+            if packet is not aten._grouped_mm:
+                return
+            touched = []
         if packet in (aten.add, aten.add_) and self._added(args):
             return
         made_of = {_storage(one) for one in _tensors([out])}
@@ -238,8 +253,20 @@ def _convolution(args: Any) -> _Reading:
     yield weight, bias, Heard(_SOMEWHERE, kind, groups, x, window)
 
 
-def _embedding(args: Any) -> _Reading:
-    yield args[0], None, Heard(_SOMEWHERE, "embedding", 1, args[1])
+def _embedding(table: Tensor, places: Any) -> _Reading:
+    if table.dim() == 2 and isinstance(places, Tensor) and not places.is_floating_point():
+        yield table, None, Heard(_SOMEWHERE, "embedding", 1, places)
+
+
+def _experts(args: Any) -> _Reading:
+    """Rows of x that belong to one expert after another; each has a weight of its own."""
+    x, weights, ends = args[:3]
+    if x.dim() != 2 or weights.dim() != 3 or ends is None:
+        return
+    start = 0
+    for weight, end in zip(weights, ends.tolist(), strict=True):
+        yield from _linear(weight.mT, None, x[start:end])
+        start = end
 
 
 _READERS: dict[Any, Callable[[Any], _Reading]] = {
@@ -250,9 +277,12 @@ _READERS: dict[Any, Callable[[Any], _Reading]] = {
     aten.mv: lambda args: _vector(*args[:2]),
     aten.addmv: lambda args: _vector(*args[1:3]),
     aten.convolution: _convolution,
-    aten.embedding: _embedding,
-    aten._embedding_bag: _embedding,
-    aten._embedding_bag_forward_only: _embedding,
+    aten._grouped_mm: _experts,
+    aten.embedding: lambda args: _embedding(*args[:2]),
+    aten._embedding_bag: lambda args: _embedding(*args[:2]),
+    aten._embedding_bag_forward_only: lambda args: _embedding(*args[:2]),
+    aten.index: lambda args: _embedding(args[0], args[1][0] if len(args[1]) == 1 else None),
+    aten.index_select: lambda args: _embedding(args[0], None if args[1] else args[2]),
 }
 
 
@@ -366,7 +396,7 @@ def _named(
         found = {*biases[one.key]}
         bias = found.pop() if len(found) == 1 else None
         alone = bias is not None and shared.count(bias) == 1 and _fits(one, bias)
-        name = _label(one.weight, network.get_parameter(one.weight.parameter))
+        name = _label(one.weight, parameter_of(network, one.weight.parameter))
         matrices.append(Use(name, one.weight, one.kind, one.groups, bias if alone else None))
     reasons = dict(chosen.reasons)
     for name, share in chosen.shares.items():

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,7 +16,7 @@ from torch.nn.modules.conv import _ConvNd
 from ..arrays import Bits, count
 from ..layers.inputs import BATCH, run
 from ..layers.samples import pieces
-from ..layers.uses import Heard, Use, listening
+from ..layers.uses import Heard, Use, listening, parameter_of
 from ..tasks.ledger import Fate
 from .eight_bit import QuantizedInput, quantize_input
 from .grids import grid_for
@@ -95,11 +97,11 @@ class Book:
         if known is not None:
             losses = {name: _sum(getattr(known, name), value) for name, value in losses.items()}
             bits, why = max(bits, known.bits or 0), why or known.why
-        numel = self.layers.network.get_parameter(use.parameter).numel()
+        numel = parameter_of(self.layers.network, use.parameter).numel()
         self._fates[use.parameter] = Fate(use.parameter, "rounded", numel, why, bits, **losses)
 
     def _note_bias(self, name: str) -> None:
-        numel = self.layers.network.get_parameter(name).numel()
+        numel = parameter_of(self.layers.network, name).numel()
         self._fates[name] = Fate(name, "rounded", numel, bits=BIAS_BITS)
 
 
@@ -153,39 +155,58 @@ _OTHERS = dict.fromkeys(("grid", "per", "clip_aware", "block"))
 """What a layer may set besides, which says nothing of a table."""
 
 
+_NOBODY = "no module"
+
+
 def modules_of(layers: WeightLayers) -> dict[str, str]:
     """The module whose first argument is what flows into each of the matrices, where one has it alone."""
-    network, uses = layers.network, layers.chosen
-    wanted = {(use.weight, use.kind, use.groups): use for use in uses}
-    owners = {use.name: use.parameter.rpartition(".")[0] for use in uses}
-    running: dict[nn.Module, Any] = {}
-    good: set[str] = set()
-    bad: set[str] = set()
-
-    def begin(module: nn.Module, arguments: tuple[Any, ...]) -> None:
-        running[module] = arguments[0] if arguments else None
-
-    def end(module: nn.Module, arguments: Any, output: Any) -> None:
-        running.pop(module, None)
+    network = layers.network
+    wanted = {(use.weight, use.kind, use.groups): use for use in layers.chosen}
+    holders = _holders(network)
+    running: dict[str, Any] = {}
+    found: dict[str, set[str]] = {}
 
     def ear(heard: Heard) -> None:
         use = wanted.get(heard.key)
         if use is not None:
-            module = network.get_submodule(owners[use.name])
-            (good if module in running and _takes(module, running[module], heard.x) else bad).add(use.name)
+            taken = [
+                name
+                for name, module in holders[use.parameter].items()
+                if name in running and _takes(module, running[name], heard.x)
+            ]
+            found.setdefault(use.name, set()).update(taken or [_NOBODY])
 
-    handles = []
-    for name in {*owners.values()}:
-        handles.append(network.get_submodule(name).register_forward_pre_hook(begin))
-        handles.append(network.get_submodule(name).register_forward_hook(end))
-    try:
+    with ExitStack() as stack:
+        for name, module in {name: one for held in holders.values() for name, one in held.items()}.items():
+            begin, end = partial(_begin, running, name), partial(_end, running, name)
+            stack.callback(module.register_forward_pre_hook(begin).remove)
+            stack.callback(module.register_forward_hook(end).remove)
         with listening(network, ear):
             run(network, next(iter(pieces(layers.task.inputs, BATCH))))
-    finally:
-        for handle in handles:
-            handle.remove()
-    alone = [name for name in good - bad if list(owners.values()).count(owners[name]) == 1]
-    return {name: owners[name] for name in alone}
+    takers = [name for names in found.values() for name in names]
+    return {
+        use: next(iter(names))
+        for use, names in found.items()
+        if len(names) == 1 and _NOBODY not in names and takers.count(next(iter(names))) == 1
+    }
+
+
+def _holders(network: nn.Module) -> dict[str, dict[str, nn.Module]]:
+    """The modules that hold each parameter, by the parameter's first name and their own."""
+    names = {one: name for name, one in network.named_parameters()}
+    found: dict[str, dict[str, nn.Module]] = {}
+    for name, module in network.named_modules():
+        for one in module.parameters(recurse=False):
+            found.setdefault(names[one], {})[name] = module
+    return found
+
+
+def _begin(running: dict[str, Any], name: str, module: nn.Module, arguments: tuple[Any, ...]) -> None:
+    running[name] = arguments[0] if arguments else None
+
+
+def _end(running: dict[str, Any], name: str, module: nn.Module, arguments: Any, output: Any) -> None:
+    running.pop(name, None)
 
 
 def _takes(module: nn.Module, argument: Any, x: torch.Tensor) -> bool:

@@ -17,7 +17,7 @@ from ..errors import InputError
 from ..layers.batch_norms import fold_batch_norms
 from ..layers.grams import sums_of, windows
 from ..layers.samples import Inputs
-from ..layers.uses import Use, Uses, uses_of
+from ..layers.uses import Use, Uses, parameter_of, uses_of
 from ..tasks.task import Task
 from .eight_bit import QuantizedInput
 
@@ -159,10 +159,10 @@ class WeightLayer:
 
     @cached_property
     def held(self) -> Floats | None:
-        """Gram matrices of the samples held out; None where nothing of them reaches it."""
+        """Gram matrices of the samples held out; None where none reaches it or the network fails on them."""
         try:
             return self.layers.inputs_of(self.use, held=True)["gram"]
-        except UnreachedError:
+        except InputError:  # what they tell is wanted, not needed
             return None
 
     @cached_property
@@ -225,7 +225,7 @@ def folded(task: Task) -> nn.Module:
 def _whole_module(network: nn.Module, use: Use) -> bool:
     """Whether a matrix is the weight of a Linear or Conv2d, as its forward takes it."""
     part = network.get_submodule(use.parameter.rpartition(".")[0])
-    whole = network.get_parameter(use.parameter).numel() == use.weight.numel
+    whole = parameter_of(network, use.parameter).numel() == use.weight.numel
     return isinstance(part, Weighted) and use.parameter.endswith("weight") and whole
 
 
