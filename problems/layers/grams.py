@@ -6,12 +6,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
+from ..arrays import Floats
 from .inputs import BATCH, Sums, run
-from .patches import Window, rows_of
+from .patches import rows_of
 from .samples import Inputs, Samples, pieces
 from .uses import Heard, Use, listening
 
@@ -19,6 +22,9 @@ __all__ = ["GRAM_BYTES", "gram_bytes", "sums_of", "windows"]
 
 GRAM_BYTES = 2**30
 """Of the Gram matrices that one run over the data adds up; more matrices take more runs."""
+
+BLOCK = 192
+"""Columns of a Gram matrix that are computed at a time."""
 
 
 def gram_bytes(use: Use, network: nn.Module) -> int:
@@ -47,6 +53,7 @@ def sums_of(
     uses: Iterable[Use],
     *,
     through: Mapping[str, Callable[[Tensor], Tensor]] | None = None,
+    exact: bool = False,
 ) -> dict[str, Sums]:
     """Σ x̃ x̃ᵀ over all rows x̃ = (x, 1) that reach each of the matrices, by name, from one run.
 
@@ -57,12 +64,13 @@ def sums_of(
         inputs: of the network.
         uses: of the network, but for embeddings.
         through: what the inputs of a matrix pass first, by name.
+        exact: whether every bit must be as `gram_of_inputs` has it, at twice the time.
 
     Raises:
         InputError: the network does not run on the inputs.
     """
     wanted = {(use.weight, use.kind, use.groups): use for use in uses}
-    sums = {use.name: Sums() for use in wanted.values()}
+    sums = {use.name: Sums() if exact or use.groups > 1 else _Upper() for use in wanted.values()}
     tokens = _Tokens()
     before = _Increments()
 
@@ -70,21 +78,41 @@ def sums_of(
         use = wanted.get(one.key)
         if use is None:
             return
-        change = (through or {}).get(use.name)
-        x = tokens.kept(one.x) if one.kind == "linear" else one.x
-        if not x.numel():
-            return
+        change, own = (through or {}).get(use.name), sums[use.name]
+
+        def add(made: Sums) -> None:
+            x = tokens.kept(one.x) if one.kind == "linear" else one.x
+            for rows in rows_of(x, one.kind, one.groups, one.window) if x.numel() else ():
+                made.add(rows if change is None else change(rows))
+
         if change is None and one.kind == "linear":
-            before.add(sums[use.name], one.x, x)
-            return
-        for rows in rows_of(x, one.kind, one.groups, one.window):
-            sums[use.name].add(rows if change is None else change(rows))
+            before.add(own, one.x, add)
+        else:
+            add(own)
 
     for piece in pieces(inputs, BATCH):
         with tokens.of(piece), listening(network, ear):
             run(network, piece)
         before.forget()
     return sums
+
+
+class _Upper(Sums):
+    """Sums of which only the upper triangle is computed, block by block: half the products of a wide one."""
+
+    def square(self, rows: Tensor) -> None:
+        """Add the products of rows x̃ (1, rows, f + 1) above the diagonal."""
+        flat, size = rows[0], rows.shape[2]
+        if isinstance(self.gram, float):
+            self.gram = torch.zeros(1, size, size, dtype=torch.float64)
+        for start in range(0, size, BLOCK):
+            block = slice(start, start + BLOCK)
+            self.gram[0, block, start:].addmm_(flat[:, block].T, flat[:, start:])
+
+    def mean(self) -> Floats:
+        """The Gram matrix (1, f + 1, f + 1)."""
+        upper = torch.triu(self.gram[0] / self.rows)
+        return np.asarray((upper + torch.triu(upper, 1).T)[None].numpy())
 
 
 class _Increments:
@@ -99,14 +127,14 @@ class _Increments:
         self.x: Tensor | None = None
         self.made = Sums()
 
-    def add(self, sums: Sums, x: Tensor, kept: Tensor) -> None:
-        """Add the rows of x that are `kept`."""
-        seen = (x.data_ptr(), x.shape, x.stride(), x.dtype, x._version)
+    def add(self, sums: Sums, x: Tensor, add: Callable[[Sums], None]) -> None:
+        """Add what x adds, which `add` knows to compute."""
+        seen = (type(sums), x.data_ptr(), x.shape, x.stride(), x.dtype, x._version)
         if self.x is None or seen != self.seen:
-            self.x, self.seen, self.made = x, seen, Sums()  # x stays alive, so that its place is not reused
-            for rows in rows_of(kept, "linear", 1, Window()):
-                self.made.add(rows)
-        sums.join(self.made)
+            self.x, self.seen, self.made = x, seen, type(sums)()  # x stays alive: its place is not reused
+            add(self.made)
+        if self.made.rows:
+            sums.join(self.made)
 
 
 class _Tokens:

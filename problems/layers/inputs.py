@@ -158,10 +158,15 @@ class Sums:
 
     def add(self, x: Tensor) -> None:
         """Add rows x (groups, rows, f)."""
-        rows = torch.cat([x.double(), torch.ones(*x.shape[:2], 1, dtype=torch.float64)], dim=2)
-        self.gram = self.gram + rows.transpose(1, 2) @ rows
+        rows = torch.ones(*x.shape[:2], x.shape[2] + 1, dtype=torch.float64)
+        rows[..., :-1] = x
+        self.square(rows)
         self.rows += rows.shape[1]
         self.low, self.high = min(self.low, float(x.min())), max(self.high, float(x.max()))
+
+    def square(self, rows: Tensor) -> None:
+        """Add the products of rows x̃ (groups, rows, f + 1)."""
+        self.gram = self.gram + rows.transpose(1, 2) @ rows
 
     def join(self, other: Sums) -> None:
         """Add what another has added up."""

@@ -115,10 +115,12 @@ def _decide(
         )
         layers.append(layer.only(free) if free else layer)
     answers: list[Bits] = []
+    nearest: list[Bits] = []
     many = len(layers) > APART
     for together in gathered(layers) if many else (Together([layer]) for layer in layers):
         answers += together.split((yield together.instance))
-    book.rounded(one, layers, answers, bits=bits, guard=guard)
+        nearest += together.split(together.instance.nearest())
+    book.rounded(one, layers, answers, nearest, bits=bits, guard=guard)
 
 
 @problem("adaround-neuron", family="rounding")

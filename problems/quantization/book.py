@@ -40,13 +40,19 @@ class Book:
     _fates: dict[str, Fate] = field(default_factory=dict)
 
     def rounded(
-        self, one: WeightLayer, layers: list[Layer], answers: list[Bits], *, bits: int, guard: bool
+        self,
+        one: WeightLayer,
+        layers: list[Layer],
+        answers: list[Bits],
+        nearest: list[Bits],
+        *,
+        bits: int,
+        guard: bool,
     ) -> None:
         """Write the answers of a matrix's groups into the network, and note their losses.
 
         Where `guard`, the nearest values are written if those lose less on the samples held out.
         """
-        nearest = [layer.instance.nearest() for layer in layers]
         # A suite judges its networks by their metric, and must not pay for a second run over other data.
         held = one.held if guard or not one.layers.task.kept else None
         losses = _losses(one, layers, answers, nearest, held)

@@ -36,18 +36,25 @@ class Layer:
     """A layer's rounding problem and what its bits mean.
 
     Attributes:
-        instance: the problem; column f is the bias where the layer has one.
+        gram, shift, fixed: of the problem; column f is the bias where the layer has one.
         floor: (n, columns) integers that bit 0 stands for.
         grid: of the weights.
         bias_step: (n,) step of the bias, None where the layer has none.
         rows: the layer's neurons that these are: all, those of a group of a convolution, or one.
     """
 
-    instance: Rounding
+    gram: Floats
+    shift: Floats
+    fixed: Bits
     floor: Floats
     grid: Grid
     bias_step: Floats | None
     rows: slice
+
+    @cached_property
+    def instance(self) -> Rounding:
+        """The problem; what makes one is only checked when it is asked for, as groups may be thousands."""
+        return Rounding(self.gram, self.shift, self.grid.step[:, 0], 2, self.fixed)
 
     @property
     def inputs(self) -> int:
@@ -68,25 +75,30 @@ class Layer:
         steps = [*[self.grid.step] * self.inputs]
         if self.bias_step is not None:
             steps.append(self.bias_step[:, None])
-        error = (x - self.instance.shift) * np.hstack(steps)
+        error = (x - self.shift) * np.hstack(steps)
         used = gram[: error.shape[1], : error.shape[1]]
         return float(((error @ used) * error).sum())
 
     def only(self, block: int) -> Layer:
         """The same layer with all but the `block` strongest of its inputs fixed at their nearest value."""
-        whole = self.instance
-        strongest = np.argsort(-np.diag(whole.gram)[: self.inputs], kind="stable")[:block]
-        rest = np.setdiff1d(np.arange(whole.f), strongest)
-        fixed = np.array(whole.fixed)
-        fixed[:, rest] = whole.nearest()[:, rest]
-        return replace(self, instance=replace(whole, fixed=fixed))
+        strongest = np.argsort(-np.diag(self.gram)[: self.inputs], kind="stable")[:block]
+        rest = np.setdiff1d(np.arange(len(self.gram)), strongest)
+        fixed = np.array(self.fixed)
+        fixed[:, rest] = self.instance.nearest()[:, rest]
+        return replace(self, fixed=fixed)
 
     def row(self, i: int) -> Layer:
         """Neuron i of these alone."""
         one, first = slice(i, i + 1), self.rows.start + i
         bias_step = None if self.bias_step is None else self.bias_step[one]
         return Layer(
-            self.instance.neuron(i), self.floor[one], self.grid.rows(one), bias_step, slice(first, first + 1)
+            self.gram,
+            self.shift[one],
+            self.fixed[one],
+            self.floor[one],
+            self.grid.rows(one),
+            bias_step,
+            slice(first, first + 1),
         )
 
 
@@ -145,17 +157,21 @@ def rows_rounding(
     position = own.position(weights[rows])
     floor, fixed = _floors(position, own.low, own.high, clip_aware=clip_aware)
     if bias is None:
-        instance = Rounding(gram[:-1, :-1], position - floor, own.step[:, 0], 2, fixed)
-        return Layer(instance, floor, own, None, rows)
+        return Layer(gram[:-1, :-1], position - floor, fixed, floor, own, None, rows)
     bias_step = input_step * own.step[:, 0]
     place = bias[rows, None] / bias_step[:, None]
     bias_floor, bias_fixed = _floors(place, BIAS_LOW, BIAS_HIGH, clip_aware=True)
     shift = np.hstack([position - floor, place - bias_floor])
     column = np.append(np.ones(len(gram) - 1), input_step)
-    instance = Rounding(
-        gram * np.outer(column, column), shift, own.step[:, 0], 2, np.hstack([fixed, bias_fixed])
+    return Layer(
+        gram * np.outer(column, column),
+        shift,
+        np.hstack([fixed, bias_fixed]),
+        np.hstack([floor, bias_floor]),
+        own,
+        bias_step,
+        rows,
     )
-    return Layer(instance, np.hstack([floor, bias_floor]), own, bias_step, rows)
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,16 +190,15 @@ class Together:
         """The one problem; of a single layer its own."""
         if len(self.layers) == 1:
             return self.layers[0].instance
-        alone = [layer.instance for layer in self.layers]
-        units = [float(np.diag(one.gram).mean()) or 1.0 for one in alone]
-        wide = sum(one.f for one in alone)
-        gram, shift = np.zeros((wide, wide)), np.zeros((sum(one.n for one in alone), wide))
+        units = [float(np.diag(one.gram).mean()) or 1.0 for one in self.layers]
+        rows, columns = (sum(one.shift.shape[axis] for one in self.layers) for axis in (0, 1))
+        gram, shift = np.zeros((columns, columns)), np.zeros((rows, columns))
         fixed = np.zeros(shift.shape, dtype=np.int8)
-        for one, unit, (rows, columns) in zip(alone, units, self._places(), strict=True):
-            gram[columns, columns] = one.gram / unit
-            shift[rows, columns], fixed[rows, columns] = one.shift, one.fixed
-        scale = np.concatenate([one.scale * unit**0.5 for one, unit in zip(alone, units, strict=True)])
-        return Rounding(gram, shift, scale, 2, fixed)
+        for one, unit, (own, inputs) in zip(self.layers, units, self._places(), strict=True):
+            gram[inputs, inputs] = one.gram / unit
+            shift[own, inputs], fixed[own, inputs] = one.shift, one.fixed
+        scale = [one.grid.step[:, 0] * unit**0.5 for one, unit in zip(self.layers, units, strict=True)]
+        return Rounding(gram, shift, np.concatenate(scale), 2, fixed)
 
     def split(self, x: Bits) -> list[Bits]:
         """The bits of each layer."""
@@ -191,16 +206,17 @@ class Together:
 
     def _places(self) -> Iterator[tuple[slice, slice]]:
         row = column = 0
-        for one in (layer.instance for layer in self.layers):
-            yield slice(row, row + one.n), slice(column, column + one.f)
-            row, column = row + one.n, column + one.f
+        for one in self.layers:
+            rows, columns = one.shift.shape
+            yield slice(row, row + rows), slice(column, column + columns)
+            row, column = row + rows, column + columns
 
 
 def gathered(layers: Iterable[Layer]) -> Iterator[Together]:
     """The layers in order, neighbours together as long as they have few columns."""
     held: list[Layer] = []
     for layer in layers:
-        if held and sum(one.instance.f for one in (*held, layer)) > COLUMNS:
+        if held and sum(len(one.gram) for one in (*held, layer)) > COLUMNS:
             yield Together(held)
             held = []
         held.append(layer)

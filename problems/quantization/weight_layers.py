@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TypeAlias
 
 import numpy as np
@@ -119,7 +119,7 @@ class WeightLayers:
             rest = self.chosen[self.chosen.index(use) :]
             among = [use] if self.sequential else next(windows(rest, self.source))
             samples = self.task.held_inputs if held else self.task.inputs
-            for name, found in _measure(self.source, samples, among, rounded=self.rounded).items():
+            for name, found in self._measure(samples, among).items():
                 self._measured[data, name] = found
         found = self._measured.pop((data, use.name))
         if not found:
@@ -131,6 +131,22 @@ class WeightLayers:
                 f"inputs of layer {use.name} must be finite; check the network's weights for NaN"
             )
         return found
+
+    def _measure(self, inputs: Inputs, uses: list[Use]) -> dict[str, dict[str, Floats]]:
+        """Gram matrices and spans by name, nothing where nothing came.
+
+        Where `rounded`, the Gram matrices are of inputs rounded to eight bits over that span.
+        """
+        sum_up = partial(sums_of, self.source, inputs, uses, exact=self.task.kept)
+        sums = sum_up()
+        spans = {name: np.array([one.low, one.high]) for name, one in sums.items() if one.rows}
+        if self.rounded:
+            sums = sum_up(through={name: QuantizedInput(*span) for name, span in spans.items()})
+        made: dict[str, dict[str, Floats]] = {}
+        for name in [*sums]:  # let go of each sum in turn: means are as large
+            one = sums.pop(name)
+            made[name] = {"gram": one.mean(), "span": spans[name]} if one.rows else {}
+        return made
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,27 +203,6 @@ class WeightLayer:
         size = len(self.weights) // self.use.groups
         for group, gram in enumerate(self.inputs["gram"]):
             yield slice(group * size, (group + 1) * size), gram
-
-
-def _measure(
-    network: nn.Module, inputs: Inputs, uses: list[Use], *, rounded: bool
-) -> dict[str, dict[str, Floats]]:
-    """Gram matrices and spans by name, nothing where nothing came.
-
-    Where `rounded`, the Gram matrices are of inputs rounded to eight bits over that span.
-    """
-    sums = sums_of(network, inputs, uses)
-    spans = {name: np.array([one.low, one.high]) for name, one in sums.items() if one.rows}
-    if rounded:
-        through: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
-            name: QuantizedInput(*span) for name, span in spans.items()
-        }
-        sums = sums_of(network, inputs, uses, through=through)
-    made: dict[str, dict[str, Floats]] = {}
-    for name in [*sums]:  # let go of each sum in turn: means are as large
-        one = sums.pop(name)
-        made[name] = {"gram": one.mean(), "span": spans[name]} if one.rows else {}
-    return made
 
 
 def matrix_of(part: Weighted) -> Floats:
