@@ -101,11 +101,11 @@ def _patches(x: Tensor, groups: int, window: Window) -> Tensor:
 
 def flipped(weights: Tensor, groups: int) -> Tensor:
     """Weights (inputs, outputs / groups, ...) of a transposed convolution as those of the plain one it is."""
-    apart = weights.unflatten(0, (groups, -1)).transpose(1, 2)
+    apart = weights.reshape(groups, -1, *weights.shape[1:]).transpose(1, 2)
     return torch.flip(apart, list(range(3, apart.dim()))).flatten(0, 1)
 
 
 def unflipped(weights: Tensor, groups: int) -> Tensor:
     """The way back from `flipped`."""
-    apart = torch.flip(weights.unflatten(0, (groups, -1)), list(range(3, weights.dim() + 1)))
+    apart = torch.flip(weights.reshape(groups, -1, *weights.shape[1:]), list(range(3, weights.dim() + 1)))
     return apart.transpose(1, 2).flatten(0, 1)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import reduce
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 import torch
@@ -32,9 +32,8 @@ aten = torch.ops.aten
 
 def parameter_of(network: nn.Module, name: str) -> Tensor:
     """A parameter by its name; scripted modules have no `get_parameter`."""
-    found = reduce(getattr, name.split("."), network)
-    assert isinstance(found, Tensor)
-    return found
+    found: Any = reduce(getattr, name.split("."), network)
+    return cast(Tensor, found)
 
 
 @dataclass(frozen=True)
@@ -125,11 +124,11 @@ class Heard:
 Ear: TypeAlias = Callable[[Heard], None]
 
 
-class _Watch(TorchDispatchMode):
+class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]  # of torch's own __init_subclass__
     """Hears what torch computes with a network's parameters."""
 
     def __init__(self, network: nn.Module, ear: Ear) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # of torch
         self.ear = ear
         self.biases: dict[tuple[Place, Kind, int], list[Place | None]] = {}
         self.others: dict[str, str] = {}  # what else takes a parameter
@@ -187,7 +186,7 @@ class _Watch(TorchDispatchMode):
     def _place(self, view: Tensor) -> Place | None:
         """Where a view lies in a parameter, None where it is none or repeats numbers."""
         for name, whole in self.parameters.get(_storage(view), []):
-            offset = view.storage_offset() - whole.storage_offset()
+            offset = int(view.storage_offset() - whole.storage_offset())
             steps = [step if size > 1 else 1 for size, step in zip(view.shape, view.stride(), strict=True)]
             reach = sum((size - 1) * step for size, step in zip(view.shape, steps, strict=True))
             inside = offset >= 0 and offset + reach < whole.numel() and view.numel() <= whole.numel()
@@ -295,14 +294,20 @@ def listening(network: nn.Module, ear: Ear) -> Iterator[_Watch]:
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     blocks = any(isinstance(part, RNNBase) for part in network.modules())
-    kernels = torch.backends.mkldnn.set_flags(False, _fp32_precision=None)[0] if blocks else True
+    kernels = _whole_blocks(False) if blocks else True
     try:
         with _Watch(network, ear) as watch:
             yield watch
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
         if blocks:
-            torch.backends.mkldnn.set_flags(kernels, _fp32_precision=None)
+            _whole_blocks(kernels)
+
+
+def _whole_blocks(on: bool) -> bool:
+    """Switch oneDNN, whose LSTM is one kernel; whether it was on."""
+    before = torch.backends.mkldnn.set_flags(on, _fp32_precision=None)  # type: ignore[no-untyped-call]  # of torch
+    return bool(before[0])
 
 
 @dataclass(frozen=True, eq=False)
@@ -331,7 +336,8 @@ def uses_of(network: nn.Module, inputs: Inputs) -> Uses:
     heard: dict[tuple[Place, Kind, int], Heard] = {}
 
     def ear(one: Heard) -> None:
-        heard.setdefault(one.key, replace(one, x=torch.empty(0)))  # activations are not kept
+        if one.x.numel():
+            heard.setdefault(one.key, replace(one, x=torch.empty(0)))  # activations are not kept
 
     biases: dict[tuple[Place, Kind, int], list[Place | None]] = {}
     others: dict[str, str] = {}

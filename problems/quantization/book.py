@@ -56,7 +56,7 @@ class Book:
         # A suite judges its networks by their metric, and must not pay for a second run over other data.
         held = one.held if guard or not one.layers.task.kept else None
         losses = _losses(one, layers, answers, nearest, held)
-        worse = guard and held is not None and losses["held_loss"] > losses["held_nearest_loss"]
+        worse = guard and (losses["held_loss"] or 0.0) > (losses["held_nearest_loss"] or 0.0)
         if worse:
             answers, losses = nearest, _losses(one, layers, nearest, nearest, held)
         write(one, layers, answers)
