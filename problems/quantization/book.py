@@ -198,12 +198,16 @@ def modules_of(layers: WeightLayers) -> dict[str, str]:
 
 
 def _holders(network: nn.Module) -> dict[str, dict[str, nn.Module]]:
-    """The modules that hold each parameter, by the parameter's first name and their own."""
+    """The modules that hold each parameter as their `weight`, by the parameter's first name and their own.
+
+    What has its matrices under other names, such as attention, takes several things at once.
+    """
     names = {one: name for name, one in network.named_parameters()}
-    found: dict[str, dict[str, nn.Module]] = {}
+    found: dict[str, dict[str, nn.Module]] = {name: {} for name in names.values()}
     for name, module in network.named_modules():
-        for one in module.parameters(recurse=False):
-            found.setdefault(names[one], {})[name] = module
+        for own, one in module.named_parameters(recurse=False):
+            if own == "weight":
+                found[names[one]][name] = module
     return found
 
 
