@@ -17,6 +17,7 @@ from typing import Any, TypeAlias, cast
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.multiprocessing.reductions import StorageWeakRef
 from torch.nn.modules.rnn import RNNBase
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -133,10 +134,12 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]  # of torch's 
         self.biases: dict[tuple[Place, Kind, int], list[Place | None]] = {}
         self.others: dict[str, str] = {}  # what else takes a parameter
         self.last: tuple[int, int, tuple[Place, Kind, int]] | None = None
-        self.parameters: dict[int, list[tuple[str, nn.Parameter]]] = {}
+        self.parameters: dict[int, list[_Span]] = {}
+        self.copies: dict[int, tuple[StorageWeakRef, _Span]] = {}
         for name, one in network.named_parameters():
             if one.numel() and not isinstance(one, nn.UninitializedParameter):
-                self.parameters.setdefault(_storage(one), []).append((name, one))
+                span = _Span(name, int(one.storage_offset()), one.numel(), one.dtype)
+                self.parameters.setdefault(_storage(one), []).append(span)
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -145,8 +148,8 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]  # of torch's 
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
-        touched = [one for one in _tensors(args) if _storage(one) in self.parameters]
-        if touched:
+        touched = [one for one in _tensors(args) if self._spans(one)]
+        if touched and not self._copied(func.overloadpacket, touched[0], out):
             self._hear(func.overloadpacket, args, out, touched)
         return out
 
@@ -168,8 +171,8 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]  # of torch's 
         made_of = {_storage(one) for one in _tensors([out])}
         for one in touched:
             if _storage(one) not in made_of:  # a view is no use yet
-                for name, _ in self.parameters[_storage(one)]:
-                    self.others.setdefault(name, packet.__name__)
+                for span in self._spans(one):
+                    self.others.setdefault(span.name, packet.__name__)
 
     def _added(self, args: Any) -> bool:
         """A bias that is added to the product just made, on its own."""
@@ -183,16 +186,45 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]  # of torch's 
                 return True
         return False
 
+    def _spans(self, tensor: Tensor) -> list[_Span]:
+        """The parameters whose numbers a tensor's memory holds."""
+        at = _storage(tensor)
+        if at in self.copies and self.copies[at][0].expired():  # the memory is another tensor's by now
+            del self.copies[at]
+        return [self.copies[at][1]] if at in self.copies else self.parameters.get(at, [])
+
+    def _copied(self, packet: Any, source: Tensor, out: Any) -> bool:
+        """Whether this copies a parameter in its order, such as into another type; the copy stands for it."""
+        if packet not in (aten.clone, aten._to_copy) or out.stride() != source.stride():
+            return False
+        place = self._place(source)
+        if place is None:
+            return False
+        first = int(out.storage_offset()) - place.offset
+        span = _Span(place.parameter, first, place.offset + place.numel, out.dtype)
+        self.copies[_storage(out)] = StorageWeakRef(out.untyped_storage()), span
+        return True
+
     def _place(self, view: Tensor) -> Place | None:
         """Where a view lies in a parameter, None where it is none or repeats numbers."""
-        for name, whole in self.parameters.get(_storage(view), []):
-            offset = int(view.storage_offset() - whole.storage_offset())
-            steps = [step if size > 1 else 1 for size, step in zip(view.shape, view.stride(), strict=True)]
-            reach = sum((size - 1) * step for size, step in zip(view.shape, steps, strict=True))
-            inside = offset >= 0 and offset + reach < whole.numel() and view.numel() <= whole.numel()
-            if inside and view.dtype == whole.dtype and 0 not in steps:
-                return Place(name, tuple(view.shape), tuple(steps), offset)
+        steps = [step if size > 1 else 1 for size, step in zip(view.shape, view.stride(), strict=True)]
+        reach = sum((size - 1) * step for size, step in zip(view.shape, steps, strict=True))
+        for span in self._spans(view):
+            offset = int(view.storage_offset()) - span.first
+            inside = offset >= 0 and offset + reach < span.numel and view.numel() <= span.numel
+            if inside and view.dtype == span.dtype and 0 not in steps:
+                return Place(span.name, tuple(view.shape), tuple(steps), offset)
         return None
+
+
+@dataclass(frozen=True)
+class _Span:
+    """Where a parameter's first number lies in a memory, and how many there are."""
+
+    name: str
+    first: int
+    numel: int
+    dtype: torch.dtype
 
 
 def _storage(tensor: Any) -> int:

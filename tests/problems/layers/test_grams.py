@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from multiplying import Attention, drawn, keywords
-from tiny import cnn, mlp, one_thread
+from tiny import Attention, cnn, drawn, keywords, mlp, one_thread
 from torch import Tensor, nn
 
 from qubopress.problems.layers import grams

@@ -7,8 +7,7 @@ import copy
 import numpy as np
 import pytest
 import torch
-from multiplying import Attention, Bare, Cells, Experts, Head, Stack, Transposed, drawn
-from tiny import mlp, one_thread
+from tiny import Attention, Bare, Cells, Experts, Head, Stack, Transposed, drawn, mlp, one_thread
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -41,11 +40,20 @@ class Twisting(nn.Linear):
         return functional.linear(functional.relu(x), self.weight, self.bias)
 
 
+class Casting(nn.Linear):
+    """Multiplies in float64, whatever its weights are."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = functional.linear(x.double(), self.weight.to(torch.float64)[1:], self.bias.double()[1:])
+        return torch.cat([x.double() @ self.weight.clone()[:1].T.double(), y], dim=-1).float()
+
+
 MODES = ("zeros", "reflect", "replicate", "circular")
 CASES = {
     "linear": (lambda: nn.Linear(16, 4), TOKENS),
     "linear of other strides": (lambda: nn.Linear(6, 4), TOKENS.transpose(1, 2)),
     "a subclass": (lambda: Twisting(16, 4), TOKENS),
+    "casting": (lambda: Casting(16, 4), TOKENS),
     "attention, batch first": (lambda: Attention(batch_first=True), TOKENS),
     "attention, tokens first": (Attention, TOKENS),
     "attention to others": (lambda: Attention(cross=True), TOKENS),
@@ -98,7 +106,7 @@ def outputs_of(network: nn.Module, use: Use, x: Tensor) -> float:
             return
         weight, given = use.weight.of(network), heard.x
         if use.kind == "linear":
-            made = given @ weight.mT
+            made = given @ weight.mT.to(given)
             count = made.shape[-2]
         else:
             window, spaces = heard.window, weight.dim() - 2

@@ -7,7 +7,7 @@ import copy
 import numpy as np
 import pytest
 import torch
-from multiplying import (
+from tiny import (
     Attention,
     Bare,
     Cells,
@@ -18,10 +18,10 @@ from multiplying import (
     drawn,
     error,
     keywords,
+    one_thread,
     rounded,
     task_on,
 )
-from tiny import one_thread
 from torch import Tensor, nn
 from torch.nn import functional
 
