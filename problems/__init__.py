@@ -14,13 +14,13 @@ from .pruning import formulations  # noqa: F401
 from .quantization import adaround  # noqa: F401
 from .registry import Problem, drive, get, names, problem
 from .tasks.denoising_metrics import psnr_samples
+from .tasks.own_task import own_task
 from .tasks.task import (
     Task,
     bare_task,
     classification_task,
     denoising_task,
     generator_task,
-    own_task,
     task_of,
 )
 

@@ -97,6 +97,7 @@ def by_rows(rounding: Rounding, run: Run, entry: Entry, values: dict[str, Any]) 
         parts.append(part)
         if part.x is not None and part.loss is not None:
             x[i], losses[i] = row.decode(part.x), part.loss
+        run.share = (i + 1) / rounding.n
     run.exhausted |= any(part.status is Status.BUDGET for part in parts)
     seconds = run.elapsed()
     run.offer(x)

@@ -51,6 +51,7 @@ class Run:
         violation: its violation; infinite before the first offer.
         bound: proven lower bound on the loss, None without one.
         counts: work done that no machine's speed changes, such as restarts and flips; parts add to the whole.
+        share: of the fixed work that is done, as far as the solver says; for those who watch, never a record.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class Run:
         self.history: list[Incumbent] = []
         self.counts: Counter[str] = Counter()
         self.opened = 0
+        self.share = 0.0
         self.exhausted = False
         self.evaluated = instance.evaluations
         self.started = time.monotonic()
@@ -105,6 +107,15 @@ class Run:
     def tally(self, what: str, number: int = 1) -> None:
         """Count work by a name of the field's: flips, sweeps, nodes."""
         self.counts[what] += int(number)
+
+    def done(self) -> float:
+        """Share of the work that is done: of the time where that is limited, else what the solver says."""
+        if self.seconds is not None:
+            return min(1.0, self.elapsed() / self.seconds)
+        if self.evaluations is not None and self.instance.counted:
+            return min(1.0, (self.instance.evaluations - self.evaluated) / self.evaluations)
+        begun = max(0, self.opened - 1) / self.restarts if self.restarts and self.restarts > 1 else 0.0
+        return max(begun, self.share)
 
     def losses(self, x: Bits) -> Floats:
         """Losses (k,) of k points, each an evaluation whether the instance counts its own or not."""

@@ -36,6 +36,7 @@ def solve(
     evaluations: int | None = None,
     target: float | None = None,
     threads: int = 1,
+    watch: Callable[[Run], None] | None = None,
     **parameters: Any,
 ) -> Solution:
     """Search an instance with a registered solver.
@@ -49,6 +50,7 @@ def solve(
         evaluations: most new losses that a search of a BlackBox may ask for; other shapes ignore it.
         target: loss at which to stop.
         threads: threads the solver may use.
+        watch: given the run before the search begins, for those who look on from another thread.
         parameters: the solver's own; see `qubopress list`.
 
     Raises:
@@ -71,6 +73,8 @@ def solve(
     with _limited(threads):
         warm(entry.name, type(instance), sparse=instance.sparse)
         run = Run(instance, seed=count(seed, name="seed", low=0), target=goal, **budget)
+        if watch is not None:
+            watch(run)
         try:
             return _trivial(instance, run) or adapter(instance, run, entry, values)
         except Declined as declined:

@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .compressing.report import Report, report_of
     from .compression import compress
     from .harness.executor import ServerError
     from .harness.suite_run import Progress, Run, run
@@ -15,11 +16,13 @@ if TYPE_CHECKING:
 __all__ = [
     "Falsehood",
     "Progress",
+    "Report",
     "Run",
     "ServerError",
     "Suite",
     "compress",
     "load",
+    "report_of",
     "run",
     "suite_names",
     "verify",
@@ -28,11 +31,13 @@ __all__ = [
 HOMES = {
     "Falsehood": "verification.stored_numbers",
     "Progress": "harness.suite_run",
+    "Report": "compressing.report",
     "Run": "harness.suite_run",
     "ServerError": "harness.executor",
     "Suite": "suite",
     "compress": "compression",
     "load": "suite",
+    "report_of": "compressing.report",
     "run": "harness.suite_run",
     "suite_names": "suite",
     "verify": "verification.stored_numbers",

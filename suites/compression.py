@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from difflib import get_close_matches
+from inspect import signature
 from typing import Any
 
 from torch import nn
 
 from .. import problems, solvers
-from ..problems import InputError, Instance
-from .spec import seed_of
+from ..problems import InputError
+from ..problems.tasks.rules import Rules
+from .compressing.outcomes import reported
+from .compressing.report import attach
+from .compressing.stages import Budget, Progress, Stages
 
 __all__ = ["compress"]
 
@@ -18,49 +27,114 @@ def compress(
     data: Any,
     *,
     problem: str = "adaround",
-    solver: str = "nearest-plane",
+    solver: str | None = None,
     seconds: float | None = None,
     seed: int = 0,
     samples: int = 1000,
     refiner: str = "tensor-train",
     evaluations: int = 500,
+    skip: Iterable[str] = (),
+    only: Iterable[str] = (),
+    layers: Mapping[str, Mapping[str, Any]] | None = None,
+    solver_parameters: Mapping[str, Any] | None = None,
+    forward: Callable[[nn.Module, Any], Any] | None = None,
+    criterion: Callable[[Any, Any], Any] | None = None,
+    progress: bool | Progress | None = None,
     **parameters: Any,
 ) -> nn.Module:
     """Compress a module of one's own with a formulation and a solver; the module itself stays as it is.
+
+    `suites.report_of` tells of the result what became of each parameter.
 
     Parameters:
         model: any torch module that the formulation can read.
         data: calibration samples, a DataLoader of (x, y) or a pair (x, y).
         problem: name of a formulation; see `qubopress list`.
-        solver: name of a solver.
+        solver: name of a solver; None for one that fits: nearest-plane for layers to round, swap for a
+            capacity, the refiner for what can only be asked.
         seconds: budget of each stage; one run of the solver's fixed work where None.
         seed: of the search.
         samples: most calibration samples to use.
         refiner: solver of a refinement stage, where the formulation has one.
         evaluations: its budget.
+        skip: globs of names of layers to leave as they are, such as "*.head".
+        only: globs of the only layers that may change.
+        layers: parameters of the formulation for some layers, as {"fc": {"bits": 8}}.
+        solver_parameters: the solver's own, as {"width": 8}, and `threads`.
+        forward: (model, batch) → output, for a model that is not called on its batches as they stand.
+        criterion: (output, batch) → loss, for targets that are neither classes nor outputs.
+        progress: True for a bar on stderr, or a function that is given each stage as it begins and ends.
         parameters: the formulation's own, such as bits=4 or keep=0.64.
 
     Returns:
         A new module with the compressed weights, in eval mode.
 
     Raises:
-        InputError: an unknown name, a parameter out of range, data that cannot calibrate, or a stage for
-            which the solver has no solution.
+        InputError: an unknown name, a parameter out of range, data that cannot calibrate, a wish for layers
+            that the formulation does not hear, or a stage for which the solver has no solution.
     """
+    begun = time.monotonic()
     formulation = problems.get(problem)
-    solvers.get(refiner)
-    task = problems.own_task(model, data, samples=samples)
+    budget = Budget(solver, solver_parameters or {}, seconds, seed, refiner, evaluations)
+    budget.check()
+    _check_parameters(formulation, budget, parameters)
+    own: dict[str, Any] = {
+        name: one for name, one in (("forward", forward), ("criterion", criterion)) if one is not None
+    }
+    rules = Rules(_globs("skip", skip), _globs("only", only), dict(layers or {}))
+    with _shown(progress) as tell:
+        task = replace(problems.own_task(model, data, samples=samples, **own), rules=rules)
+        stages = Stages(formulation, rules, task.ledger, budget, tell)
+        network = problems.drive(formulation, task, parameters, stages)
+    stages.check_heard()
+    report = reported(
+        task.network,
+        network,
+        ledger=task.ledger,
+        stages=stages.ended,
+        settings=formulation.settings(parameters),
+        rules=rules,
+        seconds=time.monotonic() - begun,
+    )
+    attach(network, report)
+    return network
 
-    def decide(stage: int, instance: Instance) -> Any:
-        budget: dict[str, Any] = {"restarts": 1} if seconds is None else {"seconds": seconds}
-        name = solver
-        if instance.counted and type(instance) not in solvers.get(solver).accepts:
-            name, budget = refiner, {"evaluations": evaluations}
-        found = solvers.solve(instance, name, seed=seed_of("compress", seed, stage), **budget)
-        if found.x is None or found.violation:
-            raise InputError(
-                f"{name} has no solution for stage {stage}: {found.message or found.status.advice}"
+
+def _check_parameters(formulation: problems.Problem, budget: Budget, given: Mapping[str, Any]) -> None:
+    """InputError for a parameter that is none of the formulation's; it says whose it is."""
+    ours = [name for name in signature(compress).parameters if name not in ("model", "data", "parameters")]
+    for name in given.keys() - formulation.defaults.keys():
+        named = [budget.solver] if budget.solver else ["nearest-plane", "swap", *solvers.names()]
+        owner = next((one for one in named if name in solvers.get(one).parameters), None)
+        if owner or name == "threads":
+            whose = f"of the solver {owner}" if owner else "of every solver"
+            cure = f"pass solver_parameters={{{name!r}: {given[name]!r}}}"
+            cure = (
+                cure if budget.solver or not owner else f"pass solver={owner!r}, {cure.removeprefix('pass ')}"
             )
-        return found.x
+            raise InputError(f"{name} is a parameter {whose}; {cure}")
+        close = get_close_matches(name, ours, n=1)
+        if close and not get_close_matches(name, formulation.defaults, n=1):
+            raise InputError(f"compress has no argument {name!r}; did you mean {close[0]!r}?")
 
-    return problems.drive(formulation, task, parameters, decide)
+
+def _globs(name: str, given: Iterable[str]) -> tuple[str, ...]:
+    """Globs as a tuple; one alone is one, not a list of letters."""
+    globs = (given,) if isinstance(given, str) else tuple(given)
+    for one in globs:
+        if not isinstance(one, str):
+            raise InputError(f"{name} must hold names of layers as text, got {one!r}")
+    return globs
+
+
+def _shown(progress: bool | Progress | None) -> AbstractContextManager[Progress]:
+    """Who is told of the stages."""
+    if progress is True:
+        from .terminal.stages import StageProgress
+
+        return StageProgress()
+    if progress in (None, False):
+        return nullcontext(lambda step: None)
+    if not callable(progress):
+        raise InputError(f"progress must be True or a function of a stage, got {progress!r}")
+    return nullcontext(progress)

@@ -71,7 +71,7 @@ def sign_magnitude(
     """
     if number(read_noise, name="read_noise") < 0:
         raise InputError(f"read_noise must not be negative, got {read_noise}; 0.1 is 10 % of a weight")
-    layers = WeightLayers(task, sequential=sequential)
+    layers = WeightLayers(task, sequential=sequential, modules=True)
     weights = {one.name: matrix_of(one.part) for one in layers}
     exists = connections(weights, topology=topology, density=density, seed=topology_seed)
     for one in layers:

@@ -54,7 +54,7 @@ def topology(
         InputError: more connections than a neuron has inputs, a share that leaves none, N > M or N < 1, a
             layer that is not supported, or weights with NaN.
     """
-    layers = WeightLayers(task, sequential=sequential)
+    layers = WeightLayers(task, sequential=sequential, modules=True)
     rules = {one.name: _rule(one.part, one.name, density, fan_in, pattern) for one in layers}
     passes = count(sweeps, name="sweeps", low=1) if pattern else 1
     for one in layers:

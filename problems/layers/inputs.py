@@ -14,15 +14,23 @@ from torch.nn import functional
 
 from ..arrays import Floats
 from ..errors import InputError, one_line
+from .patches import ELEMENTS
 from .samples import Inputs, described, forward, pieces
 
-__all__ = ["BATCH", "Call", "calls", "gram_of_inputs", "groups_of", "hooked", "running_order"]
+__all__ = [
+    "BATCH",
+    "Call",
+    "Sums",
+    "calls",
+    "gram_of_inputs",
+    "groups_of",
+    "hooked",
+    "run",
+    "running_order",
+]
 
 BATCH = 256
 """Calibration samples in one forward pass, which bounds the memory."""
-
-ELEMENTS = 2**24
-"""Numbers of unfolded patches held at once: 128 MiB in float64."""
 
 Hook: TypeAlias = Callable[[nn.Module, Any, Any], Any]
 
@@ -63,12 +71,16 @@ def calls(network: nn.Module, inputs: Inputs) -> list[Call]:
 
     leaves = {module: note(name) for name, module in network.named_modules() if not list(module.children())}
     with hooked(leaves):
-        _forward(network, inputs[:1], "a sample")
+        run(network, inputs[:1], "a sample")
     return made
 
 
-def _forward(network: nn.Module, inputs: Inputs, what: str) -> None:
-    """Run the network for its hooks. Raises InputError where it fails, whatever a foreign forward raises."""
+def run(network: nn.Module, inputs: Inputs, what: str = "a batch") -> None:
+    """Run the network for those who listen.
+
+    Raises:
+        InputError: it fails, whatever a foreign forward raises.
+    """
     try:
         with torch.no_grad():
             forward(network, inputs)
@@ -112,7 +124,7 @@ def gram_of_inputs(
     weight = layer.get_parameter("weight")
     if not weight.numel():
         raise InputError(f"layer {name} must have weights, got {layer}; leave it out")
-    sums = _Sums()
+    sums = Sums()
 
     def add(_: nn.Module, arguments: Any, output: Tensor) -> None:
         if not output.numel():
@@ -123,7 +135,7 @@ def gram_of_inputs(
 
     with hooked({layer: add}):
         for piece in pieces(inputs, BATCH):
-            _forward(network, piece, "a batch")
+            run(network, piece)
     if not sums.rows:
         raise InputError(f"something must reach layer {name}, got no row; use other calibration data")
     gram = sums.mean()
@@ -137,7 +149,7 @@ def groups_of(layer: nn.Module) -> int:
     return layer.groups if isinstance(layer, nn.Conv2d) else 1
 
 
-class _Sums:
+class Sums:
     """Running Σ x̃ x̃ᵀ over rows x̃ = (x, 1) of each group, how many there were, and the range of x."""
 
     def __init__(self) -> None:
@@ -145,12 +157,25 @@ class _Sums:
         self.rows, self.low, self.high = 0, np.inf, -np.inf
 
     def add(self, x: Tensor) -> None:
-        rows = torch.cat([x.double(), torch.ones(*x.shape[:2], 1, dtype=torch.float64)], dim=2)
-        self.gram = self.gram + rows.transpose(1, 2) @ rows
+        """Add rows x (groups, rows, f)."""
+        rows = torch.ones(*x.shape[:2], x.shape[2] + 1, dtype=torch.float64)
+        rows[..., :-1] = x
+        self.square(rows)
         self.rows += rows.shape[1]
         self.low, self.high = min(self.low, float(x.min())), max(self.high, float(x.max()))
 
+    def square(self, rows: Tensor) -> None:
+        """Add the products of rows x̃ (groups, rows, f + 1)."""
+        self.gram = self.gram + rows.transpose(1, 2) @ rows
+
+    def join(self, other: Sums) -> None:
+        """Add what another has added up."""
+        self.gram = self.gram + other.gram
+        self.rows += other.rows
+        self.low, self.high = min(self.low, other.low), max(self.high, other.high)
+
     def mean(self) -> Floats:
+        """The Gram matrices (groups, f + 1, f + 1)."""
         gram = np.asarray((self.gram / self.rows).numpy(), dtype=np.float64)
         return (gram + gram.transpose(0, 2, 1)) / 2
 

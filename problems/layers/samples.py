@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+from collections import UserDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, TypeAlias
 
 import torch
@@ -11,7 +13,19 @@ from torch import Tensor, nn
 
 from ..errors import InputError
 
-__all__ = ["Batch", "Inputs", "Samples", "described", "forward", "pieces", "tensor_of"]
+__all__ = [
+    "Batch",
+    "Inputs",
+    "Samples",
+    "described",
+    "entries",
+    "forward",
+    "is_leaf",
+    "leaves",
+    "mapped",
+    "pieces",
+    "tensor_of",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,21 +46,67 @@ class Batch:
 
     def __getitem__(self, rows: Any) -> Batch:
         """The samples at `rows`: a slice, or a tensor of flags or of places."""
+        places = torch.arange(self.size)[rows]
 
         def taken(value: Any) -> Any:
-            return value[rows] if isinstance(value, Tensor) and value.shape[:1] == (self.size,) else value
+            if isinstance(value, Tensor):
+                return value[rows] if value.shape[:1] == (self.size,) else value
+            alike = isinstance(value, list) and len(value) == self.size
+            return [value[place] for place in places] if alike else value
 
-        args, kwargs = tuple(map(taken, self.args)), {name: taken(one) for name, one in self.kwargs.items()}
-        return Batch(args, kwargs, len(torch.arange(self.size)[rows]), _mapped(taken, self.raw))
+        args, kwargs = _arguments(taken, self)
+        return Batch(args, kwargs, len(places), mapped(taken, self.raw))
 
 
-def _mapped(function: Callable[[Any], Any], value: Any) -> Any:
-    """A batch of the caller's with a function of each of its tensors in its place."""
-    if isinstance(value, Mapping):
-        return {name: _mapped(function, one) for name, one in value.items()}
+def _arguments(function: Callable[[Any], Any], batch: Batch) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """A function of each of a batch's arguments."""
+    args = tuple(mapped(function, one) for one in batch.args)
+    return args, {name: mapped(function, one) for name, one in batch.kwargs.items()}
+
+
+def is_leaf(value: Any) -> bool:
+    """Whether this is one array, number, word or list of numbers or words, no structure of several."""
+    if isinstance(value, Mapping) or is_dataclass(value) or hasattr(value, "_fields"):
+        return False
+    if not isinstance(value, tuple | list) or not value:
+        return True
+    inside = (isinstance(one, Mapping) or getattr(one, "shape", ()) != () for one in value)
+    return not any(inside) and is_leaf(value[0])
+
+
+def mapped(function: Callable[[Any], Any], value: Any) -> Any:
+    """A structure of the same kind with a function of each of its leaves in its place."""
+    if is_leaf(value):
+        return function(value)
     if isinstance(value, tuple | list):
-        return type(value)(_mapped(function, one) for one in value)
-    return function(value)
+        made = [mapped(function, one) for one in value]
+        return type(value)(*made) if hasattr(value, "_fields") else type(value)(made)
+    named = {name: mapped(function, one) for name, one in entries(value).items()}
+    if not is_dataclass(value) and not isinstance(value, UserDict):
+        return named
+    same = copy.copy(value)
+    if isinstance(same, UserDict):  # such as a tokenizer's, whose entries are attributes too
+        same.data = named
+        return same
+    for name, one in named.items():
+        object.__setattr__(same, name, one)  # it may be frozen
+    return same
+
+
+def entries(value: Any) -> dict[str, Any]:
+    """Values by name of a mapping or a dataclass."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    return {one.name: getattr(value, one.name) for one in fields(value)}
+
+
+def leaves(value: Any) -> Iterator[Any]:
+    """The leaves of a structure, in order."""
+    if is_leaf(value):
+        yield value
+        return
+    for one in value if isinstance(value, tuple | list) else entries(value).values():
+        yield from leaves(one)
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,17 +128,22 @@ class Samples:
         return sum(batch.size for batch in self.batches)
 
     def __getitem__(self, rows: Any) -> Samples:
-        """The samples at `rows`, those of one batch still together."""
-        chosen = torch.arange(len(self))[rows]
-        kept, start = [], 0
-        for batch in self.batches:
-            inside = chosen[(chosen >= start) & (chosen < start + batch.size)] - start
-            if len(inside) == batch.size and bool((inside == torch.arange(batch.size)).all()):
-                kept.append(batch)
-            elif len(inside):
-                kept.append(batch[inside])
-            start += batch.size
+        """The samples at `rows`, in that order; neighbours of one batch stay together."""
+        chosen = torch.arange(len(self))[rows].contiguous()
+        starts = torch.tensor([0, *(batch.size for batch in self.batches)]).cumsum(0)
+        owners = torch.bucketize(chosen, starts[1:], right=True)
+        runs, counts = torch.unique_consecutive(owners, return_counts=True)
+        parts = torch.split(chosen - starts[owners], counts.tolist())
+        kept = [_some(self.batches[owner], places) for owner, places in zip(runs, parts, strict=True)]
         return Samples(kept, self.call)
+
+
+def _some(batch: Batch, places: Tensor) -> Batch:
+    """A batch's samples at places; itself where it is whole, and without a copy where they are neighbours."""
+    first, size = int(places[0]), len(places)
+    if not torch.equal(places, torch.arange(first, first + size)):
+        return batch[places]
+    return batch if size == batch.size else batch[first : first + size]
 
 
 Inputs: TypeAlias = Tensor | Samples
@@ -91,6 +156,7 @@ def described(inputs: Inputs) -> str:
         return f"shape {tuple(inputs.shape)} and {inputs.dtype}"
     batch = inputs.batches[0]
     named = [*((str(place), one) for place, one in enumerate(batch.args)), *batch.kwargs.items()]
+    named = named or [(str(place), one) for place, one in enumerate(leaves(batch.raw))]
     told = [f"{name} {tuple(one.shape)} {one.dtype}" for name, one in named if isinstance(one, Tensor)]
     return f"{batch.size} samples ({', '.join(told)})"
 
@@ -123,7 +189,7 @@ def forward(network: nn.Module, inputs: Inputs) -> Tensor:
         InputError: it puts out no tensor, or outputs of unlike shapes for several batches.
     """
     if isinstance(inputs, Tensor):
-        return _tensor(network(inputs))
+        return _tensor(network(_own(inputs)))
     outputs = [_tensor(_called(network, batch, inputs.call)) for batch in inputs.batches]
     if len({output.shape[1:] for output in outputs}) > 1:
         raise InputError("the network must put out equal shapes for all batches here; pass one batch a call")
@@ -131,20 +197,36 @@ def forward(network: nn.Module, inputs: Inputs) -> Tensor:
 
 
 def _called(network: nn.Module, batch: Batch, call: Callable[[nn.Module, Any], Any] | None) -> Any:
-    return network(*batch.args, **batch.kwargs) if call is None else call(network, batch.raw)
+    if call is not None:
+        return call(network, mapped(_own, batch.raw))
+    args, kwargs = _arguments(_own, batch)
+    return network(*args, **kwargs)
+
+
+def _own(value: Any) -> Any:
+    """A copy of a tensor, which a network that works in place may change."""
+    return value.clone() if isinstance(value, Tensor) else value
 
 
 def _tensor(outputs: Any) -> Tensor:
-    """The first tensor that a network puts out, in a tuple, mapping or dataclass; logits before others."""
+    """The first tensor that a network puts out, in a tuple, mapping or dataclass; logits before others.
+
+    A number, such as the loss that some networks put out beside their logits, is none.
+    """
     if isinstance(outputs, Tensor):
         return outputs
-    if isinstance(outputs, Mapping):
-        inside: Any = [outputs["logits"]] if "logits" in outputs else list(outputs.values())
-    elif is_dataclass(outputs):
-        inside = [getattr(outputs, "logits", None), *vars(outputs).values()]
+    found = _first(outputs)
+    if found is None:
+        raise InputError(f"the network must put out a tensor, got {type(outputs).__name__}; pass forward=")
+    return found
+
+
+def _first(outputs: Any) -> Tensor | None:
+    if isinstance(outputs, Tensor):
+        return outputs if outputs.dim() else None
+    if isinstance(outputs, Mapping) or (is_dataclass(outputs) and not isinstance(outputs, type)):
+        named = entries(outputs)
+        inside: Any = [*([named["logits"]] if "logits" in named else []), *named.values()]
     else:
         inside = outputs if isinstance(outputs, tuple | list) else []
-    for one in inside:
-        if isinstance(one, Tensor | Mapping | tuple | list):
-            return _tensor(one)
-    raise InputError(f"the network must put out a tensor, got {type(outputs).__name__}; pass forward=")
+    return next((found for one in inside if (found := _first(one)) is not None), None)

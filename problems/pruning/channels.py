@@ -100,7 +100,7 @@ def measure(task: Task, groups: Groups) -> Statistics:
     return Statistics(effects, moments.cosine())
 
 
-def batches(inputs: Inputs, targets: Tensor, size: int) -> Iterator[tuple[Inputs, Tensor]]:
+def batches(inputs: Inputs, targets: Inputs, size: int) -> Iterator[tuple[Inputs, Inputs]]:
     """Inputs and their targets, at most `size` samples at a time."""
     start = 0
     for piece in pieces(inputs, size):
@@ -132,7 +132,7 @@ def size_of(inputs: Inputs) -> int:
 
 
 def _effects(
-    task: Task, network: nn.Module, groups: Groups, inputs: Inputs, targets: Tensor, moments: _Moments
+    task: Task, network: nn.Module, groups: Groups, inputs: Inputs, targets: Inputs, moments: _Moments
 ) -> Floats:
     """Gradient (samples, n) of the summed loss by gates of one; the maps are added to the moments."""
     dtype = inputs.dtype if isinstance(inputs, Tensor) and inputs.is_floating_point() else _dtype(network)
@@ -249,7 +249,7 @@ def magnitudes(task: Task, groups: Groups) -> Floats:
     return sizes
 
 
-def mean_loss(task: Task, network: nn.Module, inputs: Inputs, targets: Tensor) -> float:
+def mean_loss(task: Task, network: nn.Module, inputs: Inputs, targets: Inputs) -> float:
     """The task's criterion, a mean over samples (N, ...) and their targets, of a network in eval mode."""
     total = 0.0
     with torch.no_grad():

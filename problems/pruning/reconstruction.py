@@ -28,9 +28,11 @@ from torch import Tensor, nn
 
 from ..arrays import Floats
 from ..layers.inputs import Hook, gram_of_inputs, hooked
-from ..layers.samples import Inputs, forward, pieces
+from ..layers.samples import Inputs, forward
+from ..tasks.own_losses import drawn_by, required
 from ..tasks.task import Task
-from .channels import DENSE, output_axis, size_of
+from ..tasks.training_losses import Criterion
+from .channels import DENSE, batches, output_axis, size_of
 from .grams import grams_of_inputs
 from .groups import Groups, Ints
 
@@ -125,9 +127,9 @@ def sensitivities(task: Task, groups: Groups) -> dict[str, Floats]:
     network = task.copy().requires_grad_(False)
     generator = torch.Generator().manual_seed(0)
     total = dict.fromkeys(groups.inputs, np.zeros(1))
-    for batch in pieces(task.inputs, size_of(task.inputs)):
+    for batch, targets in batches(task.inputs, task.targets, size_of(task.inputs)):
         for _ in range(DRAWS):
-            for name, slope in _slopes(task, network, list(total), batch, generator).items():
+            for name, slope in _slopes(task, network, list(total), (batch, targets), generator).items():
                 axis = output_axis(network.get_submodule(name))
                 squares = slope.double().square().movedim(axis, 0).flatten(1).sum(dim=1)
                 total[name] = total[name] + squares.numpy()
@@ -135,7 +137,7 @@ def sensitivities(task: Task, groups: Groups) -> dict[str, Floats]:
 
 
 def _slopes(
-    task: Task, network: nn.Module, names: list[str], inputs: Inputs, generator: torch.Generator
+    task: Task, network: nn.Module, names: list[str], batch: tuple[Inputs, Inputs], generator: torch.Generator
 ) -> dict[str, Tensor]:
     """Gradients of the summed loss by the outputs of a few layers, at targets drawn anew."""
     nudges: dict[str, Tensor] = {}
@@ -148,10 +150,21 @@ def _slopes(
         return add
 
     with hooked({network.get_submodule(name): nudged(name) for name in names}), torch.enable_grad():
-        outputs = forward(network, inputs)
-        targets = _drawn(outputs.detach(), generator, classes=not task.targets.is_floating_point())
+        outputs = forward(network, batch[0])
+        targets = _targets(task.criterion, outputs.detach(), batch[1], generator)
         slopes = torch.autograd.grad(task.criterion(outputs, targets), list(nudges.values()))
     return dict(zip(nudges, slopes, strict=True))
+
+
+def _targets(criterion: Criterion, outputs: Tensor, given: Inputs, generator: torch.Generator) -> Inputs:
+    """Targets drawn as the criterion says, or as the given ones' type does; the given ones of a caller's."""
+    required(criterion)
+    draw = drawn_by(criterion)
+    if draw is not None:
+        drawn: Inputs = draw(outputs, given, generator)
+        return drawn
+    assert isinstance(given, Tensor)
+    return _drawn(outputs, generator, classes=not given.is_floating_point())
 
 
 def _drawn(outputs: Tensor, generator: torch.Generator, *, classes: bool) -> Tensor:

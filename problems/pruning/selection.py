@@ -24,6 +24,7 @@ from ..instances.blackbox import BlackBox
 from ..instances.capacity import Capacity
 from ..instances.instance import Instance
 from ..registry import Generate, problem
+from ..tasks.own_losses import Refused, required
 from ..tasks.task import Task
 from . import surgery
 from .attention import unpacked
@@ -202,19 +203,20 @@ def plan(
         reestimate: put the mean and variance over the calibration samples, if there are eight, in BatchNorms.
 
     Raises:
-        InputError: a parameter outside its range, no channel to prune, or targets that do not fit outputs.
+        InputError: a parameter outside its range, no channel to prune, targets that do not fit the outputs,
+            or a loss that the task lacks.
     """
     chosen(normalise, NORMALISATIONS, name="normalise")
     chosen(capacity, CAPACITIES, name="capacity")
     count(least, name="least", low=1)
     flag(refit, name="refit")
-    count(finetune, name="finetune", low=0)
+    if count(finetune, name="finetune", low=0) or refine:
+        required(task.criterion)
     flag(reestimate, name="reestimate")
     original, task = task, unpacked(task)
     groups = prunable(task)
-    mean_loss(
-        task, task.copy(), task.inputs, task.targets
-    )  # refuses targets that do not fit, if none is used
+    if not isinstance(task.criterion, Refused):  # what does not fit is refused by all, asked for or not
+        mean_loss(task, task.copy(), task.inputs, task.targets)
     count(refine, name="refine", low=0, high=groups.total)
     whole = kept(keep, groups.total)
     costs = np.asarray(shares(task, groups, capacity), dtype=np.float64)
@@ -268,9 +270,11 @@ def select(
     free = ~_favoured(plan, Q.diagonal())
     instance = _restricted(plan, Q, offset, free)
     x = np.ones(plan.groups.total, dtype=np.int8)
+    plan.task.ledger.enter("channels")
     x[free] = yield instance
     if plan.refine:
         places = np.flatnonzero(free)[_least_certain(instance, x[free], plan.refine)]
+        plan.task.ledger.enter("least certain channels")
         x[places] = yield _refinement(plan, x, places)
     return _smaller(plan, x, biases=biases)
 

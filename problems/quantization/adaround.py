@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Generator
 
-import torch
 from torch import nn
 
 from ..arrays import Bits, count
 from ..errors import InputError
 from ..instances.rounding import Rounding
-from ..layers.inputs import groups_of
+from ..layers.uses import parameter_of
 from ..registry import problem
+from ..tasks.ledger import spans
 from ..tasks.task import Task
-from .eight_bit import QuantizedInput, input_step, quantize_input
+from .book import Book, modules_of, round_embeddings, write
+from .eight_bit import input_step
 from .grids import grid_for
-from .layer_rounding import Layer, layer_rounding
-from .weight_layers import Weighted, WeightLayers, matrix_of
+from .layer_rounding import Layer, Together, gathered, rows_rounding
+from .weight_layers import UnreachedError, WeightLayer, WeightLayers
 
 __all__ = [
     "adaround",
@@ -26,8 +27,11 @@ __all__ = [
 
 ACTIVATIONS = ("float", "int8")
 
+APART = 32
+"""Most groups of a convolution that are problems of their own."""
 
-@problem("adaround", family="rounding", version=2)
+
+@problem("adaround", family="rounding", version=2, later={"embeddings": 8, "guard": False})
 def adaround(
     task: Task,
     *,
@@ -38,13 +42,17 @@ def adaround(
     sequential: bool = False,
     activations: str = "float",
     block: int = 0,
+    embeddings: int = 8,
+    guard: bool = False,
 ) -> Generator[Rounding, Bits, nn.Module]:
     """Decide for every weight and bias whether it rounds down or up, layer by layer.
 
     Layer l costs Σ_neurons s² (h − Δ)ᵀ G (h − Δ), the mean squared error of its pre-activations on the
     calibration data, exactly; G is the Gram matrix of its inputs and a column for the bias. Neurons never
     couple, so a layer is one `Rounding` and needs no penalty; a convolution of several groups is one for each
-    group. BatchNorms are folded into the layers before them first.
+    group, or one for as many of them as are small together. BatchNorms are folded into the layers before them
+    first. A layer is whatever matrix the network multiplies by: see `uses`. What became of each parameter,
+    its loss on the calibration data and on samples held out stand in the task's ledger.
 
     Parameters:
         task: the network, and the samples that calibrate it.
@@ -59,6 +67,9 @@ def adaround(
             matrix and in the compressed network.
         block: where positive, only this many inputs of each layer, those of the largest mean square, are
             free; the rest and the bias round to nearest.
+        embeddings: width of tables that rows are looked up in, each row rounded to the nearest value of its
+            own grid; 0 leaves them float.
+        guard: keep the nearest values where a layer's answer is worse than these on the samples held out.
 
     Raises:
         InputError: a parameter outside its range, a layer that is not supported, or weights with NaN.
@@ -66,22 +77,55 @@ def adaround(
     References:
         Muñiz Subiñas et al. 2025, arXiv:2510.16075; Nagel et al. 2020, arXiv:2004.10568.
     """
-    free = count(block, name="block", low=0)
     if activations not in ACTIVATIONS:
         raise InputError(f"activations must be one of {', '.join(ACTIVATIONS)}, got {activations!r}")
+    usual = {"bits": bits, "grid": grid, "per": per, "clip_aware": clip_aware, "block": block}
     layers = WeightLayers(task, sequential=sequential, rounded=activations == "int8")
-    for one in layers:
-        made = grid_for(matrix_of(one.part), bits=bits, grid=grid, per=per)
-        span = one.inputs["span"]
-        step = input_step(*span)
-        for group, (_, gram) in enumerate(one.groups()):
-            layer = layer_rounding(one.part, gram, made, input_step=step, clip_aware=clip_aware, group=group)
-            if free:
-                layer = layer.only(free)
-            _write(one.part, layer, (yield layer.instance))
-        if activations == "int8":
-            quantize_input(layers.network, one.name, QuantizedInput(*span))
+    book = Book(layers)
+    round_embeddings(layers, book, bits=embeddings)
+    owners = modules_of(layers) if layers.rounded else None
+    work = [parameter_of(layers.network, use.parameter).numel() for use in layers.chosen]
+    for one, span in zip(layers, spans(work), strict=True):
+        yield from _decide(one, book, span, guard=guard, **task.rules.settings(one.name, usual))
+        if owners is not None:
+            book.quantize_input(one, owners)
+    book.close()
     return layers.network
+
+
+def _decide(
+    one: WeightLayer,
+    book: Book,
+    span: tuple[float, float],
+    *,
+    guard: bool,
+    bits: int,
+    grid: str,
+    per: str,
+    clip_aware: bool,
+    block: int,
+) -> Generator[Rounding, Bits, None]:
+    """Decide one matrix, group by group, and write it down."""
+    free = count(block, name="block", low=0)
+    made = grid_for(one.weights, bits=bits, grid=grid, per=per)
+    try:
+        step = input_step(*one.inputs["span"])
+    except UnreachedError:
+        return
+    layers: list[Layer] = []
+    for rows, gram in one.groups():
+        layer = rows_rounding(
+            one.weights, one.bias, gram, made, rows=rows, input_step=step, clip_aware=clip_aware
+        )
+        layers.append(layer.only(free) if free else layer)
+    answers: list[Bits] = []
+    nearest: list[Bits] = []
+    many = len(layers) > APART
+    for together in gathered(layers) if many else (Together([layer]) for layer in layers):
+        one.layers.task.ledger.enter(one.name, parameters=(one.use.parameter,), span=span)
+        answers += together.split((yield together.instance))
+        nearest += together.split(together.instance.nearest())
+    book.rounded(one, layers, answers, nearest, bits=bits, guard=guard)
 
 
 @problem("adaround-neuron", family="rounding")
@@ -114,22 +158,13 @@ def adaround_neuron(
     layers = WeightLayers(task)
     place = count(layer, name="layer", low=0, high=len(layers.names) - 1)
     one = layers.layer(layers.names[place])
-    made = grid_for(matrix_of(one.part), bits=bits, grid=grid, per=per)
+    made = grid_for(one.weights, bits=bits, grid=grid, per=per)
     step = input_step(*one.inputs["span"])
-    row = count(neuron, name="neuron", low=0, high=len(one.part.weight) - 1)
-    group, within = divmod(row, len(one.part.weight) // groups_of(one.part))
-    gram = one.inputs["gram"][group]
-    whole = layer_rounding(one.part, gram, made, input_step=step, clip_aware=clip_aware, group=group)
-    alone = whole.row(within)
-    _write(one.part, alone, (yield alone.instance))
+    row = count(neuron, name="neuron", low=0, high=len(one.weights) - 1)
+    rows, gram = next(found for found in one.groups() if row < found[0].stop)
+    whole = rows_rounding(
+        one.weights, one.bias, gram, made, rows=rows, input_step=step, clip_aware=clip_aware
+    )
+    alone = whole.row(row - rows.start)
+    write(one, [alone], [(yield alone.instance)])
     return layers.network
-
-
-def _write(part: Weighted, layer: Layer, x: Bits) -> None:
-    """Put rounded weights into the layer of the compressed network that they belong to."""
-    bias = layer.bias(x)
-    weights = torch.from_numpy(layer.weights(x)).reshape(-1, *part.weight.shape[1:])
-    with torch.no_grad():
-        part.weight[layer.rows].copy_(weights)
-        if bias is not None and part.bias is not None:
-            part.bias[layer.rows].copy_(torch.from_numpy(bias))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -41,14 +43,24 @@ class QuantizedInput(nn.Module):
 
 
 def quantize_input(network: nn.Module, name: str, quantizer: QuantizedInput) -> None:
-    """Put a quantizer before the layer of that name, in place; the layer is then the second of a pair.
+    """Round what the layer of that name receives, in place; the layer stays where it is and of its type.
+
+    The quantizer becomes its part `input_quantizer`, so copies and state dicts have it.
 
     Raises:
-        InputError: the layer goes by several names, so that another use of it would not be quantized.
+        InputError: the layer goes by several names, so that another use of it would be quantized as well.
     """
     layer = network.get_submodule(name)
     aliases = [alias for alias, module in network.named_modules(remove_duplicate=False) if module is layer]
     if len(aliases) > 1:
         names = " and ".join(aliases)
         raise InputError(f"layers must not share a module for int8 activations, got {names}; copy it")
-    network.set_submodule(name, nn.Sequential(quantizer, layer).train(layer.training))
+    layer.input_quantizer = quantizer
+    layer.register_forward_pre_hook(_quantize_first)
+
+
+def _quantize_first(layer: nn.Module, arguments: tuple[Any, ...]) -> tuple[Any, ...] | None:
+    """A hook that rounds the first argument; a function of the module level, so that copies keep it."""
+    quantizer = layer.input_quantizer
+    assert isinstance(quantizer, QuantizedInput)
+    return (quantizer(arguments[0]), *arguments[1:]) if arguments else None

@@ -1,10 +1,10 @@
-"""The layers of a task as matrices with their inputs, one after another."""
+"""The matrices of a task's network with their inputs, one after another."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property, partial
 from typing import TypeAlias
 
 import numpy as np
@@ -15,28 +15,39 @@ from ..arrays import Floats
 from ..cache import cached
 from ..errors import InputError
 from ..layers.batch_norms import fold_batch_norms
-from ..layers.inputs import gram_of_inputs, groups_of, running_order
+from ..layers.grams import sums_of, windows
+from ..layers.samples import Inputs
+from ..layers.uses import Use, Uses, parameter_of, uses_of
 from ..tasks.task import Task
 from .eight_bit import QuantizedInput
 
-__all__ = ["WeightLayer", "WeightLayers", "Weighted", "matrix_of", "part_of"]
+__all__ = ["UnreachedError", "WeightLayer", "WeightLayers", "Weighted", "matrix_of"]
 
 Weighted: TypeAlias = nn.Linear | nn.Conv2d
 
 
+class UnreachedError(InputError):
+    """No row of the calibration data reaches a layer."""
+
+
 @dataclass(frozen=True)
 class WeightLayers:
-    """The layers with weights of a copy of a task's network, BatchNorms folded, to be decided one by one.
+    """The matrices of a copy of a task's network, BatchNorms folded, to be decided one by one.
 
     Attributes:
         task: the network, and the samples that calibrate it.
         sequential: whether a layer sees the activations of the layers already decided, not the trained ones.
         rounded: whether Gram matrices are of inputs rounded to eight bits over their span.
+        modules: whether only the whole weights of Linear and Conv2d modules count.
     """
 
     task: Task
     sequential: bool = False
     rounded: bool = False
+    modules: bool = False
+    _measured: dict[tuple[str, str], dict[str, Floats]] = field(
+        default_factory=dict, repr=False, compare=False
+    )
 
     @cached_property
     def network(self) -> nn.Module:
@@ -49,13 +60,28 @@ class WeightLayers:
         return self.network if self.sequential else folded(self.task)
 
     @cached_property
-    def names(self) -> list[str]:
-        """Of the layers, in running order.
+    def uses(self) -> Uses:
+        """All that the network multiplies by, and why other parameters are no part of it."""
+        return uses_of(self.source, self.task.inputs)
+
+    @cached_property
+    def chosen(self) -> list[Use]:
+        """The matrices to decide, in running order, without those that the task's rules leave.
 
         Raises:
-            InputError: there is none.
+            InputError: there is none, or a rule names none.
         """
-        return weighted(self.network, self.task)
+        uses = [use for use in self.uses.matrices if use.kind != "embedding"]
+        uses = [use for use in uses if not self.modules or _whole_module(self.network, use)]
+        if not uses:
+            raise InputError("the network must have a Linear or Conv2d layer to round; it has none")
+        self.task.rules.check(use.name for use in self.uses.matrices)
+        return [use for use in uses if not self.task.rules.leaves(use.name)]
+
+    @property
+    def names(self) -> list[str]:
+        """Of the layers, in running order."""
+        return [use.name for use in self.chosen]
 
     def __iter__(self) -> Iterator[WeightLayer]:
         """The layers in running order, each checked when its turn comes."""
@@ -63,55 +89,120 @@ class WeightLayers:
 
     def layer(self, name: str) -> WeightLayer:
         """A layer by its name, its weights checked."""
-        return WeightLayer(self, name, part_of(self.network, name))
+        use = next(one for one in self.chosen if one.name == name)
+        _check(self.network, use)
+        return WeightLayer(self, use)
+
+    def inputs_of(self, use: Use, *, held: bool = False) -> dict[str, Floats]:
+        """Gram matrices (groups, f + 1, f + 1) of a matrix's inputs and their span, cached where they may be.
+
+        Parameters:
+            use: the matrix.
+            held: whether they are of the samples held out.
+
+        Raises:
+            UnreachedError: nothing reaches it.
+            InputError: something not finite does.
+        """
+
+        def build() -> dict[str, Floats]:
+            return self._now(use, held=held)
+
+        rounded = "8-bit " if self.rounded else ""
+        piece = f"{'held ' if held else ''}{rounded}inputs of {use.name}"
+        return build() if self.sequential else cached(self.task, piece, build)
+
+    def _now(self, use: Use, *, held: bool) -> dict[str, Floats]:
+        """Where layers are independent, one run measures as many of those to come as memory allows."""
+        data = "held" if held else "calibration"
+        if (data, use.name) not in self._measured:
+            rest = self.chosen[self.chosen.index(use) :]
+            among = [use] if self.sequential else next(windows(rest, self.source))
+            samples = self.task.held_inputs if held else self.task.inputs
+            for name, found in self._measure(samples, among).items():
+                self._measured[data, name] = found
+        found = self._measured.pop((data, use.name))
+        if not found:
+            raise UnreachedError(
+                f"something must reach layer {use.name}, got no row; use other calibration data"
+            )
+        if not np.isfinite(found["gram"]).all():
+            raise InputError(
+                f"inputs of layer {use.name} must be finite; check the network's weights for NaN"
+            )
+        return found
+
+    def _measure(self, inputs: Inputs, uses: list[Use]) -> dict[str, dict[str, Floats]]:
+        """Gram matrices and spans by name, nothing where nothing came.
+
+        Where `rounded`, the Gram matrices are of inputs rounded to eight bits over that span.
+        """
+        sum_up = partial(sums_of, self.source, inputs, uses, exact=self.task.kept)
+        sums = sum_up()
+        spans = {name: np.array([one.low, one.high]) for name, one in sums.items() if one.rows}
+        if self.rounded:
+            sums = sum_up(through={name: QuantizedInput(*span) for name, span in spans.items()})
+        made: dict[str, dict[str, Floats]] = {}
+        for name in [*sums]:  # let go of each sum in turn: means are as large
+            one = sums.pop(name)
+            made[name] = {"gram": one.mean(), "span": spans[name]} if one.rows else {}
+        return made
 
 
 @dataclass(frozen=True, eq=False)
 class WeightLayer:
-    """A layer whose weights are decided, in its place among others."""
+    """A matrix whose numbers are decided, in its place among others."""
 
     layers: WeightLayers
-    name: str
-    part: Weighted
+    use: Use
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self.use.name
+
+    @property
+    def part(self) -> Weighted:
+        """The module whose weight it is."""
+        part = self.layers.network.get_submodule(self.use.parameter.rpartition(".")[0])
+        assert isinstance(part, Weighted)
+        return part
 
     @cached_property
     def inputs(self) -> dict[str, Floats]:
         """Its Gram matrices, `gram`, and the `span` of its inputs, measured when first asked for."""
-        one = self.layers
-        return inputs_of(
-            lambda: one.source, self.name, one.task, keep=not one.sequential, rounded=one.rounded
-        )
+        return self.layers.inputs_of(self.use)
+
+    @cached_property
+    def held(self) -> Floats | None:
+        """Gram matrices of the samples held out; None where none reaches it or the network fails on them."""
+        try:
+            return self.layers.inputs_of(self.use, held=True)["gram"]
+        except InputError:  # what they tell is wanted, not needed
+            return None
+
+    @cached_property
+    def weights(self) -> Floats:
+        """The matrix (n, f) as it was, in float64."""
+        return self.use.matrix(self.layers.network)
+
+    @cached_property
+    def bias(self) -> Floats | None:
+        """The bias (n,) as it was, in float64; None where there is none of its own."""
+        place = self.use.bias
+        return None if place is None else np.asarray(place.of(self.layers.network).double().numpy())
+
+    def put(self, weights: Floats, bias: Floats | None) -> None:
+        """Write the matrix and the bias into the network."""
+        self.use.put(self.layers.network, weights)
+        if bias is not None and self.use.bias is not None:
+            self.use.bias.of(self.layers.network).copy_(torch.from_numpy(bias))
 
     def groups(self) -> Iterator[tuple[slice, Floats]]:
         """Rows of each group of neurons that see inputs of their own, and the Gram matrix of these."""
-        size = len(self.part.weight) // groups_of(self.part)
+        size = len(self.weights) // self.use.groups
         for group, gram in enumerate(self.inputs["gram"]):
             yield slice(group * size, (group + 1) * size), gram
-
-
-def weighted(network: nn.Module, task: Task) -> list[str]:
-    """Names of the layers that hold weights to round, in running order."""
-    order = running_order(network, task.inputs)
-    names = [name for name in order if _has_weights(network.get_submodule(name))]
-    if not names:
-        raise InputError("the network must have a Linear or Conv2d layer to round; it has none")
-    return names
-
-
-def _has_weights(part: nn.Module) -> bool:
-    """A layer of no inputs or no outputs has none, and stays as it is."""
-    return isinstance(part, Weighted) and part.weight.numel() > 0
-
-
-def part_of(network: nn.Module, name: str) -> Weighted:
-    """A layer, its weights and bias checked."""
-    part = network.get_submodule(name)
-    assert isinstance(part, Weighted)
-    if not part.weight.is_floating_point():
-        raise InputError(f"weights of layer {name} must be real, got {part.weight.dtype}; convert them")
-    if not all(torch.isfinite(tensor).all() for tensor in part.parameters()):
-        raise InputError(f"weights of layer {name} must be finite, got NaN or infinity; train it again")
-    return part
 
 
 def matrix_of(part: Weighted) -> Floats:
@@ -126,20 +217,20 @@ def folded(task: Task) -> nn.Module:
     return network
 
 
-def inputs_of(
-    source: Callable[[], nn.Module], name: str, task: Task, *, keep: bool, rounded: bool
-) -> dict[str, Floats]:
-    """Gram matrices (groups, f + 1, f + 1) of a layer's inputs and their span, from the cache if they may be.
+def _whole_module(network: nn.Module, use: Use) -> bool:
+    """Whether a matrix is the weight of a Linear or Conv2d, as its forward takes it."""
+    part = network.get_submodule(use.parameter.rpartition(".")[0])
+    whole = parameter_of(network, use.parameter).numel() == use.weight.numel
+    return isinstance(part, Weighted) and use.parameter.endswith("weight") and whole
 
-    Where `rounded`, the Gram matrices are of inputs rounded to eight bits over that span.
-    """
 
-    def build() -> dict[str, Floats]:
-        network = source()
-        gram, low, high = gram_of_inputs(network, name, task.inputs)
-        if rounded:
-            gram, _, _ = gram_of_inputs(network, name, task.inputs, through=QuantizedInput(low, high))
-        return {"gram": gram, "span": np.array([low, high])}
-
-    piece = f"{'8-bit ' if rounded else ''}inputs of {name}"
-    return cached(task, piece, build) if keep else build()
+def _check(network: nn.Module, use: Use) -> None:
+    """Whether weights and bias can be rounded."""
+    for place in (use.weight, *([use.bias] if use.bias else [])):
+        values = place.of(network)
+        if not values.is_floating_point():
+            raise InputError(f"weights of layer {use.name} must be real, got {values.dtype}; convert them")
+        if not torch.isfinite(values).all():
+            raise InputError(
+                f"weights of layer {use.name} must be finite, got NaN or infinity; train it again"
+            )

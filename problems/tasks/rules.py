@@ -21,11 +21,17 @@ class Rules:
         only: leave all others as they are; all may change where there is none.
         layers: parameters of the formulation that are others for some layers, such as {"fc": {"bits": 8}}; of
             several globs that match the last one counts.
+        heard: which wishes a formulation has asked for, so that none is lost on one that never asks.
     """
 
     skip: tuple[str, ...] = ()
     only: tuple[str, ...] = ()
     layers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    heard: set[str] = field(default_factory=set, compare=False, repr=False)
+
+    def unheard(self) -> list[str]:
+        """Names of the wishes that there are and that nobody has asked for."""
+        return [name for name in ("skip", "only", "layers") if getattr(self, name) and name not in self.heard]
 
     def check(self, names: Iterable[str]) -> None:
         """InputError unless every glob matches a layer: a wish that nothing hears would be lost."""
@@ -36,6 +42,7 @@ class Rules:
 
     def leaves(self, name: str) -> str:
         """Why a layer is left as it is, "" where it may change."""
+        self.heard.update(("skip", "only"))
         if any(fnmatchcase(name, pattern) for pattern in self.skip):
             return "skip names it"
         if self.only and not any(fnmatchcase(name, pattern) for pattern in self.only):
@@ -48,6 +55,7 @@ class Rules:
         Raises:
             InputError: a parameter that the formulation does not let a layer have of its own.
         """
+        self.heard.add("layers")
         chosen = dict(usual)
         for pattern, own in self.layers.items():
             if not fnmatchcase(name, pattern):

@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from ..arrays import count
-from ..errors import InputError
-from ..layers.prepared import prepared
 from ..layers.samples import Inputs
-from ..networks.weights import weights_checksum
 from ..networks.zoo import Network, network
 from .kinds import Judge, kind_of, spec_of
 from .ledger import Ledger
-from .own_data import gather
 from .rules import Rules
 from .training_losses import Criterion, criterion_of, summed_cross_entropy
 
@@ -29,7 +22,6 @@ __all__ = [
     "classification_task",
     "denoising_task",
     "generator_task",
-    "own_task",
     "task_of",
 ]
 
@@ -42,7 +34,8 @@ class Task:
         name: of the network.
         network: trained module in eval mode.
         inputs, targets: calibration samples (N, ...) and their classes (N,) or, where the network puts out
-            images, the images (N, ...) it should put out; from training data only.
+            images, the images (N, ...) it should put out; from training data only. Targets are `Samples`
+            where they have no common shape, or a criterion of the caller's takes whole batches.
         held_inputs, held_targets: more training samples, disjoint from those, for choices between masks.
         judge: true metric of a network on data that no choice has seen; None where there is no such data.
         metric: its name.
@@ -58,9 +51,9 @@ class Task:
     name: str
     network: nn.Module
     inputs: Inputs
-    targets: Tensor
+    targets: Inputs
     held_inputs: Inputs
-    held_targets: Tensor
+    held_targets: Inputs
     judge: Callable[[nn.Module], float] | None
     metric: str
     higher_is_better: bool
@@ -159,59 +152,3 @@ def bare_task() -> Task:
         higher_is_better=True,
         identity="",
     )
-
-
-def own_task(model: nn.Module, data: Any, *, samples: int = 1000, name: str = "own") -> Task:
-    """A copy of a caller's module, with the first samples of a loader or of a pair as calibration data.
-
-    Whole-numbered targets are classes, judged by cross-entropy; real ones are outputs, by squared error.
-    One sample in four is held out for choices between masks; up to three samples serve as both. There is no
-    judge: the caller has the test data.
-
-    Parameters:
-        model: trained module; what becomes of it later does not change the task.
-        data: DataLoader, or another iterable, of batches (x, y), or one pair (x, y) of arrays or tensors. A
-            real x is converted to the type of the module's parameters.
-        samples: most samples to take.
-        name: of the network, for records.
-
-    Raises:
-        InputError: data of another form, none of it, or NaN in it.
-    """
-    if not isinstance(model, nn.Module):
-        raise InputError(f"model must be a torch.nn.Module, got {type(model).__name__}")
-    inputs, targets = gather(data, count(samples, name="samples", low=1))
-    inputs = inputs.to(_dtype(model)) if inputs.is_floating_point() else inputs
-    network = prepared(model, inputs)
-    targets = targets.to(_dtype(network)) if targets.is_floating_point() else targets.long()
-    for what, tensor in (("inputs", inputs), ("targets", targets)):
-        if not torch.isfinite(tensor).all():
-            raise InputError(f"data must be finite, got NaN or infinity in the {what}; clean them first")
-    held = torch.arange(len(inputs)) % 4 == 3
-    spare = held if held.any() else ~held
-    return Task(
-        name=name,
-        network=network,
-        inputs=inputs[~held],
-        targets=targets[~held],
-        held_inputs=inputs[spare],
-        held_targets=targets[spare],
-        judge=None,
-        metric="",
-        higher_is_better=True,
-        identity=_identity(network, inputs, targets),
-        criterion=criterion_of(targets),
-    )
-
-
-def _dtype(network: nn.Module) -> torch.dtype:
-    return next((p.dtype for p in network.parameters() if p.is_floating_point()), torch.get_default_dtype())
-
-
-def _identity(network: nn.Module, *tensors: Tensor) -> str:
-    """Hash of an architecture, its weights and the data. The weights alone do not tell ReLU from Tanh."""
-    digest = hashlib.sha256(f"{network}\n{weights_checksum(network)}\n".encode())
-    for tensor in tensors:
-        digest.update(f"{tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.contiguous().numpy().tobytes())
-    return digest.hexdigest()

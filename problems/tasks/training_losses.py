@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
@@ -11,10 +11,13 @@ from torch.nn import functional
 
 from ..errors import InputError
 
-__all__ = ["Criterion", "criterion_of", "summed_cross_entropy", "summed_squared_error"]
+__all__ = ["IGNORED", "Criterion", "criterion_of", "summed_cross_entropy", "summed_squared_error"]
 
-Criterion: TypeAlias = Callable[[Tensor, Tensor], Tensor]
-"""From a network's outputs and the targets to one number."""
+Criterion: TypeAlias = Callable[[Tensor, Any], Tensor]
+"""From a network's outputs and the targets, a tensor or what else a task has, to one number."""
+
+IGNORED = -100
+"""A class that counts nowhere, as in torch: padding."""
 
 
 def criterion_of(targets: Tensor) -> Criterion:
@@ -25,14 +28,16 @@ def criterion_of(targets: Tensor) -> Criterion:
 def summed_cross_entropy(outputs: Tensor, targets: Tensor) -> Tensor:
     """Sum over the samples of the cross-entropy (nats) of outputs (N, classes) and classes (N,).
 
+    Samples whose class is `IGNORED` add nothing.
+
     Raises:
         InputError: the targets are no classes of these outputs.
     """
     fits = outputs.dim() == 2 and targets.shape == outputs.shape[:1] and targets.dtype == torch.int64
-    if not (fits and (not len(targets) or 0 <= int(targets.min()) <= int(targets.max()) < outputs.shape[1])):
+    if not (fits and bool((((targets >= 0) & (targets < outputs.shape[1])) | (targets == IGNORED)).all())):
         got = f"outputs {tuple(outputs.shape)} and {targets.dtype} targets {tuple(targets.shape)}"
-        raise InputError(f"targets must be classes (N,) of outputs (N, classes), got {got}")
-    return functional.cross_entropy(outputs, targets, reduction="sum")
+        raise InputError(f"targets must be classes (N,) of outputs (N, classes), got {got}; pass criterion=")
+    return functional.cross_entropy(outputs, targets, reduction="sum", ignore_index=IGNORED)
 
 
 def summed_squared_error(outputs: Tensor, targets: Tensor) -> Tensor:
@@ -44,6 +49,7 @@ def summed_squared_error(outputs: Tensor, targets: Tensor) -> Tensor:
     if outputs.shape != targets.shape:
         raise InputError(
             f"targets must have the shape of the outputs, {tuple(outputs.shape)}, got {tuple(targets.shape)}"
+            "; reshape them, or pass criterion="
         )
     errors = outputs - targets.to(outputs.dtype)
     return (errors**2).flatten(start_dim=1).mean(dim=1).sum() if errors.dim() > 1 else (errors**2).sum()

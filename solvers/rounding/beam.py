@@ -78,6 +78,7 @@ def beam(
                 return
             keep(rounding, best, losses, rows, found, layer.losses(found, rows))
             run.offer(best, float(losses.sum()))
+            run.share = float(rows[-1] + 1) / rounding.n
             if run.stopped():
                 return
             pace = (run.elapsed() - begun) / (kept * len(rows))

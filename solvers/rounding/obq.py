@@ -42,6 +42,7 @@ def obq(
                 return
             _round(free, weights, columns, levels, rounding.fixed[row], found, left, max(0, left - block))
         run.tally("neurons")
+        run.share = (row + 1) / rounding.n
         x[row] = found
         run.offer(x)
 

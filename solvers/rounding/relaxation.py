@@ -53,6 +53,7 @@ def relaxation(
         adam.zero_grad()
         soft.V.grad = soft.gradient(step / steps)
         adam.step()
+        run.share = (step + 1) / steps
         if (step + 1) % offers == 0 and keep(rounding, best, losses, every, soft.hard()):
             run.offer(best, float(losses.sum()))
     run.tally("steps", step + 1)

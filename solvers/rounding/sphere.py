@@ -67,6 +67,7 @@ def sphere(
                 losses[rows] = rounding.row_losses(x[rows], rows)
                 run.offer(x, float(losses.sum()))
             _prove(rounding, run, searches)
+            run.share = sum(one.done for one in searches) / rounding.n
             if all(one.done for one in searches):
                 return
 

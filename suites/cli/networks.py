@@ -3,54 +3,158 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterable
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..terminal.console import CallError, load_plugins, tell
+from ..terminal.console import FORMATS, CallError, check_format, load_plugins, tell
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from ...problems import Task
 
 __all__ = ["compress", "train"]
 
+Texts = list[str]
+
+KEEP = ("parameter", "became", "bits", "numbers", "of nearest", "why", "held-out of nearest", "seconds")
+"""Columns of the report that matter most, for terminals too narrow for all."""
+
 
 def compress(
-    network_name: Annotated[str, typer.Argument(metavar="NETWORK", help="Name of a network of ours.")],
+    network_name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NETWORK", help="A network of ours, or package.module:function for one's own."
+        ),
+    ],
     out: Annotated[Path, typer.Option(help="Where to write the weights (safetensors).")],
+    data: Annotated[
+        str,
+        typer.Option(help="Calibration data of one's own: FILE.npz with x and y, or package.module:loader."),
+    ] = "",
     problem: Annotated[str, typer.Option(help="Formulation.")] = "adaround",
-    solver: Annotated[str, typer.Option(help="Solver.")] = "nearest-plane",
+    solver: Annotated[
+        str | None, typer.Option(help="Solver; one that fits the formulation without it.")
+    ] = None,
     seconds: Annotated[float | None, typer.Option(help="Budget of a stage; fixed work without it.")] = None,
     seed: int = 0,
-    set_: Annotated[list[str], typer.Option("--set", help="Parameter of the formulation, as bits=4.")] = [],  # noqa: B006
+    samples: Annotated[int, typer.Option(help="Most calibration samples to use.")] = 1000,
+    skip: Annotated[Texts, typer.Option(help="Glob of layers to leave as they are; repeatable.")] = [],  # noqa: B006
+    only: Annotated[Texts, typer.Option(help="Glob of the only layers to change; repeatable.")] = [],  # noqa: B006
+    layer: Annotated[Texts, typer.Option(help="Parameter of some layers alone, as 'fc*:bits=8'.")] = [],  # noqa: B006
+    set_: Annotated[Texts, typer.Option("--set", help="Parameter of the formulation, as bits=4.")] = [],  # noqa: B006
+    solver_set: Annotated[Texts, typer.Option(help="Parameter of the solver, as width=8.")] = [],  # noqa: B006
+    format: Annotated[  # noqa: A002
+        str | None, typer.Option("--format", help=f"Of the report: one of {', '.join(FORMATS)}.")
+    ] = None,
 ) -> None:
-    """Compress a network and write its weights; prints the accuracy before and after."""
+    """Compress a network and write its weights; prints what became of each parameter.
+
+    Of a network of ours it prints the metric before and after, and the report where a format is asked for.
+    """
+    check_format(format or "table")
     if not out.resolve().parent.is_dir() or out.is_dir():
         raise CallError(f"--out must be a file in a folder that exists, got {out}; create {out.parent} first")
-    from safetensors.torch import save
-
-    from ... import problems
     from ..compression import compress as compress_module
+    from .own import from_here, is_own
+    from .weights import write_weights
 
-    parameters = dict(_setting(text) for text in set_)
-    for name in parameters.keys() & inspect.signature(compress_module).parameters.keys():
-        raise CallError(f"--set must name a parameter of the formulation, got {name}")
+    parameters, own = _parameters(set_, inspect.signature(compress_module)), is_own(network_name)
+    solvers_own, layers = _settings("--solver-set", solver_set), _layers(layer)
     load_plugins("")
-    task = problems.task_of(network_name)
-    data = task.inputs, task.targets
-    compressed = compress_module(
-        task.network, data, problem=problem, solver=solver, seconds=seconds, seed=seed, **parameters
-    )
-    out.write_bytes(save({name: tensor.contiguous() for name, tensor in compressed.state_dict().items()}))
-    assert task.judge is not None
-    print(f"{task.metric} {task.judge(task.network):.4f} → {task.judge(compressed):.4f}, weights in {out}")
+    with from_here() if own else nullcontext():
+        task, network, samples_of = _given(network_name, data)
+        compressed = compress_module(
+            network,
+            samples_of,
+            problem=problem,
+            solver=solver,
+            seconds=seconds,
+            seed=seed,
+            samples=samples,
+            skip=skip,
+            only=only,
+            layers=layers,
+            solver_parameters=solvers_own,
+            progress=True,
+            **parameters,
+        )
+        write_weights(compressed, out)
+        _tell(compressed, task, out, format)
 
 
-def _setting(text: str) -> tuple[str, Any]:
+def _given(name: str, data: str) -> tuple[Task | None, nn.Module, Any]:
+    """The network, what calibrates it, and its task where it is one of ours."""
+    from .own import is_own, own_data, own_network
+
+    if is_own(name) and not data:
+        form = "FILE.npz or package.module:loader"
+        raise CallError(f"{name}, a network of one's own, must come with --data {form}, got none")
+    if is_own(name):
+        return None, own_network(name), own_data(data)
+    if data:
+        form = "package.module:function"
+        raise CallError(f"--data must come with a network of one's own, {form}, got {name}; leave it out")
+    from ... import problems
+
+    task = problems.task_of(name)
+    return task, task.network, (task.inputs, task.targets)
+
+
+def _tell(compressed: nn.Module, task: Task | None, out: Path, format: str | None) -> None:  # noqa: A002
+    """The report on stdout; of a network of ours its metric, which goes to stderr where a format is given."""
+    from ..compressing.report import report_of
+    from ..terminal.tables import show
+
+    report = report_of(compressed)
+    tell(str(report))
+    line = f"weights in {out}"
+    if task is not None and task.judge is not None:
+        line = f"{task.metric} {task.judge(task.network):.4f} → {task.judge(compressed):.4f}, {line}"
+        if format is None:
+            print(line)
+            return
+    show(report.table(), format or "table", keep=KEEP)
+    tell(line)
+
+
+def _parameters(texts: Iterable[str], taken: inspect.Signature) -> dict[str, Any]:
+    """Parameters of the formulation; an argument of `compress` has an option of its own."""
+    options = {"solver_parameters": "--solver-set", "layers": "--layer"}
+    found = _settings("--set", texts)
+    for name in found.keys() & taken.parameters.keys():
+        cure = f"give {options.get(name, f'--{name}')}, where there is one"
+        raise CallError(f"--set must name a parameter of the formulation, got {name}; {cure}")
+    return found
+
+
+def _settings(option: str, texts: Iterable[str]) -> dict[str, Any]:
+    return dict(_setting(option, text) for text in texts)
+
+
+def _layers(texts: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Parameters by the glob of the layers that have them, from texts GLOB:NAME=VALUE."""
+    found = dict[str, dict[str, Any]]()
+    for text in texts:
+        glob, colon, setting = text.partition(":")
+        if not colon:
+            raise CallError(f"--layer must be GLOB:NAME=VALUE, got {text!r}")
+        found.setdefault(glob, {}).update([_setting("--layer", setting)])
+    return found
+
+
+def _setting(option: str, text: str) -> tuple[str, Any]:
     """One NAME=VALUE, the value read as TOML."""
     import tomllib
 
     name, equals, value = text.partition("=")
     if not equals:
-        raise CallError(f"--set must be NAME=VALUE, got {text!r}")
+        raise CallError(f"{option} must be NAME=VALUE, got {text!r}")
     try:
         return name, tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:

@@ -11,6 +11,7 @@ import typer
 __all__ = [
     "BAD_INPUT",
     "DEFAULT_STORE",
+    "FORMATS",
     "FOUND_WRONG",
     "INTERRUPTED",
     "NOTHING",

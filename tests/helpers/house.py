@@ -48,9 +48,10 @@ ORDER = {
     ),
     "suites": (
         "spec plugins network_costs",
-        "suite compression",
+        "suite compressing",
         "harness",
         "conformance verification regression terminal",
+        "compression",
         "extending experiments publishing",
         "cli",
         "__init__",

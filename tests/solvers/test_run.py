@@ -255,3 +255,19 @@ def test_a_black_box_counts_its_evaluations_and_the_same_seed_the_same_work() ->
 
     assert search() == search()
     assert search()["evaluations"] == 40
+
+
+def test_the_share_that_is_done_is_of_the_time_of_the_evaluations_or_what_the_solver_says() -> None:
+    spent = Run(Qubo(np.eye(2)), seconds=10.0)
+    spent.started -= 4.0
+    assert spent.done() == pytest.approx(0.4, abs=0.05)
+    asked = Run(black_box(), evaluations=4)
+    asked.losses(np.eye(asked.instance.n, dtype=np.int8)[:1])
+    assert asked.done() == 0.25
+    told = Run(Qubo(np.eye(2)), restarts=1)
+    assert (told.done(), told.open()) == (0.0, True)
+    told.share = 0.5
+    assert told.done() == 0.5
+    restarted = Run(Qubo(np.eye(2)), restarts=4)
+    assert all(restarted.open() for _ in range(3))
+    assert restarted.done() == 0.5

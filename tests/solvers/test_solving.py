@@ -7,7 +7,7 @@ import pytest
 from registering import DIAGONAL, own_registry, solve_with
 
 from qubopress import solvers
-from qubopress.problems import Capacity, InputError, Qubo
+from qubopress.problems import Capacity, InputError, Qubo, Rounding
 from qubopress.solvers import Run, Status
 from qubopress.solvers.run import Declined
 
@@ -51,3 +51,19 @@ def test_an_error_of_the_solver_reaches_the_caller() -> None:
 
     with pytest.raises(ZeroDivisionError, match="in the search"):
         solve_with(search)
+
+
+def test_whoever_watches_is_given_the_run_before_the_search_and_changes_nothing() -> None:
+    seen: list[Run] = []
+    watched = solvers.solve(DIAGONAL, "one-flip", restarts=3, watch=seen.append)
+    alone = solvers.solve(DIAGONAL, "one-flip", restarts=3)
+    assert [run.counts["restarts"] for run in seen] == [3]
+    assert np.array_equal(watched.x, alone.x)
+
+
+@pytest.mark.parametrize("solver", ["beam", "sphere", "obq", "relaxation", "one-flip"])
+def test_a_slow_solver_of_layers_says_how_far_it_is(solver: str) -> None:
+    layer = Rounding(np.eye(3) + 0.5, np.full((4, 3), 0.3))
+    runs: list[Run] = []
+    solvers.solve(layer, solver, restarts=1, watch=runs.append)
+    assert runs[0].done() == 1.0

@@ -9,12 +9,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset
+from warm import clean_registries
 
-from qubopress import suites
+from qubopress import problems, solvers, suites
 from qubopress.problems import InputError
 from qubopress.problems.layers.batch_norms import fold_batch_norms
 from qubopress.problems.quantization.grids import grid_for
 from qubopress.problems.tasks.accuracy import accuracy
+from qubopress.problems.tasks.rules import Rules
 from qubopress.suites.experiments import compress_bench
 from qubopress.suites.experiments.compress_bench import Subject
 
@@ -229,6 +231,15 @@ EMPTY = DataLoader(TensorDataset(torch.zeros(0, 5), torch.zeros(0)))
         ({"model": with_nan(), "problem": "taylor", "solver": "swap"}, "must"),
         ({"model": "a text"}, "model must be a torch.nn.Module, got str"),
         ({"model": nn.Flatten()}, "must have a Linear or Conv2d layer"),
+        ({"width": 8}, "width is a parameter of the solver beam; pass solver='beam', solver_parameters="),
+        ({"width": 8, "solver": "beam"}, r"of the solver beam; pass solver_parameters=\{'width': 8\}"),
+        ({"threads": 2}, "threads is a parameter of every solver; pass solver_parameters="),
+        ({"solver_parameters": {"width": 8}}, "no default solver has a parameter 'width'; name a solver"),
+        ({"solver": "beam", "solver_parameters": {"wdth": 8}}, "beam has no parameter 'wdth'; it has"),
+        ({"solver_parameters": {"threads": 0}}, "threads must be"),
+        ({"skp": "head"}, "compress has no argument 'skp'; did you mean 'skip'"),
+        ({"skip": [3]}, "skip must hold names of layers as text, got 3"),
+        ({"progress": "yes"}, "progress must be True or a function of a stage, got 'yes'"),
         ({"samples": 0}, "samples must be an integer of at least 1, got 0"),
         ({"seconds": 0.0}, "seconds must be positive, got 0.0"),
     ],
@@ -250,3 +261,68 @@ def test_data_of_another_shape_than_the_network_takes_is_refused_in_one_line() -
     with pytest.raises(InputError, match="shape") as caught:
         suites.compress(seeded(Dense), pair(7), bits=2)
     assert "\n" not in str(caught.value)
+
+
+def test_the_default_solver_fits_every_formulation() -> None:
+    for problem in ("adaround", "taylor", "reconstruction"):
+        suites.compress(seeded(Images), pair(1, 4, 4), problem=problem)
+    by_parameters = suites.compress(seeded(Images), pair(1, 4, 4), problem="taylor", capacity="parameters")
+    refined = suites.compress(seeded(Images), pair(1, 4, 4), problem="hybrid", refine=3, evaluations=4)
+    solved = [one.solver for one in suites.report_of(refined).stages]
+    assert solved == ["swap", "tensor-train"]
+    assert sum(one.numel() for one in by_parameters.parameters()) < 40 + 148 + 51
+
+
+def test_the_solvers_own_settings_reach_it() -> None:
+    seen: list[tuple[int, int]] = []
+    threads = torch.get_num_threads()
+    with clean_registries():
+
+        @solvers.solver("narrow", accepts=problems.Rounding)
+        def narrow(rounding: problems.Rounding, run: solvers.Run, *, width: int = 1) -> None:
+            """Offer round to nearest."""
+            seen.append((width, run.threads))
+            while run.open():
+                run.offer(rounding.nearest())
+
+        own = {"width": 8, "threads": 2}
+        suites.compress(seeded(Dense), pair(5), solver="narrow", solver_parameters=own)
+    # It is warmed as it comes.
+    assert [one for one in seen if one != (1, 1)] == [(8, 2), (8, 2)]
+    assert torch.get_num_threads() == threads
+
+
+def test_forward_and_criterion_are_passed_on_only_where_they_are_given(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[set[str]] = []
+    usual = problems.own_task
+
+    def stub(model: nn.Module, data: Any, *, samples: int, **own: Any) -> problems.Task:
+        seen.append(set(own))
+        return usual(model, data, samples=samples)
+
+    monkeypatch.setattr(problems, "own_task", stub)
+    suites.compress(seeded(Dense), pair(5))
+    suites.compress(seeded(Dense), pair(5), forward=lambda model, x: model(x))
+    suites.compress(seeded(Dense), pair(5), criterion=lambda outputs, batch: outputs.sum())
+    assert seen == [set(), {"forward"}, {"criterion"}]
+
+
+def test_wishes_for_single_layers_reach_the_formulation() -> None:
+    heard: list[Rules] = []
+
+    with clean_registries():
+
+        @problems.problem("listens")
+        def listens(task: problems.Task, *, bits: int = 4) -> Any:
+            """One stage, in which nothing is chosen."""
+            heard.append(task.rules)
+            task.rules.leaves("head")
+            task.rules.settings("head", {"bits": bits})
+            yield problems.Qubo([[1.0]])
+            return task.copy()
+
+        wishes: dict[str, Any] = {"skip": "head", "only": ["body", "head"], "layers": {"body": {"bits": 8}}}
+        suites.compress(seeded(Dense), pair(5), problem="listens", **wishes)
+    assert heard == [Rules(("head",), ("body", "head"), {"body": {"bits": 8}})]

@@ -285,7 +285,6 @@ def test_samples_that_pass_a_layer_by_do_not_count_there() -> None:
     ("network", "message"),
     [
         (Picky(largest=1), "the network must run on the .* got ValueError: too many at once for a batch of"),
-        (Picky(least=1e9), "something must reach layer rare, got no row; use other calibration data"),
         (dense(lambda net: net[0].weight.fill_(3e38)), "inputs of layer 2 must be finite"),
         (dense(lambda net: net[0].weight[0, :1].fill_(torch.nan)), "weights of layer 0 must be finite"),
         (dense(lambda net: net[2].bias[:1].fill_(torch.inf)), "weights of layer 2 must be finite"),

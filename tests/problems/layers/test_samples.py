@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
@@ -38,6 +38,7 @@ def samples() -> Samples:
         st.lists(st.booleans(), min_size=9, max_size=9).map(torch.tensor),
     )
 )
+@settings(deadline=None)
 def test_indexing_chooses_the_samples_that_a_tensor_would_give(rows: Any) -> None:
     whole = forward(Embedder(), samples())
     some = samples()[rows]

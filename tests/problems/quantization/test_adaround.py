@@ -422,9 +422,9 @@ def test_eight_bit_activations_are_in_the_gram_matrix_and_in_the_network() -> No
     exact, rounded = (stages(task, activations=kind)[1].gram for kind in ("float", "int8"))
     assert 0 < np.abs(exact - rounded).max() < 0.05 * np.abs(exact).max()
     compressed = drive(task, activations="int8")
-    assert isinstance(compressed[2], nn.Sequential)
-    assert isinstance(compressed[2][0], QuantizedInput)
-    torch.testing.assert_close(compressed[2][1].weight, drive(task)[2].weight, rtol=0, atol=1)
+    assert isinstance(compressed[2], nn.Linear)
+    assert isinstance(compressed[2].input_quantizer, QuantizedInput)
+    torch.testing.assert_close(compressed[2].weight, drive(task)[2].weight, rtol=0, atol=1)
 
 
 def test_activations_of_another_width_are_refused() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from calls import refused
+from calls import call, refused, table_of
 from warm import clean_registries, share_server
 
 from qubopress.problems.datasets import dataset, published
@@ -49,6 +49,15 @@ def test_compress_writes_the_weights(tmp_path: Path, capsys: Captured) -> None:
     assert re.fullmatch(r"accuracy 0\.9\d+ → 0\.\d+, weights in small.safetensors\n", capsys.readouterr().out)
     weights = load_file(tmp_path / "small.safetensors")
     assert all(len(row.unique()) <= 16 for row in weights["fc1.weight"])
+
+
+def test_the_report_of_a_network_of_ours_is_printed_where_a_format_is_asked_for(capsys: Captured) -> None:
+    assert call("compress", "digits-mlp", "--out", "small.safetensors", "--format", "csv") == 0
+    out, err = capsys.readouterr()
+    table = table_of(out, "csv")
+    assert set(table["became"]) == {"rounded"}
+    assert (table["of nearest"] <= 1).all()
+    assert re.search(r"accuracy 0\.9\d+ → 0\.\d+, weights in small.safetensors\n$", err)
 
 
 def test_train_writes_weights_that_load(tmp_path: Path, capsys: Captured) -> None:

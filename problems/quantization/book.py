@@ -1,0 +1,227 @@
+"""What rounding writes: weights into the network, and what became of each parameter into the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn.modules.conv import _ConvNd
+
+from ..arrays import Bits, count
+from ..layers.inputs import BATCH, run
+from ..layers.samples import pieces
+from ..layers.uses import Heard, Use, listening, parameter_of
+from ..tasks.ledger import Fate
+from .eight_bit import QuantizedInput, quantize_input
+from .grids import grid_for
+from .layer_rounding import Layer
+from .weight_layers import WeightLayer, WeightLayers
+
+__all__ = ["Book", "modules_of", "round_embeddings", "write"]
+
+BIAS_BITS = 32
+
+
+@dataclass(frozen=True, eq=False)
+class Book:
+    """The ledger of a task while its matrices are rounded.
+
+    Attributes:
+        layers: of the task.
+    """
+
+    layers: WeightLayers
+    _fates: dict[str, Fate] = field(default_factory=dict)
+
+    def rounded(
+        self,
+        one: WeightLayer,
+        layers: list[Layer],
+        answers: list[Bits],
+        nearest: list[Bits],
+        *,
+        bits: int,
+        guard: bool,
+    ) -> None:
+        """Write the answers of a matrix's groups into the network, and note their losses.
+
+        Where `guard`, the nearest values are written if those lose less on the samples held out.
+        """
+        # A suite judges its networks by their metric, and must not pay for a second run over other data.
+        held = one.held if guard or not one.layers.task.kept else None
+        losses = _losses(one, layers, answers, nearest, held)
+        worse = guard and (losses["held_loss"] or 0.0) > (losses["held_nearest_loss"] or 0.0)
+        if worse:
+            answers, losses = nearest, _losses(one, layers, nearest, nearest, held)
+        write(one, layers, answers)
+        why = "nearest: the answer is worse on samples held out" if worse else ""
+        self._note(one.use, bits, why, losses)
+        if one.use.bias is not None:
+            self._note_bias(one.use.bias.parameter)
+
+    def embedding(self, use: Use, bits: int) -> None:
+        """Note a table whose rows were rounded to nearest."""
+        self._note(use, bits, "", {})
+
+    def quantize_input(self, one: WeightLayer, owners: Mapping[str, str]) -> None:
+        """Round what flows into a matrix that was rounded to eight bits, where a module takes it alone."""
+        known = self._fates.get(one.use.parameter)
+        if known is None:
+            return
+        if one.name in owners:
+            quantize_input(self.layers.network, owners[one.name], QuantizedInput(*one.inputs["span"]))
+        else:
+            why = "; ".join(filter(None, [known.why, "its input stays float: no module takes it alone"]))
+            self._fates[one.use.parameter] = replace(known, why=why)
+
+    def close(self) -> None:
+        """Hand the fates over, those of the parameters left among them."""
+        task, network = self.layers.task, self.layers.network
+        by_rule = {use.parameter: task.rules.leaves(use.name) for use in self.layers.uses.matrices}
+        for name, one in network.named_parameters():
+            why = self.layers.uses.reasons.get(name, "")
+            if name in self._fates:
+                fate = self._fates[name]
+                task.ledger.note(replace(fate, why="; ".join(filter(None, [fate.why, why]))))
+                continue
+            shape = "a vector" if one.dim() < 2 else "nothing reached it" if one.numel() else "no numbers"
+            task.ledger.note(Fate(name, "float", one.numel(), why or by_rule.get(name) or shape))
+
+    def leave(self, use: Use, why: str) -> None:
+        """Note why a matrix stays float."""
+        self.layers.uses.reasons.setdefault(use.parameter, why)
+
+    def _note(self, use: Use, bits: int, why: str, losses: dict[str, Any]) -> None:
+        """Note a matrix; losses of several of one parameter add up."""
+        known = self._fates.get(use.parameter)
+        if known is not None:
+            losses = {name: _sum(getattr(known, name), value) for name, value in losses.items()}
+            bits, why = max(bits, known.bits or 0), why or known.why
+        numel = parameter_of(self.layers.network, use.parameter).numel()
+        self._fates[use.parameter] = Fate(use.parameter, "rounded", numel, why, bits, **losses)
+
+    def _note_bias(self, name: str) -> None:
+        numel = parameter_of(self.layers.network, name).numel()
+        self._fates[name] = Fate(name, "rounded", numel, bits=BIAS_BITS)
+
+
+def _sum(one: float | None, other: float | None) -> float | None:
+    return None if one is None or other is None else one + other
+
+
+def _losses(
+    one: WeightLayer, layers: list[Layer], answers: list[Bits], nearest: list[Bits], held: Any
+) -> dict[str, float | None]:
+    """Of the answers and of the nearest values, on calibration data and on samples held out."""
+    found: dict[str, float | None] = {}
+    for name, gram in (("", one.inputs["gram"]), ("held_", held)):
+        for what, bits in (("loss", answers), ("nearest_loss", nearest)):
+            found[f"{name}{what}"] = (
+                None
+                if gram is None
+                else sum(layer.loss_on(g, x) for layer, g, x in zip(layers, gram, bits, strict=True))
+            )
+    return found
+
+
+def write(one: WeightLayer, layers: list[Layer], answers: list[Bits]) -> None:
+    """Put rounded rows into the matrix that they belong to."""
+    weights = np.array(one.weights)
+    bias = None if one.bias is None else np.array(one.bias)
+    for layer, x in zip(layers, answers, strict=True):
+        weights[layer.rows] = layer.weights(x)
+        rounded = layer.bias(x)
+        if bias is not None and rounded is not None:
+            bias[layer.rows] = rounded
+    one.put(weights, bias)
+
+
+def round_embeddings(layers: WeightLayers, book: Book, *, bits: int) -> None:
+    """Round every row of every table to the nearest values of its own grid."""
+    width = count(bits, name="embeddings", low=0, high=8)
+    for use in layers.uses.matrices:
+        if use.kind != "embedding" or layers.task.rules.leaves(use.name):
+            continue
+        own = layers.task.rules.settings(use.name, {"bits": width, **_OTHERS})["bits"]
+        if not own:
+            book.leave(use, "embeddings=0 leaves it")
+            continue
+        weights = use.matrix(layers.network)
+        use.put(layers.network, grid_for(weights, bits=own, grid="minmax", per="channel").nearest(weights))
+        book.embedding(use, own)
+
+
+_OTHERS = dict.fromkeys(("grid", "per", "clip_aware", "block"))
+"""What a layer may set besides, which says nothing of a table."""
+
+
+_NOBODY = "no module"
+
+
+def modules_of(layers: WeightLayers) -> dict[str, str]:
+    """The module whose first argument is what flows into each of the matrices, where one has it alone."""
+    network = layers.network
+    wanted = {(use.weight, use.kind, use.groups): use for use in layers.chosen}
+    holders = _holders(network)
+    running: dict[str, Any] = {}
+    found: dict[str, set[str]] = {}
+
+    def ear(heard: Heard) -> None:
+        use = wanted.get(heard.key)
+        if use is not None:
+            taken = [
+                name
+                for name, module in holders[use.parameter].items()
+                if name in running and _takes(module, running[name], heard.x)
+            ]
+            found.setdefault(use.name, set()).update(taken or [_NOBODY])
+
+    with ExitStack() as stack:
+        for name, module in {name: one for held in holders.values() for name, one in held.items()}.items():
+            begin, end = partial(_begin, running, name), partial(_end, running, name)
+            stack.callback(module.register_forward_pre_hook(begin).remove)
+            stack.callback(module.register_forward_hook(end).remove)
+        with listening(network, ear):
+            run(network, next(iter(pieces(layers.task.inputs, BATCH))))
+    takers = [name for names in found.values() for name in names]
+    return {
+        use: next(iter(names))
+        for use, names in found.items()
+        if len(names) == 1 and _NOBODY not in names and takers.count(next(iter(names))) == 1
+    }
+
+
+def _holders(network: nn.Module) -> dict[str, dict[str, nn.Module]]:
+    """The modules that hold each parameter as their `weight`, by the parameter's first name and their own.
+
+    What has its matrices under other names, such as attention, takes several things at once.
+    """
+    names = {one: name for name, one in network.named_parameters()}
+    found: dict[str, dict[str, nn.Module]] = {name: {} for name in names.values()}
+    for name, module in network.named_modules():
+        for own, one in module.named_parameters(recurse=False):
+            if own == "weight":
+                found[names[one]][name] = module
+    return found
+
+
+def _begin(running: dict[str, Any], name: str, module: nn.Module, arguments: tuple[Any, ...]) -> None:
+    running[name] = arguments[0] if arguments else None
+
+
+def _end(running: dict[str, Any], name: str, module: nn.Module, arguments: Any, output: Any) -> None:
+    running.pop(name, None)
+
+
+def _takes(module: nn.Module, argument: Any, x: torch.Tensor) -> bool:
+    """Whether a module's own argument is what meets its weights, but for zeros around it."""
+    if not isinstance(argument, torch.Tensor):
+        return False
+    plain = type(module).forward is nn.Linear.forward or isinstance(module, _ConvNd)
+    return plain or argument.untyped_storage().data_ptr() == x.untyped_storage().data_ptr()
