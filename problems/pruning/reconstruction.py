@@ -33,8 +33,9 @@ from ..tasks.own_losses import drawn_by, required
 from ..tasks.task import Task
 from ..tasks.training_losses import Criterion
 from .channels import DENSE, batches, output_axis, size_of
+from .coupling import Ints
 from .grams import grams_of_inputs
-from .groups import Groups, Ints
+from .groups import Groups
 
 __all__ = ["WEIGHTS", "contributions", "errors", "sensitivities"]
 
