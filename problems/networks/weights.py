@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from ..errors import InputError, MissingDataError
+from .real import package_version
 from .zoo import network
 
 __all__ = ["WEIGHTS", "load_network", "weights_checksum", "weights_metadata"]
@@ -25,6 +26,8 @@ def load_network(name: str, *, weights: Path | None = None) -> nn.Module:
     Raises InputError for an unknown name or a file that does not fit, MissingDataError without a file.
     """
     spec = network(name)
+    if spec.package and weights is None:
+        return spec.build()
     path = _weights_path(name, weights)
     if weights_metadata(name, weights=weights).get("network") != name:
         raise InputError(
@@ -45,9 +48,12 @@ def weights_metadata(name: str, *, weights: Path | None = None) -> dict[str, str
     """What the weights file says of itself.
 
     Keys: network, dataset, dataset_checksum, seed, epochs, torch and test_accuracy, or test_psnr (dB) of a
-    denoiser, or test_frechet of a generator.
+    denoiser, or test_frechet of a generator. Of a package's weights: network, dataset, package, its version.
     Raises as `load_network` does.
     """
+    spec = network(name)
+    if spec.package and weights is None:
+        return {"network": name, "dataset": spec.dataset, "package": package_version(spec.package)}
     path = _weights_path(name, weights)
     try:
         with safe_open(path, framework="pt") as file:

