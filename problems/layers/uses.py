@@ -189,7 +189,7 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]  # of torch's 
     def _spans(self, tensor: Tensor) -> list[_Span]:
         """The parameters whose numbers a tensor's memory holds."""
         at = _storage(tensor)
-        if at in self.copies and self.copies[at][0].expired():  # type: ignore[no-untyped-call]  # the memory is another tensor's by now
+        if at in self.copies and _gone(self.copies[at][0]):  # the memory is another tensor's by now
             del self.copies[at]
         return [self.copies[at][1]] if at in self.copies else self.parameters.get(at, [])
 
@@ -202,7 +202,8 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]  # of torch's 
             return False
         first = int(out.storage_offset()) - place.offset
         span = _Span(place.parameter, first, place.offset + place.numel, out.dtype)
-        self.copies[_storage(out)] = StorageWeakRef(out.untyped_storage()), span  # type: ignore[no-untyped-call]
+        held = StorageWeakRef(out.untyped_storage())  # type: ignore[no-untyped-call]  # of torch
+        self.copies[_storage(out)] = held, span
         return True
 
     def _place(self, view: Tensor) -> Place | None:
@@ -225,6 +226,10 @@ class _Span:
     first: int
     numel: int
     dtype: torch.dtype
+
+
+def _gone(memory: StorageWeakRef) -> bool:
+    return bool(memory.expired())  # type: ignore[no-untyped-call]  # of torch
 
 
 def _storage(tensor: Any) -> int:
