@@ -10,19 +10,12 @@ from .instances.capacity import Capacity
 from .instances.instance import SHAPES, Instance
 from .instances.qubo import Qubo
 from .instances.rounding import Rounding
+from .own.task import own_task
 from .pruning import formulations  # noqa: F401
 from .quantization import adaround  # noqa: F401
 from .registry import Problem, drive, get, names, problem
 from .tasks.denoising_metrics import psnr_samples
-from .tasks.own_task import own_task
-from .tasks.task import (
-    Task,
-    bare_task,
-    classification_task,
-    denoising_task,
-    generator_task,
-    task_of,
-)
+from .tasks.task import Task, bare_task, classification_task, denoising_task, generator_task, task_of
 
 __all__ = [
     "SHAPES",

@@ -20,15 +20,7 @@ from ..errors import InputError, unknown_name
 from .crops import calibration_crops, checksum, test_crops
 from .idx import Bytes
 from .photographs import photographs
-from .published import (
-    CIFAR_10,
-    EMNIST,
-    FASHION_MNIST,
-    MNIST,
-    read_cifar,
-    read_emnist,
-    read_idx_files,
-)
+from .published import CIFAR_10, EMNIST, FASHION_MNIST, MNIST, read_cifar, read_emnist, read_idx_files
 from .sentences import sentences
 from .sidd import sidd
 from .sources import Source

@@ -29,7 +29,7 @@ from torch import Tensor, nn
 from ..arrays import Floats
 from ..layers.inputs import Hook, gram_of_inputs, hooked
 from ..layers.samples import Inputs, forward
-from ..tasks.own_losses import drawn_by, required
+from ..own.losses import drawn_by, required
 from ..tasks.task import Task
 from ..tasks.training_losses import Criterion
 from .channels import DENSE, batches, output_axis, size_of

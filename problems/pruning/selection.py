@@ -23,8 +23,8 @@ from ..errors import InputError
 from ..instances.blackbox import BlackBox
 from ..instances.capacity import Capacity
 from ..instances.instance import Instance
+from ..own.losses import Refused, required
 from ..registry import Generate, problem
-from ..tasks.own_losses import Refused, required
 from ..tasks.task import Task
 from . import surgery
 from .attention import unpacked

@@ -31,6 +31,7 @@ ORDER = {
         "formats networks",
         "layers",
         "tasks",
+        "own",
         "cache registry",
         "quantization pruning without_network",
         "analog",

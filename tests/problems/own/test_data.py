@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
 from qubopress.problems import InputError
-from qubopress.problems.tasks.own_data import as_tensor, batches
+from qubopress.problems.own.data import as_tensor, batches
 
 X = torch.arange(24.0).reshape(8, 3)
 Y = torch.arange(8) % 2

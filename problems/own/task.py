@@ -16,11 +16,11 @@ from ..layers.baking import makes_weights
 from ..layers.prepared import prepared
 from ..layers.samples import Inputs, Samples, leaves
 from ..networks.weights import weights_checksum
-from .own_batches import form_of
-from .own_losses import NO_TARGETS, Refused, fitting, of_batches, over_batches
-from .own_samples import inputs_of, take, targets_of
-from .task import Task
-from .training_losses import Criterion
+from ..tasks.task import Task
+from ..tasks.training_losses import Criterion
+from .batches import form_of
+from .losses import NO_TARGETS, Refused, fitting, of_batches, over_batches
+from .samples import inputs_of, take, targets_of
 
 __all__ = ["own_task"]
 
@@ -45,8 +45,8 @@ def own_task(
 ) -> Task:
     """A copy of a caller's module, with the first samples of data of any form as calibration data.
 
-    Forms of data are told in `own_data`, of a batch in `own_batches.Form.read`, and the losses that targets
-    ask for in `own_losses`. Without targets or `criterion` there is no loss: what needs one refuses.
+    Forms of data are told in `data`, of a batch in `batches.Form.read`, and the losses that targets
+    ask for in `losses`. Without targets or `criterion` there is no loss: what needs one refuses.
     One sample in four is held out for choices between masks; up to three samples serve as both. There is no
     judge: the caller has the test data. No array is padded, none of the caller's changes, and no more of a
     loader is asked for than is taken.

@@ -20,8 +20,8 @@ from torch.utils.data import DataLoader, TensorDataset
 from qubopress.problems import InputError, Task, drive, get, own_task
 from qubopress.problems.layers.samples import Samples, forward
 from qubopress.problems.networks.weights import weights_checksum
+from qubopress.problems.own.losses import NO_TARGETS
 from qubopress.problems.pruning.channels import mean_loss
-from qubopress.problems.tasks.own_losses import NO_TARGETS
 
 pytestmark = pytest.mark.usefixtures(one_thread.__name__)
 

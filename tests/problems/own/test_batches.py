@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from qubopress.problems import InputError
-from qubopress.problems.tasks.own_batches import Reading, form_of
+from qubopress.problems.own.batches import Reading, form_of
 
 X, Z, Y = torch.zeros(4, 3), torch.zeros(4, 2), torch.arange(4)
 IDS = torch.arange(8).reshape(4, 2)

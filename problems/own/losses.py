@@ -22,7 +22,7 @@ from torch.nn import functional
 
 from ..errors import InputError
 from ..layers.samples import Samples
-from .training_losses import IGNORED, Criterion, criterion_of, summed_squared_error
+from ..tasks.training_losses import IGNORED, Criterion, criterion_of, summed_squared_error
 
 __all__ = ["Refused", "drawn_by", "fitting", "of_batches", "over_batches", "required"]
 

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from qubopress.problems import InputError
 from qubopress.problems.layers.samples import Samples
-from qubopress.problems.tasks.own_batches import form_of
-from qubopress.problems.tasks.own_samples import Taken, inputs_of, take, targets_of
+from qubopress.problems.own.batches import form_of
+from qubopress.problems.own.samples import Taken, inputs_of, take, targets_of
 
 X, Y = torch.arange(24.0).reshape(8, 3), torch.arange(8)
 

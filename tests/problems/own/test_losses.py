@@ -9,14 +9,7 @@ from torch.nn import functional
 
 from qubopress.problems import InputError
 from qubopress.problems.layers.samples import Batch, Samples
-from qubopress.problems.tasks.own_losses import (
-    NO_TARGETS,
-    drawn_by,
-    fitting,
-    of_batches,
-    over_batches,
-    required,
-)
+from qubopress.problems.own.losses import NO_TARGETS, drawn_by, fitting, of_batches, over_batches, required
 from qubopress.problems.tasks.training_losses import summed_cross_entropy, summed_squared_error
 
 DRAWN = torch.Generator().manual_seed(0)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ..errors import InputError, unknown_name
 from ..layers.samples import Batch, entries, is_leaf, leaves
-from .own_data import is_array, unfit
+from .data import is_array, unfit
 
 __all__ = ["TARGETS", "Form", "Reading", "form_of"]
 

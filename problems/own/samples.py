@@ -12,8 +12,8 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..layers.samples import Batch, Inputs, Samples, leaves, mapped
-from .own_batches import Form, Reading
-from .own_data import as_tensor, batches, is_array, unfit
+from .batches import Form, Reading
+from .data import as_tensor, batches, is_array, unfit
 
 __all__ = ["Taken", "inputs_of", "take", "targets_of"]
 

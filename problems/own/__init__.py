@@ -1,0 +1,1 @@
+"""A caller's model and data of any form, as a task."""
