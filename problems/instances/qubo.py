@@ -91,7 +91,9 @@ class Qubo(OverBits):
     def resolution(self) -> float:
         """Loss difference below which float64 sums in another order may disagree."""
         with np.errstate(over="ignore"):
-            return 1e-13 * (abs(self.offset) + float(abs(self.Q).sum()))
+            size = abs(self.offset) + float(abs(self.Q).sum())
+        # Halving the least number there is loses it, once an entry.
+        return 1e-13 * size + self.n**2 * float(np.finfo(np.float64).smallest_subnormal)
 
     def losses(self, x: Any) -> Floats:
         """Losses (k,) of k solutions (k, n)."""

@@ -26,6 +26,10 @@ PACE_SECONDS = 3600.0
 """How far back the time left looks: stages differ too much for less."""
 
 
+THREAD = "progress of a compression"
+"""Name of the thread that looks on."""
+
+
 class StageProgress:
     """What a compression tells a person. A context manager, so that the bar leaves the terminal as it was.
 
@@ -52,7 +56,7 @@ class StageProgress:
         self.task = self.bar.add_task(MEASURING, total=None)
         self.step: Step | None = None
         self.over = threading.Event()
-        self.thread = threading.Thread(target=self._look_on, daemon=True)
+        self.thread = threading.Thread(target=self._look_on, name=THREAD, daemon=True)
 
     def __enter__(self) -> Self:
         self.bar.start()

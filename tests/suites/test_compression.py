@@ -224,7 +224,10 @@ EMPTY = DataLoader(TensorDataset(torch.zeros(0, 5), torch.zeros(0)))
         ({"bitz": 4}, "no parameter of adaround named 'bitz'; did you mean 'bits'"),
         ({"data": EMPTY}, "data must hold at least one sample, got none"),
         ({"data": (torch.zeros(0, 5), torch.zeros(0))}, "data must hold at least one sample, got none"),
-        ({"data": pair(5)[0]}, "data must be a DataLoader of"),
+        (
+            {"data": "words"},
+            r"data must be batches of arrays, a Dataset or a pair \(x, y\) of arrays, got a str",
+        ),
         ({"data": (torch.zeros(3, 5), torch.zeros(2))}, "as many targets as inputs, got 3 and 2"),
         ({"data": (torch.full((3, 5), torch.nan), torch.zeros(3))}, "data must be finite"),
         ({"model": with_nan()}, "weights of layer .* must be finite"),

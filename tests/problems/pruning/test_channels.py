@@ -151,10 +151,17 @@ def test_effects_on_images_are_of_the_squared_error() -> None:
     np.testing.assert_allclose(effects, (maps * maps.grad).sum(dim=(2, 3)).detach().numpy(), atol=1e-6)
 
 
-@pytest.mark.parametrize("targets", [[0, 3, 1, 2], [0, -1, 1, 2], [[0], [1], [2], [0]]])
-def test_targets_that_are_no_classes_are_refused(targets: list) -> None:
+NO_CLASSES = r"targets must be classes \(N,\) of outputs \(N, classes\), got"
+NO_LOSS = r"targets must ask for one loss, got targets \(3, 1\) .* pass criterion="
+
+
+@pytest.mark.parametrize(
+    ("targets", "message"),
+    [([0, 3, 1, 2], NO_CLASSES), ([0, -1, 1, 2], NO_CLASSES), ([[0], [1], [2], [0]], NO_LOSS)],
+)
+def test_targets_that_are_no_classes_are_refused(targets: list, message: str) -> None:
     task = problems.own_task(mlp(3, 2, 3), (np.ones((4, 3)), np.array(targets)), samples=3)
-    with pytest.raises(InputError, match=r"targets must be classes \(N,\) of outputs \(N, classes\), got"):
+    with pytest.raises(InputError, match=message):
         measure(task, prunable(task))
 
 

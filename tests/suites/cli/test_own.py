@@ -92,9 +92,9 @@ def test_a_network_of_ones_own_is_compressed_and_told_of(network: str, data: str
     out, err = capsys.readouterr()
     assert [line.split()[:3] for line in out.splitlines()[3:] if line] == [
         ["body.weight", "rounded", "3"],
-        ["body.bias", "rounded", "–"],
+        ["body.bias", "rounded", "32"],
         ["head.weight", "rounded", "3"],
-        ["head.bias", "rounded", "–"],
+        ["head.bias", "rounded", "32"],
     ]
     assert "57 parameters: 100.0% rounded; 7.58 bits each" in err
     assert err.endswith("weights in small.safetensors\n")

@@ -51,9 +51,10 @@ def test_rounding_tells_of_every_layer_its_bits_its_loss_against_nearest_and_its
     rows = found.table().set_index("parameter")
     assert list(rows.index) == ["0.weight", "0.bias", "1.weight", "1.bias", "3.weight", "3.bias"]
     assert (rows["became"] == "rounded").all()
-    assert rows["bits"].dropna().to_dict() == {"0.weight": 3, "3.weight": 3}
+    bits = {"0.weight": 3, "0.bias": 32, "3.weight": 3, "3.bias": 32}
+    assert rows["bits"].dropna().to_dict() == bits
     assert rows.loc[["0.weight", "3.weight"], "of nearest"].between(0.01, 1).all()
-    assert (rows.loc[["0.weight", "3.bias"], "seconds"] > 0).all()
+    assert (rows.loc[["0.weight", "3.weight"], "seconds"] > 0).all()
     assert rows.loc["1.weight", "why"] == "folded into another"
     assert found.left == 0
     assert found.bits == pytest.approx((48 * 3 + 9 * 32) / 57)
@@ -68,7 +69,8 @@ def test_pruning_tells_what_is_left_of_every_parameter() -> None:
     found = suites.report_of(suites.compress(network(), data(), problem="taylor", keep=0.5))
     rows = found.table().set_index("parameter")
     assert rows.loc["0.weight", ["became", "numbers", "now"]].tolist() == ["pruned", 30, 15]
-    assert rows.loc["3.bias", ["became", "why"]].tolist() == ["float", "nothing changed it"]
+    why = "its channels are inputs or outputs of the network, or are added to them"
+    assert rows.loc["3.bias", ["became", "why"]].tolist() == ["float", why]
     assert found.bits == 32
     assert "of them left: " in str(found)
 
@@ -127,7 +129,7 @@ def test_a_bias_that_folding_has_given_a_layer_is_told_of() -> None:
     model = nn.Sequential(nn.Linear(5, 6, bias=False), nn.BatchNorm1d(6)).eval()
     found = suites.report_of(suites.compress(model, data(), bits=4))
     bias = found.fates[-1]
-    assert (bias.parameter, bias.outcome, bias.why) == ("0.bias", "rounded", "others are folded into it")
+    assert (bias.parameter, bias.outcome, bias.bits) == ("0.bias", "rounded", 32)
     assert (bias.numbers, bias.numbers_after) == (0, 6)
 
 

@@ -21,6 +21,7 @@ DATA = torch.randn(12, 3, generator=torch.Generator().manual_seed(1)), torch.ara
 @pytest.fixture(autouse=True)
 def _own() -> Generator[None]:
     with clean_registries():
+        problems.problem("stand-in")(stand_in)
         yield
 
 
@@ -34,7 +35,6 @@ def instances() -> list[Instance]:
     ]
 
 
-@problems.problem("stand-in")
 def stand_in(task: problems.Task, *, heard: bool = False) -> Any:
     """Four stages, one of each shape."""
     if heard:
