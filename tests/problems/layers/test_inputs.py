@@ -170,7 +170,7 @@ def test_infinite_activations_are_refused() -> None:
 PEAK = """
 import resource, sys, torch
 from torch import nn
-from qubopress.problems.layers import gram_of_inputs
+from qubopress.problems.layers.inputs import gram_of_inputs
 torch.set_num_threads(1)
 images = torch.randn(1, 3, 32, 32).expand(int(sys.argv[1]), 3, 32, 32)
 gram_of_inputs(nn.Sequential(nn.Conv2d(3, 16, 3, padding=1)).eval(), "0", images)
