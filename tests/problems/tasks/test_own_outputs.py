@@ -57,6 +57,7 @@ def test_sentences_come_calibrated_held_out_and_judged(encoder: Task) -> None:
     assert {judge(encoder.network) for judge in encoder.also.values()} == {1.0}
 
 
+@pytest.mark.slow
 def test_crops_come_calibrated_held_out_and_judged(recogniser: Task) -> None:
     assert isinstance(recogniser.inputs, torch.Tensor)
     assert recogniser.inputs.shape == recogniser.held_inputs.shape == (6, 3, 224, 224)
@@ -99,6 +100,7 @@ def metrics_of(task: Task, network: torch.nn.Module) -> list[float]:
     return [metric(network) for metric in (task.judge, *task.also.values())]
 
 
+@pytest.mark.slow
 def test_noise_on_the_weights_lowers_every_metric_of_the_encoder(encoder: Task) -> None:
     little, much = (metrics_of(encoder, noisy(encoder, scale)) for scale in (0.05, 0.2))
     for some, less in zip(little, much, strict=True):
@@ -112,6 +114,7 @@ def test_noise_on_the_weights_lowers_every_metric_of_the_recogniser(recogniser: 
         assert 1.0 > some > less
 
 
+@pytest.mark.slow
 def test_the_identity_tells_the_draw(encoder: Task) -> None:
     assert task_of("minilm", calibration=40).identity == encoder.identity
     assert task_of("minilm", calibration=40, calibration_seed=1).identity != encoder.identity
