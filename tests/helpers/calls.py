@@ -11,6 +11,9 @@ import pytest
 
 from qubopress.suites import cli
 
+EMPTY = '{"version": 0, "date": "2026-01-01", "instances": []}'
+"""A registry of references that holds none."""
+
 
 def call(*arguments: object) -> int:
     """The exit code of a call."""

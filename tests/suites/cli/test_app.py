@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from calls import refused
-from records import make_benchmark, make_store
+from records import make_store
 from warm import clean_registries, share_server
 
 from qubopress import solvers
@@ -29,11 +29,6 @@ def _shared(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     monkeypatch.chdir(tmp_path)
     with clean_registries():
         yield
-
-
-@pytest.fixture(scope="module")
-def benchmark(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_benchmark(tmp_path_factory.mktemp("benchmark") / "paper.db", seeds=2)
 
 
 # ---- calls that are wrong

@@ -3,33 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from calls import call, refused, table_of
-from records import make_benchmark, make_store
-from warm import clean_registries
+from records import make_store
 
 from qubopress.suites import cli
 
 Captured = pytest.CaptureFixture[str]
 
-EMPTY = '{"version": 0, "date": "2026-01-01", "instances": []}'
-
-
-@pytest.fixture(autouse=True)
-def _here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "registry.json").write_text(EMPTY, encoding="utf-8")
-    with clean_registries():
-        yield
-
-
-@pytest.fixture(scope="module")
-def benchmark(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_benchmark(tmp_path_factory.mktemp("benchmark") / "paper.db", seeds=2)
+pytestmark = pytest.mark.usefixtures("here")
 
 
 PROGRAMS = pytest.mark.parametrize("form", ["csv", "json", "markdown"])

@@ -5,28 +5,19 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from calls import call, table_of
+from calls import EMPTY, call, table_of
 from records import make_store
-from warm import clean_registries, share_server, write_suite
+from warm import share_server, write_suite
 
 from qubopress import results, suites
 
 Captured = pytest.CaptureFixture[str]
 
 
-EMPTY = '{"version": 0, "date": "2026-01-01", "instances": []}'
-
-
-@pytest.fixture(autouse=True)
-def _here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "registry.json").write_text(EMPTY, encoding="utf-8")
-    with clean_registries():
-        yield
+pytestmark = pytest.mark.usefixtures("here")
 
 
 @pytest.fixture(scope="module")

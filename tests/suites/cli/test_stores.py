@@ -6,15 +6,14 @@ import dataclasses
 import importlib.util
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 from calls import call, refused
-from records import make_benchmark, make_record, make_store
-from warm import clean_registries, records
+from records import make_record, make_store
+from warm import records
 
 from qubopress import results
 from qubopress.results import Store
@@ -22,20 +21,7 @@ from qubopress.results import Store
 Captured = pytest.CaptureFixture[str]
 
 
-EMPTY = '{"version": 0, "date": "2026-01-01", "instances": []}'
-
-
-@pytest.fixture(autouse=True)
-def _here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "registry.json").write_text(EMPTY, encoding="utf-8")
-    with clean_registries():
-        yield
-
-
-@pytest.fixture(scope="module")
-def benchmark(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_benchmark(tmp_path_factory.mktemp("benchmark") / "paper.db", seeds=2)
+pytestmark = pytest.mark.usefixtures("here")
 
 
 def merged(*stores: Path, out: str = "new.db") -> list[results.Record]:
