@@ -23,7 +23,7 @@ COMMITS = 2
 WATCHED = r"rounding\.(Time\.time_solve\('(sa|tabu)'\)|Quality\.track_excess\('(beam|nearest-plane)'\))"
 
 SEEN, SURE = "1.2", "1.4"
-"""Ratios: the narrow beam's is 1.3, the doubled kernel's 1.7; a busy machine's may be above the first."""
+"""Ratios: the narrow beam's is 1.3, the slow kernel's far more; a busy machine's may be above the first."""
 
 
 class Clone:
