@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import weakref
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -57,15 +58,20 @@ class Rounding:
     """Minimise Σ_l scale_l² (x_l − shift_l)ᵀ gram (x_l − shift_l) over integers x_li in [0, levels_i).
 
     Neurons never couple, so this is exactly n problems of size f that share one matrix
-    (Muñiz Subiñas et al. 2025, arXiv:2510.16075). With two levels x says which weights round up.
+    (Muñiz Subiñas et al. 2025, arXiv:2510.16075). With two levels x says which weights round up. Where a
+    neuron has a step for each group of its inputs, its errors are e_li = step_li (x_li − shift_li) and its
+    loss is eᵀ gram e: the matrix stays shared, and no neuron needs one of its own.
 
     Parameters:
         gram: (f, f) symmetric positive semidefinite, mean of x̃ x̃ᵀ over the calibration inputs.
         shift: (n, f) position of each weight above its floor, in grid steps; outside [0, 1) where clipping
             moved the floor.
-        scale: grid step in units of the weights, a number or one a neuron (n,); kept as (n,).
+        scale: grid step in units of the weights, a number or one a neuron (n,); kept as (n,). With `group`
+            one for each neuron and group (n, groups).
         levels: number of values of each coordinate, an integer or (f,), in [2, 127].
         fixed: (n, f) value that a coordinate must take, −1 where it is free; None leaves all free.
+        group: (f,) group of each coordinate, from 0 on; None where a neuron has one step.
+        start: (n, f) solution that the instance comes with; None for most.
 
     Raises:
         InputError: wrong shapes, NaN, a gram that is not symmetric positive semidefinite, fixed values
@@ -78,8 +84,10 @@ class Rounding:
     scale: Any = 1.0
     levels: Any = 2
     fixed: Any = None
+    group: Any = None
+    start: Any = None
 
-    K = start = None
+    K = None
     exact = sparse = counted = False
     evaluations = 0
     offset = 0.0
@@ -91,9 +99,14 @@ class Rounding:
             raise InputError(f"shift must have {len(gram)} columns like gram, got shape {shift.shape}")
         object.__setattr__(self, "gram", gram)
         object.__setattr__(self, "shift", shift)
-        object.__setattr__(self, "scale", _scale(self.scale, len(shift)))
+        object.__setattr__(self, "group", _group(self.group, len(gram)))
+        object.__setattr__(self, "scale", _scale(self.scale, len(shift), self.group))
         object.__setattr__(self, "levels", _levels(self.levels, len(gram)))
         object.__setattr__(self, "fixed", _fixed(self.fixed, shift.shape, self.levels))
+        if self.start is not None:
+            object.__setattr__(self, "start", frozen(self.bits(self.start)))
+            if self.violation(self.start):
+                raise InputError("start must have the fixed coordinates at their values; use settle")
         if not np.isfinite(self.resolution):
             raise InputError("gram, shift and scale must keep losses within float64; rescale the larger ones")
         _check_size(gram)
@@ -139,11 +152,26 @@ class Rounding:
         """Whether every coordinate has two levels."""
         return bool(np.all(self.levels == 2))
 
+    @property
+    def grouped(self) -> bool:
+        """Whether a neuron has a step for each group of its inputs."""
+        return self.group is not None
+
+    @property
+    def steps(self) -> Floats:
+        """Step of each coordinate, (n, f), or (n, 1) where a neuron has one."""
+        return np.asarray(self.scale[:, self.group] if self.grouped else self.scale[:, None])
+
     @cached_property
     def resolution(self) -> float:
         """Loss difference below which float64 sums in another order may disagree."""
         with np.errstate(over="ignore", invalid="ignore"):
-            return float(self._noise * (self.scale**2).sum())
+            return float(self._noise * (self._largest_steps**2).sum())
+
+    @property
+    def _largest_steps(self) -> Floats:
+        """The largest step (n,) of each neuron."""
+        return np.asarray(self.scale.max(axis=1, initial=0.0) if self.grouped else self.scale)
 
     @cached_property
     def _noise(self) -> float:
@@ -160,10 +188,14 @@ class Rounding:
         """Loss (n,) of each neuron of a solution (n, f); with `rows` (k,), losses (k,) of x (k, f) there."""
         shift, scale = (self.shift, self.scale) if rows is None else (self.shift[rows], self.scale[rows])
         error = np.asarray(x, dtype=np.float64) - shift
+        noise = self._noise
+        if self.grouped:
+            error *= scale[:, self.group]
+            noise *= float(self.scale.max(initial=0.0)) ** 2
         form = np.einsum("nf,nf->n", error @ self.gram, error)
         # The form is positive semidefinite: rounding noise takes it below 0, never a better choice.
-        form[(form < 0) & (form > -self._noise)] = 0.0
-        return np.asarray(scale**2 * form)
+        form[(form < 0) & (form > -noise)] = 0.0
+        return np.asarray(form if self.grouped else scale**2 * form)
 
     def losses(self, x: Any) -> Floats:
         """Losses (k,) of k solutions (k, n, f)."""
@@ -199,13 +231,20 @@ class Rounding:
         return self.settle(x)
 
     def content(self) -> dict[str, Any]:
-        """Its parameters as they are kept."""
-        return {name: getattr(self, name) for name in ("gram", "shift", "scale", "levels", "fixed")}
+        """Its parameters as they are kept; those that most instances have not only where they are."""
+        kept = {name: getattr(self, name) for name in ("gram", "shift", "scale", "levels", "fixed")}
+        rare = {name: getattr(self, name) for name in ("group", "start")}
+        return kept | {name: value for name, value in rare.items() if value is not None}
 
     def neuron(self, i: int) -> Rounding:
-        """Neuron i alone, a layer of one."""
+        """Neuron i alone, a layer of one; steps of groups become part of a Gram matrix of its own."""
         one = slice(i, i + 1)
-        return Rounding(self.gram, self.shift[one], self.scale[one], self.levels, self.fixed[one])
+        start = None if self.start is None else self.start[one]
+        gram, scale = self.gram, self.scale[one]
+        if self.grouped:
+            steps = self.steps[i]
+            gram, scale = gram * np.outer(steps, steps), 1.0
+        return Rounding(gram, self.shift[one], scale, self.levels, self.fixed[one], start=start)
 
     def row(self, i: int) -> Row:
         """Neuron i as a Qubo over its free bits.
@@ -215,6 +254,8 @@ class Rounding:
         """
         i = count(i, name="row", low=0, high=self.n - 1)
         columns, weights, labels = bit_places(np.flatnonzero(self.fixed[i] < 0), self.levels)
+        if self.grouped:
+            return self.neuron(i).row(0)
         start = np.maximum(self.fixed[i], 0)
         error = start - self.shift[i]
         square = float(self.scale[i]) ** 2
@@ -258,8 +299,22 @@ class Rounding:
         return read_instance(path, "rounding", lambda arrays: cls(**arrays))
 
 
+_SOUND: dict[int, weakref.ref[Any]] = {}
+"""Checked Gram matrices by their `id`, while they live: a layer's problems share one that none can change."""
+
+
 def _gram(value: Any) -> Floats:
     """A Gram matrix, exactly symmetric."""
+    known = _SOUND.get(id(value))
+    if known is not None and known() is value:
+        return np.asarray(value)
+    gram = _checked(value)
+    key = id(gram)
+    _SOUND[key] = weakref.ref(gram, lambda _: _SOUND.pop(key, None))
+    return gram
+
+
+def _checked(value: Any) -> Floats:
     gram = real(value, name="gram", ndim=2)
     if gram.shape[0] != gram.shape[1]:
         raise InputError(f"gram must be square, got shape {gram.shape}")
@@ -290,13 +345,28 @@ def _semidefinite(gram: Floats) -> bool:
     return True
 
 
-def _scale(scale: Any, n: int) -> Floats:
-    """Positive steps (n,)."""
-    if np.isscalar(scale) or getattr(scale, "ndim", 1) == 0:
+def _group(group: Any, f: int) -> npt.NDArray[np.int64] | None:
+    """The group of each coordinate."""
+    if group is None:
+        return None
+    values = integer(group, name="group", shape=(f,))
+    if (values < 0).any():
+        raise InputError(f"group must count from 0, got {int(values.min())}")
+    return values
+
+
+def _scale(scale: Any, n: int, group: npt.NDArray[np.int64] | None) -> Floats:
+    """Positive steps (n,), or (n, groups)."""
+    if group is not None:
+        values = real(scale, name="scale", ndim=2)
+        groups = int(group.max(initial=-1)) + 1
+        if values.shape[0] != n or values.shape[1] < groups:
+            raise InputError(f"scale must have shape ({n}, {groups}), a step a group, got {values.shape}")
+    elif np.isscalar(scale) or getattr(scale, "ndim", 1) == 0:
         values = frozen(np.full(n, number(scale, name="scale")))
     else:
         values = real(scale, name="scale", ndim=1)
-    if values.shape != (n,):
+    if group is None and values.shape != (n,):
         raise InputError(f"scale must be a number or have shape ({n},), got {values.shape}")
     if not ((values > 0) & (values**2 > 0)).all():
         raise InputError(f"scale must be positive, and its square in float64 too, got {values.min():g}")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from functools import partial
+from typing import Any
 
 from torch import nn
 
@@ -16,8 +18,9 @@ from ..tasks.task import Task
 from .book import Book, modules_of, round_embeddings, write
 from .eight_bit import input_step
 from .grids import grid_for
-from .layer_rounding import Layer, Together, gathered, rows_rounding
+from .layer_rounding import gathered, rows_rounding
 from .weight_layers import UnreachedError, WeightLayer, WeightLayers
+from .wishes import Answer, Wishes
 
 __all__ = [
     "adaround",
@@ -31,7 +34,20 @@ APART = 32
 """Most groups of a convolution that are problems of their own."""
 
 
-@problem("adaround", family="rounding", version=2, later={"embeddings": 8, "guard": False})
+LATER = {
+    "embeddings": 8,
+    "guard": False,
+    "group": 0,
+    "levels": 2,
+    "bias": "int32",
+    "keep_zeros": False,
+    "tries": 6,
+    "refits": 1,
+}
+"""What instances had before there was a parameter for it."""
+
+
+@problem("adaround", family="rounding", version=2, later=LATER)
 def adaround(
     task: Task,
     *,
@@ -44,8 +60,14 @@ def adaround(
     block: int = 0,
     embeddings: int = 8,
     guard: bool = False,
+    group: int = 0,
+    levels: int | str = 2,
+    bias: str = "int32",
+    keep_zeros: bool = False,
+    tries: int = 6,
+    refits: int = 1,
 ) -> Generator[Rounding, Bits, nn.Module]:
-    """Decide for every weight and bias whether it rounds down or up, layer by layer.
+    """Decide for every weight and bias whether it rounds down or up, or to which level, layer by layer.
 
     Layer l costs Σ_neurons s² (h − Δ)ᵀ G (h − Δ), the mean squared error of its pre-activations on the
     calibration data, exactly; G is the Gram matrix of its inputs and a column for the bias. Neurons never
@@ -56,8 +78,9 @@ def adaround(
 
     Parameters:
         task: the network, and the samples that calibrate it.
-        bits: width of the weights in [1, 8]. The bias is an int32 of step s_x·s_w with its own rounding bit.
-        grid: "code", "minmax" or "mse"; see `grids`.
+        bits: width of the weights in [1, 8].
+        grid: "code", "minmax" or "mse"; see `grids`. "fit" takes the steps and zero points that leave least
+            under G, and after each answer the steps that are best for it; see `fit`.
         per: one step for the "tensor", as published, or one for each output "channel": folded BatchNorms
             spread the channels' ranges too far for one step.
         clip_aware: a weight whose floor is the grid's top has no "up". False ignores that, as published: what
@@ -70,6 +93,14 @@ def adaround(
         embeddings: width of tables that rows are looked up in, each row rounded to the nearest value of its
             own grid; 0 leaves them float.
         guard: keep the nearest values where a layer's answer is worse than these on the samples held out.
+        group: inputs of a neuron that share a step; 0 for all of them.
+        levels: that a weight may take: 2 as published, as many about it, or "all" of its grid; with eight
+            bits those are the 64 about it.
+        bias: "int32" of step s_x·s_w with a rounding bit of its own, as published; "corrected" for a real one
+            that takes up the mean error of its neuron's weights, exactly; "float" as it is.
+        keep_zeros: weights that are 0 stay 0, so that a sparse network stays sparse.
+        tries: steps and zero points of each neuron that a fitted grid tries in earnest.
+        refits: rounds of new steps and new levels after the first answer on a fitted grid.
 
     Raises:
         InputError: a parameter outside its range, a layer that is not supported, or weights with NaN.
@@ -79,14 +110,28 @@ def adaround(
     """
     if activations not in ACTIVATIONS:
         raise InputError(f"activations must be one of {', '.join(ACTIVATIONS)}, got {activations!r}")
-    usual = {"bits": bits, "grid": grid, "per": per, "clip_aware": clip_aware, "block": block}
+    usual: dict[str, Any] = {
+        "bits": bits,
+        "grid": grid,
+        "per": per,
+        "group": group,
+        "levels": levels,
+        "bias": bias,
+        "clip_aware": clip_aware,
+        "keep_zeros": keep_zeros,
+        "block": block,
+        "tries": tries,
+        "refits": refits,
+    }
+    Wishes(**usual)
     layers = WeightLayers(task, sequential=sequential, rounded=activations == "int8")
     book = Book(layers)
     round_embeddings(layers, book, bits=embeddings)
     owners = modules_of(layers) if layers.rounded else None
     work = [parameter_of(layers.network, use.parameter).numel() for use in layers.chosen]
     for one, span in zip(layers, spans(work), strict=True):
-        yield from _decide(one, book, span, guard=guard, **task.rules.settings(one.name, usual))
+        wishes = Wishes(**task.rules.settings(one.name, usual))
+        yield from _decide(one, book, span, wishes, guard=guard)
         if owners is not None:
             book.quantize_input(one, owners)
     book.close()
@@ -94,38 +139,27 @@ def adaround(
 
 
 def _decide(
-    one: WeightLayer,
-    book: Book,
-    span: tuple[float, float],
-    *,
-    guard: bool,
-    bits: int,
-    grid: str,
-    per: str,
-    clip_aware: bool,
-    block: int,
+    one: WeightLayer, book: Book, span: tuple[float, float], wishes: Wishes, *, guard: bool
 ) -> Generator[Rounding, Bits, None]:
     """Decide one matrix, group by group, and write it down."""
-    free = count(block, name="block", low=0)
-    made = grid_for(one.weights, bits=bits, grid=grid, per=per)
     try:
         step = input_step(*one.inputs["span"])
     except UnreachedError:
         return
-    layers: list[Layer] = []
-    for rows, gram in one.groups():
-        layer = rows_rounding(
-            one.weights, one.bias, gram, made, rows=rows, input_step=step, clip_aware=clip_aware
-        )
-        layers.append(layer.only(free) if free else layer)
-    answers: list[Bits] = []
-    nearest: list[Bits] = []
-    many = len(layers) > APART
-    for together in gathered(layers) if many else (Together([layer]) for layer in layers):
-        one.layers.task.ledger.enter(one.name, parameters=(one.use.parameter,), span=span)
-        answers += together.split((yield together.instance))
-        nearest += together.split(together.instance.nearest())
-    book.rounded(one, layers, answers, nearest, bits=bits, guard=guard)
+    made = list(wishes.layers(one, input_step=step))
+    layers, nearest = [layer for layer, _ in made], [found for _, found in made]
+    answers: list[Answer] = []
+    enter = partial(one.layers.task.ledger.enter, one.name, parameters=(one.use.parameter,), span=span)
+    if len(layers) > APART:
+        for together in gathered(layers):
+            enter()
+            found = together.split((yield together.instance))
+            answers += [Answer(*pair) for pair in zip(together.layers, found, strict=True)]
+    else:
+        for layer in layers:
+            enter()
+            answers.append((yield from wishes.decided(one, layer, input_step=step)))
+    book.rounded(one, answers, nearest, bits=wishes.bits, guard=guard)
 
 
 @problem("adaround-neuron", family="rounding")
@@ -166,5 +200,5 @@ def adaround_neuron(
         one.weights, one.bias, gram, made, rows=rows, input_step=step, clip_aware=clip_aware
     )
     alone = whole.row(row - rows.start)
-    write(one, [alone], [(yield alone.instance)])
+    write(one, [Answer(alone, (yield alone.instance))])
     return layers.network

@@ -13,15 +13,15 @@ import torch
 from torch import nn
 from torch.nn.modules.conv import _ConvNd
 
-from ..arrays import Bits, count
+from ..arrays import count
 from ..layers.inputs import BATCH, run
 from ..layers.samples import pieces
 from ..layers.uses import Heard, Use, listening, parameter_of
 from ..tasks.ledger import Fate
 from .eight_bit import QuantizedInput, quantize_input
 from .grids import grid_for
-from .layer_rounding import Layer
 from .weight_layers import WeightLayer, WeightLayers
+from .wishes import Answer
 
 __all__ = ["Book", "modules_of", "round_embeddings", "write"]
 
@@ -42,9 +42,8 @@ class Book:
     def rounded(
         self,
         one: WeightLayer,
-        layers: list[Layer],
-        answers: list[Bits],
-        nearest: list[Bits],
+        answers: list[Answer],
+        nearest: list[Answer],
         *,
         bits: int,
         guard: bool,
@@ -55,14 +54,14 @@ class Book:
         """
         # A suite judges its networks by their metric, and must not pay for a second run over other data.
         held = one.held if guard or not one.layers.task.kept else None
-        losses = _losses(one, layers, answers, nearest, held)
+        losses = _losses(one, answers, nearest, held)
         worse = guard and (losses["held_loss"] or 0.0) > (losses["held_nearest_loss"] or 0.0)
         if worse:
-            answers, losses = nearest, _losses(one, layers, nearest, nearest, held)
-        write(one, layers, answers)
+            answers, losses = nearest, _losses(one, nearest, nearest, held)
+        write(one, answers)
         why = "nearest: the answer is worse on samples held out" if worse else ""
         self._note(one.use, bits, why, losses)
-        if one.use.bias is not None:
+        if one.use.bias is not None and answers[0].layer.bias(answers[0].x) is not None:
             self._note_bias(one.use.bias.parameter)
 
     def embedding(self, use: Use, bits: int) -> None:
@@ -116,26 +115,26 @@ def _sum(one: float | None, other: float | None) -> float | None:
 
 
 def _losses(
-    one: WeightLayer, layers: list[Layer], answers: list[Bits], nearest: list[Bits], held: Any
+    one: WeightLayer, answers: list[Answer], nearest: list[Answer], held: Any
 ) -> dict[str, float | None]:
     """Of the answers and of the nearest values, on calibration data and on samples held out."""
     found: dict[str, float | None] = {}
     for name, gram in (("", one.inputs["gram"]), ("held_", held)):
-        for what, bits in (("loss", answers), ("nearest_loss", nearest)):
+        for what, given in (("loss", answers), ("nearest_loss", nearest)):
             found[f"{name}{what}"] = (
                 None
                 if gram is None
-                else sum(layer.loss_on(g, x) for layer, g, x in zip(layers, gram, bits, strict=True))
+                else sum(answer.layer.loss_on(g, answer.x) for answer, g in zip(given, gram, strict=True))
             )
     return found
 
 
-def write(one: WeightLayer, layers: list[Layer], answers: list[Bits]) -> None:
+def write(one: WeightLayer, answers: list[Answer]) -> None:
     """Put rounded rows into the matrix that they belong to."""
     weights = np.array(one.weights)
     bias = None if one.bias is None else np.array(one.bias)
-    for layer, x in zip(layers, answers, strict=True):
-        weights[layer.rows] = layer.weights(x)
+    for layer, x in ((answer.layer, answer.x) for answer in answers):
+        weights[layer.rows] = layer.stored(x)
         rounded = layer.bias(x)
         if bias is not None and rounded is not None:
             bias[layer.rows] = rounded

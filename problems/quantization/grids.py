@@ -16,7 +16,7 @@ import numpy.typing as npt
 from ..arrays import Floats, count, real
 from ..errors import InputError
 
-__all__ = ["GRIDS", "Grid", "grid_for", "midrise"]
+__all__ = ["GRIDS", "Grid", "grid_for", "group_of", "midrise"]
 
 GRIDS = ("code", "minmax", "mse")
 
@@ -30,31 +30,52 @@ REACHES = np.geomspace(0.02, 1.0, 119)
 
 @dataclass(frozen=True, eq=False)
 class Grid:
-    """Values step·(q − zero) for integers q in [low, high]; step and zero are (n, 1), a row a neuron."""
+    """Values step·(q − zero) for integers q in [low, high]; a row of step and zero (n, groups) is a neuron's.
+
+    With `group` 0 a neuron has one of each, else one for each `group` of its inputs; the last may be shorter.
+    """
 
     step: Floats
     zero: Floats
     low: int
     high: int
+    group: int = 0
+
+    def spread(self, values: Floats, f: int) -> Floats:
+        """What is given by group (n, groups), by input (n, f); (n, 1) where there is one group."""
+        return values[:, group_of(f, self.group)] if self.group else values
 
     def position(self, weights: Floats) -> Floats:
         """Where the weights (n, f) lie between the grid's integers."""
-        return weights / self.step + self.zero
+        f = weights.shape[1]
+        return weights / self.spread(self.step, f) + self.spread(self.zero, f)
 
     def value(self, q: Floats) -> Floats:
         """Weights (n, f) of integers."""
-        return self.step * (q - self.zero)
+        f = q.shape[1]
+        return np.asarray(self.spread(self.step, f) * (q - self.spread(self.zero, f)))
+
+    def stored(self, q: Floats) -> Floats:
+        """The same as a runtime computes them: float32(step)·(q − zero) in float32."""
+        f = q.shape[1]
+        step = self.spread(self.step, f).astype(np.float32)
+        return np.asarray(step * (q - self.spread(self.zero, f)).astype(np.float32), dtype=np.float64)
 
     def rows(self, chosen: slice) -> Grid:
         """The grid of some of the neurons."""
-        return Grid(self.step[chosen], self.zero[chosen], self.low, self.high)
+        return Grid(self.step[chosen], self.zero[chosen], self.low, self.high, self.group)
 
     def nearest(self, weights: Floats) -> Floats:
         """The nearest grid value of each weight."""
         return self.value(np.clip(np.floor(self.position(weights) + 0.5), self.low, self.high))
 
 
-def grid_for(weights: Floats, *, bits: int, grid: str, per: str) -> Grid:
+def group_of(f: int, group: int) -> npt.NDArray[np.int64]:
+    """The group (f,) of each of f inputs, `group` to each; 0 for all of them."""
+    return np.arange(f) // (group or max(1, f))
+
+
+def grid_for(weights: Floats, *, bits: int, grid: str, per: str, group: int = 0) -> Grid:
     """The grid of a layer's weights.
 
     Parameters:
@@ -62,6 +83,7 @@ def grid_for(weights: Floats, *, bits: int, grid: str, per: str) -> Grid:
         bits: width in [1, 8].
         grid: "code", "minmax" or "mse".
         per: "tensor" or "channel".
+        group: inputs that share a step; 0 for all of a neuron.
 
     Raises:
         InputError: a width, grid or granularity that there is not, or weights with NaN.
@@ -71,10 +93,19 @@ def grid_for(weights: Floats, *, bits: int, grid: str, per: str) -> Grid:
         raise InputError(f"grid must be one of {', '.join(GRIDS)}, got {grid!r}")
     _check_per(per)
     matrix = real(weights, name="weights", ndim=2)
+    if group:
+        return _by_group(matrix, grid, width, group)
     rows = matrix if per == "channel" else matrix.reshape(1, -1)
     made = _MAKERS[grid](rows, width)
     ones = np.ones((len(matrix), 1))
     return Grid(made.step * ones, made.zero * ones, made.low, made.high)
+
+
+def _by_group(matrix: Floats, grid: str, width: int, group: int) -> Grid:
+    """A grid for every `group` inputs of each neuron."""
+    parts = [_MAKERS[grid](matrix[:, i : i + group], width) for i in range(0, matrix.shape[1], group)]
+    step, zero = (np.hstack([getattr(part, name) for part in parts]) for name in ("step", "zero"))
+    return Grid(step, zero, parts[0].low, parts[0].high, group)
 
 
 def midrise(weights: Floats, exists: npt.NDArray[np.bool_], *, bits: int, per: str) -> Grid:

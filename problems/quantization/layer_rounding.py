@@ -11,7 +11,7 @@ import numpy as np
 from ..arrays import Bits, Floats
 from ..instances.rounding import Rounding
 from ..layers.inputs import groups_of
-from .grids import Grid
+from .grids import Grid, group_of
 from .weight_layers import Weighted, matrix_of
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "COLUMNS",
     "Layer",
     "Together",
+    "centred",
     "gathered",
     "layer_rounding",
     "rows_rounding",
@@ -36,11 +37,15 @@ class Layer:
     """A layer's rounding problem and what its bits mean.
 
     Attributes:
-        gram, shift, fixed: of the problem; column f is the bias where the layer has one.
-        floor: (n, columns) integers that bit 0 stands for.
+        gram, shift, fixed: of the problem; column f is the bias where that has a step.
+        floor: (n, columns) integers that level 0 stands for.
         grid: of the weights.
-        bias_step: (n,) step of the bias, None where the layer has none.
+        bias_step: (n,) step of the bias, None where it has none.
         rows: the layer's neurons that these are: all, those of a group of a convolution, or one.
+        levels: of each weight.
+        start: (n, columns) solution that is known, None where none is.
+        real_bias: (n,) bias that takes up the mean error of the weights, None where none does.
+        mean: (f,) of the inputs, for that.
     """
 
     gram: Floats
@@ -50,32 +55,61 @@ class Layer:
     grid: Grid
     bias_step: Floats | None
     rows: slice
+    levels: int = 2
+    start: Bits | None = None
+    real_bias: Floats | None = None
+    mean: Floats | None = None
 
     @cached_property
     def instance(self) -> Rounding:
         """The problem; what makes one is only checked when it is asked for, as groups may be thousands."""
-        return Rounding(self.gram, self.shift, self.grid.step[:, 0], 2, self.fixed)
+        step, start, group = self.grid.step, self.start, None
+        levels = np.full(self.floor.shape[1], self.levels)
+        levels[self.inputs :] = 2
+        if self.grid.group:
+            group = group_of(self.inputs, self.grid.group)
+            if self.bias_step is not None:
+                group = np.append(group, step.shape[1])
+                step = np.hstack([step, self.bias_step[:, None]])
+        scale = step if self.grid.group else step[:, 0]
+        return Rounding(self.gram, self.shift, scale, levels, self.fixed, group, start)
 
     @property
     def inputs(self) -> int:
         """Columns that are weights."""
         return int(self.floor.shape[1]) - (self.bias_step is not None)
 
-    def weights(self, x: Bits) -> Floats:
-        """Weights (n, f) that the bits (n, columns) stand for; beyond the grid they saturate."""
+    def integers(self, x: Bits) -> Floats:
+        """Integers q (n, f) of the grid that the levels (n, columns) stand for; beyond it they saturate."""
         q = (self.floor + x)[:, : self.inputs]
-        return self.grid.value(np.clip(q, self.grid.low, self.grid.high))
+        return np.asarray(np.clip(q, self.grid.low, self.grid.high))
+
+    def weights(self, x: Bits) -> Floats:
+        """Weights (n, f) that the levels (n, columns) stand for."""
+        return self.grid.value(self.integers(x))
+
+    def stored(self, x: Bits) -> Floats:
+        """The same as a runtime computes them, of which each is a float32."""
+        return self.grid.stored(self.integers(x))
 
     def bias(self, x: Bits) -> Floats | None:
-        """Bias (n,) that the bits stand for, None where the layer has none."""
+        """Bias (n,) that the levels stand for, None where it stays as it is."""
+        if self.real_bias is not None and self.mean is not None:
+            return np.asarray(self.real_bias - self._errors(x) @ self.mean)
         return None if self.bias_step is None else self.bias_step * (self.floor + x)[:, -1]
 
+    def _errors(self, x: Bits) -> Floats:
+        """Errors (n, f) of the weights, in their units."""
+        errors = (x - self.shift)[:, : self.inputs]
+        return np.asarray(errors * self.grid.spread(self.grid.step, self.inputs))
+
     def loss_on(self, gram: Floats, x: Bits) -> float:
-        """Loss of bits on other inputs, whose Gram matrix (f + 1, f + 1) is of x and a one."""
-        steps = [*[self.grid.step] * self.inputs]
+        """Loss of levels on other inputs, whose Gram matrix (f + 1, f + 1) is of x and a one."""
+        error = self._errors(x)
         if self.bias_step is not None:
-            steps.append(self.bias_step[:, None])
-        error = (x - self.shift) * np.hstack(steps)
+            error = np.hstack([error, (x - self.shift)[:, -1:] * self.bias_step[:, None]])
+        elif self.mean is not None:
+            error = np.hstack([error, -(error @ self.mean)[:, None]])
         used = gram[: error.shape[1], : error.shape[1]]
         return float(((error @ used) * error).sum())
 
@@ -91,14 +125,16 @@ class Layer:
         """Neuron i of these alone."""
         one, first = slice(i, i + 1), self.rows.start + i
         bias_step = None if self.bias_step is None else self.bias_step[one]
-        return Layer(
-            self.gram,
-            self.shift[one],
-            self.fixed[one],
-            self.floor[one],
-            self.grid.rows(one),
-            bias_step,
-            slice(first, first + 1),
+        return replace(
+            self,
+            shift=self.shift[one],
+            fixed=self.fixed[one],
+            floor=self.floor[one],
+            grid=self.grid.rows(one),
+            bias_step=bias_step,
+            rows=slice(first, first + 1),
+            start=None if self.start is None else self.start[one],
+            real_bias=None if self.real_bias is None else self.real_bias[one],
         )
 
 
@@ -138,11 +174,15 @@ def rows_rounding(
     rows: slice,
     input_step: float,
     clip_aware: bool = True,
+    levels: int = 2,
+    bias_kind: str = "int32",
+    keep_zeros: bool = False,
 ) -> Layer:
     """The rounding problem of some rows of a matrix.
 
-    A bias on its own step s_b = s_x·s_w is a weight of step s_w on the column s_x·1, which keeps the loss
-    exact.
+    An int32 bias on its own step s_b = s_x·s_w is a weight of step s_w on the column s_x·1, which keeps the
+    loss exact. A corrected one is real and takes up the mean error of the weights, which the centred Gram
+    matrix leaves out, exactly as well; a float one stays as it is.
 
     Parameters:
         weights: (n, f), a row a neuron.
@@ -152,17 +192,31 @@ def rows_rounding(
         rows: those of the problem.
         input_step: s_x.
         clip_aware: see `adaround`.
+        levels: of each weight; two are the floor and the one above it.
+        bias_kind: "int32", "corrected" or "float".
+        keep_zeros: whether weights of 0 stay so.
     """
+    if bias is not None and bias_kind == "int32":
+        grid = _holding(grid, bias, rows, input_step)
     own = grid.rows(rows)
     position = own.position(weights[rows])
-    floor, fixed = _floors(position, own.low, own.high, clip_aware=clip_aware)
-    if bias is None:
-        return Layer(gram[:-1, :-1], position - floor, fixed, floor, own, None, rows)
+    floor, fixed = _floors(position, own.low, own.high, clip_aware=clip_aware, levels=levels)
+    if keep_zeros:
+        zero = own.spread(own.zero, weights.shape[1]) - floor
+        fixed = np.where(weights[rows] == 0.0, np.clip(zero, 0, levels - 1), fixed).astype(np.int8)
+    if bias is None or bias_kind != "int32":
+        means, form = (
+            centred(gram) if bias is not None and bias_kind == "corrected" else (None, gram[:-1, :-1])
+        )
+        real = None if bias is None or means is None else bias[rows]
+        return Layer(
+            form, position - floor, fixed, floor, own, None, rows, levels=levels, real_bias=real, mean=means
+        )
     bias_step = input_step * own.step[:, 0]
     place = bias[rows, None] / bias_step[:, None]
     bias_floor, bias_fixed = _floors(place, BIAS_LOW, BIAS_HIGH, clip_aware=True)
     shift = np.hstack([position - floor, place - bias_floor])
-    column = np.append(np.ones(len(gram) - 1), input_step)
+    column = np.append(np.ones(len(gram) - 1), 1.0 if own.group else input_step)
     return Layer(
         gram * np.outer(column, column),
         shift,
@@ -171,7 +225,22 @@ def rows_rounding(
         own,
         bias_step,
         rows,
+        levels=levels,
     )
+
+
+def centred(gram: Floats) -> tuple[Floats, Floats]:
+    """Means (f,) of the inputs, and the Gram matrix (f, f) of the inputs less their means."""
+    means = gram[-1, :-1] / gram[-1, -1]
+    return means, gram[:-1, :-1] - gram[-1, -1] * np.outer(means, means)
+
+
+def _holding(grid: Grid, bias: Floats, rows: slice, input_step: float) -> Grid:
+    """The grid with steps raised where an int32 of step s_x·s_w would not hold the bias."""
+    least = np.abs(bias) / (input_step * BIAS_HIGH)
+    if (grid.step >= least[:, None]).all():
+        return grid
+    return replace(grid, step=np.maximum(grid.step, least[:, None]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,14 +260,29 @@ class Together:
         if len(self.layers) == 1:
             return self.layers[0].instance
         units = [float(np.diag(one.gram).mean()) or 1.0 for one in self.layers]
-        rows, columns = (sum(one.shift.shape[axis] for one in self.layers) for axis in (0, 1))
+        rows, columns = self._shape()
         gram, shift = np.zeros((columns, columns)), np.zeros((rows, columns))
         fixed = np.zeros(shift.shape, dtype=np.int8)
         for one, unit, (own, inputs) in zip(self.layers, units, self._places(), strict=True):
             gram[inputs, inputs] = one.gram / unit
             shift[own, inputs], fixed[own, inputs] = one.shift, one.fixed
         scale = [one.grid.step[:, 0] * unit**0.5 for one, unit in zip(self.layers, units, strict=True)]
-        return Rounding(gram, shift, np.concatenate(scale), 2, fixed)
+        levels = np.concatenate([one.instance.levels for one in self.layers])
+        return Rounding(gram, shift, np.concatenate(scale), levels, fixed, start=self._start())
+
+    def _start(self) -> Bits | None:
+        """The solutions that are known of all, where they are."""
+        known = [one.start for one in self.layers if one.start is not None]
+        if len(known) < len(self.layers):
+            return None
+        start = np.zeros(self._shape(), dtype=np.int8)
+        for found, places in zip(known, self._places(), strict=True):
+            start[places] = found
+        return start
+
+    def _shape(self) -> tuple[int, int]:
+        rows = sum(one.shift.shape[0] for one in self.layers)
+        return rows, sum(one.shift.shape[1] for one in self.layers)
 
     def split(self, x: Bits) -> list[Bits]:
         """The bits of each layer."""
@@ -224,9 +308,17 @@ def gathered(layers: Iterable[Layer]) -> Iterator[Together]:
         yield Together(held)
 
 
-def _floors(position: Floats, low: int, high: int, *, clip_aware: bool) -> tuple[Floats, Bits]:
-    """Integers that bit 0 stands for, and which bits are fixed: at the top there is no "up"."""
+def _floors(
+    position: Floats, low: int, high: int, *, clip_aware: bool, levels: int = 2
+) -> tuple[Floats, Bits]:
+    """Integers that level 0 stands for, and which are fixed: of two levels, at the top there is no "up".
+
+    More levels are those about the position, as far as the grid has them.
+    """
     floor = np.floor(position)
+    if levels > 2:
+        lowest = max(low, high - levels + 1)
+        return np.clip(floor - (levels // 2 - 1), low, lowest), np.full(floor.shape, -1, dtype=np.int8)
     if not clip_aware:
         return floor, np.full(floor.shape, -1, dtype=np.int8)
     floor = np.clip(floor, low, high)

@@ -263,7 +263,7 @@ def test_a_network_with_batch_norm_in_train_mode_stays_as_it_was() -> None:
         ({"bits": 0}, r"bits must be an integer in \[1, 8\], got 0"),
         ({"bits": 9}, r"bits must be an integer in \[1, 8\], got 9"),
         ({"bits": True}, r"bits must be an integer in \[1, 8\], got True"),
-        ({"grid": "lsq"}, "grid must be one of code, minmax, mse, got 'lsq'"),
+        ({"grid": "lsq"}, "grid must be one of code, minmax, mse, fit, got 'lsq'"),
         ({"per": "group"}, "per must be tensor or channel, got 'group'"),
         ({"block": -1}, "block must be an integer of at least 0, got -1"),
         ({"block": 0.5}, "block must be an integer of at least 0, got 0.5"),

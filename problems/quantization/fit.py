@@ -1,0 +1,200 @@
+"""fit: the step and zero point of every row and group that leave least under the Gram matrix.
+
+Where a grid's ends lie matters more than how well a search rounds on it: the range of the weights spends
+levels on the few largest, and the least squared error (`mse`) does not know which inputs matter. What an
+error costs here is what it costs a nearest plane, T_ii² for column i. The best few of a table of steps and
+zero points by that measure are tried in earnest: nearest plane, sweeps, and the step that is best for the
+integers found, s = cᵀGw / cᵀGc with c = q − z, which is exact (several groups solve for theirs together).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numba
+import numpy as np
+
+from ..arrays import Floats
+from .grids import Grid, group_of
+from .planes import Indices, Planes, Singles, planes_of
+from .sweeps import sweep_levels
+
+__all__ = ["Fit", "best_steps", "fitted"]
+
+REACHES = np.geomspace(0.2, 1.0, 24)
+"""Shares of the symmetric range of the largest weight that a row's levels may span."""
+
+ZEROS = 6
+"""Zero points about the middle that are tried, beside both ends."""
+
+SPARED = 0.68
+"""Steps are judged as if larger by this share of 2^-bits: later search lowers the error between levels, not
+that of weights beyond them, so that smaller steps come out best."""
+
+ROOM = 1 << 24
+"""Numbers that the products of a batch of rows with the Gram matrix may take."""
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """A grid and the integers that were found with it.
+
+    Attributes:
+        grid: steps (n, groups) that float32 holds, integer zero points.
+        levels: (n, f) integers q of the grid.
+    """
+
+    grid: Grid
+    levels: Floats
+
+
+def fitted(weights: Floats, gram: Floats, *, bits: int, group: int = 0, tries: int = 6) -> Fit:
+    """The grid of a layer's rows under its Gram matrix.
+
+    Parameters:
+        weights: (n, f), a row a neuron.
+        gram: (f, f) of their inputs.
+        bits: width of the weights in [1, 8].
+        group: inputs that share a step; 0 for all of a row.
+        tries: steps and zero points of each row and group that are tried in earnest.
+    """
+    f = weights.shape[1]
+    planes, small = planes_of(gram), gram.astype(np.float32)
+    places = group_of(f, group)
+    size = max(1, ROOM // max(1, f * (int(places.max(initial=0)) + 1)))
+    parts = [
+        _fitted(weights[i : i + size].astype(np.float32), small, planes, places, bits=bits, tries=tries)
+        for i in range(0, len(weights), size)
+    ]
+    steps, zeros, levels = (np.concatenate(found).astype(np.float64) for found in zip(*parts, strict=True))
+    return Fit(Grid(steps, zeros, 0, 2**bits - 1, group), levels)
+
+
+@dataclass(eq=False)
+class _Rows:
+    """Rows with the best that was found for each: steps and zeros (n, groups), levels (n, f), losses (n,)."""
+
+    steps: Singles
+    zeros: Singles
+    levels: Singles
+    losses: Floats
+
+    def take(self, other: _Rows) -> None:
+        better = other.losses < self.losses
+        for name in ("steps", "zeros", "levels", "losses"):
+            getattr(self, name)[better] = getattr(other, name)[better]
+
+
+def _fitted(
+    weights: Singles, gram: Singles, planes: Planes, places: Indices, *, bits: int, tries: int
+) -> tuple[Singles, Singles, Singles]:
+    steps, zeros = _table(weights, planes.weights[np.argsort(planes.columns)], places, bits=bits)
+    slope = weights @ gram
+    best: _Rows | None = None
+    for k in range(min(tries, steps.shape[2])):
+        found = _tried(weights, gram, slope, planes, places, steps[:, :, k], zeros[:, :, k], 2**bits - 1)
+        if best is None:
+            best = found
+        else:
+            best.take(found)
+    assert best is not None
+    return best.steps, best.zeros, best.levels
+
+
+def _tried(
+    weights: Singles,
+    gram: Singles,
+    slope: Singles,
+    planes: Planes,
+    places: Indices,
+    steps: Singles,
+    zeros: Singles,
+    high: int,
+) -> _Rows:
+    """What a nearest plane, sweeps and better steps make of a step and a zero point."""
+    top = np.full(weights.shape[1], high, dtype=np.float32)
+    levels = planes.nearest(weights + (steps * zeros)[:, places], steps, places, top)
+    codes = levels - zeros[:, places]
+    field = (steps[:, places] * codes) @ gram - slope
+    sweep_levels(gram, levels, field, steps, places, top)
+    codes = levels - zeros[:, places]
+    better = best_steps(codes, steps, gram, slope, places).astype(np.float32)
+    field = (better[:, places] * codes) @ gram - slope
+    sweep_levels(gram, levels, field, better, places, top)
+    errors = better[:, places] * (levels - zeros[:, places]) - weights
+    losses = np.einsum("nf,nf->n", errors, field, dtype=np.float64)
+    return _Rows(better, zeros, levels, losses)
+
+
+def best_steps(codes: Any, steps: Any, gram: Any, slope: Any, places: Indices) -> Any:
+    """Steps (n, groups) that leave least for the integers `codes` (n, f) less their zero points.
+
+    A row keeps its steps where some of the best are not positive, or its integers leave them open.
+
+    Parameters:
+        codes: (n, f) integers less their zero points.
+        steps: (n, groups) as they are.
+        gram: (f, f).
+        slope: (n, f) weights @ gram.
+        places: (f,) group of each input.
+    """
+    groups = steps.shape[1]
+    form, side = np.empty((len(codes), groups, groups)), np.empty((len(codes), groups))
+    for g in range(groups):
+        own = places == g
+        products = codes[:, own] @ gram[own]
+        form[:, g] = _by_group(products * codes, groups, places)
+        side[:, g] = (slope[:, own] * codes[:, own]).sum(axis=1)
+    open_rows = np.einsum("ngg->ng", form).min(axis=1) <= 0.0
+    form[open_rows] = np.eye(groups)
+    ridge = 1e-9 * np.einsum("ngg->n", form)[:, None, None] * np.eye(groups)
+    found = np.linalg.solve(form + ridge, side[:, :, None])[:, :, 0]
+    good = ~open_rows & (found > 0.0).all(axis=1) & np.isfinite(found).all(axis=1)
+    return np.where(good[:, None], found, steps)
+
+
+def _by_group(values: Any, groups: int, places: Indices) -> Any:
+    """Sums (n, groups) over the inputs of each group."""
+    starts = np.searchsorted(places, np.arange(groups))
+    return np.add.reduceat(values, starts, axis=1)
+
+
+def _table(weights: Singles, costs: Singles, places: Indices, *, bits: int) -> tuple[Singles, Singles]:
+    """Steps and zero points (n, groups, candidates) of each row and group, the most promising first."""
+    high, groups = 2**bits - 1, int(places.max(initial=0)) + 1
+    middle, reach = 2 ** (bits - 1), max(1.0, 0.4 * 2 ** (bits - 1))
+    zeros = np.unique(np.append(np.rint(np.linspace(middle - reach, middle + reach - 1, ZEROS)), [0, high]))
+    zeros = np.clip(zeros, 0, high)
+    starts = np.searchsorted(places, np.arange(groups))
+    largest = np.maximum.reduceat(np.abs(weights), starts, axis=1)
+    spans = (2.0 * largest / high).astype(np.float32)
+    spans[spans == 0.0] = 1.0
+    pairs = np.array([(reach, zero) for zero in zeros for reach in REACHES], dtype=np.float32)
+    judged = 1.0 + SPARED * 2.0**-bits
+    scores = _scores(weights, costs, places, spans * np.float32(judged), pairs, np.float32(high))
+    order = np.argsort(scores, axis=2, kind="stable")
+    chosen = pairs[order]
+    return spans[:, :, None] * chosen[..., 0], np.ascontiguousarray(chosen[..., 1])
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def _scores(weights: Any, costs: Any, places: Any, spans: Any, pairs: Any, high: Any) -> Any:
+    """What rounding to nearest costs each row and group (n, groups, candidates), weighted by column."""
+    n, f = weights.shape
+    groups, count = spans.shape[1], len(pairs)
+    scores = np.zeros((n, groups, count), dtype=np.float32)
+    begin = np.zeros(groups + 1, dtype=np.int64)
+    for i in range(f):
+        begin[places[i] + 1] = i + 1
+    for row in range(n):
+        for g in range(groups):
+            for k in range(count):
+                step, zero, total = spans[row, g] * pairs[k, 0], pairs[k, 1], np.float32(0.0)
+                inverse = np.float32(1.0) / step
+                for i in range(begin[g], begin[g + 1]):
+                    position = weights[row, i] * inverse + zero
+                    level = min(max(np.rint(position), np.float32(0.0)), high)
+                    total += costs[i] * (level - position) * (level - position)
+                scores[row, g, k] = total * step * step
+    return scores

@@ -1,0 +1,141 @@
+"""Nearest planes over every level of a grid, for all neurons of a layer at once.
+
+With gram = TᵀT, T lower triangular, the loss of a neuron is Σ_i (Σ_{j≤i} T_ij e_j)²: one term a coordinate,
+given the coordinates before it, of which Babai 1986 takes the least. On the Gram matrix of a layer's inputs
+that is GPTQ (Frantar et al. 2022, arXiv:2210.17323). In float32, as nothing but ties hangs on the rest; what
+a choice is worth is always computed in float64 from its integers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from ..arrays import Floats
+
+__all__ = ["Indices", "Planes", "Singles", "act_order", "damped_factor", "planes_of"]
+
+Singles: TypeAlias = npt.NDArray[np.float32]
+Indices: TypeAlias = npt.NDArray[np.int64]
+
+BLOCK = 48
+"""Coordinates between two matrix products."""
+
+
+@dataclass(frozen=True, eq=False)
+class Planes:
+    """A Gram matrix factored for nearest planes.
+
+    Attributes:
+        columns: (f,) coordinates in the order of rounding.
+        unit: (f, f) lower triangle in that order, each row divided by its diagonal.
+        weights: (f,) squares of that diagonal, what an error of a coordinate costs once its row is decided.
+    """
+
+    columns: Indices
+    unit: Singles
+    weights: Singles
+
+    def nearest(
+        self, target: Singles, steps: Singles, group: Indices, top: Singles, fixed: Any = None
+    ) -> Singles:
+        """Levels (n, f) chosen column after column given those before.
+
+        Parameters:
+            target: (n, f) what level·step is to be near to, both in units of the weights.
+            steps: (n, groups) step of each group of coordinates.
+            group: (f,) group of each coordinate.
+            top: (f,) highest level.
+            fixed: (n, f) level that a coordinate has, −1 where it is free; None where all are.
+        """
+        f = len(self.columns)
+        wanted, by_group = np.ascontiguousarray(target.T[self.columns]), np.ascontiguousarray(steps.T)
+        groups, highest = group[self.columns], top[self.columns]
+        held = np.zeros((0, 0), np.int8) if fixed is None else np.ascontiguousarray(fixed.T[self.columns])
+        levels, errors = np.empty_like(wanted), np.empty_like(wanted)
+        for start in range(0, f, BLOCK):
+            some = slice(start, start + BLOCK)
+            pull = self.unit[some, :start] @ errors[:start]
+            _choose(
+                pull,
+                self.unit[some, some],
+                wanted[some],
+                by_group,
+                groups[some],
+                highest[some],
+                held[some],
+                levels[some],
+                errors[some],
+            )
+        found = np.empty_like(target)
+        found[:, self.columns] = levels.T
+        return found
+
+
+def planes_of(gram: Floats, *, order: str = "act", damping: float = 0.01) -> Planes:
+    """The factor of a Gram matrix with damping·mean(diag) on its diagonal, columns by falling mean square.
+
+    Parameters:
+        gram: (f, f), positive semidefinite.
+        order: "act", or "given" for the columns as they stand.
+        damping: GPTQ's usual is 1 %.
+    """
+    columns = np.arange(len(gram)) if order == "given" else act_order(gram)
+    lower = damped_factor(gram[np.ix_(columns, columns)], damping)
+    return triangle_planes(columns, lower)
+
+
+def triangle_planes(columns: Indices, lower: Floats) -> Planes:
+    """The planes of a factor that is known."""
+    diagonal = np.diag(lower)
+    unit = np.ascontiguousarray(lower / diagonal[:, None], dtype=np.float32)
+    return Planes(columns, unit, (diagonal**2).astype(np.float32))
+
+
+def act_order(gram: Floats) -> Indices:
+    """Columns by falling mean square, GPTQ's act-order."""
+    return np.argsort(-np.diag(gram), kind="stable")
+
+
+def damped_factor(gram: Floats, damping: float) -> Floats:
+    """Lower triangular T with gram + damping·mean(diag)·I = TᵀT.
+
+    Where the sum is not positive definite in float64, which a rank-deficient gram may cause, the damping
+    grows tenfold.
+    """
+    ridge = damping * (float(np.mean(np.diag(gram))) or 1.0)
+    while True:
+        try:
+            damped = gram + ridge * np.eye(len(gram))
+            return np.asarray(np.linalg.cholesky(damped[::-1, ::-1])[::-1, ::-1].T)
+        except np.linalg.LinAlgError:
+            ridge *= 10.0
+
+
+@numba.njit(cache=True, nogil=True, fastmath={"contract", "arcp", "nsz"})
+def _choose(
+    pull: Any, unit: Any, wanted: Any, steps: Any, groups: Any, top: Any, fixed: Any, levels: Any, errors: Any
+) -> None:
+    """Choose the levels of a block of coordinates; neurons lie along the rows, for the sake of their loops.
+
+    `pull` (B, n) is what the errors before the block add to each of its coordinates.
+    """
+    size, n = pull.shape
+    for i in range(size):
+        step, highest = steps[groups[i]], top[i]
+        for r in range(n):
+            level = np.rint((wanted[i, r] - pull[i, r]) / step[r])
+            levels[i, r] = min(max(level, np.float32(0.0)), highest)
+        if fixed.size:
+            for r in range(n):
+                levels[i, r] = fixed[i, r] if fixed[i, r] >= 0 else levels[i, r]
+        for r in range(n):
+            errors[i, r] = step[r] * levels[i, r] - wanted[i, r]
+        for j in range(i + 1, size):
+            share = unit[j, i]
+            for r in range(n):
+                pull[j, r] += share * errors[i, r]
