@@ -26,6 +26,7 @@ from .rounding import (  # noqa: F401
     beam,
     coordinate_descent,
     ldlq,
+    level_tabu,
     nearest_plane,
     obq,
     random_nearest_plane,

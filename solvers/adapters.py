@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..problems import Capacity, InputError, Instance, Qubo, Rounding
+from ..problems.arrays import Bits
 from ..problems.instances.rounding import Row
 from .capacity.bisection import FIELDS, bisection, top_field
 from .capacity.finishing import finish
@@ -25,6 +26,7 @@ __all__ = [
     "FIELDS",
     "Adapter",
     "adapter_for",
+    "by_neurons",
     "by_rows",
     "direct",
     "field_search",
@@ -45,6 +47,8 @@ def adapter_for(entry: Entry, instance: Instance) -> Adapter:
         InputError: it takes neither the shape nor a part of it.
     """
     adapter = _adapter_of_shape(entry, type(instance))
+    if adapter is direct and isinstance(instance, Rounding) and instance.grouped and not entry.groups:
+        adapter = by_neurons
     if adapter is field_search and entry.capacity == "penalty" and instance.exact:
         adapter = penalty
     if adapter is None:
@@ -79,24 +83,53 @@ def by_rows(rounding: Rounding, run: Run, entry: Entry, values: dict[str, Any]) 
     A neuron without an incumbent yet counts at round to nearest. A target for the layer leaves each neuron
     what the others do not use. Of one neuron alone the adapter is called "row": no budget is divided.
     """
+
+    def take(i: int) -> tuple[Instance, Decode]:
+        row = _row(rounding, i)
+        return row.qubo, row.decode
+
+    return _in_parts(rounding, run, entry, values, take, adapter="rows" if rounding.n > 1 else "row")
+
+
+def by_neurons(rounding: Rounding, run: Run, entry: Entry, values: dict[str, Any]) -> Solution:
+    """As `by_rows`, for a solver of layers that knows no groups: a neuron's steps go into its Gram matrix."""
+
+    def take(i: int) -> tuple[Instance, Decode]:
+        return rounding.neuron(i), lambda x: np.asarray(x[0], dtype=np.int8)
+
+    return _in_parts(rounding, run, entry, values, take, adapter="neurons")
+
+
+Decode = Callable[[Any], Bits]
+
+
+def _in_parts(
+    rounding: Rounding,
+    run: Run,
+    entry: Entry,
+    values: dict[str, Any],
+    take: Callable[[int], tuple[Instance, Decode]],
+    *,
+    adapter: str,
+) -> Solution:
     x = rounding.nearest()
     first = rounding.row_losses(x)
     losses, parts = first.copy(), list[Solution]()
     for i in range(rounding.n):
         if run.stopped() or (run.target is not None and losses.sum() <= run.target):
             break
-        row = _row(rounding, i)
+        one, decode = take(i)
         left = None if run.target is None else run.target - (losses.sum() - losses[i])
-        child = run.part(row.qubo, i, seconds=run.remaining() / (rounding.n - i), target=left)
-        if row.qubo.n:
-            entry.search(row.qubo, child, **values)
+        child = run.part(one, i, seconds=run.remaining() / (rounding.n - i), target=left)
+        if one.free:
+            entry.search(one, child, **values)
         else:
-            child.offer(np.zeros(0, dtype=np.int8))
-            child.prove(row.qubo.offset)
+            child.offer(one.baseline())
+            child.prove(one.loss(one.baseline()))
         part = conclude(child, seconds=child.elapsed())
         parts.append(part)
         if part.x is not None and part.loss is not None:
-            x[i], losses[i] = row.decode(part.x), part.loss
+            x[i], losses[i] = decode(part.x), part.loss
         run.share = (i + 1) / rounding.n
     run.exhausted |= any(part.status is Status.BUDGET for part in parts)
     seconds = run.elapsed()
@@ -105,7 +138,7 @@ def by_rows(rounding: Rounding, run: Run, entry: Entry, values: dict[str, Any]) 
     if len(bounds) == rounding.n:
         # The layer's loss and the neurons' are different sums of the same numbers.
         run.prove(sum(bounds) - rounding.resolution)
-    whole = conclude(run, seconds=seconds, adapter="rows" if rounding.n > 1 else "row")
+    whole = conclude(run, seconds=seconds, adapter=adapter)
     trace = summed(first.tolist(), [part.trace for part in parts], float(whole.loss or 0.0))
     return flag_lies(replace(whole, trace=trace), parts)
 

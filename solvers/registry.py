@@ -84,6 +84,8 @@ class Entry:
         max_variables: size it declines to go beyond, None without one.
         capacity: how Σx = K reaches a solver of Qubos, by the "field-search" or as a "penalty"; Σc·x ≤ K
             takes the field search always.
+        groups: whether it takes layers whose neurons have a step for each group of inputs; one that does not
+            meets them neuron by neuron.
         parameters: its tunables by name.
     """
 
@@ -95,6 +97,7 @@ class Entry:
     anytime: bool = True
     max_variables: int | None = None
     capacity: str = "field-search"
+    groups: bool = False
     parameters: MappingProxyType[str, Parameter] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
@@ -134,11 +137,13 @@ def solver(
     anytime: bool = True,
     max_variables: int | None = None,
     capacity: str = "field-search",
+    groups: bool = False,
 ) -> Callable[[Search], Search]:
     """Register a function of (instance, run, **parameters) as a solver.
 
     Keyword-only arguments are its parameters; `Annotated[int, Range(1, 100)]` gives one its range.
-    `capacity` says how Σx = K reaches a solver of Qubos: by the "field-search", or as a "penalty".
+    `capacity` says how Σx = K reaches a solver of Qubos: by the "field-search", or as a "penalty"; `groups`
+    that it takes layers whose neurons have a step for each group of inputs.
 
     Raises:
         InputError: the name is taken, a shape is none of ours, a parameter has no default, or a penalty is
@@ -157,7 +162,16 @@ def solver(
         if name in _REGISTRY:
             raise InputError(f"a solver named {name!r} is registered already; choose another name")
         _REGISTRY[name] = Entry(
-            name, search, shapes, reference, exact, anytime, max_variables, capacity, _parameters(search)
+            name,
+            search,
+            shapes,
+            reference,
+            exact,
+            anytime,
+            max_variables,
+            capacity,
+            groups,
+            _parameters(search),
         )
         return search
 

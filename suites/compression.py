@@ -50,7 +50,7 @@ def compress(
         model: any torch module that the formulation can read.
         data: calibration samples, a DataLoader of (x, y) or a pair (x, y).
         problem: name of a formulation; see `qubopress list`.
-        solver: name of a solver; None for one that fits: nearest-plane for layers to round, swap for a
+        solver: name of a solver; None for one that fits: level-tabu for layers to round, swap for a
             capacity, the refiner for what can only be asked.
         seconds: budget of each stage; one run of the solver's fixed work where None.
         seed: of the search.
@@ -75,6 +75,7 @@ def compress(
     """
     begun = time.monotonic()
     formulation = problems.get(problem)
+    parameters = {**_usual(problem, parameters), **parameters}
     budget = Budget(solver, solver_parameters or {}, seconds, seed, refiner, evaluations)
     budget.check()
     _check_parameters(formulation, budget, parameters)
@@ -100,11 +101,26 @@ def compress(
     return network
 
 
+def _usual(problem: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """What a formulation takes here where the caller does not say: for its boards it stays as published."""
+    if problem != "adaround":
+        return {}
+    whole_rows = given.get("per", "channel") == "channel"
+    real_bias = given.get("activations", "float") == "float"
+    return {
+        "levels": "all",
+        "grid": "fit" if whole_rows else "mse",
+        "bias": "corrected" if real_bias else "int32",
+    }
+
+
 def _check_parameters(formulation: problems.Problem, budget: Budget, given: Mapping[str, Any]) -> None:
     """InputError for a parameter that is none of the formulation's; it says whose it is."""
     ours = [name for name in signature(compress).parameters if name not in ("model", "data", "parameters")]
     for name in given.keys() - formulation.defaults.keys():
-        named = [budget.solver] if budget.solver else ["nearest-plane", "swap", *solvers.names()]
+        named = (
+            [budget.solver] if budget.solver else ["level-tabu", "nearest-plane", "swap", *solvers.names()]
+        )
         owner = next((one for one in named if name in solvers.get(one).parameters), None)
         if owner or name == "threads":
             whose = f"of the solver {owner}" if owner else "of every solver"

@@ -41,7 +41,7 @@ LATER = {
     "levels": 2,
     "bias": "int32",
     "keep_zeros": False,
-    "tries": 6,
+    "tries": 8,
     "refits": 1,
 }
 """What instances had before there was a parameter for it."""
@@ -64,7 +64,7 @@ def adaround(
     levels: int | str = 2,
     bias: str = "int32",
     keep_zeros: bool = False,
-    tries: int = 6,
+    tries: int = 8,
     refits: int = 1,
 ) -> Generator[Rounding, Bits, nn.Module]:
     """Decide for every weight and bias whether it rounds down or up, or to which level, layer by layer.

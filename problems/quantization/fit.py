@@ -49,7 +49,7 @@ class Fit:
     levels: Floats
 
 
-def fitted(weights: Floats, gram: Floats, *, bits: int, group: int = 0, tries: int = 6) -> Fit:
+def fitted(weights: Floats, gram: Floats, *, bits: int, group: int = 0, tries: int = 8) -> Fit:
     """The grid of a layer's rows under its Gram matrix.
 
     Parameters:
@@ -116,15 +116,27 @@ def _tried(
     top = np.full(weights.shape[1], high, dtype=np.float32)
     levels = planes.nearest(weights + (steps * zeros)[:, places], steps, places, top)
     codes = levels - zeros[:, places]
-    field = (steps[:, places] * codes) @ gram - slope
+    field = np.ascontiguousarray((steps[:, places] * codes) @ gram - slope)
     sweep_levels(gram, levels, field, steps, places, top)
     codes = levels - zeros[:, places]
-    better = best_steps(codes, steps, gram, slope, places).astype(np.float32)
-    field = (better[:, places] * codes) @ gram - slope
+    if steps.shape[1] == 1:
+        better, field = _best_step(codes, steps, field, slope)
+    else:
+        better = best_steps(codes, steps, gram, slope, places).astype(np.float32)
+        field = np.ascontiguousarray((better[:, places] * codes) @ gram - slope)
     sweep_levels(gram, levels, field, better, places, top)
     errors = better[:, places] * (levels - zeros[:, places]) - weights
     losses = np.einsum("nf,nf->n", errors, field, dtype=np.float64)
     return _Rows(better, zeros, levels, losses)
+
+
+def _best_step(codes: Singles, steps: Singles, field: Singles, slope: Singles) -> tuple[Singles, Singles]:
+    """As `best_steps` where a row has one step; the field that is known spares the product with the gram."""
+    products = (field + slope) / steps
+    over, under = (np.einsum("nf,nf->n", one, codes, dtype=np.float64) for one in (slope, products))
+    found = np.divide(over, under, out=np.zeros_like(over), where=under > 0.0)
+    better = np.where(found > 0.0, found, steps[:, 0])[:, None].astype(np.float32)
+    return better, better * products - slope
 
 
 def best_steps(codes: Any, steps: Any, gram: Any, slope: Any, places: Indices) -> Any:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from ..arrays import Floats
 
-__all__ = ["Indices", "Planes", "Singles", "act_order", "damped_factor", "planes_of"]
+__all__ = ["Indices", "Planes", "Singles", "planes_of", "triangle_planes"]
 
 Singles: TypeAlias = npt.NDArray[np.float32]
 Indices: TypeAlias = npt.NDArray[np.int64]
@@ -84,8 +84,8 @@ def planes_of(gram: Floats, *, order: str = "act", damping: float = 0.01) -> Pla
         order: "act", or "given" for the columns as they stand.
         damping: GPTQ's usual is 1 %.
     """
-    columns = np.arange(len(gram)) if order == "given" else act_order(gram)
-    lower = damped_factor(gram[np.ix_(columns, columns)], damping)
+    columns = np.arange(len(gram)) if order == "given" else _act_order(gram)
+    lower = _damped_factor(gram[np.ix_(columns, columns)], damping)
     return triangle_planes(columns, lower)
 
 
@@ -96,12 +96,12 @@ def triangle_planes(columns: Indices, lower: Floats) -> Planes:
     return Planes(columns, unit, (diagonal**2).astype(np.float32))
 
 
-def act_order(gram: Floats) -> Indices:
+def _act_order(gram: Floats) -> Indices:
     """Columns by falling mean square, GPTQ's act-order."""
     return np.argsort(-np.diag(gram), kind="stable")
 
 
-def damped_factor(gram: Floats, damping: float) -> Floats:
+def _damped_factor(gram: Floats, damping: float) -> Floats:
     """Lower triangular T with gram + damping·mean(diag)·I = TᵀT.
 
     Where the sum is not positive definite in float64, which a rank-deficient gram may cause, the damping

@@ -23,13 +23,18 @@ from . import on_torch
 from .box_minimum import centres
 from .descent import SCANS, descend, descend_pairs, keep
 from .factors import Columns, triangle
+from .level_beam import cheapest_levels
 from .prefixes import HORIZON, cheapest, never
+from .weight_units import check_steps, factored, units_of
 
 __all__ = ["beam"]
 
 PREFIXES, PARTS = 1 << 22, 16
 """Numbers that the prefixes of a batch of neurons take, but a layer has so many batches at most: after each
 the whole layer is offered, and every offer is judged once more after the clock."""
+
+LOOKS = 4
+"""The same where a pass takes hardly longer than the judgement of an offer."""
 
 CACHED = 1 << 19
 """Numbers that the prefixes of neurons searched at once may take, so that a processor's cache holds them."""
@@ -39,7 +44,7 @@ MOST = 1 << 26
 """Numbers that the prefixes of one neuron may take under a budget alone: 320 MiB with their errors."""
 
 
-@solver("beam", accepts=Rounding, reference="Anderson & Mohan 1984")
+@solver("beam", accepts=Rounding, reference="Anderson & Mohan 1984", groups=True)
 def beam(
     rounding: Rounding,
     run: Run,
@@ -110,8 +115,11 @@ class _Layer(Protocol):
 
 
 def _layer(rounding: Rounding, order: str, damping: float, device: str, precision: str) -> _Layer:
+    if device == NUMBA and (rounding.grouped or not rounding.binary):
+        return _ManyLevels(rounding, order=order, damping=damping)
     if device == NUMBA:
         return _Compiled(rounding, order=order, damping=damping, precision=precision)
+    check_steps(rounding, device)
     return on_torch.Layer(rounding, device, order=order, damping=damping, precision=precision)
 
 
@@ -147,6 +155,27 @@ class _Compiled:
     def _cheapest(self, rows: Columns, kept: int, stopped: Callable[[], bool]) -> Bits | None:
         arrays, target = (self.rounding, rows, self.columns, self.lower), (self.aim, self.charge)
         return cheapest(*arrays, kept, target=target, kind=self.kind, stopped=stopped)
+
+
+class _ManyLevels:
+    """A layer of more than two levels, whose prefixes have the two children nearest to their centre."""
+
+    def __init__(self, rounding: Rounding, *, order: str, damping: float) -> None:
+        self.rounding, self.losses = rounding, rounding.row_losses
+        self.units, self.planes = units_of(rounding), factored(rounding.gram, order, damping)
+
+    def batches(self, kept: int) -> list[Columns]:
+        """As `_Layer` says, but these are searched in turn."""
+        return _groups(np.arange(self.rounding.n), max(1, -(-self.rounding.n // LOOKS)))
+
+    def beam(self, rows: Columns, kept: int, stopped: Callable[[], bool]) -> Bits | None:
+        """As `_Layer` says."""
+        units = self.units.rows(rows)
+        levels = cheapest_levels(units, self.planes, kept, stopped)
+        if levels is None:
+            return None
+        units.sweep(levels)
+        return np.asarray(levels.clip(0, self.units.top), dtype=np.int8)
 
 
 def _groups(rows: Columns, size: int) -> list[Columns]:

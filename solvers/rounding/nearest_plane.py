@@ -18,11 +18,12 @@ from ..run import Run
 from . import on_torch
 from .factors import triangle
 from .plane_kernel import planes
+from .weight_units import check_steps, factored, units_of
 
 __all__ = ["nearest_plane"]
 
 
-@solver("nearest-plane", accepts=Rounding, reference="Babai 1986; Frantar et al. 2022")
+@solver("nearest-plane", accepts=Rounding, reference="Babai 1986; Frantar et al. 2022", groups=True)
 def nearest_plane(
     rounding: Rounding,
     run: Run,
@@ -38,10 +39,16 @@ def nearest_plane(
         damping: added to the Gram matrix's diagonal, as a share of its mean.
         order: "act" rounds the columns of the largest mean square first, "given" left to right, "sorted" is
             V-BLAST's.
-        device: "numba" for the compiled kernels, which are float64, or torch's "cpu", "cuda", "cuda:1", …
+        device: "numba" for the compiled kernels, which are float64 for two levels and float32 for more, or
+            torch's "cpu", "cuda", "cuda:1", …
         precision: of the matrix products between blocks on a device of torch's.
     """
+    if device == NUMBA and (rounding.grouped or not rounding.binary):
+        levels = units_of(rounding).nearest(factored(rounding.gram, order, damping))
+        run.offer(rounding.settle(levels))
+        return
     if device != NUMBA:
+        check_steps(rounding, device)
         layer = on_torch.Layer(rounding, device, order=order, damping=damping, precision=precision)
         x = layer.plane()
         run.offer(x, float(layer.losses(x, np.arange(rounding.n)).sum()))

@@ -9,7 +9,7 @@ from ..run import Run
 __all__ = ["round_to_nearest"]
 
 
-@solver("round-to-nearest", accepts=Rounding)
+@solver("round-to-nearest", accepts=Rounding, groups=True)
 def round_to_nearest(rounding: Rounding, run: Run) -> None:
     """Round each weight alone; O(n f)."""
     run.offer(rounding.nearest())

@@ -17,7 +17,7 @@ from ..spec import seed_of
 
 __all__ = ["FITTING", "Budget", "Progress", "Stage", "Stages", "Step"]
 
-FITTING: Mapping[type, str] = {Rounding: "nearest-plane", Capacity: "swap", Qubo: "tabu"}
+FITTING: Mapping[type, str] = {Rounding: "level-tabu", Capacity: "swap", Qubo: "tabu"}
 """The solver of each shape where the caller names none; a BlackBox has the refiner."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -91,6 +92,17 @@ def levels(n: int = 2, f: int = 4) -> Rounding:
     return Rounding(gram(f), rng.uniform(-1, 4, (n, f)), levels=np.where(np.arange(f) % 2, 4, 2))
 
 
+def grouped(n: int = 3, f: int = 5) -> Rounding:
+    """Four levels, a step for every two inputs of a neuron, a coordinate fixed, a start."""
+    rng = np.random.default_rng(7)
+    fixed = np.full((n, f), -1)
+    fixed[0, 1] = 2
+    group = np.arange(f) // 2
+    scale = rng.random((n, int(group.max(initial=0)) + 1)) + 0.5
+    plain = Rounding(gram(f), rng.uniform(-1, 4, (n, f)), scale, 4, fixed, group)
+    return replace(plain, start=plain.nearest())
+
+
 def black_box(n: int = 10) -> BlackBox:
     """A Qubo's loss asked point by point, exactly n/2 ones."""
     start = np.arange(n) % 2
@@ -110,6 +122,7 @@ INSTANCES: dict[str, Callable[[], Instance]] = {
     "costly capacity": costly,
     "rounding": rounding,
     "levels": levels,
+    "groups": grouped,
     "black box": black_box,
     "free black box": free_black_box,
 }
@@ -143,6 +156,12 @@ SMALLEST: dict[str, Instance] = {
     "one coordinate": Rounding([[2.0]], [[0.7]]),
     "zero gram": Rounding(np.zeros((2, 2)), [[0.2, 0.9]]),
     "all fixed": Rounding(np.eye(2), [[0.2, 0.9]], fixed=[[1, 0]]),
+    "no neuron of many levels": Rounding(np.eye(2), np.zeros((0, 2)), levels=4),
+    "no coordinate of many levels": Rounding(np.zeros((0, 0)), np.zeros((2, 0)), levels=4),
+    "one coordinate of many levels": Rounding([[2.0]], [[2.7]], levels=4),
+    "zero gram of many levels": Rounding(np.zeros((2, 2)), [[0.2, 2.9]], levels=4),
+    "all fixed of many levels": Rounding(np.eye(2), [[0.2, 0.9]], levels=4, fixed=[[3, 0]]),
+    "one group each": Rounding(np.eye(2), [[0.2, 2.9]], [[0.5, 2.0]], 4, group=[0, 1]),
 }
 """Where loops run empty and scales are 0."""
 
