@@ -160,7 +160,7 @@ def _follow(slope: Any, gram: Any, step: Any, change: Any) -> None:
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
 def _cheapest(slope: Any, up: Any, down: Any, costs: Any, keys: Any) -> Any:
-    """Costs of each coordinate's better step, and the least of them as a key; floats are not so vectorised."""
+    """Costs of each coordinate's better step, and the least as a key: of floats it is not vectorised."""
     for j in range(slope.size):
         costs[j] = min(slope[j] + up[j], down[j] - slope[j])
     lowest = SIGN
