@@ -90,16 +90,22 @@ def _fitted(
     weights: Singles, gram: Singles, planes: Planes, places: Indices, *, bits: int, tries: int
 ) -> tuple[Singles, Singles, Singles]:
     steps, zeros = _table(weights, planes.weights[np.argsort(planes.columns)], places, bits=bits)
-    slope = weights @ gram
-    best: _Rows | None = None
+    slope, high = weights @ gram, 2**bits - 1
+    # What everyone takes is among the tries, so that no row is worse off.
+    best = _tried(weights, gram, slope, planes, places, *_ranges(weights, places, high), high)
     for k in range(min(tries, steps.shape[2])):
-        found = _tried(weights, gram, slope, planes, places, steps[:, :, k], zeros[:, :, k], 2**bits - 1)
-        if best is None:
-            best = found
-        else:
-            best.take(found)
-    assert best is not None
+        best.take(_tried(weights, gram, slope, planes, places, steps[:, :, k], zeros[:, :, k], high))
     return best.steps, best.zeros, best.levels
+
+
+def _ranges(weights: Singles, places: Indices, high: int) -> tuple[Singles, Singles]:
+    """Steps and zero points (n, groups) of the whole range of the weights and 0."""
+    starts = np.searchsorted(places, np.arange(int(places.max(initial=0)) + 1))
+    low = np.minimum(np.minimum.reduceat(weights, starts, axis=1), np.float32(0.0))
+    top = np.maximum(np.maximum.reduceat(weights, starts, axis=1), np.float32(0.0))
+    steps = (top - low) / np.float32(high)
+    steps[steps <= 0.0] = 1.0
+    return steps, np.rint(-low / steps)
 
 
 def _tried(

@@ -23,9 +23,9 @@ from . import on_torch
 from .box_minimum import centres
 from .descent import SCANS, descend, descend_pairs, keep
 from .factors import Columns, triangle
-from .level_beam import cheapest_levels
+from .levels.prefixes import cheapest_levels
+from .levels.units import check_steps, factored, units_of
 from .prefixes import HORIZON, cheapest, never
-from .weight_units import check_steps, factored, units_of
 
 __all__ = ["beam"]
 

@@ -17,7 +17,7 @@ from ...problems.arrays import Bits
 from ..registry import Range, solver
 from ..run import Run
 from .descent import keep, spans
-from .weight_units import WeightUnits, factored, units_of
+from .levels.units import WeightUnits, factored, units_of
 
 __all__ = ["level_tabu"]
 

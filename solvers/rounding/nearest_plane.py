@@ -17,8 +17,8 @@ from ..registry import Choice, Range, solver
 from ..run import Run
 from . import on_torch
 from .factors import triangle
+from .levels.units import check_steps, factored, units_of
 from .plane_kernel import planes
-from .weight_units import check_steps, factored, units_of
 
 __all__ = ["nearest_plane"]
 

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from ...problems import InputError, Rounding
-from ...problems.arrays import Bits, Floats
-from ...problems.quantization.planes import Indices, Planes, Singles, planes_of, triangle_planes
-from ...problems.quantization.sweeps import sweep_levels
-from .factors import Columns, triangle
+from ....problems import InputError, Rounding
+from ....problems.arrays import Bits, Floats
+from ....problems.quantization.planes import Indices, Planes, Singles, planes_of, triangle_planes
+from ....problems.quantization.sweeps import sweep_levels
+from ..factors import Columns, triangle
 
 __all__ = ["WeightUnits", "check_steps", "factored", "units_of"]
 

@@ -14,8 +14,8 @@ from typing import Any
 import numba
 import numpy as np
 
-from ...problems.quantization.planes import Planes, Singles
-from .weight_units import WeightUnits
+from ....problems.quantization.planes import Planes, Singles
+from .units import WeightUnits
 
 __all__ = ["cheapest_levels"]
 

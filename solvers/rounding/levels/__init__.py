@@ -1,0 +1,1 @@
+"""Layers of many levels: in units of their weights, and the cheapest prefixes of a neuron."""
