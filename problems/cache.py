@@ -26,7 +26,7 @@ import numpy as np
 from .arrays import Floats
 from .tasks.task import Task
 
-__all__ = ["anew", "cached", "folder", "lacking", "pack", "unpack", "used", "version"]
+__all__ = ["cached", "folder", "kept_in", "lacking", "pack", "unpack", "used", "version"]
 
 _used: dict[str, None] = {}
 """Keys of the pieces that this process has asked for, in that order."""
@@ -35,7 +35,7 @@ _sound: dict[Path, tuple[tuple[int, ...], ...]] = {}
 """Places whose checksums held in this process, with what their files were by then."""
 
 _apart: list[Path] = []
-"""Folders of `anew` that are open, the last one in use."""
+"""Folders of `kept_in` that are open, the last one in use."""
 
 SUMS = "checksums.txt"
 
@@ -52,14 +52,13 @@ def folder() -> Path:
 
 
 @contextmanager
-def anew() -> Iterator[None]:
-    """Pieces are built once more, in a place of their own: whoever judges numbers believes no earlier build."""
-    with tempfile.TemporaryDirectory(prefix="qubopress-") as place:
-        _apart.append(Path(place))
-        try:
-            yield
-        finally:
-            _apart.pop()
+def kept_in(place: Path) -> Iterator[None]:
+    """Keep pieces in this folder meanwhile; in an empty one, all are built anew, as who judges must."""
+    _apart.append(place)
+    try:
+        yield
+    finally:
+        _apart.pop()
 
 
 def cached(task: Task, piece: str, build: Callable[[], dict[str, Floats]]) -> dict[str, Floats]:
@@ -165,7 +164,7 @@ def _hold(place: Path, files: list[Path]) -> bool:
 
 
 def _sums(files: list[Path]) -> str:
-    """A line a file. It finds what a disk spoils; whoever could forge files could forge any digest of them."""
+    """A line a file. It finds what a disk spoils; whoever can forge files can forge their sums."""
     lines = []
     for path in files:
         found = 0

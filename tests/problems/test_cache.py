@@ -106,7 +106,8 @@ def test_who_judges_builds_anew_once_and_leaves_the_kept_pieces(task: problems.T
     build = Counted()
     cache.cached(task, "piece", build)
     before = sorted((tmp_path / "kept").rglob("*"))
-    with cache.anew():
+    (tmp_path / "anew").mkdir()
+    with cache.kept_in(tmp_path / "anew"):
         for _ in range(3):
             cache.cached(task, "piece", build)
         assert build.runs == 2
