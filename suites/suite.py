@@ -15,6 +15,7 @@ from ..problems import InputError
 from ..problems.arrays import count, number
 from ..problems.errors import unknown_name
 from ..results import Budget
+from ..results.storage.names import unfit
 from .spec import InstanceSpec, SolverSpec, text
 
 __all__ = ["Suite", "load", "suite_names"]
@@ -165,7 +166,7 @@ def _parse(content: dict[str, Any], *, default_name: str) -> Suite:
     if "seconds" not in content:
         raise InputError("seconds must be given: the budget of a cell")
     suite = Suite(
-        name=text(content.get("name", default_name), name="name"),
+        name=_named(text(content.get("name", default_name), name="name")),
         description=text(content.get("description", ""), name="description"),
         instances=_unique(InstanceSpec.of(one.pop("name"), **one) for one in _swept(content, "problem")),
         solvers=_unique(SolverSpec.of(one.pop("name"), **one) for one in _swept(content, "solver")),
@@ -176,6 +177,13 @@ def _parse(content: dict[str, Any], *, default_name: str) -> Suite:
     if suite.by and not any(suite.by in spec.everything for spec in suite.instances):
         raise InputError(f"by must be a parameter of a problem, got {suite.by!r}")
     return suite
+
+
+def _named(name: str) -> str:
+    """A suite's name, under which its results may be published in a folder."""
+    if fault := unfit(name):
+        raise InputError(f"the name of a suite {fault}; set name = in the file")
+    return name
 
 
 def _budget(content: dict[str, Any]) -> Budget:
