@@ -9,7 +9,7 @@ from ..instances.capacity import Capacity
 from ..instances.npz import kind_of
 from ..instances.qubo import Qubo
 from ..instances.rounding import Rounding
-from . import FORMATS
+from . import FORMATS, matrix
 
 __all__ = ["load_instance", "save_instance"]
 
@@ -87,6 +87,8 @@ def _is_archive(path: str | Path) -> bool:
 
 def _load(path: str | Path) -> Qubo | Capacity | Rounding:
     kind = kind_of(path)
+    if not kind:
+        return matrix.read(path)
     if kind not in _STORED:
         raise InputError(f"{path} must hold one of {', '.join(_STORED)}, got {kind!r}")
     return _STORED[kind].load(path)

@@ -30,6 +30,7 @@ class Lines:
 
     Attributes:
         comments: what follows the marks.
+        ended: whether the last line has its end.
 
     Raises:
         MissingDataError: there is no such file.
@@ -43,6 +44,8 @@ class Lines:
             text = data.decode("utf-8-sig")
         except UnicodeDecodeError:
             raise FileError(f"{path} must be a text file, got bytes that are none") from None
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+        self.ended = text.endswith("\n")
         self.comments = re.findall(rf"[{marks}]([^\n]*)", text)
         bare = [line.strip() for line in re.sub(rf"[{marks}][^\n]*", "", text).split("\n")]
         self._numbers = [number for number, line in enumerate(bare, 1) if line]
@@ -127,8 +130,8 @@ class Lines:
             raise self.error(f"the file must end here, got {_short(self._lines[self._at])}")
 
     def remark(self, name: str) -> str | None:
-        """What a comment `name=...` says; the last one counts."""
-        said = [re.fullmatch(rf"\s*{name}\s*[=:]\s*(\S+)\s*", comment) for comment in self.comments]
+        """What a comment says behind `name=` or `name:`, wherever that stands in it; the last one counts."""
+        said = [re.search(rf"\b{name}\s*[=:]\s*([-+\w.]+)", comment) for comment in self.comments]
         values = [match[1] for match in said if match]
         return values[-1] if values else None
 
