@@ -96,7 +96,9 @@ def read_instance(path: str | Path, kind: str, build: Callable[[dict[str, Any]],
         InputError: the file is damaged, of another kind, or its arrays are no instance.
     """
     arrays = _read(path)
-    found = str(arrays.pop("kind", "another"))
+    if "kind" not in arrays:
+        raise _foreign(path)
+    found = str(arrays.pop("kind"))
     if found != kind:
         raise InputError(f"{path} must hold a {kind} instance, got {found}; use problems.load_instance")
     try:
