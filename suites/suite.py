@@ -11,14 +11,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from .. import solvers
-from ..problems import InputError
 from ..problems.arrays import count, number
-from ..problems.errors import unknown_name
+from ..problems.errors import InputError, unknown_name
 from ..results import Budget
 from ..results.storage.names import unfit
-from .spec import InstanceSpec, SolverSpec, text
+from .spec import InstanceSpec, SolverSpec, canonical, text
 
-__all__ = ["Suite", "load", "suite_names"]
+__all__ = ["Outline", "Suite", "load", "outline", "path_of", "suite_names"]
 
 BUILTIN = Path(__file__).with_name("builtin")
 
@@ -136,20 +135,44 @@ def load(name: str | Path) -> Suite:
     Raises:
         InputError: there is no such suite, or the file is not one; the message names the place.
     """
-    path = _find(str(name))
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read suite {path}: {error}") from None
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise InputError(f"{path} must be TOML: {error}") from None
+    path = path_of(str(name))
+    content = _content(path)
     try:
         return _parse(content, default_name=path.stem)
     except InputError as error:
         raise InputError(f"suite {path.name}: {error}") from None
 
 
-def _find(name: str) -> Path:
+@dataclass(frozen=True)
+class Outline:
+    """What a suite's file says of its size, unchecked: no registry is asked."""
+
+    description: str
+    instances: int
+    solvers: int
+
+
+def outline(name: str) -> Outline:
+    """The outline of a built-in suite. Raises as `load` does where the file is no TOML."""
+    content = _content(path_of(name))
+    counts = [
+        len({canonical(one) for one in _swept(content, key)}) if content.get(key) else 0
+        for key in ("problem", "solver")
+    ]
+    return Outline(str(content.get("description", "")), *counts)
+
+
+def _content(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read suite {path}: {error}") from None
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise InputError(f"{path} must be TOML: {error}") from None
+
+
+def path_of(name: str) -> Path:
+    """The file of a suite by name or path; InputError where there is none."""
     if name.endswith(".toml") or "/" in name:
         if not Path(name).is_file():
             raise InputError(f"no suite file at {name}; see `qubopress list` for the built-in ones")

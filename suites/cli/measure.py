@@ -54,8 +54,10 @@ def run(
     if not suite and not instance:
         raise CallError("run needs a suite or --instance FILE; see `qubopress list` for the suites")
     cap = _bytes(memory)
+    from ..suite import load, path_of
+
+    path_of(suite or "generic")
     from ..harness.suite_run import run as run_suite
-    from ..suite import load
     from ..terminal.progress import TerminalProgress
 
     load_plugins(plugins)

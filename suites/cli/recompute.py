@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..terminal.console import DEFAULT_STORE, FOUND_WRONG, NOTHING, CallError, Plugins, StorePath, tell
+from .checks import check_stores
 from .references import Registry
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ def verify(store: StorePath = DEFAULT_STORE, plugins: Plugins = "") -> None:
     Exit 3 if none is false but some cannot be checked here, for want of data, a plug-in or the version of a
     formulation.
     """
+    check_stores([store])
     from ..verification.stored_numbers import verify as verify_store
 
     checked = false = elsewhere = 0
