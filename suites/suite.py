@@ -91,13 +91,15 @@ class Suite:
         for seed in range(max(seeds, default=0)):
             yield tuple(one for one, most in zip(self.solvers, seeds, strict=True) if seed < most)
 
-    def on(self, files: Iterable[str | Path]) -> Suite:
+    def on(self, files: Iterable[str | Path], *, format: str = "") -> Suite:  # noqa: A002
         """The suite's solvers and budget on the instances of a user's own files; its name is then "own".
+
+        `format` names theirs where the endings do not.
 
         Raises:
             InputError: a file that is not there.
         """
-        instances = _unique(InstanceSpec.of("qubo", file=str(path)) for path in files)
+        instances = _unique(InstanceSpec.of("qubo", file=str(path), format=format) for path in files)
         description = f"solvers of {self.name} on instances of your own"
         return replace(self, name="own", description=description, instances=instances, by="")
 

@@ -41,6 +41,8 @@ class FileError(InputError):
 NPY = b"\x93NUMPY"
 """How an .npy file begins."""
 
+GZIP = b"\x1f\x8b"
+
 MOST_BYTES = 2**31
 """Files of other formats are read as a whole, some with a tenfold of their size in memory."""
 
@@ -134,7 +136,7 @@ def arrays_of(path: str | Path) -> dict[str, Any]:
 
 
 def content(path: str | Path) -> bytes:
-    """All bytes of a file of at most `MOST_BYTES`.
+    """All bytes of a file of at most `MOST_BYTES`, unpacked where it is one of gzip's.
 
     Raises:
         MissingDataError: there is no such file.
@@ -145,9 +147,28 @@ def content(path: str | Path) -> bytes:
         size = Path(path).stat().st_size
         if size > MOST_BYTES:
             raise FileError(f"{path} must have at most {MOST_BYTES} bytes, got {size}; save it as .npz")
-        return Path(path).read_bytes()
+        data = Path(path).read_bytes()
     except OSError as error:
         raise FileError(f"{path} must be readable, got: {error.strerror or error}") from None
+    return _unzipped(data, path) if data.startswith(GZIP) else data
+
+
+def _unzipped(data: bytes, path: str | Path) -> bytes:
+    """What gzip packed, one part after the other, stopped at the first byte too many."""
+    parts, left = [], MOST_BYTES
+    while data:
+        unpacker = zlib.decompressobj(wbits=31)
+        try:
+            parts.append(unpacker.decompress(data, left + 1))
+        except zlib.error:
+            raise FileError(f"{path} must be a whole gzip file, got a damaged one") from None
+        left -= len(parts[-1])
+        if left < 0:
+            raise FileError(f"{path} must unpack to at most {MOST_BYTES} bytes, got more; save it as .npz")
+        if not unpacker.eof:
+            raise FileError(f"{path} must be a whole gzip file, got one that is cut off")
+        data = unpacker.unused_data
+    return b"".join(parts)
 
 
 def _check_there(path: str | Path) -> None:
