@@ -70,6 +70,14 @@ def test_qplib_halves_squares_takes_defaults_and_turns_a_maximum(tmp_path) -> No
         assert instance.loss(x) == -(4 * a * b + 3 * c + 1.5 * a - b + 1.5 * c + 0.25)
 
 
+def test_a_linear_qplib_has_no_quadratic_terms(tmp_path) -> None:
+    text = QPLIB.replace("QBL", "LBL").replace("\n2\n2 1 4\n3 3 6\n", "\n")
+    instance = load(text, tmp_path, "qplib")
+    assert isinstance(instance, Capacity)
+    for x in all_bits(3):
+        assert instance.loss(x) == -(1.5 * x[0] - x[1] + 1.5 * x[2] + 0.25)
+
+
 def test_lp_takes_the_order_of_its_binaries(tmp_path) -> None:
     instance = load(LP, tmp_path, "lp")
     assert (list(instance.costs), instance.K) == ([3, 2, 1], 4)

@@ -89,7 +89,7 @@ def test_damage_in_a_list_is_told_in_one_line(name: str, text: str, message: str
 
 
 def test_a_format_that_is_only_read_is_not_written(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="gset is read and not written; save as .bqm"):
+    with pytest.raises(InputError, match=r"gset is read and not written; save as \.bqm"):
         problems.save_instance(Qubo([[1.0]]), tmp_path / "f.rud")
     assert not list(tmp_path.iterdir())
 
