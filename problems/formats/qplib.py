@@ -2,8 +2,8 @@
 
 The objective is ½xᵀHx + bᵀx + q with H symmetric; the file has the lower triangle of H, counted from 1. So
 an entry below the diagonal is the coefficient of its product, and one on it is twice that of its square. Read
-are the types ?BN and ?BB (no constraint) and ?BL (at most one), ? being Q, C, D or L, which has no H. Starting
-points and names are no part of an instance and are skipped.
+are the types ?BN and ?BB (no constraint) and ?BL (at most one), ? being Q, C, D or L, which has no H.
+Starting points and names are no part of an instance and are skipped.
 
 References:
     Furini et al. 2019, QPLIB: a library of quadratic programming instances.
