@@ -1,21 +1,22 @@
 """Networks become instances: shapes of problem, formulations, data and trained networks."""
 
-# Importing a family's file registers its problems.
-from . import without_network  # noqa: F401
-from .analog import ais_rounding, ais_topology, sign_magnitude, topology  # noqa: F401
-from .errors import InputError, MissingDataError
-from .formats.loading import load_instance, save_instance
-from .instances.blackbox import BlackBox
-from .instances.capacity import Capacity
-from .instances.instance import SHAPES, Instance
-from .instances.qubo import Qubo
-from .instances.rounding import Rounding
-from .own.task import own_task
-from .pruning import formulations  # noqa: F401
-from .quantization import adaround  # noqa: F401
-from .registry import Problem, drive, get, names, problem
-from .tasks.denoising_metrics import psnr_samples
-from .tasks.task import Task, bare_task, classification_task, denoising_task, generator_task, task_of
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .errors import InputError, MissingDataError
+    from .formats.loading import load_instance, save_instance
+    from .instances.blackbox import BlackBox
+    from .instances.capacity import Capacity
+    from .instances.instance import SHAPES, Instance
+    from .instances.qubo import Qubo
+    from .instances.rounding import Rounding
+    from .own.task import own_task
+    from .registry import Problem, drive, get, names, problem
+    from .tasks.denoising_metrics import psnr_samples
+    from .tasks.task import Task, bare_task, classification_task, denoising_task, generator_task, task_of
 
 __all__ = [
     "SHAPES",
@@ -42,3 +43,42 @@ __all__ = [
     "save_instance",
     "task_of",
 ]
+
+HOMES = {
+    "BlackBox": "instances.blackbox",
+    "Capacity": "instances.capacity",
+    "InputError": "errors",
+    "Instance": "instances.instance",
+    "MissingDataError": "errors",
+    "Problem": "registry",
+    "Qubo": "instances.qubo",
+    "Rounding": "instances.rounding",
+    "SHAPES": "instances.instance",
+    "Task": "tasks.task",
+    "bare_task": "tasks.task",
+    "classification_task": "tasks.task",
+    "denoising_task": "tasks.task",
+    "drive": "registry",
+    "generator_task": "tasks.task",
+    "get": "registry",
+    "load_instance": "formats.loading",
+    "names": "registry",
+    "own_task": "own.task",
+    "problem": "registry",
+    "psnr_samples": "tasks.denoising_metrics",
+    "save_instance": "formats.loading",
+    "task_of": "tasks.task",
+}
+"""Module of each public name: imported when first asked for, because torch takes seconds."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f".{HOMES[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *HOMES})

@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-import scipy.sparse as sp
 
 from .errors import InputError
 
@@ -116,7 +115,9 @@ def bits(x: Any, *, shape: tuple[int, ...], levels: npt.NDArray[np.int64] | int 
 
 
 def _array(value: Any, *, name: str) -> npt.NDArray[Any]:
-    if sp.issparse(value):
+    from scipy.sparse import issparse  # a quarter of a second that names and counts need not
+
+    if issparse(value):
         raise InputError(f"{name} must be a dense array, got a sparse one; pass its toarray()")
     try:
         return np.asarray(value)

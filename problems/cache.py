@@ -1,9 +1,9 @@
 """Cache: what a formulation measures on a network, kept on disk under its content key and mapped into memory.
 
 The key holds the task's identity (weights, data, draw) and a hash of this package's code, so a changed
-formulation never reads what an older one wrote. A piece is a folder of .npy files, renamed into place
-whole; two runs that build the same piece at once both succeed, and one of the two copies stays. Another
-machine may be sent a piece as bytes: its key says whose it is wherever it was built.
+formulation never reads what an older one wrote. A piece is a folder of .npy files and their checksums,
+renamed into place whole; two runs that build the same piece at once both succeed, and one of the two copies
+stays. Another machine may be sent a piece as bytes: its key says whose it is wherever it was built.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ import re
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterable
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -24,19 +26,39 @@ import numpy as np
 from .arrays import Floats
 from .tasks.task import Task
 
-__all__ = ["cached", "folder", "lacking", "pack", "unpack", "used", "version"]
+__all__ = ["cached", "folder", "kept_in", "lacking", "pack", "unpack", "used", "version"]
 
 _used: dict[str, None] = {}
 """Keys of the pieces that this process has asked for, in that order."""
 
+_sound: dict[Path, tuple[tuple[int, ...], ...]] = {}
+"""Places whose checksums held in this process, with what their files were by then."""
+
+_apart: list[Path] = []
+"""Folders of `kept_in` that are open, the last one in use."""
+
+SUMS = "checksums.txt"
+
 
 def folder() -> Path:
     """Where pieces are kept: $QUBOPRESS_CACHE, or `qubopress` in the user's cache folder."""
+    if _apart:
+        return _apart[-1]
     named = os.environ.get("QUBOPRESS_CACHE")
     if named:
         return Path(named)
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(home, "qubopress")
+
+
+@contextmanager
+def kept_in(place: Path) -> Iterator[None]:
+    """Keep pieces in this folder meanwhile; in an empty one, all are built anew, as who judges must."""
+    _apart.append(place)
+    try:
+        yield
+    finally:
+        _apart.pop()
 
 
 def cached(task: Task, piece: str, build: Callable[[], dict[str, Floats]]) -> dict[str, Floats]:
@@ -123,9 +145,34 @@ def _code() -> str:
 def _read(place: Path) -> dict[str, Floats] | None:
     """The piece, None where there is none or it is damaged."""
     try:
-        return {path.stem: np.load(path, mmap_mode="r") for path in sorted(place.iterdir())} or None
+        files = sorted(place.glob("*.npy"))
+        if not files or not _hold(place, files):
+            return None
+        return {path.stem: np.load(path, mmap_mode="r") for path in files}
     except (OSError, ValueError, EOFError):
         return None
+
+
+def _hold(place: Path, files: list[Path]) -> bool:
+    """Whether the files are what was written; each is read for it once a process, or when it has changed."""
+    states = tuple((stat.st_ino, stat.st_size, stat.st_mtime_ns) for stat in map(Path.stat, files))
+    if _sound.get(place) != states:
+        if (place / SUMS).read_text(encoding="ascii") != _sums(files):
+            return False
+        _sound[place] = states
+    return True
+
+
+def _sums(files: list[Path]) -> str:
+    """A line a file. It finds what a disk spoils; whoever can forge files can forge their sums."""
+    lines = []
+    for path in files:
+        found = 0
+        with path.open("rb") as file:
+            while part := file.read(2**22):
+                found = zlib.crc32(part, found)
+        lines.append(f"{found:08x} {path.name}\n")
+    return "".join(lines)
 
 
 def _write(place: Path, arrays: dict[str, Floats]) -> None:
@@ -136,6 +183,7 @@ def _write(place: Path, arrays: dict[str, Floats]) -> None:
         made = Path(tempfile.mkdtemp(dir=place.parent, prefix="new-"))
         for name, array in arrays.items():
             np.save(made / f"{name}.npy", array, allow_pickle=False)
+        (made / SUMS).write_text(_sums(sorted(made.glob("*.npy"))), encoding="ascii")
         if place.exists() and _read(place) is None:
             shutil.rmtree(place, ignore_errors=True)
         made.rename(place)

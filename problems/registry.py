@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import inspect
 import itertools
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -75,7 +77,31 @@ class Problem:
         return {name: value for name, value in parameters.items() if name not in silent}
 
 
+SIGNS = ("@problem(", "@pruning(")
+"""How a file begins a line in which it registers something."""
+
 _REGISTRY: dict[str, Problem] = {}
+
+_OURS: dict[str, Problem] = {}
+"""Those that this package brings."""
+
+
+@functools.cache
+def _import_ours() -> None:
+    """Import every file of this package that registers something; it takes seconds, so not before it must."""
+    folder = Path(__file__).parent
+    for path in sorted(folder.rglob("*.py")):
+        if any(f"\n{sign}" in path.read_text(encoding="utf-8") for sign in SIGNS):
+            import_module(".".join((str(__package__), *path.relative_to(folder).with_suffix("").parts)))
+    _REGISTRY.update({name: one for name, one in _OURS.items() if name not in _REGISTRY})
+
+
+def _all() -> dict[str, Problem]:
+    """The registry with what the package brings, which is imported when it is first asked for."""
+    _import_ours()
+    if _REGISTRY.keys().isdisjoint(_OURS):
+        _REGISTRY.update(_OURS)
+    return _REGISTRY
 
 
 def problem(
@@ -100,12 +126,15 @@ def problem(
     """
 
     def register(generate: Generate) -> Generate:
-        if name in _REGISTRY:
+        ours = generate.__module__.startswith(f"{__package__}.")
+        if name in (_REGISTRY if ours else _all()):
             raise InputError(f"a problem named {name!r} is registered already; choose another name")
         defaults = _defaults(generate)
         _REGISTRY[name] = Problem(
             name, family, generate, version, defaults, network, file, measures, later or {}
         )
+        if ours:
+            _OURS[name] = _REGISTRY[name]
         return generate
 
     return register
@@ -127,7 +156,7 @@ def _defaults(generate: Generate) -> dict[str, Any]:
 
 def names() -> list[str]:
     """Names of all registered problems, sorted."""
-    return sorted(_REGISTRY)
+    return sorted(_all())
 
 
 def get(name: str) -> Problem:
@@ -136,9 +165,10 @@ def get(name: str) -> Problem:
     Raises:
         InputError: there is none; the message names the closest.
     """
-    if name not in _REGISTRY:
-        raise unknown_name("problem", name, _REGISTRY)
-    return _REGISTRY[name]
+    known = _all()
+    if name not in known:
+        raise unknown_name("problem", name, known)
+    return known[name]
 
 
 def drive(

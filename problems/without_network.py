@@ -25,21 +25,28 @@ __all__ = ["from_file", "random_qubo"]
 KINDS = ("gaussian", "sparse")
 
 
-@problem("qubo", family="qubo", network=False, file=True)
-def from_file(task: Task, *, file: str = "", sha256: str = "") -> Generator[Instance, Bits, nn.Module]:
+@problem("qubo", family="qubo", network=False, file=True, later={"format": ""})
+def from_file(
+    task: Task,
+    *,
+    file: str = "",
+    sha256: str = "",
+    format: str = "",  # noqa: A002
+) -> Generator[Instance, Bits, nn.Module]:
     """Solve the instance in a file, in any format that `load_instance` reads.
 
     Parameters:
         task: none is needed.
         file: path; the ending names the format.
         sha256: checksum that the content must have; found out where "".
+        format: name of the format where the ending does not tell it, such as "beasley".
 
     Raises:
         MissingDataError: there is no such file.
         InputError: it holds no instance, or another content.
     """
     del sha256  # settled before a formulation begins
-    yield load_instance(file)
+    yield load_instance(file, format=format or None)
     return task.copy()
 
 

@@ -1,44 +1,18 @@
 """Instances become solutions: the registry of solvers, the run, and solve."""
 
-from .adapters import reaches
+from __future__ import annotations
 
-# Importing a solver's file registers it.
-from .black_box import bayesian_swap, cross_refine, greedy_swap, protes, random_swap  # noqa: F401
-from .capacity import field_search, greedy, layer_dp, swap  # noqa: F401
-from .dimod_bridge import from_dimod, sampler
-from .exact import branch_and_bound, cp_sat, exhaustive, mip  # noqa: F401
-from .qubo import (  # noqa: F401
-    bifurcation,
-    dwave_tabu,
-    neal,
-    neal_penalty,
-    one_flip,
-    oscillator,
-    random_sampling,
-    sa,
-    tabu,
-    tempering,
-    tensor_cross,
-    tensor_train,
-)
-from .registry import Choice, Entry, Parameter, Range, get, names, solver
-from .rounding import (  # noqa: F401
-    beam,
-    coordinate_descent,
-    ldlq,
-    level_tabu,
-    nearest_plane,
-    obq,
-    random_nearest_plane,
-    relaxation,
-    round_to_nearest,
-    sphere,
-    stochastic_rounding,
-)
-from .run import OfferError, Run
-from .solution import Solution
-from .solving import solve, warm
-from .status import Status
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .adapters import reaches
+    from .dimod_bridge import from_dimod, sampler
+    from .registry import Choice, Entry, Parameter, Range, get, names, solver
+    from .run import OfferError, Run
+    from .solution import Solution
+    from .solving import solve, warm
+    from .status import Status
 
 __all__ = [
     "Choice",
@@ -58,3 +32,35 @@ __all__ = [
     "solver",
     "warm",
 ]
+
+HOMES = {
+    "Choice": "registry",
+    "Entry": "registry",
+    "OfferError": "run",
+    "Parameter": "registry",
+    "Range": "registry",
+    "Run": "run",
+    "Solution": "solution",
+    "Status": "status",
+    "from_dimod": "dimod_bridge",
+    "get": "registry",
+    "names": "registry",
+    "reaches": "adapters",
+    "sampler": "dimod_bridge",
+    "solve": "solving",
+    "solver": "registry",
+    "warm": "solving",
+}
+"""Module of each public name: imported when first asked for, because numba and OR-Tools take seconds."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f".{HOMES[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *HOMES})

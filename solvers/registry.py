@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
 import numpy as np
 
 from ..problems import SHAPES, Capacity, InputError, Instance, Qubo
+from ..problems import registry as formulations
 from ..problems.arrays import chosen
 from ..problems.errors import unknown_name
 
@@ -125,7 +129,32 @@ class Entry:
         return f"{self.name} takes at most {self.max_variables} variables, got {size}"
 
 
+SIGNS = ("@solver(",)
+"""How a file begins a line in which it registers something."""
+
 _REGISTRY: dict[str, Entry] = {}
+
+_OURS: dict[str, Entry] = {}
+"""Those that this package brings."""
+
+
+@functools.cache
+def _import_ours() -> None:
+    """Import every file of this package that registers something; it takes seconds, so not before it must."""
+    folder = Path(__file__).parent
+    for path in sorted(folder.rglob("*.py")):
+        if any(f"\n{sign}" in path.read_text(encoding="utf-8") for sign in SIGNS):
+            import_module(".".join((str(__package__), *path.relative_to(folder).with_suffix("").parts)))
+    formulations.names()  # the warm server then has both before it forks
+    _REGISTRY.update({name: one for name, one in _OURS.items() if name not in _REGISTRY})
+
+
+def _all() -> dict[str, Entry]:
+    """The registry with what the package brings, which is imported when it is first asked for."""
+    _import_ours()
+    if _REGISTRY.keys().isdisjoint(_OURS):
+        _REGISTRY.update(_OURS)
+    return _REGISTRY
 
 
 def solver(
@@ -159,7 +188,8 @@ def solver(
         raise InputError(f"capacity='penalty' must come with a solver of Qubos alone, got {name!r}; drop it")
 
     def register(search: Search) -> Search:
-        if name in _REGISTRY:
+        ours = search.__module__.startswith(f"{__package__}.")
+        if name in (_REGISTRY if ours else _all()):
             raise InputError(f"a solver named {name!r} is registered already; choose another name")
         _REGISTRY[name] = Entry(
             name,
@@ -173,6 +203,8 @@ def solver(
             groups,
             _parameters(search),
         )
+        if ours:
+            _OURS[name] = _REGISTRY[name]
         return search
 
     return register
@@ -199,7 +231,7 @@ def _parameter(name: str, default: Any, hint: Any) -> Parameter:
 
 def names() -> list[str]:
     """Names of all registered solvers, sorted."""
-    return sorted(_REGISTRY)
+    return sorted(_all())
 
 
 def get(name: str) -> Entry:
@@ -208,6 +240,7 @@ def get(name: str) -> Entry:
     Raises:
         InputError: there is none; the message names the closest.
     """
-    if name not in _REGISTRY:
-        raise unknown_name("solver", name, _REGISTRY, cure=f"there are: {', '.join(names())}")
-    return _REGISTRY[name]
+    known = _all()
+    if name not in known:
+        raise unknown_name("solver", name, known, cure=f"there are: {', '.join(names())}")
+    return known[name]

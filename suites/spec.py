@@ -6,15 +6,18 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from torch import nn
+from typing import TYPE_CHECKING, Any
 
 from .. import problems, solvers
-from ..problems import InputError, Instance, Task
 from ..problems.arrays import count
+from ..problems.errors import InputError
 from ..problems.networks.zoo import network as find_network
 from ..results.storage.record import canonical
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from ..problems import Instance, Task
 
 __all__ = ["InstanceSpec", "SolverSpec", "canonical", "seed_of", "text"]
 

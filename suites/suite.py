@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from .. import solvers
-from ..problems import InputError
 from ..problems.arrays import count, number
-from ..problems.errors import unknown_name
+from ..problems.errors import InputError, unknown_name
 from ..results import Budget
-from .spec import InstanceSpec, SolverSpec, text
+from ..results.storage.names import unfit
+from .spec import InstanceSpec, SolverSpec, canonical, text
 
-__all__ = ["Suite", "load", "suite_names"]
+__all__ = ["Outline", "Suite", "load", "outline", "path_of", "suite_names"]
 
 BUILTIN = Path(__file__).with_name("builtin")
 
@@ -91,13 +91,15 @@ class Suite:
         for seed in range(max(seeds, default=0)):
             yield tuple(one for one, most in zip(self.solvers, seeds, strict=True) if seed < most)
 
-    def on(self, files: Iterable[str | Path]) -> Suite:
+    def on(self, files: Iterable[str | Path], *, format: str = "") -> Suite:  # noqa: A002
         """The suite's solvers and budget on the instances of a user's own files; its name is then "own".
+
+        `format` names theirs where the endings do not.
 
         Raises:
             InputError: a file that is not there.
         """
-        instances = _unique(InstanceSpec.of("qubo", file=str(path)) for path in files)
+        instances = _unique(InstanceSpec.of("qubo", file=str(path), format=format) for path in files)
         description = f"solvers of {self.name} on instances of your own"
         return replace(self, name="own", description=description, instances=instances, by="")
 
@@ -135,20 +137,44 @@ def load(name: str | Path) -> Suite:
     Raises:
         InputError: there is no such suite, or the file is not one; the message names the place.
     """
-    path = _find(str(name))
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read suite {path}: {error}") from None
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise InputError(f"{path} must be TOML: {error}") from None
+    path = path_of(str(name))
+    content = _content(path)
     try:
         return _parse(content, default_name=path.stem)
     except InputError as error:
         raise InputError(f"suite {path.name}: {error}") from None
 
 
-def _find(name: str) -> Path:
+@dataclass(frozen=True)
+class Outline:
+    """What a suite's file says of its size, unchecked: no registry is asked."""
+
+    description: str
+    instances: int
+    solvers: int
+
+
+def outline(name: str) -> Outline:
+    """The outline of a built-in suite. Raises as `load` does where the file is no TOML."""
+    content = _content(path_of(name))
+    counts = [
+        len({canonical(one) for one in _swept(content, key)}) if content.get(key) else 0
+        for key in ("problem", "solver")
+    ]
+    return Outline(str(content.get("description", "")), *counts)
+
+
+def _content(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read suite {path}: {error}") from None
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise InputError(f"{path} must be TOML: {error}") from None
+
+
+def path_of(name: str) -> Path:
+    """The file of a suite by name or path; InputError where there is none."""
     if name.endswith(".toml") or "/" in name:
         if not Path(name).is_file():
             raise InputError(f"no suite file at {name}; see `qubopress list` for the built-in ones")
@@ -165,7 +191,7 @@ def _parse(content: dict[str, Any], *, default_name: str) -> Suite:
     if "seconds" not in content:
         raise InputError("seconds must be given: the budget of a cell")
     suite = Suite(
-        name=text(content.get("name", default_name), name="name"),
+        name=_named(text(content.get("name", default_name), name="name")),
         description=text(content.get("description", ""), name="description"),
         instances=_unique(InstanceSpec.of(one.pop("name"), **one) for one in _swept(content, "problem")),
         solvers=_unique(SolverSpec.of(one.pop("name"), **one) for one in _swept(content, "solver")),
@@ -176,6 +202,13 @@ def _parse(content: dict[str, Any], *, default_name: str) -> Suite:
     if suite.by and not any(suite.by in spec.everything for spec in suite.instances):
         raise InputError(f"by must be a parameter of a problem, got {suite.by!r}")
     return suite
+
+
+def _named(name: str) -> str:
+    """A suite's name, under which its results may be published in a folder."""
+    if fault := unfit(name):
+        raise InputError(f"the name of a suite {fault}; set name = in the file")
+    return name
 
 
 def _budget(content: dict[str, Any]) -> Budget:

@@ -11,20 +11,20 @@ from ..errors import InputError, MissingDataError
 from ..instances.capacity import Capacity
 from ..instances.npz import FileError
 from ..instances.qubo import Qubo
-from . import bqm, coo, cqm, lp, mqlib, qplib
+from . import bqm, coo, cqm, lists, lp, mqlib, qplib
 
-__all__ = ["FORMATS", "Format"]
+__all__ = ["ENDINGS", "FORMATS", "READ", "Format"]
 
 
 @dataclass(frozen=True)
 class Format:
-    """One format: its name is also its file extension.
+    """One format.
 
     Parameters:
-        name: without a dot.
+        name: without a dot; of those that are written also the ending.
         reader: path → instance.
         writer: (path, instance) → a file.
-        holds: shapes that can be told in it without a loss.
+        holds: shapes that can be told in it without a loss; none where it is only read.
     """
 
     name: str
@@ -54,6 +54,10 @@ class Format:
         """
         if not isinstance(instance, self.holds):
             kind = type(instance).__name__
+            if not self.holds:
+                raise InputError(
+                    f"{self.name} is read and not written; save as .{', .'.join(FORMATS)} or .npz"
+                )
             raise InputError(f"a .{self.name} file cannot hold a {kind}; {_cure(kind)}")
         self.writer(path, instance)
 
@@ -78,3 +82,17 @@ FORMATS = {
         Format("qplib", qplib.read, qplib.write, (Qubo, Capacity)),
     )
 }
+
+READ = {
+    each.name: each
+    for each in (
+        Format("beasley", lists.read_beasley, lists.refuse, ()),
+        Format("biqmac", lists.read_biqmac, lists.refuse, ()),
+        Format("gset", lists.read_gset, lists.refuse, ()),
+        Format("qbsolv", lists.read_qbsolv, lists.refuse, ()),
+    )
+}
+"""Formats of libraries, which are read and not written. Their names are no endings."""
+
+ENDINGS = {"bq": "biqmac", "sparse": "biqmac", "mc": "gset", "rud": "gset", "qubo": "qbsolv"}
+"""Endings that say which of them a file is; .txt is used for several, unlike in sign, so it says nothing."""

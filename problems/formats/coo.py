@@ -1,8 +1,9 @@
 """COO text: a line `i j value` a term, variables counted from 0, as dimod writes and reads it.
 
-What the lines cannot say stands in comments: `# vartype=BINARY`, `# variables=n` and `# offset=value`. dimod
-reads the first of them and skips the others, so the offset is lost on it. Without a vartype the variables are
-binary; lines that repeat a pair add up; `i i value` is the linear term of variable i.
+What the lines cannot say stands in comments: `# vartype=BINARY`, `# variables=n`, `# offset=value` and
+`# entries=m`, by which a file that was cut is known. dimod reads the first of them, wherever it stands in its
+comment, and skips the others, so the offset is lost on it. Without a vartype the variables are binary; lines
+that repeat a pair add up; `i i value` is the linear term of variable i.
 """
 
 from __future__ import annotations
@@ -22,11 +23,12 @@ __all__ = ["read", "write"]
 def read(path: str | Path) -> Qubo:
     """Read a QUBO, or an Ising model (`# vartype=SPIN`), which is told in binary variables."""
     lines = Lines(path)
-    vartype = (lines.remark("vartype") or "BINARY").upper()
+    vartype = (lines.remark("vartype") or "BINARY").upper().rpartition(".")[2]
     if vartype not in ("BINARY", "SPIN"):
         raise FileError(f"{path}: the comment vartype=... must be BINARY or SPIN, got {vartype!r}")
     offset = lines.remarked_number("offset", 0.0)
-    n = _announced(lines)
+    n = _announced(lines, "variables")
+    _check_whole(lines, n)
     table = lines.table(lines.left, "i j value")
     top = None if n is None else n - 1
     i, j = (lines.indices(table[:, column], low=0, high=top) for column in (0, 1))
@@ -43,22 +45,39 @@ def write(path: str | Path, qubo: Qubo) -> None:
     """Write a QUBO. Numbers have no exponents, which dimod's reader would skip with their lines."""
     terms = Terms.of(qubo)
     own = np.flatnonzero(terms.linear)
-    lines = ["# vartype=BINARY", f"# variables={terms.n}", f"# offset={terms.offset!r}"]
+    entries = len(own) + len(terms.value)
+    lines = [
+        "# vartype=BINARY",
+        f"# variables={terms.n}",
+        f"# offset={terms.offset!r}",
+        f"# entries={entries}",
+    ]
     lines += [f"{i} {i} {_plain(v)}" for i, v in zip(own.tolist(), terms.linear[own].tolist(), strict=True)]
     triples = zip(terms.i.tolist(), terms.j.tolist(), terms.value.tolist(), strict=True)
     lines += [f"{i} {j} {_plain(v)}" for i, j, v in triples]
     write_lines(path, lines)
 
 
-def _announced(lines: Lines) -> int | None:
-    """The number of variables, if a comment tells it."""
-    text = lines.remark("variables")
+def _announced(lines: Lines, name: str) -> int | None:
+    """A number of things, if a comment tells it."""
+    text = lines.remark(name)
     if text is None:
         return None
-    n = lines.remarked_number("variables", 0.0)
+    n = lines.remarked_number(name, 0.0)
     if not 0 <= n <= lines.most or n != int(n):
-        raise FileError(f"{lines.path}: the comment variables=... must be in [0, {lines.most}], got {text!r}")
+        raise FileError(f"{lines.path}: the comment {name}=... must be in [0, {lines.most}], got {text!r}")
     return int(n)
+
+
+def _check_whole(lines: Lines, n: int | None) -> None:
+    """Refuse a file that was cut, as far as it tells, and one that says nothing."""
+    entries = _announced(lines, "entries")
+    if entries is None and not lines.left:
+        found = "none" if n is None else f"none for {n} variables"
+        raise FileError(f"{lines.path} must hold lines i j value, got {found}; is it whole?")
+    if entries is not None and (lines.left != entries or not lines.ended):
+        told = f"{entries} lines i j value as its comment says, the last one ended"
+        raise FileError(f"{lines.path} must hold {told}, got {lines.left}; is it whole?")
 
 
 def _plain(value: float) -> str:

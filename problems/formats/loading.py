@@ -9,7 +9,7 @@ from ..instances.capacity import Capacity
 from ..instances.npz import kind_of
 from ..instances.qubo import Qubo
 from ..instances.rounding import Rounding
-from . import FORMATS
+from . import ENDINGS, FORMATS, READ, matrix
 
 __all__ = ["load_instance", "save_instance"]
 
@@ -25,7 +25,8 @@ def load_instance(path: str | Path, *, format: str | None = None) -> Qubo | Capa
 
     Parameters:
         path: the file.
-        format: "npz" (ours), "bqm", "coo", "cqm", "lp", "mqlib" or "qplib"; else the extension of the file.
+        format: "npz" (ours), "bqm", "coo", "cqm", "lp", "mqlib" or "qplib", or one that is only read:
+            "beasley", "biqmac", "gset", "qbsolv"; else the extension of the file says, before .gz if need be.
 
     Raises:
         MissingDataError: there is no such file.
@@ -34,7 +35,7 @@ def load_instance(path: str | Path, *, format: str | None = None) -> Qubo | Capa
     if not Path(path).is_file():
         raise MissingDataError(f"no instance file at {path}; write one with instance.save(path)")
     name = "npz" if format is None and _is_archive(path) else _format(path, format)
-    return _load(path) if name == "npz" else FORMATS[name].read(path)
+    return _load(path) if name == "npz" else (FORMATS | READ)[name].read(path)
 
 
 def save_instance(
@@ -55,7 +56,7 @@ def save_instance(
     """
     name = _format(path, format)
     if name != "npz":
-        FORMATS[name].write(path, instance)
+        (FORMATS | READ)[name].write(path, instance)
     elif isinstance(instance, tuple(_STORED.values())):
         instance.save(path)
     else:
@@ -65,14 +66,18 @@ def save_instance(
 def _format(path: str | Path, name: str | None) -> str:
     """The name of a format."""
     known = ["npz", *FORMATS]
-    if name is not None:
-        if name not in known:
-            raise InputError(f"format must be one of {', '.join(known)}, got {name!r}")
+    if name:
+        if name not in (*known, *READ):
+            raise InputError(f"format must be one of {', '.join((*known, *READ))}, got {name!r}")
         return name
-    extension = Path(path).suffix[1:].lower()
-    if extension not in known:
+    extension = Path(Path(path).name.lower().removesuffix(".gz")).suffix[1:]
+    extension = ENDINGS.get(extension, extension)
+    if extension not in (*known, *READ):
         listed = ", ".join(f".{each}" for each in known)
-        raise InputError(f"{path} must end in one of {listed}, or pass format=")
+        others = ", ".join(READ)
+        raise InputError(
+            f"{path} must end in one of {listed}, or pass format= (--input-format), such as {others}"
+        )
     return extension
 
 
@@ -87,6 +92,8 @@ def _is_archive(path: str | Path) -> bool:
 
 def _load(path: str | Path) -> Qubo | Capacity | Rounding:
     kind = kind_of(path)
+    if not kind:
+        return matrix.read(path)
     if kind not in _STORED:
         raise InputError(f"{path} must hold one of {', '.join(_STORED)}, got {kind!r}")
     return _STORED[kind].load(path)

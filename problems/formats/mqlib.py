@@ -31,6 +31,8 @@ def read(path: str | Path) -> Qubo:
     table = lines.table(entries, "i j value")
     i, j = (lines.indices(table[:, column], low=1, high=n) for column in (0, 1))
     lines.end()
+    if lines.remark("offset") is not None and not lines.ended:
+        raise FileError(f"{path} must end with the end of a line, as we write it; is it whole?")
     own, value = i == j, -table[:, 2] + 0.0
     if len(np.unique(i[own])) < np.count_nonzero(own):
         raise FileError(f"{path} must name each diagonal entry once: MQLib would keep the last of several")

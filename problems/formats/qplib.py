@@ -2,8 +2,8 @@
 
 The objective is ½xᵀHx + bᵀx + q with H symmetric; the file has the lower triangle of H, counted from 1. So
 an entry below the diagonal is the coefficient of its product, and one on it is twice that of its square. Read
-are the types ?BN and ?BB (no constraint) and ?BL (at most one), ? being Q, C or D. Starting points and names
-are no part of an instance and are skipped.
+are the types ?BN and ?BB (no constraint) and ?BL (at most one), ? being Q, C, D or L, which has no H.
+Starting points and names are no part of an instance and are skipped.
 
 References:
     Furini et al. 2019, QPLIB: a library of quadratic programming instances.
@@ -31,13 +31,13 @@ def read(path: str | Path) -> Qubo | Capacity:
     """Read a Qubo (types ?BN, ?BB) or a Capacity (type ?BL); a maximum becomes a minimum."""
     lines = Lines(path, marks="#%!")
     lines.word("the problem's name")
-    constrained = _type(lines)
+    constrained, linear = _type(lines)
     sign = _sense(lines)
     n = lines.count("number of variables")
     rows = lines.count("number of constraints") if constrained else 0
     if rows > 1:
         raise lines.error(f"there must be at most one constraint, the capacity, got {rows}", back=1)
-    terms = _objective(lines, n).scaled(sign)
+    terms = _objective(lines, n, linear=linear).scaled(sign)
     row = _row(lines, n, rows) if constrained else None
     if not constrained:
         lines.number("the value for infinity")
@@ -45,13 +45,13 @@ def read(path: str | Path) -> Qubo | Capacity:
     return terms.qubo() if row is None else terms.under(row)
 
 
-def _type(lines: Lines) -> bool:
-    """Whether the problem type has constraints."""
+def _type(lines: Lines) -> tuple[bool, bool]:
+    """Whether the problem type has constraints, and whether its objective is linear."""
     kind = lines.word("the problem's type").upper()
-    if len(kind) != 3 or kind[0] not in "QCD" or kind[1] != "B" or kind[2] not in "NBL":
+    if len(kind) != 3 or kind[0] not in "QCDL" or kind[1] != "B" or kind[2] not in "NBL":
         message = "the type must be QBN, QBB or QBL (quadratic, binary, at most linear constraints)"
         raise lines.error(f"{message}, got {kind[:20]!r}", back=1)
-    return kind[2] == "L"
+    return kind[2] == "L", kind[0] == "L"
 
 
 def _sense(lines: Lines) -> float:
@@ -61,12 +61,14 @@ def _sense(lines: Lines) -> float:
     return 1.0 if sense == "minimize" else -1.0
 
 
-def _objective(lines: Lines, n: int) -> Terms:
-    table = lines.table(lines.count("number of quadratic terms"), "i j value")
+def _objective(lines: Lines, n: int, *, linear: bool) -> Terms:
+    """The terms; a linear objective has no quadratic ones, nor their number."""
+    entries = 0 if linear else lines.count("number of quadratic terms")
+    table = lines.table(entries, "i j value")
     i, j = (lines.indices(table[:, column], low=1, high=n) for column in (0, 1))
     value = np.where(i == j, table[:, 2] / 2, table[:, 2])
-    linear = _defaulted(lines, n, "linear term")
-    return Terms(linear, i, j, value, lines.number("the objective's constant"))
+    bias = _defaulted(lines, n, "linear term")
+    return Terms(bias, i, j, value, lines.number("the objective's constant"))
 
 
 def _defaulted(lines: Lines, n: int, name: str) -> Floats:

@@ -27,26 +27,32 @@ class Lines:
     Parameters:
         path: the file.
         marks: characters that each begin a comment, which ends with its line.
+        bare: pattern of how a line begins that is a comment as a whole, "" for none.
 
     Attributes:
         comments: what follows the marks.
+        ended: whether the last line has its end.
 
     Raises:
         MissingDataError: there is no such file.
         FileError: it cannot be read, or is no text.
     """
 
-    def __init__(self, path: str | Path, *, marks: str = "#") -> None:
+    def __init__(self, path: str | Path, *, marks: str = "#", bare: str = "") -> None:
         self.path = path
         data = content(path)
         try:
             text = data.decode("utf-8-sig")
         except UnicodeDecodeError:
             raise FileError(f"{path} must be a text file, got bytes that are none") from None
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+        self.ended = text.endswith("\n")
+        if bare:
+            text = re.sub(rf"(?m){bare}[^\n]*", "", text)
         self.comments = re.findall(rf"[{marks}]([^\n]*)", text)
-        bare = [line.strip() for line in re.sub(rf"[{marks}][^\n]*", "", text).split("\n")]
-        self._numbers = [number for number, line in enumerate(bare, 1) if line]
-        self._lines = [line for line in bare if line]
+        parts = [line.strip() for line in re.sub(rf"[{marks}][^\n]*", "", text).split("\n")]
+        self._numbers = [number for number, line in enumerate(parts, 1) if line]
+        self._lines = [line for line in parts if line]
         self.most = max(MOST_VARIABLES, len(data))
         self._at = 0
 
@@ -72,6 +78,10 @@ class Lines:
             raise self.error(f"{name} must follow, got nothing")
         self._at += 1
         return self._lines[self._at - 1]
+
+    def width(self) -> int:
+        """How many words the next line has."""
+        return len(self._lines[self._at].split()) if self.left else 0
 
     def number(self, name: str) -> float:
         """The next line as a finite number."""
@@ -127,8 +137,8 @@ class Lines:
             raise self.error(f"the file must end here, got {_short(self._lines[self._at])}")
 
     def remark(self, name: str) -> str | None:
-        """What a comment `name=...` says; the last one counts."""
-        said = [re.fullmatch(rf"\s*{name}\s*[=:]\s*(\S+)\s*", comment) for comment in self.comments]
+        """What a comment says behind `name=` or `name:`, wherever that stands in it; the last one counts."""
+        said = [re.search(rf"\b{name}\s*[=:]\s*([-+\w.]+)", comment) for comment in self.comments]
         values = [match[1] for match in said if match]
         return values[-1] if values else None
 

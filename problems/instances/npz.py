@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import struct
+import tokenize
 import uuid
 import zipfile
 import zlib
@@ -18,6 +21,7 @@ from ..errors import InputError, MissingDataError
 __all__ = [
     "MOST_BYTES",
     "FileError",
+    "arrays_of",
     "content",
     "kind_of",
     "matrix_arrays",
@@ -34,10 +38,29 @@ class FileError(InputError):
     """A file breaks a rule of its format. The message is one line and names the file."""
 
 
+NPY = b"\x93NUMPY"
+"""How an .npy file begins."""
+
+GZIP = b"\x1f\x8b"
+
 MOST_BYTES = 2**31
 """Files of other formats are read as a whole, some with a tenfold of their size in memory."""
 
-DAMAGE = (ValueError, KeyError, TypeError, RuntimeError, EOFError, zipfile.BadZipFile, zlib.error)
+DAMAGE = (
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    struct.error,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 """What NumPy and zipfile raise over a file that is truncated, garbled, encrypted or something else."""
 
 
@@ -75,6 +98,8 @@ def read_instance(path: str | Path, kind: str, build: Callable[[dict[str, Any]],
         InputError: the file is damaged, of another kind, or its arrays are no instance.
     """
     arrays = _read(path)
+    if "kind" not in arrays:
+        raise _foreign(path)
     found = str(arrays.pop("kind"))
     if found != kind:
         raise InputError(f"{path} must hold a {kind} instance, got {found}; use problems.load_instance")
@@ -87,12 +112,31 @@ def read_instance(path: str | Path, kind: str, build: Callable[[dict[str, Any]],
 
 
 def kind_of(path: str | Path) -> str:
-    """The shape's name stored in a file. Raises as `read_instance` does."""
-    return str(_read(path, only="kind")["kind"])
+    """The shape's name stored in a file, "" in one of other arrays. Raises as `read_instance` does."""
+    _check_there(path)
+    with Path(path).open("rb") as file:
+        bare = file.read(6).startswith(NPY)
+    return "" if bare else str(_read(path, only="kind").get("kind", ""))
+
+
+def arrays_of(path: str | Path) -> dict[str, Any]:
+    """All arrays of an .npz file, or the one of an .npy file as "". Raises as `read_instance` does."""
+    _check_there(path)
+    with Path(path).open("rb") as file:
+        if not file.read(6).startswith(NPY):
+            return _read(path)
+        try:
+            file.seek(0)
+            if npy_bytes(file) != Path(path).stat().st_size:
+                raise ValueError("an array of another size than its header says")
+            file.seek(0)
+            return {"": np.lib.format.read_array(file, allow_pickle=False)}
+        except DAMAGE:
+            raise _foreign(path) from None
 
 
 def content(path: str | Path) -> bytes:
-    """All bytes of a file of at most `MOST_BYTES`.
+    """All bytes of a file of at most `MOST_BYTES`, unpacked where it is one of gzip's.
 
     Raises:
         MissingDataError: there is no such file.
@@ -103,9 +147,28 @@ def content(path: str | Path) -> bytes:
         size = Path(path).stat().st_size
         if size > MOST_BYTES:
             raise FileError(f"{path} must have at most {MOST_BYTES} bytes, got {size}; save it as .npz")
-        return Path(path).read_bytes()
+        data = Path(path).read_bytes()
     except OSError as error:
         raise FileError(f"{path} must be readable, got: {error.strerror or error}") from None
+    return _unzipped(data, path) if data.startswith(GZIP) else data
+
+
+def _unzipped(data: bytes, path: str | Path) -> bytes:
+    """What gzip packed, one part after the other, stopped at the first byte too many."""
+    parts, left = [], MOST_BYTES
+    while data:
+        unpacker = zlib.decompressobj(wbits=31)
+        try:
+            parts.append(unpacker.decompress(data, left + 1))
+        except zlib.error:
+            raise FileError(f"{path} must be a whole gzip file, got a damaged one") from None
+        left -= len(parts[-1])
+        if left < 0:
+            raise FileError(f"{path} must unpack to at most {MOST_BYTES} bytes, got more; save it as .npz")
+        if not unpacker.eof:
+            raise FileError(f"{path} must be a whole gzip file, got one that is cut off")
+        data = unpacker.unused_data
+    return b"".join(parts)
 
 
 def _check_there(path: str | Path) -> None:
@@ -116,12 +179,47 @@ def _check_there(path: str | Path) -> None:
 def _read(path: str | Path, *, only: str | None = None) -> dict[str, Any]:
     _check_there(path)
     try:
-        with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            return {name: archive[name] for name in ([only] if only else {*archive.files, "kind"})}
+        with Path(path).open("rb") as file, zipfile.ZipFile(file) as archive:
+            members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+            _check_sizes(path, archive, members)
+            wanted = members if only is None else {only} & members.keys()
+            return {name: _array(archive, members[name]) for name in wanted}
+    except FileError:
+        raise
     except OSError as error:
         raise InputError(f"{path} must be readable, got: {error.strerror or error}") from None
     except DAMAGE:
         raise _foreign(path) from None
+
+
+def _check_sizes(path: str | Path, archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo]) -> None:
+    """Refuse few bytes that would unpack to many: what is declared is checked before anything is read."""
+    packed = [info for info in members.values() if info.compress_type != zipfile.ZIP_STORED]
+    size = sum(info.file_size for info in packed)
+    if size > MOST_BYTES:
+        raise FileError(f"{path} must unpack to at most {MOST_BYTES} bytes, got {size}; save it uncompressed")
+    for info in members.values():
+        if declared(archive, info) != info.file_size:
+            raise ValueError("an array of another size than its header says")
+
+
+def declared(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> int:
+    """The bytes of an .npy member that its header declares, of itself and its array."""
+    with archive.open(info) as member:
+        return npy_bytes(member)
+
+
+def npy_bytes(file: Any) -> int:
+    """The bytes of an .npy file that its header declares, read up to the array."""
+    version = np.lib.format.read_magic(file)
+    reader = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = reader(file)
+    return int(file.tell()) + math.prod(shape) * int(dtype.itemsize)
+
+
+def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Any:
+    with archive.open(info) as member:
+        return np.lib.format.read_array(member, allow_pickle=False)
 
 
 def _foreign(path: str | Path) -> InputError:
@@ -136,7 +234,7 @@ def matrix_arrays(Q: Any) -> dict[str, Any]:
 
 
 def matrix_from(arrays: dict[str, Any]) -> Any:
-    """The matrix that `matrix_arrays` took apart. Raises ValueError or KeyError for parts that do not fit."""
+    """The matrix that `matrix_arrays` took apart. Raises one of `DAMAGE` for parts that do not fit."""
     if "Q" in arrays:
         return arrays["Q"]
     n = int(arrays["n"])

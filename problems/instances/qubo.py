@@ -148,6 +148,7 @@ def _symmetric(Q: Any) -> Any:
         _check_square(dense.shape)
         return dense if np.array_equal(dense, dense.T) else frozen(dense / 2 + dense.T / 2)
     _check_square(Q.shape)
+    _check_indices(Q)
     matrix = sp.csr_array(Q)
     values = real(matrix.data, name="Q", ndim=1)
     parts = (np.array(values), matrix.indices.copy(), matrix.indptr.copy())
@@ -162,6 +163,19 @@ def _symmetric(Q: Any) -> Any:
 def _check_square(shape: tuple[int, ...]) -> None:
     if len(shape) != 2 or shape[0] != shape[1]:
         raise InputError(f"Q must be square, got shape {shape}")
+
+
+def _check_indices(Q: Any) -> None:
+    """InputError for indices outside the matrix, which SciPy would follow into foreign memory."""
+    try:
+        if hasattr(Q, "check_format"):
+            Q.check_format(full_check=True)
+        for axis, indices in enumerate(getattr(Q, "coords", ())):
+            if indices.size and not 0 <= indices.min() <= indices.max() < Q.shape[axis]:
+                raise ValueError(f"indices must lie in [0, {Q.shape[axis] - 1}]")
+    except (ValueError, TypeError, AttributeError) as error:
+        kind = type(Q).__name__
+        raise InputError(f"Q must be a sound {kind}, got: {error}; build it from its triples") from None
 
 
 def _frozen_csr(matrix: Any) -> Any:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
-
-from torch import nn
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import unknown_name
-from .architectures import convolutional, digits_cnn, half_unet, perceptron, residual
-from .image_generators import NeuralGenerator, interacting
-from .real import efficientnet_lite0, minilm
+
+if TYPE_CHECKING:
+    from torch import nn
 
 __all__ = [
     "Network",
@@ -56,6 +55,24 @@ def network(name: str) -> Network:
     return NETWORKS[name]
 
 
+def _late(module: str, name: str) -> Callable[..., nn.Module]:
+    """A builder of this folder that is imported when it is called: torch takes seconds, names need none."""
+
+    def build(*arguments: Any, **settings: Any) -> nn.Module:
+        made: nn.Module = getattr(import_module(f"{__package__}.{module}"), name)(*arguments, **settings)
+        return made
+
+    return build
+
+
+perceptron, convolutional, residual, digits_cnn, half_unet = (
+    _late("architectures", name)
+    for name in ("perceptron", "convolutional", "residual", "digits_cnn", "half_unet")
+)
+interacting, neural = (_late("image_generators", name) for name in ("interacting", "NeuralGenerator"))
+minilm, efficientnet_lite0 = (_late("real", name) for name in ("minilm", "efficientnet_lite0"))
+
+
 def _published(data: str, dataset: str, inputs: int, classes: int) -> tuple[Network, Network]:
     """The two networks of Muñiz Subiñas et al. 2025: a softmax regression, and 50 hidden units."""
     return (
@@ -90,7 +107,7 @@ GENERATORS = (
     _generator("digits-generator-tanh", partial(interacting, **ANALOG | {"kind": "tanh", "radius": 1})),
     _generator(
         "digits-generator-neural",
-        partial(NeuralGenerator, latent=32, widths=(96, 96), side=8),
+        partial(neural, latent=32, widths=(96, 96), side=8),
         learning_rate=0.001,
     ),
     *(

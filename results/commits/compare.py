@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from ..markdown import markdown_row
 from ..scoring import scores
@@ -260,6 +259,8 @@ def _wilcoxon(changed: pd.Series[float]) -> float:
     if changed.empty:
         return 1.0
     method = "exact" if len(changed) <= 25 and changed.abs().is_unique else "asymptotic"
+    from scipy import stats  # takes most of a second
+
     return float(stats.wilcoxon(changed, method=method).pvalue)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
+from ..storage.trust import on_trust
 from .frame import render
 from .number_texts import DASH, several
 
@@ -36,7 +37,8 @@ def facts(frame: pd.DataFrame, environments: Sequence[Environment]) -> list[tupl
 def provenance_section(frame: pd.DataFrame, environments: Sequence[Environment]) -> Markup:
     """One row a commit and machine of the cells shown; several sets of versions stay apart."""
     rows = [_row(frame, *entry) for entry in _here(frame, environments)]
-    return render("provenance_section.html", heads=HEADS, rows=rows)
+    trusted = ", ".join(name.replace("_", " ") for name in on_trust())
+    return render("provenance_section.html", heads=HEADS, rows=rows, trusted=trusted)
 
 
 def _row(frame: pd.DataFrame, commit: str, machine: str, versions: dict[str, str]) -> dict[str, Any]:

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 from ..storage.budget import budgets
 from .scores import (
@@ -178,6 +177,8 @@ def jeffreys(
     """Jeffreys' interval of a probability after k of n successes; it holds 0 for k = 0 and 1 for k = n."""
     k, n = np.asarray(k), np.asarray(n)
     tail = (1 - level) / 2
+    from scipy import stats  # takes most of a second
+
     low = np.where(k == 0, 0.0, stats.beta.ppf(tail, k + 0.5, n - k + 0.5))
     high = np.where(k == n, 1.0, stats.beta.ppf(1 - tail, k + 0.5, n - k + 0.5))
     return low, high

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from .scored_cells import score
 from .statistics import median_interval
@@ -52,6 +51,8 @@ def within(frame: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for key, cells in known.groupby("instance_key"):
         if len(cells) >= FEWEST and cells["loss"].nunique() > 1 and cells["drop"].nunique() > 1:
+            from scipy import stats  # takes most of a second
+
             rho = float(stats.spearmanr(cells["loss"], cells["drop"]).statistic)
             first = cells.iloc[0]
             names = [first[name] for name in ("family", "problem", "metric_name")]

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from .scores import ALPHA
 
@@ -64,6 +63,8 @@ def critical_difference(frame: pd.DataFrame) -> CriticalDifference | None:
     means = whole.round(12).rank(axis=1).mean().sort_values(kind="stable")
     count = len(entered)
     # scikit-posthocs gives Nemenyi's p of each pair, bit for bit by the same distribution, but no difference.
+    from scipy import stats  # takes most of a second
+
     quantile = stats.studentized_range.ppf(1 - ALPHA, count, _AT_INFINITY) / np.sqrt(2)
     return CriticalDifference(
         {str(label): float(rank) for label, rank in means.items()},
@@ -78,4 +79,6 @@ def _friedman(whole: pd.DataFrame) -> float:
     """Friedman's p; 1 where all solvers tie in every match, of which the statistic is undefined."""
     if (whole.nunique(axis=1) == 1).all():
         return 1.0
+    from scipy import stats  # takes most of a second
+
     return float(stats.friedmanchisquare(*whole.to_numpy().T).pvalue)

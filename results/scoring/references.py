@@ -160,6 +160,7 @@ def propose(
     *,
     references: References | None = None,
     judge: Callable[[Record], bool] = lambda _: True,
+    retell: Callable[[Record], Record] = lambda record: record,
 ) -> list[Proposal]:
     """Say what the store's solutions would add to the registry, in the order of the instances' names.
 
@@ -171,12 +172,15 @@ def propose(
         references: the registry to improve; the package's own unless given.
         judge: whether a record's bits truly have its loss; asked only of records about to be proposed, the
             best first, and the next best stands in for one that does not hold.
+        retell: a record that holds with its numbers recomputed, which are those that a reference keeps.
     """
     references = references or load_references()
     with Store(store) as opened:
         frame = opened.frame()
         frame = frame[ranked(frame)].sort_values(["loss", "finished_at"], kind="stable")
-        found = [_proposal(opened, cells, references, judge) for _, cells in frame.groupby("instance_key")]
+        found = [
+            _proposal(opened, cells, references, judge, retell) for _, cells in frame.groupby("instance_key")
+        ]
     return sorted((one for one in found if one is not None), key=lambda one: (one.new.name, one.new.key))
 
 
@@ -203,7 +207,11 @@ def apply(
 
 
 def _proposal(
-    store: Store, cells: pd.DataFrame, references: References, judge: Callable[[Record], bool]
+    store: Store,
+    cells: pd.DataFrame,
+    references: References,
+    judge: Callable[[Record], bool],
+    retell: Callable[[Record], Record],
 ) -> Proposal | None:
     """What the ranked cells of one instance have to offer: the first that changes something and holds."""
     old = references.instances.get(str(cells["instance_key"].iloc[0]))
@@ -211,11 +219,19 @@ def _proposal(
         if old is not None and cell.loss > old.value + old.tie:
             return None
         record = store.record(str(cell.cell))
-        new = _offer(record, float(cell.baseline_loss), proven=bool(cell.proven))
-        kind = None if new is None else _kind(new, old)
-        if new is not None and kind is not None and judge(record):
+        baseline, proven = float(cell.baseline_loss), bool(cell.proven)
+        if _changes(_offer(record, baseline, proven=proven), old) is None or not judge(record):
+            continue
+        new = _offer(retell(record), baseline, proven=proven)
+        kind = _changes(new, old)
+        if new is not None and kind is not None:
             return Proposal(kind, new, old)
     return None
+
+
+def _changes(new: Reference | None, old: Reference | None) -> Kind | None:
+    """What an offer is to what is known; None where there is none, or it adds nothing."""
+    return None if new is None else _kind(new, old)
 
 
 def _best_first(cells: pd.DataFrame) -> pd.DataFrame:

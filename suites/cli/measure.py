@@ -36,6 +36,9 @@ def run(
     instance: Annotated[
         list[str], typer.Option(help="File of an instance of your own instead of the suite's; repeatable.")
     ] = [],  # noqa: B006
+    input_format: Annotated[
+        str, typer.Option("--input-format", help="Format of the instances, such as beasley; else the ending.")
+    ] = "",
     solver: Annotated[str | None, typer.Option(help="Glob of solvers; an exact name adds one.")] = None,
     problem: Annotated[str | None, typer.Option(help="Glob of problems or instances.")] = None,
     seconds: Annotated[float | None, typer.Option(help="Budget of a cell.")] = None,
@@ -53,14 +56,18 @@ def run(
         raise CallError(f"--jobs must be at least 1, got {jobs}")
     if not suite and not instance:
         raise CallError("run needs a suite or --instance FILE; see `qubopress list` for the suites")
+    if input_format and not instance:
+        raise CallError("--input-format takes --instance FILE, whose format it names")
     cap = _bytes(memory)
+    from ..suite import load, path_of
+
+    path_of(suite or "generic")
     from ..harness.suite_run import run as run_suite
-    from ..suite import load
     from ..terminal.progress import TerminalProgress
 
     load_plugins(plugins)
     measured = load(suite or "generic")
-    chosen = (measured.on(instance) if instance else measured).narrowed(
+    chosen = (measured.on(instance, format=input_format) if instance else measured).narrowed(
         solver=solver, problem=problem, seconds=seconds, seeds=seeds
     )
     with TerminalProgress() as progress:

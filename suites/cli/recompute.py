@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..terminal.console import DEFAULT_STORE, FOUND_WRONG, NOTHING, CallError, Plugins, StorePath, tell
+from .checks import check_stores
 from .references import Registry
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ def verify(store: StorePath = DEFAULT_STORE, plugins: Plugins = "") -> None:
     Exit 3 if none is false but some cannot be checked here, for want of data, a plug-in or the version of a
     formulation.
     """
+    check_stores([store])
     from ..verification.stored_numbers import verify as verify_store
 
     checked = false = elsewhere = 0
@@ -54,15 +56,15 @@ def submit_check(
 
     Exit 3 if none is false but some cannot be checked here.
     """
-    from ...results.storage.rows import ROWS, as_store, write_rows
+    from ...results.storage.rows import ROWS
     from ..verification.contribution import check
 
     if publish is not None and publish.suffix != ROWS:
         raise CallError(f"--publish must name a {ROWS} file, got {publish}")
-    _tell_checked(check(file, plugin_folder=plugins), what=str(file))
+    checked = check(file, plugin_folder=plugins, publish=publish)
+    rows = _tell_checked(checked, what=str(file))
     if publish is not None:
-        with as_store(file) as store:
-            print(f"{write_rows(store, publish)} rows published in {publish}")
+        print(f"{rows} rows published in {publish}, with the numbers recomputed here")
 
 
 def rejudge(
@@ -85,8 +87,8 @@ def rejudge(
     _tell_checked(rows, what=f"the registry and {data}")
 
 
-def _tell_checked(rows: Iterable[Checked], *, what: str) -> None:
-    """Print each row that does not hold, then the count; leave with the exit code of the worst."""
+def _tell_checked(rows: Iterable[Checked], *, what: str) -> int:
+    """Print each row that does not hold, then how many do; leave with the worst one's exit code if any."""
     checked = false = elsewhere = 0
     for one in rows:
         checked += 1
@@ -98,3 +100,4 @@ def _tell_checked(rows: Iterable[Checked], *, what: str) -> None:
         raise typer.Exit(FOUND_WRONG)
     if elsewhere or not checked:
         raise typer.Exit(NOTHING)
+    return checked

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ...results import Proposal, Record
+    from ..verification.stored_numbers import Judge
 
 __all__ = ["Registry", "references", "show_references", "update_references"]
 
@@ -69,7 +70,11 @@ def update_references(
     if results.load(store).empty:
         nothing_in(store)
     false: list[Record] = []
-    offers = results.propose(store, references=known, judge=_judge(store, plugins, false))
+    from ..verification.stored_numbers import judge
+
+    judged = judge(store, plugin_folder=plugins)
+    holds = _holds(judged, false)
+    offers = results.propose(store, references=known, judge=holds, retell=judged.retold)
     _show_offers(offers, format)
     where = registry or "the registry of this package"
     if apply:
@@ -83,11 +88,8 @@ def update_references(
         raise typer.Exit(FOUND_WRONG)
 
 
-def _judge(store: Path, plugins: str, false: list[Record]) -> Callable[[Record], bool]:
+def _holds(falsehood_of: Judge, false: list[Record]) -> Callable[[Record], bool]:
     """Whether a record's bits hold here; says which do not, and collects those that are false."""
-    from ..verification.stored_numbers import judge
-
-    falsehood_of = judge(store, plugin_folder=plugins)
 
     def holds(record: Record) -> bool:
         falsehood = falsehood_of(record)

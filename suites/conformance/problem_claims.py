@@ -171,6 +171,31 @@ def the_number_of_stages_depends_on_no_answer(name: str, case: Case) -> None:
         must(len(seen) == expected, f"{expected} stages with the baseline, {len(seen)} with random solutions")
 
 
+@claims(CLAIMS, taken)
+def the_same_answers_give_the_same_network(name: str, case: Case) -> None:
+    """To the last bit, whatever the global seeds are: the metric of stored bits is recomputed from them."""
+    for seed in range(2):
+        first, second = (_decoded(name, case, seed, world) for world in (1, 2))
+        cure = "decode from the bits alone"
+        must(first.keys() == second.keys(), f"the same bits gave networks of other parts; {cure}")
+        odd = next((key for key in first if not torch.equal(first[key], second[key])), None)
+        must(odd is None, f"the same bits gave another {odd} of the network; {cure}")
+
+
+def _decoded(name: str, case: Case, seed: int, world: int) -> dict[str, torch.Tensor]:
+    """The parts of the network that random answers give, under global seeds of their own."""
+    rng = np.random.default_rng(seed)
+    state = np.random.get_state()  # noqa: NPY002
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(world)
+        np.random.seed(world)  # noqa: NPY002 - what a decode may wrongly draw from
+        try:
+            _, network = run(name, case, functools.partial(random_solution, rng=rng))
+        finally:
+            np.random.set_state(state)  # noqa: NPY002
+    return dict(network.state_dict())
+
+
 # ---- each instance
 
 

@@ -13,6 +13,7 @@ from ...problems import InputError
 from ...results import InstanceInfo, Record, Store, by_parameter, correlations, merge
 from ...results.page.published_page import published_page
 from ...results.storage.cells_csv import REJUDGEABLE, read_cells, write_cells
+from ...results.storage.names import unfit
 from ...results.storage.rows import light_rows
 from ...results.storage.whole_files import write_whole
 from ..network_costs import with_costs
@@ -47,7 +48,7 @@ def add(stores: Iterable[str | Path], data: Path) -> list[Added]:
     """Write each suite of the stores into a folder of its name below `data`; what it had is replaced.
 
     Raises:
-        InputError: no store was named.
+        InputError: no store was named, or a suite is named so that its folder would lie elsewhere.
         StoreError: a store cannot be read, or the folder not written.
     """
     stores = list(stores)
@@ -60,6 +61,9 @@ def add(stores: Iterable[str | Path], data: Path) -> list[Added]:
             merge(stores, whole)
         with Store(whole) as kept:
             frame, infos, records = kept.frame(), kept.instances(), list(kept.records())
+    for name in frame["suite"].unique():
+        if fault := unfit(str(name)):
+            raise InputError(f"the name of a suite {fault}; run it again under another name")
     return [
         _add_suite(data / str(name), str(name), cells, infos, [one for one in records if one.suite == name])
         for name, cells in frame.groupby("suite")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from ...problems import Instance, MissingDataError
+from ...problems.cache import kept_in
 from ...problems.errors import one_line
 from ...results import Reference, load_references
 from ...results import unpack as unpacked
@@ -14,7 +16,7 @@ from ...results.storage.rows import ROWS, as_store
 from ..spec import InstanceSpec
 from ..suite import load, suite_names
 from .checked import Checked
-from .stored_numbers import close, verify
+from .stored_numbers import close, room_of, verify
 
 __all__ = ["rejudge", "rejudge_references"]
 
@@ -66,21 +68,24 @@ def _beginning(spec: InstanceSpec) -> str:
 
 def _misvalued(reference: Reference, spec: InstanceSpec) -> str:
     """What the instance, built anew, says of a reference's bits."""
-    loss = violation = 0.0
+    loss = violation = room = 0.0
 
     def decide(stage: int, instance: Instance) -> Any:
-        nonlocal loss, violation
+        nonlocal loss, violation, room
         kept = reference.stages[stage]
         x = unpacked(kept.bits, kept.shape)
         if spec.judged(instance):
-            loss, violation = loss + instance.loss(x), violation + instance.violation(x)
+            one = instance.loss(x)
+            loss, violation = loss + one, violation + instance.violation(x)
+            room += room_of(spec, instance, one)
         return x
 
     try:
-        spec.drive(spec.task(), decide)
+        with tempfile.TemporaryDirectory(prefix="qubopress-") as folder, kept_in(Path(folder)):
+            spec.drive(spec.task(), decide)
     except Exception as error:
         # A registry may be a stranger's; the other references are still to be checked.
         return f"its bits cannot be replayed: {one_line(error)}"
-    if not close(loss, reference.value):
+    if not close(loss, reference.value, room=room):
         return f"its value is {reference.value:.12g}, the bits have {loss:.12g}"
     return f"its bits break a constraint by {violation:.6g}" if violation > 1e-9 else ""

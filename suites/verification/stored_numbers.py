@@ -3,26 +3,43 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+import shutil
+import tempfile
+import weakref
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from ... import problems
+from ... import problems, solvers
 from ...problems import InputError, Instance, Task
+from ...problems.cache import kept_in
 from ...problems.errors import one_line
 from ...results import RANKED, InstanceInfo, Record, Store, unpack
 from .. import plugins
-from ..harness.survey import survey
-from ..spec import InstanceSpec
+from ..harness.cell import Cell
+from ..harness.provenance import provenance
+from ..harness.survey import Survey, survey
+from ..spec import InstanceSpec, SolverSpec
+from .plausibility import NO_CHOICE, beyond_its_solver, implausible, unknown_solver
 
-__all__ = ["Falsehood", "claims", "close", "judge", "verify"]
+__all__ = ["Falsehood", "Judge", "claims", "close", "judge", "room_of", "verify"]
 
-TOLERANCE = 1e-5
-"""Relative difference that another BLAS or another processor may make to a loss."""
+LIED = "LIED"
+"""The ending of a row that is never ranked."""
+
+TOLERANCE = 1e-6
+"""Relative difference that another BLAS or another processor may make to a loss, its constant left out, where
+a network is behind the instance; a solution is judged alike. Others are the same on every machine."""
+
+SAME = 1e-12
+"""Relative difference of sums over the same numbers, where their instance has no resolution of its own."""
+
+BROKEN = 1e-9
+"""Difference of two violations that are the same."""
 
 METRIC_TOLERANCE = 0.004
 """Difference of a metric: a sample or two on the border between two classes."""
@@ -55,7 +72,7 @@ class _Elsewhere(Exception):  # noqa: N818 - a verdict, not an error
 
 
 def verify(store: str | Path, *, plugin_folder: str | Path = "") -> Iterator[tuple[Record, Falsehood | None]]:
-    """Every record that claims a result, in order, with what is false in it or None.
+    """Every record that claims a result, in order, with what is false in it or None; others that are false.
 
     Raises:
         StoreError: the store is missing, foreign or damaged.
@@ -63,17 +80,19 @@ def verify(store: str | Path, *, plugin_folder: str | Path = "") -> Iterator[tup
     falsehood_of = judge(store, plugin_folder=plugin_folder)
     with Store(store) as records:
         for record in records.records():
-            if claims(record):
-                yield record, falsehood_of(record)
+            falsehood = falsehood_of(record)
+            if claims(record) or falsehood is not None:
+                yield record, falsehood
 
 
 def claims(record: Record) -> bool:
-    """Whether a record claims a result, so that there is something to recompute."""
-    return record.status in RANKED or record.loss is not None or record.metric is not None
+    """Whether a record claims a result; one that LIED claims nothing any more, whatever is in it."""
+    result = record.status in RANKED or record.loss is not None or record.metric is not None
+    return result and record.status != LIED
 
 
-def judge(store: str | Path, *, plugin_folder: str | Path = "") -> Callable[[Record], Falsehood | None]:
-    """What is false in a record of this store, as a function of the record.
+def judge(store: str | Path, *, plugin_folder: str | Path = "") -> Judge:
+    """Who says what is false in a record of this store.
 
     Raises:
         StoreError: the store is missing, foreign or damaged.
@@ -81,19 +100,114 @@ def judge(store: str | Path, *, plugin_folder: str | Path = "") -> Callable[[Rec
     plugins.load_entry_points()
     plugins.load_folder(str(Path(plugin_folder).resolve()) if plugin_folder else "")
     with Store(store) as records:
-        infos = {info.key: info for info in records.instances()}
-    descriptions: dict[str, str] = {}
-
-    def falsehood_of(record: Record) -> Falsehood | None:
-        with _one_thread():
-            return _judge(record, infos.get(record.instance_key), descriptions)
-
-    return falsehood_of
+        return Judge(records.instances())
 
 
-def close(a: float, b: float) -> bool:
-    """Whether two losses are the same but for another machine's rounding."""
-    return abs(a - b) <= TOLERANCE * max(abs(a), abs(b)) + 1e-9
+@dataclass(frozen=True)
+class _Recomputed:
+    """What a record's bits have on its instance, built anew.
+
+    Attributes:
+        loss, violation, metric, measures: as in the record.
+        stages: loss, violation and room of each stage.
+        room: how far the stored loss may lie from this one.
+        noise: the part of it that is the instance's resolution.
+        offset: the part of the loss that is a constant.
+        settled: whether the instance leaves no choice.
+    """
+
+    loss: float
+    violation: float
+    stages: tuple[tuple[float, float, float], ...]
+    metric: float | None
+    measures: dict[str, float]
+    room: float
+    noise: float
+    offset: float
+    settled: bool
+
+
+class Judge:
+    """Says what is false in a record, and retells one that holds with the numbers that were recomputed.
+
+    Instances are built anew, from no piece that was kept before, each piece once.
+    """
+
+    def __init__(self, infos: list[InstanceInfo]) -> None:
+        self._infos = {info.key: info for info in infos}
+        self._true: dict[str, InstanceInfo] = {}
+        self._faults: dict[str, str] = {}
+        self._recomputed: dict[str, _Recomputed] = {}
+        self._pieces = tempfile.mkdtemp(prefix="qubopress-")
+        weakref.finalize(self, shutil.rmtree, self._pieces, ignore_errors=True)
+
+    def __call__(self, record: Record) -> Falsehood | None:
+        """What is false in the record, None where it holds. One that LIED is believed to have."""
+        info = self._infos.get(record.instance_key)
+        self._recomputed.clear()
+        try:
+            if record.status == LIED:
+                return None
+            reason = implausible(record, info)
+            if not reason and info is not None and claims(record):
+                with _one_thread(), kept_in(Path(self._pieces)):
+                    reason = self._replayed(record, info) or beyond_its_solver(record)
+            if not reason and (unknown := unknown_solver(record)):
+                return Falsehood(record, unknown, elsewhere=True)
+        except _Elsewhere as error:
+            return Falsehood(record, str(error), elsewhere=True)
+        except Exception as error:
+            # Whatever a stranger's store holds, the other records are still to be checked.
+            reason = f"its bits cannot be replayed: {one_line(error)}"
+        return Falsehood(record, reason) if reason else None
+
+    def retold(self, record: Record) -> Record:
+        """The record that was judged last, with every number as it was recomputed."""
+        found = self._recomputed.get(record.cell)
+        if found is None:
+            return record
+        stages = tuple(
+            replace(stage, loss=loss, violation=violation)
+            for stage, (loss, violation, _) in zip(record.stages, found.stages, strict=True)
+        )
+        moved = found.loss - record.loss if record.loss is not None else 0.0
+        return replace(
+            record,
+            loss=found.loss,
+            energy=None if record.energy is None else record.energy + moved,
+            violation=found.violation,
+            metric=found.metric,
+            measures=found.measures,
+            stages=stages,
+            trace=_ending_at(record.trace, found.loss),
+        )
+
+    def described(self, info: InstanceInfo) -> InstanceInfo:
+        """An instance's description as it was recomputed, as it is where none of its records was judged."""
+        return self._true.get(info.key, info)
+
+    def _replayed(self, record: Record, info: InstanceInfo) -> str:
+        """What the instance, built anew, says of a record and of its stored description."""
+        spec, task = _rebuilt(info)
+        if spec.key(task) != info.key:
+            return _another_version(info, spec, task)
+        found = _recompute(record, spec, task)
+        if info.key not in self._faults:
+            true = survey(spec, given=lambda stage, _: _bits(record, stage)).info
+            self._true[info.key], self._faults[info.key] = true, _misdescribed(info, true, spec, found)
+        self._recomputed[record.cell] = found
+        return self._faults[info.key] or _misstated(record, found) or _other_key(record, info, spec)
+
+
+def close(a: float, b: float, *, room: float = 0.0) -> bool:
+    """Whether two finite losses are the same but for `room`."""
+    return abs(a - b) <= max(room, SAME * min(abs(a), abs(b)))
+
+
+def room_of(spec: InstanceSpec, instance: Instance, loss: float) -> float:
+    """How far a loss may lie from the one recomputed here, as a solution is judged: its constant left out."""
+    size = min(abs(loss), abs(loss - instance.offset))
+    return 10 * instance.resolution + (TOLERANCE * size if spec.network else 0.0)
 
 
 @contextmanager
@@ -105,43 +219,6 @@ def _one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def _judge(record: Record, info: InstanceInfo | None, descriptions: dict[str, str]) -> Falsehood | None:
-    """What is wrong with a record; `descriptions` keeps what is wrong with its instance's, by key."""
-    try:
-        reason = _incomplete(record, info) or _replayed(record, info, descriptions)
-    except _Elsewhere as error:
-        return Falsehood(record, str(error), elsewhere=True)
-    except Exception as error:
-        # Whatever a stranger's store holds, the other records are still to be checked.
-        reason = f"its bits cannot be replayed: {one_line(error)}"
-    return Falsehood(record, reason) if reason else None
-
-
-def _incomplete(record: Record, info: InstanceInfo | None) -> str:
-    """What a record lacks, or says twice and differently."""
-    if info is None:
-        return "its instance is not described in the store"
-    for name in ("problem", "network", "family"):
-        if getattr(record, name) != getattr(info, name):
-            return f"stored {name} is {getattr(record, name)}, its instance has {getattr(info, name)}"
-    if record.loss is None or not record.stages or any(stage.bits is None for stage in record.stages):
-        return "it claims a result without the bits that have it"
-    if record.trace and not close(record.trace[-1][1], record.loss):
-        return f"stored trace ends at {record.trace[-1][1]}, the loss is {record.loss}"
-    return ""
-
-
-def _replayed(record: Record, info: InstanceInfo | None, descriptions: dict[str, str]) -> str:
-    """What the instance, built anew, says of a record and of its stored description."""
-    assert info is not None
-    spec, task = _rebuilt(info)
-    if spec.key(task) != info.key:
-        return _another_version(info, spec, task)
-    if info.key not in descriptions:
-        descriptions[info.key] = _misdescribed(record, info, spec)
-    return descriptions[info.key] or _misstated(record, spec, task)
 
 
 def _rebuilt(info: InstanceInfo) -> tuple[InstanceSpec, Task]:
@@ -163,14 +240,14 @@ def _another_version(info: InstanceInfo, spec: InstanceSpec, task: Task) -> str:
     return "its instance is another one here: weights, data or parameters differ"
 
 
-def _misdescribed(record: Record, info: InstanceInfo, spec: InstanceSpec) -> str:
+def _misdescribed(info: InstanceInfo, true: InstanceInfo, spec: InstanceSpec, found: _Recomputed) -> str:
     """What is wrong with the stored sizes and baseline, by which every record of the instance is scored."""
-    true = survey(spec, given=lambda stage, _: _bits(record, stage)).info
     for name in ("name", "family", "variables", "stage_variables", "metric_name", "higher_is_better"):
         if getattr(info, name) != getattr(true, name):
             return f"its instance's stored {name} is {getattr(info, name)}, it has {getattr(true, name)}"
     for stored, loss in zip(_losses(info), _losses(true), strict=True):
-        if not close(stored, loss):
+        size = min(abs(loss), abs(loss - found.offset)) if spec.network else 0.0
+        if not close(stored, loss, room=found.noise + TOLERANCE * size):
             return f"its instance's stored baseline loss is {stored}, the baseline has {loss:.12g}"
     for name in ("baseline_metric", "float_metric"):
         if not _metric_close(getattr(info, name), getattr(true, name)):
@@ -182,32 +259,74 @@ def _losses(info: InstanceInfo) -> tuple[float, ...]:
     return info.baseline_loss, *info.stage_losses
 
 
-def _misstated(record: Record, spec: InstanceSpec, task: Task) -> str:
-    """Answer the formulation's stages with the stored bits and compare every number."""
-    found: list[tuple[str, float | None, float]] = []
-    total = violation = noise = 0.0
+def _recompute(record: Record, spec: InstanceSpec, task: Task) -> _Recomputed:
+    """Answer the formulation's stages with the stored bits."""
+    stages: list[tuple[float, float, float]] = []
+    judged: list[tuple[float, float, float, float, float]] = []
+    settled = True
 
     def decide(stage: int, instance: Instance) -> Any:
-        nonlocal total, violation, noise
+        nonlocal settled
         x = _bits(record, stage)
-        loss, broken = instance.loss(x), instance.violation(x)
-        found.append((f"loss of stage {stage}", record.stages[stage].loss, loss))
-        found.append((f"violation of stage {stage}", record.stages[stage].violation, broken))
+        _same_size(record.stages[stage].variables, instance.free, stage)
+        loss, violation = instance.loss(x), instance.violation(x)
+        room = room_of(spec, instance, loss)
+        stages.append((loss, violation, room))
         if spec.judged(instance):
-            total, violation, noise = total + loss, violation + broken, noise + instance.resolution
+            judged.append((loss, violation, room, 10 * instance.resolution, instance.offset))
+            settled = settled and (instance.settled or not instance.free)
         return x
 
     network = spec.drive(task, decide)
-    found += [("loss", record.loss, total), ("violation", record.violation, violation)]
-    for name, stored, true in found:
-        if stored is None or not close(stored, true):
-            return f"stored {name} is {stored}, the bits have {true:.12g}"
+    if len(stages) != len(record.stages):
+        raise InputError(f"it has {len(record.stages)} stages, and the instance {len(stages)}")
+    # As a cell adds them up, from the first stage to the last.
+    loss, violation, room, noise, offset = (sum(parts) for parts in zip(*judged, strict=True))
     metric = task.judge(network) if task.judge else None
-    if not _metric_close(record.metric, metric):
-        return f"stored {record.metric_name} is {record.metric}, the decoded network has {metric}"
-    if misstated := _mismeasured(record.measures, spec.measures(task, network)):
-        return misstated
-    return _overstated(record, total, violation, room=TOLERANCE * abs(total) + 10 * noise)
+    measures = spec.measures(task, network)
+    return _Recomputed(loss, violation, tuple(stages), metric, measures, room, noise, offset, settled)
+
+
+def _same_size(stored: int, free: int, stage: int) -> None:
+    if stored != free:
+        raise InputError(f"stage {stage} has {free} free variables, the record says {stored}")
+
+
+def _misstated(record: Record, found: _Recomputed) -> str:
+    """A stored number that the bits do not have."""
+    compared = [("loss", record.loss, found.loss, found.room)]
+    compared.append(("violation", record.violation, found.violation, BROKEN))
+    for position, (stage, true) in enumerate(zip(record.stages, found.stages, strict=True)):
+        loss, violation, room = true
+        compared.append((f"loss of stage {position}", stage.loss, loss, room))
+        compared.append((f"violation of stage {position}", stage.violation, violation, BROKEN))
+    for name, stored, here, room in compared:
+        if stored is None or not close(stored, here, room=room):
+            return f"stored {name} is {stored}, the bits have {here:.12g}"
+    if not _metric_close(record.metric, found.metric):
+        return f"stored {record.metric_name} is {record.metric}, the decoded network has {found.metric}"
+    return _mismeasured(record.measures, found.measures) or _overstated(record, found)
+
+
+def _other_key(record: Record, info: InstanceInfo, spec: InstanceSpec) -> str:
+    """The key of a cell holds suite, instance, solver, parameters, seed, budget and code: it tells renaming.
+
+    Only the same code on the same libraries makes the same key, so others' are believed.
+    """
+    here = provenance()
+    if record.commit != here.commit or here.commit.endswith("+") or record.versions != here.versions:
+        return ""
+    solver = SolverSpec(record.solver, record.parameters)
+    cell = Cell(record.suite, spec, Survey(info, ()), solver, record.seed, record.budget)
+    if record.solver not in solvers.names() or cell.key(here) == record.cell:
+        return ""
+    return "its key is that of another suite, solver, parameters, seed or budget"
+
+
+def _ending_at(trace: tuple[tuple[float, float], ...], loss: float) -> tuple[tuple[float, float], ...]:
+    """A trace that falls to a loss which is another one by rounding."""
+    above = tuple(point for point in trace[:-1] if point[1] > loss)
+    return (*above, (trace[-1][0], loss)) if trace else ()
 
 
 def _mismeasured(stored: dict[str, float], true: dict[str, float]) -> str:
@@ -220,14 +339,20 @@ def _mismeasured(stored: dict[str, float], true: dict[str, float]) -> str:
     return ""
 
 
-def _overstated(record: Record, loss: float, violation: float, *, room: float) -> str:
-    """A bound or an ending that the true numbers contradict; the bound may be off by `room`."""
+def _overstated(record: Record, found: _Recomputed) -> str:
+    """A bound or an ending that the true numbers contradict."""
+    loss, room = found.loss, max(found.room, SAME * abs(found.loss))
     if record.bound is not None and not record.bound <= loss + room:
         return f"stored bound is {record.bound}, above the loss {loss:.12g} of its own bits"
     if record.status == "OPTIMAL" and (record.bound is None or record.bound < loss - room):
         return f"it ended OPTIMAL, and its bound is {record.bound}, not the loss {loss:.12g}"
-    if record.status in RANKED and violation > 0:
-        return f"it ended {record.status}, and its bits break a constraint by {violation:.6g}"
+    if record.status in RANKED and found.violation > 0:
+        return f"it ended {record.status}, and its bits break a constraint by {found.violation:.6g}"
+    if record.adapter.startswith(NO_CHOICE) and not found.settled:
+        return f"its adapter is {record.adapter!r}, and the instance leaves a choice"
+    met = record.bound is not None and record.loss is not None and record.bound >= record.loss
+    if met and record.status in ("BUDGET", "FINISHED") and len(record.stages) == 1:
+        return f"it ended {record.status}, and its bound {record.bound} is its loss: that is OPTIMAL"
     return ""
 
 

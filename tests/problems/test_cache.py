@@ -75,6 +75,47 @@ def test_a_damaged_piece_is_built_again(task: problems.Task, tmp_path: Path) -> 
     np.testing.assert_array_equal(found["gram"], build()["gram"])
 
 
+def test_one_flipped_bit_in_a_piece_is_found_and_the_piece_built_again(
+    task: problems.Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build = Counted()
+    cache.cached(task, "piece", build)
+    (file,) = (tmp_path / "kept").glob("*/gram.npy")
+    content = bytearray(file.read_bytes())
+    content[-5] ^= 1
+    file.write_bytes(content)
+    monkeypatch.setattr(cache, "_sound", {})
+    found = cache.cached(task, "piece", build)
+    assert build.runs == 2
+    np.testing.assert_array_equal(found["gram"], build()["gram"])
+
+
+def test_a_piece_without_its_checksums_is_built_again(
+    task: problems.Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build = Counted()
+    cache.cached(task, "piece", build)
+    for sums in (tmp_path / "kept").glob("*/checksums.txt"):
+        sums.unlink()
+    monkeypatch.setattr(cache, "_sound", {})
+    cache.cached(task, "piece", build)
+    assert build.runs == 2
+
+
+def test_who_judges_builds_anew_once_and_leaves_the_kept_pieces(task: problems.Task, tmp_path: Path) -> None:
+    build = Counted()
+    cache.cached(task, "piece", build)
+    before = sorted((tmp_path / "kept").rglob("*"))
+    (tmp_path / "anew").mkdir()
+    with cache.kept_in(tmp_path / "anew"):
+        for _ in range(3):
+            cache.cached(task, "piece", build)
+        assert build.runs == 2
+    assert sorted((tmp_path / "kept").rglob("*")) == before
+    cache.cached(task, "piece", build)
+    assert build.runs == 2
+
+
 def test_without_a_place_to_write_everything_still_works(
     task: problems.Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -100,7 +141,7 @@ def test_many_at_once_leave_one_whole_piece(task: problems.Task, tmp_path: Path)
         thread.join()
     assert found == [pytest.approx(0.3)] * 8
     (kept,) = (tmp_path / "kept").iterdir()
-    assert sorted(path.name for path in kept.iterdir()) == ["gram.npy", "span.npy"]
+    assert sorted(path.name for path in kept.iterdir()) == ["checksums.txt", "gram.npy", "span.npy"]
 
 
 def test_the_instance_is_the_same_from_the_cache(task: problems.Task) -> None:

@@ -91,6 +91,8 @@ def test_sweeps_that_overlap_name_a_cell_once(tmp_path: Path) -> None:
         ("seeds = 3", "restarts = 1.5", "restarts must be an integer of at least 1, got 1.5"),
         ("seeds = 3", "threads = true", "threads must be an integer of at least 1, got True"),
         ('name = "mine"', "name = 7", "name must be a text, got 7"),
+        ('name = "mine"', 'name = "../up"', "the name of a suite must be at most 100 letters"),
+        ('name = "mine"', 'name = "/etc/x"', "set name = in the file"),
         ('by = "bits"', 'by = "bitz"', "by must be a parameter of a problem, got 'bitz'"),
         ('name = "adaround"', 'name = "adaruond"', "no problem named 'adaruond'; did you mean 'adaround'?"),
         ('name = "adaround"', "name = 5", "the name of a problem must be a text, got 5"),

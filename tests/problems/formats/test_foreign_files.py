@@ -70,6 +70,14 @@ def test_qplib_halves_squares_takes_defaults_and_turns_a_maximum(tmp_path) -> No
         assert instance.loss(x) == -(4 * a * b + 3 * c + 1.5 * a - b + 1.5 * c + 0.25)
 
 
+def test_a_linear_qplib_has_no_quadratic_terms(tmp_path) -> None:
+    text = QPLIB.replace("QBL", "LBL").replace("\n2\n2 1 4\n3 3 6\n", "\n")
+    instance = load(text, tmp_path, "qplib")
+    assert isinstance(instance, Capacity)
+    for x in all_bits(3):
+        assert instance.loss(x) == -(1.5 * x[0] - x[1] + 1.5 * x[2] + 0.25)
+
+
 def test_lp_takes_the_order_of_its_binaries(tmp_path) -> None:
     instance = load(LP, tmp_path, "lp")
     assert (list(instance.costs), instance.K) == ([3, 2, 1], 4)
@@ -88,6 +96,43 @@ def test_a_labelled_bqm_keeps_the_order_of_its_variables(vartype, version, tmp_p
     values = points if vartype == "BINARY" else 2 * points - 1
     losses = problems.load_instance(tmp_path / "f.bqm").losses(points)
     np.testing.assert_allclose(losses, bqm.energies((values, list(bqm.variables))))
+
+
+@pytest.mark.parametrize("name", ["bqm", "coo", "cqm", "lp", "mqlib", "npz"])
+def test_every_cut_of_a_file_of_ours_is_refused(name, tmp_path) -> None:
+    path = tmp_path / f"f.{name}"
+    problems.save_instance(Qubo([[1.25, -2.5], [0, 3.75]], offset=10.5), path)
+    whole = path.read_bytes()
+    for end in range(len(whole) - 1):
+        path.write_bytes(whole[:end])
+        with pytest.raises(InputError, match=rf"f.{name}"):
+            problems.load_instance(path)
+
+
+@pytest.mark.parametrize("name", ["bqm", "coo", "cqm", "lp", "mqlib", "npz", "qplib"])
+@pytest.mark.parametrize("content", [b"", b"\n", b"  \n\n"])
+def test_an_empty_file_is_refused(name, content, tmp_path) -> None:
+    (tmp_path / f"f.{name}").write_bytes(content)
+    with pytest.raises(InputError, match=rf"f.{name}") as caught:
+        problems.load_instance(tmp_path / f"f.{name}")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "comment", ["vartype=SPIN", " a model, vartype: SPIN", "vartype=Vartype.SPIN", "  vartype=spin and more"]
+)
+def test_a_vartype_stands_anywhere_in_a_comment_as_dimod_has_it(comment, tmp_path) -> None:
+    bqm = dimod.BinaryQuadraticModel({0: 1.0, 1: 0.0}, {(0, 1): -2.0}, "SPIN")
+    losses = load(f"#{comment}\n0 0 1\n0 1 -2\n", tmp_path, "coo").losses(all_bits(2))
+    np.testing.assert_allclose(losses, bqm.energies((2 * all_bits(2) - 1, [0, 1])))
+
+
+@pytest.mark.parametrize("end", ["\r\n", "\r", "\n"])
+def test_every_kind_of_line_end_is_one(end, tmp_path) -> None:
+    text = "# vartype=BINARY\n# offset: 2.5\n0 0 1\n0 1 -2\n"
+    (tmp_path / "f.coo").write_bytes(text.replace("\n", end).encode())
+    losses = problems.load_instance(tmp_path / "f.coo").losses(all_bits(2))
+    assert sorted(losses) == [1.5, 2.5, 2.5, 3.5]
 
 
 def test_a_damaged_binary_file_is_refused_wherever_it_ends(tmp_path) -> None:

@@ -16,6 +16,7 @@ import pytest
 from records import make_info, make_record, make_store
 
 from qubopress.results import RecordError, Store, StoreError, load, pack
+from qubopress.results.storage import store as store_module
 
 COLUMNS = [
     "cell",
@@ -326,6 +327,84 @@ def test_altered_rows_are_refused_in_one_line(tmp_path: Path) -> None:
         db.execute("UPDATE cell SET status = 'PERFECT'")
     with Store(path) as store, pytest.raises(StoreError, match="damaged or altered"):
         list(store.records())
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE VIEW cell2 AS SELECT * FROM cell",
+        "CREATE TRIGGER t AFTER INSERT ON cell BEGIN DELETE FROM stage; END",
+        "CREATE TABLE other (a)",
+        "CREATE INDEX i ON cell (loss)",
+        "CREATE VIRTUAL TABLE v USING fts5(a)",
+        "ALTER TABLE cell ADD COLUMN more INTEGER",
+    ],
+)
+@pytest.mark.parametrize("write", [False, True])
+def test_a_store_with_anything_beside_its_tables_is_refused(
+    tmp_path: Path, statement: str, write: bool
+) -> None:
+    path = make_store(tmp_path / "s.db", [{}])
+    with closing(sqlite3.connect(path)) as db:
+        db.execute(statement)
+    with pytest.raises(StoreError, match="must hold a store's own tables and nothing else, got the"):
+        Store(path, write=write)
+
+
+def test_a_view_in_the_place_of_a_table_is_refused_before_any_query(tmp_path: Path) -> None:
+    path = make_store(tmp_path / "s.db", [{}])
+    endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i AS cell FROM n"
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript(
+            f"DROP TABLE stage; DROP TABLE trace; DROP TABLE cell; CREATE VIEW cell AS {endless}"
+        )
+    with pytest.raises(StoreError, match="got the view 'cell'"):
+        load(path)
+
+
+def test_a_query_that_takes_more_work_than_the_file_explains_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make_store(tmp_path / "s.db", [{}])
+    monkeypatch.setattr(store_module, "STEP", 1)
+    monkeypatch.setattr(store_module, "FEWEST_STEPS", 1)
+    monkeypatch.setattr(store_module, "BYTES_A_STEP", 10**9)
+    with Store(path) as store, pytest.raises(StoreError, match="more work than its size explains"):
+        store.frame()
+
+
+@pytest.mark.parametrize("column", ["parameters", "counts", "limits", "measures"])
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"a":' * 500 + "1" + "}" * 500, '"x"', "{"])
+def test_json_that_is_too_deep_or_none_is_refused_by_every_reader(
+    tmp_path: Path, column: str, text: str
+) -> None:
+    path = make_store(tmp_path / "s.db", [{}])
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute(f"UPDATE cell SET {column} = ?", [text])
+    with pytest.raises(StoreError, match=f"must hold {column} as JSON|must hold sound records"):
+        load(path)
+    with Store(path) as store, pytest.raises(StoreError, match="must hold sound records"):
+        list(store.records())
+
+
+@pytest.mark.parametrize("column", ["budget_seconds", "seconds", "wall_seconds"])
+@pytest.mark.parametrize("value", ["9e999", "-9e999", "-3"])
+def test_a_time_that_is_none_is_refused_and_its_cell_named(tmp_path: Path, column: str, value: str) -> None:
+    path = make_store(tmp_path / "s.db", [{}])
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute(f"UPDATE cell SET {column} = {value}")
+    with pytest.raises(StoreError, match=rf"must hold {column} from 0 to 1e\+09, got .* in cell 'cell-0'"):
+        load(path)
+
+
+@pytest.mark.parametrize("point", [(math.nan, 2.0), (-500.0, 2.0), (0.1, math.inf)])
+def test_a_trace_of_impossible_times_is_refused(tmp_path: Path, point: tuple[float, float]) -> None:
+    path = make_store(tmp_path / "s.db", [{"trace": (point,)}])
+    with (
+        Store(path) as store,
+        pytest.raises(StoreError, match="finite traces from 0 on, got another in cell"),
+    ):
+        store.traces()
 
 
 def test_a_trace_that_is_none_is_refused(tmp_path: Path) -> None:

@@ -63,3 +63,27 @@ def test_a_problem_for_some_networks_is_checked_on_those(folder: Path) -> None:
 def test_a_problem_for_no_network_fails(folder: Path) -> None:
     assert "it runs to the end" in broken("impossible", folder)
     assert "the baseline is a feasible solution" not in verdicts_of("impossible", folder)
+
+
+RANDOM_DECODE = '''
+import torch
+from qubopress.problems import Qubo, problem
+
+
+@problem("dicey", family="other")
+def dicey(task):
+    """Keep what dice say."""
+    yield Qubo([[1.0, -2.0], [0.0, 1.0]])
+    network = task.copy()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(0.01 * torch.randn_like(parameter))
+    return network
+'''
+
+
+def test_a_random_decode_is_found_out(tmp_path: Path) -> None:
+    (tmp_path / "dicey.py").write_text(RANDOM_DECODE, encoding="utf-8")
+    verdict = verdicts_of("dicey", tmp_path)["the same answers give the same network"]
+    assert verdict.holds is False
+    assert "the same bits gave another" in verdict.reason

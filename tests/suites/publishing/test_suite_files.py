@@ -57,6 +57,20 @@ def test_published_cells_read_back_as_they_were_and_rank_alike(store: Path, tmp_
         pd.testing.assert_frame_equal(*boards)
 
 
+@pytest.mark.parametrize(
+    "name", ["..", "../up", "/tmp/away", "a/b", "a/../../b", ".hidden", "", "x\0y", "x" * 101]
+)
+def test_a_suite_whose_name_leads_elsewhere_is_refused_and_nothing_is_written(
+    tmp_path: Path, name: str
+) -> None:
+    store = make_store(tmp_path / "r.db", [{"suite": "smoke"}, {"suite": name}])
+    data = tmp_path / "a" / "data"
+    data.mkdir(parents=True)
+    with pytest.raises(InputError, match="the name of a suite must be at most 100 letters"):
+        add([store], data)
+    assert sorted(tmp_path.rglob("*")) == [data.parent, data, store]
+
+
 def test_each_suite_has_a_folder_and_says_what_can_be_rejudged(store: Path, tmp_path: Path) -> None:
     told = {one.suite: (one.cells, one.rejudgeable, one.changed) for one in add([store], tmp_path)}
     assert told == {"smoke": (3, 2, 0), "own": (1, 1, 1)}

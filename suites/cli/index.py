@@ -1,0 +1,74 @@
+"""What the package registers, read from its source: names, families, shapes and first lines.
+
+The registries import torch, numba and OR-Tools, which takes seconds. Here each file that registers something
+is parsed and nothing is imported; the tests hold what is found against the registries.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["Named", "problems", "solvers"]
+
+ROOT = Path(__file__).resolve().parents[2]
+
+SIGNS = ("@solver(", "@problem(", "@pruning(")
+"""How a file begins a line in which it registers something."""
+
+FAMILIES = {"pruning": "pruning"}
+"""The family that a decorator implies."""
+
+
+@dataclass(frozen=True)
+class Named:
+    """One registered thing.
+
+    Attributes:
+        name: as suites spell it.
+        of: the shapes that a solver accepts, the family of a problem.
+        what: first line of its docstring.
+    """
+
+    name: str
+    of: str
+    what: str
+
+
+def solvers() -> list[Named]:
+    """The solvers of this package, by name."""
+    return _named("solvers", {"solver"})
+
+
+def problems() -> list[Named]:
+    """The problems of this package, by name."""
+    return _named("problems", {"problem", "pruning"})
+
+
+def _named(package: str, decorators: set[str]) -> list[Named]:
+    found = [one for path in sorted((ROOT / package).rglob("*.py")) for one in _of_file(path, decorators)]
+    return sorted(found, key=lambda one: one.name)
+
+
+def _of_file(path: Path, decorators: set[str]) -> Iterator[Named]:
+    text = path.read_text(encoding="utf-8")
+    if not any(f"\n{sign}" in text for sign in SIGNS):
+        return
+    for function in ast.parse(text).body:
+        for call in getattr(function, "decorator_list", ()):
+            name = getattr(getattr(call, "func", None), "id", "")
+            if isinstance(function, ast.FunctionDef) and name in decorators:
+                what = (ast.get_docstring(function) or "").split("\n")[0]
+                yield Named(ast.literal_eval(call.args[0]), _of(call, name), what)
+
+
+def _of(call: ast.Call, decorator: str) -> str:
+    """The shapes or the family that a decorator names."""
+    given = {one.arg: one.value for one in call.keywords}
+    accepts = given.get("accepts")
+    if accepts is None:
+        return FAMILIES.get(decorator) or str(ast.literal_eval(given["family"]))
+    shapes = accepts.elts if isinstance(accepts, ast.Tuple) else [accepts]
+    return ", ".join(ast.unparse(shape) for shape in shapes)
