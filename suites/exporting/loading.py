@@ -16,6 +16,10 @@ def load_network(path: Path, into: nn.Module | None) -> nn.Module:
     """A module from a file by its ending; see `suites.load`."""
     if not path.exists():
         raise InputError(f"no file at {path}; name one that suites.save wrote")
+    if path.suffix == ".onnx":
+        from .runtime import InRuntime
+
+        return InRuntime(path)
     if into is None:
         raise InputError(f"into must be the module that {path} is of, got none; its file holds numbers alone")
     if not isinstance(into, nn.Module):

@@ -116,10 +116,28 @@ def _packed(order: Order) -> list[str]:
     return save_packed(order.network, order.codes, order.path)
 
 
-FORMATS: dict[str, Callable[[Order], list[str]]] = {"packed": _packed}
+def _onnx(order: Order) -> list[str]:
+    from .onnx_file import save_onnx
+
+    save_onnx(order.network, order.codes, order.path, order.example)
+    return []
+
+
+def _matmulnbits(order: Order) -> list[str]:
+    from .onnx_file import save_onnx
+
+    save_onnx(order.network, order.codes, order.path, order.example, products=True)
+    return []
+
+
+FORMATS: dict[str, Callable[[Order], list[str]]] = {
+    "packed": _packed,
+    "onnx": _onnx,
+    "matmulnbits": _matmulnbits,
+}
 """Writers by the name of their format; each gives notes for the caller."""
 
-ENDINGS = {".safetensors": "packed"}
+ENDINGS = {".safetensors": "packed", ".onnx": "onnx"}
 
 
 def format_of(path: str | Path, name: str | None = None) -> str:
