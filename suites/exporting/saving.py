@@ -12,9 +12,10 @@ from torch import Tensor, nn
 
 from ...problems.errors import InputError, unknown_name
 from ...problems.quantization.codes import Codes, codes_of
+from .extras import needed
 from .packed import save_packed, untied
 
-__all__ = ["FORMATS", "Saved", "format_of", "quantized", "save"]
+__all__ = ["FORMATS", "Saved", "check_packages", "format_of", "quantized", "save"]
 
 
 @dataclass(frozen=True)
@@ -138,6 +139,21 @@ FORMATS: dict[str, Callable[[Order], list[str]]] = {
 """Writers by the name of their format; each gives notes for the caller."""
 
 ENDINGS = {".safetensors": "packed", ".onnx": "onnx"}
+
+
+PACKAGES = {
+    "onnx": ("onnx", "onnxscript", "onnxruntime"),
+    "matmulnbits": ("onnx", "onnxscript", "onnxruntime"),
+    "compressed-tensors": ("compressed_tensors",),
+    "gguf": ("gguf",),
+}
+"""What writing a format and running its file takes."""
+
+
+def check_packages(name: str) -> None:
+    """InputError where a package is missing that a format takes."""
+    for package in PACKAGES.get(name, ()):
+        needed(package, name)
 
 
 def format_of(path: str | Path, name: str | None = None) -> str:
