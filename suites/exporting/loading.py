@@ -24,4 +24,8 @@ def load_network(path: Path, into: nn.Module | None) -> nn.Module:
         raise InputError(f"into must be the module that {path} is of, got none; its file holds numbers alone")
     if not isinstance(into, nn.Module):
         raise InputError(f"into must be a torch module, got a {type(into).__name__}")
+    if path.is_dir():
+        from .compressed import load_compressed
+
+        return load_compressed(path, into)
     return load_packed(path, into)

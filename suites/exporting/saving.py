@@ -131,10 +131,17 @@ def _matmulnbits(order: Order) -> list[str]:
     return []
 
 
+def _compressed(order: Order) -> list[str]:
+    from .compressed import save_compressed
+
+    return save_compressed(order.network, order.codes, order.path)
+
+
 FORMATS: dict[str, Callable[[Order], list[str]]] = {
     "packed": _packed,
     "onnx": _onnx,
     "matmulnbits": _matmulnbits,
+    "compressed-tensors": _compressed,
 }
 """Writers by the name of their format; each gives notes for the caller."""
 
