@@ -51,7 +51,7 @@ def save_compressed(network: nn.Module, codes: Mapping[str, Codes], folder: Path
     for key, one in codes.items():
         tensors |= _tensors(key.removesuffix(".weight"), one)
     own = getattr(network, "config", None)
-    config: dict[str, Any] = own.to_dict() if hasattr(own, "to_dict") else {}
+    config: dict[str, Any] = own.to_dict() if own is not None and hasattr(own, "to_dict") else {}
     if config:
         config["architectures"] = [type(network).__name__]
     config["quantization_config"] = _config(codes)
