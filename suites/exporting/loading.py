@@ -28,4 +28,8 @@ def load_network(path: Path, into: nn.Module | None) -> nn.Module:
         from .compressed import load_compressed
 
         return load_compressed(path, into)
+    if path.suffix == ".gguf":
+        from .blocks import load_blocks
+
+        return load_blocks(path, into)
     return load_packed(path, into)

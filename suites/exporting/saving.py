@@ -137,15 +137,22 @@ def _compressed(order: Order) -> list[str]:
     return save_compressed(order.network, order.codes, order.path)
 
 
+def _gguf(order: Order) -> list[str]:
+    from .blocks import save_blocks
+
+    return save_blocks(order.network, order.codes, order.path, tolerance=order.tolerance)
+
+
 FORMATS: dict[str, Callable[[Order], list[str]]] = {
     "packed": _packed,
     "onnx": _onnx,
     "matmulnbits": _matmulnbits,
     "compressed-tensors": _compressed,
+    "gguf": _gguf,
 }
 """Writers by the name of their format; each gives notes for the caller."""
 
-ENDINGS = {".safetensors": "packed", ".onnx": "onnx"}
+ENDINGS = {".safetensors": "packed", ".onnx": "onnx", ".gguf": "gguf"}
 
 
 PACKAGES = {

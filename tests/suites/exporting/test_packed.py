@@ -171,7 +171,7 @@ def test_what_is_no_file_of_ours_is_refused_in_a_line(tmp_path: Path) -> None:
 
 def test_an_unknown_format_or_ending_or_folder_is_refused(tmp_path: Path) -> None:
     network = nn.Sequential(nn.Linear(2, 2))
-    with pytest.raises(InputError, match=r"path must end in \.safetensors"):
+    with pytest.raises(InputError, match=r"path must end in \.safetensors, \.onnx, \.gguf"):
         suites.save(network, tmp_path / "net.pt")
     with pytest.raises(InputError, match="no format named 'packd'; did you mean 'packed'"):
         suites.save(network, tmp_path / "net", format="packd")
