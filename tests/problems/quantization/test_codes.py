@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import io
 import pickle
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -45,15 +46,15 @@ def convolutions() -> nn.Sequential:
     ).eval()
 
 
+IMAGES = torch.linspace(-9, 9, 8 * 4 * 64).sin().reshape(8, 4, 8, 8)
+
 CASES = [
     pytest.param(Attending, torch.arange(7).repeat(4, 1), id="attention"),
-    pytest.param(
-        convolutions, torch.linspace(-1, 1, 8 * 4 * 64).reshape(8, 4, 8, 8).sin(), id="convolutions"
-    ),
+    pytest.param(convolutions, IMAGES, id="convolutions"),
 ]
 
 
-def made(model: type[nn.Module], x: torch.Tensor, **wishes: object) -> nn.Module:
+def made(model: Callable[[], nn.Module], x: torch.Tensor, **wishes: object) -> nn.Module:
     torch.manual_seed(0)
     return suites.compress(model(), x, **wishes)  # type: ignore[arg-type]  # the formulation's own
 
@@ -62,7 +63,7 @@ def made(model: type[nn.Module], x: torch.Tensor, **wishes: object) -> nn.Module
 @pytest.mark.parametrize("grid", ["code", "minmax", "mse"])
 @pytest.mark.parametrize("bits", [1, 3, 8])
 def test_the_weights_of_a_rounded_network_are_what_its_codes_say_to_the_last_bit(
-    model: type[nn.Module], x: torch.Tensor, grid: str, bits: int
+    model: Callable[[], nn.Module], x: torch.Tensor, grid: str, bits: int
 ) -> None:
     network = made(model, x, bits=bits, grid=grid, embeddings=bits)
     codes = codes_of(network)
@@ -74,8 +75,30 @@ def test_the_weights_of_a_rounded_network_are_what_its_codes_say_to_the_last_bit
         assert one.low <= one.codes.min() <= one.codes.max() < one.low + 2**one.bits
 
 
+@pytest.mark.parametrize(
+    "wishes",
+    [
+        {"group": 8, "grid": "minmax", "bias": "float"},
+        {"group": 16, "grid": "fit", "bits": 3, "bias": "corrected"},
+        {"group": 5, "grid": "code", "levels": "all", "bias": "float"},
+        {"grid": "fit", "bits": 2, "keep_zeros": True},
+    ],
+)
+def test_groups_and_fitted_steps_have_codes_too(wishes: dict[str, object]) -> None:
+    network = made(convolutions, IMAGES, **wishes)
+    codes = codes_of(network)
+    assert {name for name, one in network.named_parameters() if one.dim() > 1} == codes.keys()
+    for one in codes.values():
+        inputs, group = one.codes.shape[1], wishes.get("group", 0)
+        assert one.group == group
+        assert one.step.shape == one.zero.shape == (len(one.codes), -(-inputs // (one.group or inputs)))
+        assert np.array_equal(np.asarray(one.use.tensor(network).detach().numpy()), one.matrix())
+
+
 @pytest.mark.parametrize(("model", "x"), CASES)
-def test_copies_and_pickles_and_other_types_keep_the_codes(model: type[nn.Module], x: torch.Tensor) -> None:
+def test_copies_and_pickles_and_other_types_keep_the_codes(
+    model: Callable[[], nn.Module], x: torch.Tensor
+) -> None:
     network = made(model, x)
     held = codes_of(network)
     assert all(name in codes_of(pickle.loads(pickle.dumps(network))) for name in held)
@@ -89,7 +112,7 @@ def test_copies_and_pickles_and_other_types_keep_the_codes(model: type[nn.Module
 
 
 def test_weights_that_changed_since_are_named() -> None:
-    network = made(convolutions, CASES[1].values[1])  # type: ignore[arg-type]  # a function that makes one
+    network = made(convolutions, IMAGES)
     with torch.no_grad():
         network.get_parameter("5.weight").add_(1.0)
     with pytest.raises(InputError, match=r"must be what their codes say, got others in 5\.weight"):
