@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .compressing.report import Report, report_of
     from .compression import compress
+    from .exporting.saving import Saved, quantized, save
     from .harness.executor import ServerError
     from .harness.suite_run import Progress, Run, run
-    from .suite import Suite, load, suite_names
+    from .loading import load
+    from .suite import Suite, suite_names
     from .verification.stored_numbers import Falsehood, verify
 
 __all__ = [
@@ -18,12 +20,15 @@ __all__ = [
     "Progress",
     "Report",
     "Run",
+    "Saved",
     "ServerError",
     "Suite",
     "compress",
     "load",
+    "quantized",
     "report_of",
     "run",
+    "save",
     "suite_names",
     "verify",
 ]
@@ -33,12 +38,15 @@ HOMES = {
     "Progress": "harness.suite_run",
     "Report": "compressing.report",
     "Run": "harness.suite_run",
+    "Saved": "exporting.saving",
     "ServerError": "harness.executor",
     "Suite": "suite",
     "compress": "compression",
-    "load": "suite",
+    "load": "loading",
+    "quantized": "exporting.saving",
     "report_of": "compressing.report",
     "run": "harness.suite_run",
+    "save": "exporting.saving",
     "suite_names": "suite",
     "verify": "verification.stored_numbers",
 }

@@ -14,6 +14,7 @@ from torch import nn
 
 from .. import problems, solvers
 from ..problems import InputError
+from ..problems.quantization.codes import settle
 from ..problems.tasks.rules import Rules
 from .compressing.outcomes import reported
 from .compressing.report import attach
@@ -44,7 +45,8 @@ def compress(
 ) -> nn.Module:
     """Compress a module of one's own with a formulation and a solver; the module itself stays as it is.
 
-    `suites.report_of` tells of the result what became of each parameter.
+    `suites.report_of` tells of the result what became of each parameter, `suites.quantized` the integers of
+    those that were rounded, and `suites.save` writes it to a file.
 
     Parameters:
         model: any torch module that the formulation can read.
@@ -98,6 +100,7 @@ def compress(
         seconds=time.monotonic() - begun,
     )
     attach(network, report)
+    settle(network)
     return network
 
 

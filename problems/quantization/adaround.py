@@ -200,5 +200,5 @@ def adaround_neuron(
         one.weights, one.bias, gram, made, rows=rows, input_step=step, clip_aware=clip_aware
     )
     alone = whole.row(row - rows.start)
-    write(one, [Answer(alone, (yield alone.instance))])
+    write(one, [Answer(alone, (yield alone.instance))], bits=bits)
     return layers.network

@@ -18,8 +18,9 @@ from ..layers.inputs import BATCH, run
 from ..layers.samples import pieces
 from ..layers.uses import Heard, Use, listening, parameter_of
 from ..tasks.ledger import Fate
+from .codes import attach, coded
 from .eight_bit import QuantizedInput, quantize_input
-from .grids import grid_for
+from .grids import Grid, grid_for
 from .weight_layers import WeightLayer, WeightLayers
 from .wishes import Answer
 
@@ -58,7 +59,7 @@ class Book:
         worse = guard and (losses["held_loss"] or 0.0) > (losses["held_nearest_loss"] or 0.0)
         if worse:
             answers, losses = nearest, _losses(one, nearest, nearest, held)
-        write(one, answers)
+        write(one, answers, bits=bits)
         why = "nearest: the answer is worse on samples held out" if worse else ""
         self._note(one.use, bits, why, losses)
         if one.use.bias is not None and answers[0].layer.bias(answers[0].x) is not None:
@@ -129,8 +130,8 @@ def _losses(
     return found
 
 
-def write(one: WeightLayer, answers: list[Answer]) -> None:
-    """Put rounded rows into the matrix that they belong to."""
+def write(one: WeightLayer, answers: list[Answer], *, bits: int) -> None:
+    """Put rounded rows into the matrix that they belong to, and its codes beside it where all are rounded."""
     weights = np.array(one.weights)
     bias = None if one.bias is None else np.array(one.bias)
     for layer, x in ((answer.layer, answer.x) for answer in answers):
@@ -139,6 +140,16 @@ def write(one: WeightLayer, answers: list[Answer]) -> None:
         if bias is not None and rounded is not None:
             bias[layer.rows] = rounded
     one.put(weights, bias)
+    codes = [answer.layer.integers(answer.x) for answer in answers]
+    if sum(map(len, codes)) == len(weights):
+        grid = _joined([answer.layer.grid for answer in answers])
+        attach(one.layers.network, coded(one.use, grid, np.concatenate(codes), bits=bits))
+
+
+def _joined(grids: list[Grid]) -> Grid:
+    """The grid of all rows of a matrix, from those of its groups."""
+    step, zero = (np.concatenate([getattr(one, name) for one in grids]) for name in ("step", "zero"))
+    return replace(grids[0], step=step, zero=zero)
 
 
 def round_embeddings(layers: WeightLayers, book: Book, *, bits: int) -> None:
@@ -152,7 +163,10 @@ def round_embeddings(layers: WeightLayers, book: Book, *, bits: int) -> None:
             book.leave(use, "embeddings=0 leaves it")
             continue
         weights = use.matrix(layers.network)
-        use.put(layers.network, grid_for(weights, bits=own, grid="minmax", per="channel").nearest(weights))
+        grid = grid_for(weights, bits=own, grid="minmax", per="channel")
+        codes = coded(use, grid, grid.integers(weights), bits=own)
+        use.put(layers.network, codes.matrix().astype(np.float64))
+        attach(layers.network, codes)
         book.embedding(use, own)
 
 

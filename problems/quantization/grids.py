@@ -65,9 +65,13 @@ class Grid:
         """The grid of some of the neurons."""
         return Grid(self.step[chosen], self.zero[chosen], self.low, self.high, self.group)
 
+    def integers(self, weights: Floats) -> Floats:
+        """The integer of the nearest grid value of each weight."""
+        return np.asarray(np.clip(np.floor(self.position(weights) + 0.5), self.low, self.high))
+
     def nearest(self, weights: Floats) -> Floats:
         """The nearest grid value of each weight."""
-        return self.value(np.clip(np.floor(self.position(weights) + 0.5), self.low, self.high))
+        return self.value(self.integers(weights))
 
 
 def group_of(f: int, group: int) -> npt.NDArray[np.int64]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -32,7 +32,10 @@ def compress(
             metavar="NETWORK", help="A network of ours, or package.module:function for one's own."
         ),
     ],
-    out: Annotated[Path, typer.Option(help="Where to write the weights (safetensors).")],
+    out: Annotated[
+        Path,
+        typer.Option(help="Where to write it: weights as floats (.safetensors), or .onnx, .gguf; see --as."),
+    ],
     data: Annotated[
         str,
         typer.Option(help="Calibration data of one's own: FILE.npz with x and y, or package.module:loader."),
@@ -49,26 +52,41 @@ def compress(
     layer: Annotated[Texts, typer.Option(help="Parameter of some layers alone, as 'fc*:bits=8'.")] = [],  # noqa: B006
     set_: Annotated[Texts, typer.Option("--set", help="Parameter of the formulation, as bits=4.")] = [],  # noqa: B006
     solver_set: Annotated[Texts, typer.Option(help="Parameter of the solver, as width=8.")] = [],  # noqa: B006
+    as_: Annotated[
+        str,
+        typer.Option(
+            "--as",
+            metavar="FORMAT",
+            help="Integer codes as packed, onnx, matmulnbits, compressed-tensors or gguf.",
+        ),
+    ] = "",
+    leave: Annotated[
+        Texts, typer.Option(help="Glob of rounded parameters to write as floats all the same; repeatable.")
+    ] = [],  # noqa: B006
     format: Annotated[  # noqa: A002
         str | None, typer.Option("--format", help=f"Of the report: one of {', '.join(FORMATS)}.")
     ] = None,
 ) -> None:
-    """Compress a network and write its weights; prints what became of each parameter.
+    """Compress a network and write it; prints what became of each parameter.
 
-    Of a network of ours it prints the metric before and after, and the report where a format is asked for.
+    Of a network of ours it prints the metric before and after, and the report where a format is asked for. A
+    file of integer codes is told with its bytes, and its metric is measured on what the file gives back: an
+    ONNX file runs in onnxruntime for it.
     """
     check_format(format or "table")
     if not out.resolve().parent.is_dir() or out.is_dir():
         raise CallError(f"--out must be a file in a folder that exists, got {out}; create {out.parent} first")
     from ..compression import compress as compress_module
+    from .files import wish_of, writes
     from .own import from_here, is_own
-    from .weights import write_weights
 
     parameters, own = _parameters(set_, inspect.signature(compress_module)), is_own(network_name)
     solvers_own, layers = _settings("--solver-set", solver_set), _layers(layer)
     load_plugins("")
     with from_here() if own else nullcontext():
         task, network, samples_of = _given(network_name, data)
+        wish = wish_of(out, as_, leave)
+        samples_of, example = wish.called_on(network, samples_of, samples)
         compressed = compress_module(
             network,
             samples_of,
@@ -84,8 +102,8 @@ def compress(
             progress=True,
             **parameters,
         )
-        write_weights(compressed, out)
-        _tell(compressed, task, out, format)
+        line, measured = writes(compressed, wish, example)
+        _tell(compressed, task, line, measured, format)
 
 
 def _given(name: str, data: str) -> tuple[Task | None, nn.Module, Any]:
@@ -106,16 +124,21 @@ def _given(name: str, data: str) -> tuple[Task | None, nn.Module, Any]:
     return task, task.network, (task.inputs, task.targets)
 
 
-def _tell(compressed: nn.Module, task: Task | None, out: Path, format: str | None) -> None:  # noqa: A002
+def _tell(
+    compressed: nn.Module,
+    task: Task | None,
+    line: str,
+    measured: Callable[[], nn.Module],
+    format: str | None,  # noqa: A002
+) -> None:
     """The report on stdout; of a network of ours its metric, which goes to stderr where a format is given."""
     from ..compressing.report import report_of
     from ..terminal.tables import show
 
     report = report_of(compressed)
     tell(str(report))
-    line = f"weights in {out}"
     if task is not None and task.judge is not None:
-        line = f"{task.metric} {task.judge(task.network):.4f} → {task.judge(compressed):.4f}, {line}"
+        line = f"{task.metric} {task.judge(task.network):.4f} → {task.judge(measured()):.4f}, {line}"
         if format is None:
             print(line)
             return

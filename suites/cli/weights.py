@@ -9,7 +9,7 @@ from ...results.storage.whole_files import write_whole
 from ..terminal.console import tell
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
 
 __all__ = ["write_weights"]
 
@@ -23,25 +23,13 @@ def write_weights(network: nn.Module, out: Path) -> None:
     from safetensors.torch import save
     from torch import Tensor, contiguous_format
 
+    from ..exporting.packed import untied
+
     state = network.state_dict()
     others = [name for name, value in state.items() if not isinstance(value, Tensor)]
     if others:
         tell(f"qubopress: {out} leaves out {', '.join(others)}: no tensor, so set it again after loading")
-    kept, tied = _untied({name: value for name, value in state.items() if name not in others})
+    kept, tied = untied({name: value for name, value in state.items() if name not in others})
     # A copy of each, in order: parts of one storage, or a transposed view, cannot be written as they are.
     copies = {name: value.detach().clone(memory_format=contiguous_format) for name, value in kept.items()}
     write_whole(out, save(copies, metadata={"format": "pt", **tied}))
-
-
-def _untied(state: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """The tensors without those that are another one of them, and whose names those go by."""
-    kept, tied, seen = dict[str, "Tensor"](), dict[str, str](), dict[tuple[object, ...], str]()
-    for name, value in state.items():
-        place = (value.device, value.data_ptr(), value.shape, value.stride(), value.dtype)
-        # An empty tensor lies nowhere, so that all of them seem to be one.
-        if value.numel() and place in seen:
-            tied[name] = seen[place]
-            continue
-        seen[place] = name
-        kept[name] = value
-    return kept, tied

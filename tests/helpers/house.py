@@ -49,8 +49,8 @@ ORDER = {
     ),
     "suites": (
         "spec plugins network_costs",
-        "suite compressing",
-        "harness",
+        "suite compressing exporting",
+        "harness loading",
         "conformance verification regression terminal",
         "compression",
         "extending experiments publishing",

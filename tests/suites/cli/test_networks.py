@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -67,3 +68,47 @@ def test_train_writes_weights_that_load(tmp_path: Path, capsys: Captured) -> Non
     assert "test accuracy 0." in out
     assert "epoch 2 of 2" in err
     assert (tmp_path / "digits-mlp.safetensors").is_file()
+
+
+@pytest.mark.parametrize(
+    ("out", "wishes", "form"),
+    [
+        ("net.onnx", (), "onnx"),
+        ("net.onnx", ("--as", "matmulnbits"), "matmulnbits"),
+        ("net.safetensors", ("--as", "packed", "--leave", "fc3.*"), "packed"),
+    ],
+)
+def test_compress_tells_the_bytes_of_the_file_and_the_metric_that_it_has(
+    out: str, wishes: tuple[str, ...], form: str, capsys: Captured
+) -> None:
+    assert call("compress", "digits-mlp", "--out", out, *wishes) == 0
+    said = capsys.readouterr().out
+    told = rf"accuracy 0\.9\d+ → 0\.9\d+, 9,640 bytes in float32, ([\d,]+) as {form} in {out}: \d\d\.\d%\n"
+    found = re.fullmatch(told, said)
+    assert found
+    assert int(found[1].replace(",", "")) == Path(out).stat().st_size < 5000
+
+
+@pytest.mark.parametrize(
+    ("wishes", "said"),
+    [
+        (("--as", "pt"), "--as must be one of floats, packed, onnx"),
+        (
+            ("--leave", "fc1.*"),
+            "--leave must come with a format of integer codes, got floats",
+        ),
+    ],
+)
+def test_a_format_that_there_is_not_is_refused_before_anything_is_compressed(
+    wishes: tuple[str, ...], said: str, capsys: Captured
+) -> None:
+    assert said in refused(capsys, "compress", "digits-mlp", "--out", "net.safetensors", *wishes)
+
+
+def test_a_package_that_is_missing_is_named_before_anything_is_compressed(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    message = refused(capsys, "compress", "digits-mlp", "--out", "net.onnx")
+    assert "onnx needs the package onnxruntime, which is not installed" in message
+    assert "pip install 'qubopress[export]'" in message
