@@ -105,7 +105,7 @@ def _ranges(weights: Singles, places: Indices, high: int) -> tuple[Singles, Sing
     top = np.maximum(np.maximum.reduceat(weights, starts, axis=1), np.float32(0.0))
     steps = (top - low) / np.float32(high)
     steps[steps <= 0.0] = 1.0
-    return steps, np.rint(-low / steps)
+    return np.asarray(steps, dtype=np.float32), np.asarray(np.rint(-low / steps), dtype=np.float32)
 
 
 def _tried(
@@ -142,7 +142,7 @@ def _best_step(codes: Singles, steps: Singles, field: Singles, slope: Singles) -
     over, under = (np.einsum("nf,nf->n", one, codes, dtype=np.float64) for one in (slope, products))
     found = np.divide(over, under, out=np.zeros_like(over), where=under > 0.0)
     better = np.where(found > 0.0, found, steps[:, 0])[:, None].astype(np.float32)
-    return better, better * products - slope
+    return better, np.asarray(better * products - slope, dtype=np.float32)
 
 
 def best_steps(codes: Any, steps: Any, gram: Any, slope: Any, places: Indices) -> Any:
