@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
 from torch.nn.modules.instancenorm import _InstanceNorm
@@ -36,6 +36,7 @@ __all__ = [
     "Groups",
     "Ints",
     "Part",
+    "by_output",
     "depthwise",
     "find",
     "inputs_of",
@@ -393,6 +394,13 @@ def _inputs_or_outputs(module: nn.Module) -> int:
 def depthwise(module: nn.Module) -> bool:
     """Whether each output of a layer sees the input of the same number alone."""
     return isinstance(module, _ConvNd) and module.groups == module.in_channels == module.out_channels > 1
+
+
+def by_output(module: nn.Module, weight: Tensor) -> Tensor:
+    """A parameter of a layer with what it puts out in front, a view."""
+    transposed = isinstance(module, _ConvNd) and module.transposed and module.groups == 1
+    swapped = transposed or isinstance(module, nn.Embedding)
+    return weight.transpose(0, 1) if swapped and weight.dim() > 1 else weight
 
 
 def outputs_of(module: nn.Module) -> int:

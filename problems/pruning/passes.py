@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
 from torch import nn
 from torch.nn.modules.conv import _ConvNd
 
 from ..layers.inputs import Call, Hook, calls, hooked
 from ..layers.samples import Inputs
 
-__all__ = ["holds_weights", "runs"]
+__all__ = ["holds_weights", "runs", "until"]
 
 
 def runs(network: nn.Module, inputs: Inputs) -> list[Call]:
@@ -34,3 +37,18 @@ def runs(network: nn.Module, inputs: Inputs) -> list[Call]:
 def holds_weights(layer: nn.Module) -> bool:
     """Whether a layer's weight is a parameter of its own, not made of others at each run."""
     return layer._parameters.get("weight") is not None
+
+
+class _Reached(BaseException):
+    """The layer has run and the rest of the network need not; no forward catches it as an `Exception`."""
+
+
+@contextmanager
+def until(network: nn.Module, name: str | None) -> Iterator[None]:
+    """A pass inside, whoever calls the network, ends once a layer has run; where that is None, at its end."""
+
+    def stop(*_: object) -> None:
+        raise _Reached
+
+    with hooked({network.get_submodule(name): stop} if name is not None else {}), suppress(_Reached):
+        yield
