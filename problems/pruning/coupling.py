@@ -26,7 +26,7 @@ from ..errors import one_line
 from ..layers.inputs import Call
 from ..layers.samples import Inputs
 from .passes import holds_weights
-from .tracing import Entry, silence, trace
+from .tracing import Entry, Member, coupled, silence, trace
 
 __all__ = [
     "LAYERS",
@@ -259,8 +259,8 @@ class _Finder:
             raise _Left(STAYING["single"])
         items = self._coupled(name)
         for item in items:
-            self._check(item.dep.target.module)
-        members = [item for item in items if self._has_channels(item.dep.target.module)]
+            self._check(item.module)
+        members = [item for item in items if self._has_channels(item.module)]
         parts = [(self._reads(item), self._part(item, width)) for item in members]
         holders = tuple(part for reads, part in parts if part is not None and not reads)
         takers = tuple(part for reads, part in parts if part is not None and reads)
@@ -285,10 +285,9 @@ class _Finder:
                 return why
         return ""
 
-    def _coupled(self, name: str) -> list[Any]:
+    def _coupled(self, name: str) -> list[Member]:
         """What Torch-Pruning would cut together with every output of a layer."""
         layer = self._module(name)
-        cut = self.graph.get_pruner_of_module(layer).prune_out_channels
         if layer not in self.graph.module2node:
             raise _Left(
                 f"gradients must reach layer {name} from the network's outputs for it to be pruned, got "
@@ -296,7 +295,7 @@ class _Finder:
             )
         try:
             with silence():
-                return list(self.graph.get_pruning_group(layer, cut, list(range(outputs_of(layer)))))
+                return coupled(self.graph, layer, outputs_of(layer))
         except Exception as error:  # it fails in many ways of its own
             raise _Left(
                 f"torch-pruning must be able to follow layer {name}, got {one_line(error)}"
@@ -325,16 +324,18 @@ class _Finder:
         """Whether a member is a layer with something of each channel: no operation, no PReLU of one slope."""
         return module in self.names and not (isinstance(module, nn.PReLU) and module.num_parameters == 1)
 
-    def _reads(self, item: Any) -> bool:
+    def _reads(self, item: Member) -> bool:
         """Whether the channels are a layer's inputs rather than its outputs."""
-        module = item.dep.target.module
+        module = item.module
         both = not isinstance(module, LAYERS) or depthwise(module)
-        return not both and item.dep.handler == self.graph.get_pruner_of_module(module).prune_in_channels
+        return not both and item.cut == self.graph.get_pruner_of_module(module).prune_in_channels
 
-    def _part(self, item: Any, width: int) -> Part | None:
+    def _part(self, item: Member, width: int) -> Part | None:
         """Where the channels lie, or None where they have no equal shares of the layer."""
-        module = item.dep.target.module
-        channels, roots = np.array(item.idxs), np.array(item.root_idxs)
+        module = item.module
+        if None in item.roots.values():  # of something that is no channel of the layer
+            return None
+        channels, roots = np.array(list(item.roots)), np.array(list(item.roots.values()))
         number = inputs_of(module) if self._reads(item) else outputs_of(module)
         shares = np.bincount(roots, minlength=width)
         if channels.max() >= number or len(shares) > width or len(set(shares)) > 1:
