@@ -32,7 +32,7 @@ from ..errors import InputError
 from ..instances.capacity import of_removed
 from .channels import magnitudes, statistics
 from .reconstruction import WEIGHTS, errors
-from .selection import Energy, Plan, pruning
+from .selection import Energy, Plan, pruning, separate
 from .stored import measured_once
 
 __all__ = ["hybrid", "joint_fisher", "l1", "reconstruction", "taylor"]
@@ -47,7 +47,7 @@ def taylor(plan: Plan) -> Energy:
     References:
         Molchanov et al. 2019, arXiv:1906.10771.
     """
-    return Energy(np.diag(-plan.normalised(statistics(plan.task, plan.groups).taylor)))
+    return Energy(separate(-plan.normalised(statistics(plan.task, plan.groups).taylor)))
 
 
 @pruning("l1", normalise="layer")
@@ -60,7 +60,7 @@ def l1(plan: Plan) -> Energy:
     References:
         Li et al. 2017, arXiv:1608.08710; Orabi et al. 2026, arXiv:2604.05856.
     """
-    return Energy(np.diag(-plan.normalised(magnitudes(plan.task, plan.groups))))
+    return Energy(separate(-plan.normalised(magnitudes(plan.task, plan.groups))))
 
 
 @pruning("hybrid", version=2, normalise="global")
