@@ -123,7 +123,8 @@ def _samples_first(network: nn.Module, groups: Groups, inputs: Inputs) -> bool:
     with hooked(hooks), torch.no_grad():
         forward(network, few[:1])
         forward(network, few[:2])
-    return all(len(found) == 2 and found[1] == 2 * found[0] for found in rows.values())
+    found = [rows[chain[-1]] for chain in _chains(groups)]  # an expert's may be none
+    return all(len(one) == 2 and one[1] == 2 * one[0] for one in found)
 
 
 def size_of(inputs: Inputs) -> int:

@@ -9,7 +9,7 @@ Reference: Fang et al. 2023, DepGraph, arXiv:2301.12900.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -41,6 +41,7 @@ __all__ = [
     "find",
     "inputs_of",
     "outputs_of",
+    "unreached",
 ]
 
 Ints: TypeAlias = npt.NDArray[np.int64]
@@ -186,24 +187,36 @@ def find(network: nn.Module, made: list[Call], sample: Inputs, *, heads: Collect
     return Groups(tuple(ordered), left | {name: why for name, why in odd.items() if name not in left})
 
 
-def _odd(network: nn.Module, made: list[Call]) -> dict[str, str]:
-    """Layers that cannot lose a channel, and why: they hold no weights, run not once, or share them."""
-    runs = [call.name for call in made]
-    found: dict[str, str] = {}
+def unreached(network: nn.Module, made: list[Call]) -> list[str]:
+    """Layers and norms that did not run, such as an expert that no sample asked for."""
+    names = {call.name for call in made}
+    return [name for name, _ in _handled(network) if name not in names]
+
+
+def _handled(network: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """Layers and norms that run as modules; those inside a packed attention do not."""
     packed = [part for part in network.modules() if isinstance(part, nn.MultiheadAttention)]
     inside = {part for one in packed for part in one.modules()}
     for name, module in network.named_modules():
         if isinstance(module, HANDLED) and module not in inside:
-            if isinstance(module, LAYERS) and not holds_weights(module):
-                found[name] = (
-                    f"layer {name} must hold its weights itself to be pruned, got {type(module).__name__}; "
-                    "remove its parametrizations"
-                )
-            elif runs.count(name) != 1:
-                found[name] = (
-                    f"layer {name} must run once in a pass to be pruned, got {runs.count(name)}; give each "
-                    "run a layer of its own"
-                )
+            yield name, module
+
+
+def _odd(network: nn.Module, made: list[Call]) -> dict[str, str]:
+    """Layers that cannot lose a channel, and why: they hold no weights, run not once, or share them."""
+    runs = [call.name for call in made]
+    found: dict[str, str] = {}
+    for name, module in _handled(network):
+        if isinstance(module, LAYERS) and not holds_weights(module):
+            found[name] = (
+                f"layer {name} must hold its weights itself to be pruned, got {type(module).__name__}; "
+                "remove its parametrizations"
+            )
+        elif runs.count(name) != 1:
+            found[name] = (
+                f"layer {name} must run once in a pass to be pruned, got {runs.count(name)}; give each "
+                "run a layer of its own"
+            )
     return _shared(network) | found
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -84,8 +86,10 @@ def _before_norms(task: Task) -> set[str]:
 
 def _enough(network: nn.Module, name: str, inputs: Inputs) -> Inputs:
     """The first of the inputs, as many as give a layer `ROWS` rows."""
-    output = _passing(network, name, inputs[:1]).output
-    positions = output.numel() // outputs_of(network.get_submodule(name))
+    passing = _passing(network, name, inputs[:1])
+    if passing is None:
+        return inputs
+    positions = passing.output.numel() // outputs_of(network.get_submodule(name))
     return inputs[: -(-ROWS // positions)]
 
 
@@ -97,25 +101,28 @@ def _refit(
     The ridge draws the step to 0, not the weights. `rows` are the original's outputs that are left.
     """
     layer, inputs = network.get_submodule(name), _enough(network, name, task.inputs)
+    use = _use(network, name, inputs)
     held = torch.arange(len(inputs)) % CHECKED == CHECKED - 1
     parts = [part for part in (inputs[~held], inputs[held]) if len(part)]
-    found = [_second_order(network, task, name, part, rows, grams=weights) for part in parts]
-    slopes, grams = [slope for slope, _ in found], [gram for _, gram in found]
-    slope = _mean(slopes, parts)
+    found = [_second_order(network, task, name, use, part, rows, grams=weights) for part in parts if use]
+    sizes = [len(part) for part, one in zip(parts, found, strict=bool(use)) if one]
+    if not sizes:
+        return
+    slopes, grams = zip(*(one for one in found if one), strict=True)
+    slope = _mean(slopes, sizes)
     step = np.zeros_like(slope)
     step[:, -1] = -slope[:, -1]
     if weights:
         ridge = min(RIDGES, key=lambda pull: _rise(_newton(grams[0], slopes[0], pull), grams[-1], slopes[-1]))
-        step = _newton(_mean(grams, parts), slope, ridge)
-        use = _use(layer, _passing(network, name, inputs[:1]).samples)
+        step = _newton(_mean(grams, sizes), slope, ridge)
         use.put(layer, use.matrix(layer) + step[:, :-1])
     if bias:
         _add_bias(layer, step[:, -1])
 
 
-def _mean(values: list[Floats], parts: list[Inputs]) -> Floats:
-    """The mean over all samples of means over parts of them."""
-    return np.asarray(np.average(values, axis=0, weights=[len(part) for part in parts]))
+def _mean(values: Sequence[Floats], sizes: list[int]) -> Floats:
+    """The mean over all samples of means over parts of so many."""
+    return np.asarray(np.average(values, axis=0, weights=sizes))
 
 
 def _rise(step: Floats, gram: Floats, slope: Floats) -> float:
@@ -131,17 +138,20 @@ def _newton(gram: Floats, slope: Floats, ridge: float) -> Floats:
 
 
 def _second_order(
-    network: nn.Module, task: Task, name: str, inputs: Inputs, rows: Tensor | None, *, grams: bool
-) -> tuple[Floats, Floats]:
+    network: nn.Module, task: Task, name: str, use: Use, inputs: Inputs, rows: Tensor | None, *, grams: bool
+) -> tuple[Floats, Floats] | None:
     """Slope (outputs, f + 1) of half a layer's mean squared error by weights and bias, and the Gram matrix.
 
-    The Gram matrix (f + 1, f + 1) is empty where it is not asked for.
+    The Gram matrix (f + 1, f + 1) is empty where nobody asks for it; None where nothing reaches the layer, or
+    other rows than in the original, as behind another choice of experts.
     """
     layer = copy.deepcopy(network.get_submodule(name)).requires_grad_(True)
-    use, axis = _use(layer, _passing(network, name, inputs[:1]).samples), output_axis(layer)
-    intercepts, count, sums = np.zeros(outputs_of(layer)), 0, Sums()
+    axis, intercepts, count, sums = output_axis(layer), np.zeros(outputs_of(layer)), 0, Sums()
     for batch in pieces(inputs, BATCH):
-        wanted, passing = _passing(task.network, name, batch).output, _passing(network, name, batch)
+        original, passing = _passing(task.network, name, batch), _passing(network, name, batch)
+        if original is None or passing is None or len(original.output) != len(passing.output):
+            continue
+        wanted = original.output
         wanted = wanted if rows is None else wanted.movedim(axis, 0)[rows].movedim(0, axis)
         with torch.enable_grad():
             error = layer(*passing.args, **passing.named) - wanted
@@ -151,7 +161,8 @@ def _second_order(
         if grams:
             sums.join(sums_of(layer, passing.samples, [use], exact=task.kept)[use.name])
     weight = layer.get_parameter("weight")
-    assert weight.grad is not None
+    if weight.grad is None or not count:
+        return None
     weight.data.copy_(weight.grad)  # in its layout, of which the use tells
     slope = np.column_stack([use.matrix(layer), intercepts]) / count
     return slope, sums.mean()[0] if grams else np.zeros((0, 0))
@@ -171,8 +182,8 @@ class _Passing:
         return Samples([Batch(self.args, self.named, len(self.output))])
 
 
-def _passing(network: nn.Module, name: str, inputs: Inputs) -> _Passing:
-    """What reaches a layer and what it puts out."""
+def _passing(network: nn.Module, name: str, inputs: Inputs) -> _Passing | None:
+    """What reaches a layer and what it puts out; None where nothing does."""
     seen: list[_Passing] = []
 
     def note(_: nn.Module, args: tuple[Any, ...], named: dict[str, Any], output: Tensor) -> None:
@@ -184,13 +195,16 @@ def _passing(network: nn.Module, name: str, inputs: Inputs) -> _Passing:
             forward(network, inputs)
     finally:
         noting.remove()
-    return seen[0]
+    return seen[0] if seen and seen[0].output.numel() else None
 
 
-def _use(layer: nn.Module, samples: Inputs) -> Use:
-    """The weight of a layer as the matrix that it multiplies by."""
-    (use,) = uses_of_layers(layer, [""], samples)
-    return use
+def _use(network: nn.Module, name: str, inputs: Inputs) -> Use | None:
+    """The weight of a layer as the matrix that it multiplies by, alone; None where nothing reaches it."""
+    layer = network.get_submodule(name)
+    for piece in chain([inputs[:1]], pieces(inputs, BATCH)):
+        if passing := _passing(network, name, piece):
+            return uses_of_layers(layer, [""], passing.samples)[0]
+    return None
 
 
 def _add_bias(layer: nn.Module, step: Floats) -> None:
