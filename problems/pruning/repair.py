@@ -102,10 +102,12 @@ def _refit(
     """
     layer, inputs = network.get_submodule(name), _enough(network, name, task.inputs)
     use = _use(network, name, inputs)
+    if use is None:
+        return
     held = torch.arange(len(inputs)) % CHECKED == CHECKED - 1
     parts = [part for part in (inputs[~held], inputs[held]) if len(part)]
-    found = [_second_order(network, task, name, use, part, rows, grams=weights) for part in parts if use]
-    sizes = [len(part) for part, one in zip(parts, found, strict=bool(use)) if one]
+    found = [_second_order(network, task, name, use, part, rows, grams=weights) for part in parts]
+    sizes = [len(part) for part, one in zip(parts, found, strict=True) if one]
     if not sizes:
         return
     slopes, grams = zip(*(one for one in found if one), strict=True)
