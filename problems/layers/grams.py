@@ -129,7 +129,8 @@ class _Increments:
 
     def add(self, sums: Sums, x: Tensor, add: Callable[[Sums], None]) -> None:
         """Add what x adds, which `add` knows to compute."""
-        seen = (type(sums), x.data_ptr(), x.shape, x.stride(), x.dtype, x._version)
+        version = object() if x.is_inference() else x._version  # of the former nothing tells of changes
+        seen = (type(sums), x.data_ptr(), x.shape, x.stride(), x.dtype, version)
         if self.x is None or seen != self.seen:
             self.x, self.seen, self.made = x, seen, type(sums)()  # x stays alive: its place is not reused
             add(self.made)

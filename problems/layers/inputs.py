@@ -21,6 +21,7 @@ __all__ = [
     "BATCH",
     "Call",
     "Sums",
+    "calling",
     "calls",
     "gram_of_inputs",
     "groups_of",
@@ -56,7 +57,24 @@ class Call:
     output: Any
 
 
-def calls(network: nn.Module, inputs: Inputs) -> list[Call]:
+@contextmanager
+def calling(modules: Mapping[nn.Module, str]) -> Iterator[list[Call]]:
+    """Note every run of some modules, by the names given; an argument by keyword counts as one by place."""
+    made: list[Call] = []
+
+    def note(name: str) -> Callable[..., None]:
+        def add(_: nn.Module, args: tuple[Any, ...], named: dict[str, Any], output: Any) -> None:
+            made.append(Call(name, next(iter((*args, *named.values())), None), output))
+
+        return add
+
+    with ExitStack() as stack:
+        for module, name in modules.items():
+            stack.callback(module.register_forward_hook(note(name), with_kwargs=True).remove)
+        yield made
+
+
+def calls(network: nn.Module, inputs: Inputs, *, samples: int = 1) -> list[Call]:
     """Every run of a leaf module of `network` (in eval mode) on the first of `inputs`, in order.
 
     Raises:
@@ -64,14 +82,9 @@ def calls(network: nn.Module, inputs: Inputs) -> list[Call]:
     """
     if not len(inputs):
         raise InputError("calibration data must hold at least one sample, got none")
-    made: list[Call] = []
-
-    def note(name: str) -> Hook:
-        return lambda _, arguments, output: made.append(Call(name, (*arguments, None)[0], output))
-
-    leaves = {module: note(name) for name, module in network.named_modules() if not list(module.children())}
-    with hooked(leaves):
-        run(network, inputs[:1], "a sample")
+    leaves = {module: name for name, module in network.named_modules() if not list(module.children())}
+    with calling(leaves) as made:
+        run(network, inputs[:samples], "a sample" if samples == 1 else "a batch")
     return made
 
 

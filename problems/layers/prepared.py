@@ -65,7 +65,7 @@ def _unwrapped(model: nn.Module) -> nn.Module:
 def _inside(module: nn.Module) -> nn.Module | None:
     # torch.compile's wrapper goes by its attribute, because to import its class takes seconds.
     name = "module" if isinstance(module, DataParallel | DistributedDataParallel) else "_orig_mod"
-    return module._modules.get(name)
+    return dict(module.named_children()).get(name)  # a scripted module has no dict of them
 
 
 def _unwrap_children(network: nn.Module) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import reduce
-from typing import Any, TypeAlias, cast
+from typing import Any, NamedTuple, TypeAlias, cast
 
 import numpy as np
 import torch
@@ -147,6 +147,11 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]  # of torch's 
         return False
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if torch.is_inference_mode_enabled():  # there composite functions arrive whole
+            with self:
+                parts = func.decompose(*args, **(kwargs or {}))
+            if parts is not NotImplemented:
+                return parts
         out = func(*args, **(kwargs or {}))
         touched = [one for one in _tensors(args) if self._spans(one)]
         if touched and not self._copied(func.overloadpacket, touched[0], out):
@@ -155,7 +160,7 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]  # of torch's 
 
     def _hear(self, packet: Any, args: Any, out: Any, touched: list[Tensor]) -> None:
         for weight, bias, heard in _READERS.get(packet, _nothing)(args):
-            place = self._place(weight)
+            place = self._place(weight, several=heard.kind == "linear")
             if place is None:
                 continue
             made = replace(heard, weight=place)
@@ -194,38 +199,105 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]  # of torch's 
         return [self.copies[at][1]] if at in self.copies else self.parameters.get(at, [])
 
     def _copied(self, packet: Any, source: Tensor, out: Any) -> bool:
-        """Whether this copies a parameter in its order, such as into another type; the copy stands for it."""
-        if packet not in (aten.clone, aten._to_copy) or out.stride() != source.stride():
+        """Whether this copies a parameter, into another type or order; the copy stands for it."""
+        if packet not in (aten.clone, aten._to_copy):
             return False
         place = self._place(source)
         if place is None:
             return False
-        first = int(out.storage_offset()) - place.offset
-        span = _Span(place.parameter, first, place.offset + place.numel, out.dtype)
+        span = _Span(place.parameter, int(out.storage_offset()), out.numel(), out.dtype, _axes(out, place))
+        span = replace(span, offset=place.offset)
         held = StorageWeakRef(out.untyped_storage())  # type: ignore[no-untyped-call]  # of torch
         self.copies[_storage(out)] = held, span
         return True
 
-    def _place(self, view: Tensor) -> Place | None:
-        """Where a view lies in a parameter, None where it is none or repeats numbers."""
+    def _place(self, view: Tensor, *, several: bool = False) -> Place | None:
+        """Where a view lies in a parameter, None where it is none or repeats numbers.
+
+        Of `several`, an axis but the last may be several of the parameter's, which a copy made one.
+        """
         steps = [step if size > 1 else 1 for size, step in zip(view.shape, view.stride(), strict=True)]
         reach = sum((size - 1) * step for size, step in zip(view.shape, steps, strict=True))
         for span in self._spans(view):
             offset = int(view.storage_offset()) - span.first
             inside = offset >= 0 and offset + reach < span.numel and view.numel() <= span.numel
             if inside and view.dtype == span.dtype and 0 not in steps:
-                return Place(span.name, tuple(view.shape), tuple(steps), offset)
+                found = span.place(tuple(view.shape), steps, offset)
+                last = found is not None and found.size[-1:] == tuple(view.shape[-1:])
+                if found is not None and (len(found.size) == view.dim() or (several and last)):
+                    return found
         return None
+
+
+class _Axis(NamedTuple):
+    """An axis of a copy: how many there are, and how far apart in the copy and in the parameter."""
+
+    size: int
+    step: int
+    source: int
+
+
+def _axes(copy: Tensor, place: Place) -> tuple[_Axis, ...]:
+    """The axes of a copy of a view, the widest steps first."""
+    axes = zip(copy.shape, copy.stride(), place.stride, strict=True)
+    return tuple(sorted((_Axis(*one) for one in axes if one[0] > 1), key=lambda one: -one.step))
 
 
 @dataclass(frozen=True)
 class _Span:
-    """Where a parameter's first number lies in a memory, and how many there are."""
+    """Where a parameter's numbers lie in a memory.
+
+    Attributes:
+        name: of the parameter.
+        first: place of the first number.
+        numel: how many there are.
+        dtype: of the memory.
+        axes: of a copy of a part of it; none of the parameter itself.
+        offset: of the copy's first number in the parameter.
+    """
 
     name: str
     first: int
     numel: int
     dtype: torch.dtype
+    axes: tuple[_Axis, ...] = ()
+    offset: int = 0
+
+    def place(self, size: tuple[int, ...], steps: list[int], offset: int) -> Place | None:
+        """Where a view of the memory lies in the parameter; None where it is no view of that."""
+        if not self.axes:
+            return Place(self.name, size, tuple(steps), offset + self.offset)
+        parts: list[tuple[int, int]] = []
+        used = dict.fromkeys(self.axes, 0)
+        for many, step in zip(size, steps, strict=True):
+            found = self._split(many, step, used) if many > 1 else [(1, 1)]
+            parts += found
+            if not found:
+                return None
+        start = self.offset
+        for axis in self.axes:
+            digit, offset = divmod(offset, axis.step)
+            start += digit * axis.source
+            if digit + used[axis] >= axis.size:
+                return None
+        sizes, strides = zip(*parts, strict=True) if parts else ((), ())
+        return Place(self.name, sizes, strides, start)
+
+    def _split(self, many: int, step: int, used: dict[_Axis, int]) -> list[tuple[int, int]]:
+        """An axis of a view as axes of the parameter; nothing where it is no run through these."""
+        parts: list[tuple[int, int]] = []
+        while many > 1:
+            axis = next((one for one in self.axes if one.step <= step), None)
+            if axis is None or step % axis.step:
+                return []
+            times = step // axis.step
+            here = many if (many - 1) * times < axis.size else axis.size
+            if many % here or (here < many and times > 1):
+                return []
+            parts.insert(0, (here, times * axis.source))
+            used[axis] += (here - 1) * times
+            many, step = many // here, axis.step * axis.size
+        return parts
 
 
 def _gone(memory: StorageWeakRef) -> bool:

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..errors import InputError
+from ..errors import InputError, one_line
 from ..layers.samples import Samples
 from ..tasks.training_losses import IGNORED, Criterion, criterion_of, summed_squared_error
 
@@ -214,7 +214,7 @@ def of_batches(own: Callable[[Tensor, Any], Any], dtype: torch.dtype) -> Criteri
 
     def summed(outputs: Tensor, targets: Samples) -> Tensor:
         parts = zip(_parts(outputs, targets), targets.batches, strict=True)
-        return torch.stack([_number(own(part.to(dtype), one.raw)) * one.size for part, one in parts]).sum()
+        return torch.stack([_asked(own, part.to(dtype), one.raw) * one.size for part, one in parts]).sum()
 
     return Loss(summed, _given)
 
@@ -225,6 +225,17 @@ def _given(_: Tensor, targets: Any, __: torch.Generator) -> Any:
 
 def _parts(outputs: Tensor, targets: Samples) -> tuple[Tensor, ...]:
     return torch.split(outputs, [batch.size for batch in targets.batches])
+
+
+def _asked(own: Callable[[Tensor, Any], Any], outputs: Tensor, batch: Any) -> Tensor:
+    try:
+        loss = own(outputs, batch)
+    except Exception as error:  # a foreign function may raise anything
+        raise InputError(
+            f"criterion must be a function of outputs and a batch, got {one_line(error, named=True)} for "
+            f"outputs {tuple(outputs.shape)}"
+        ) from error
+    return _number(loss)
 
 
 def _number(loss: Any) -> Tensor:

@@ -270,7 +270,8 @@ def _head_size(owner: nn.Module, features: int) -> int:
     """Features of one head, 0 where the module does not say."""
     sizes = [getattr(owner, name, None) for name in HEAD_SIZES]
     numbers = [getattr(owner, name, None) for name in HEAD_NUMBERS if name != "num_key_value_heads"]
-    sizes += [features // number for number in numbers if isinstance(number, int) and number > 0]
+    fitting = (number for number in numbers if isinstance(number, int) and number > 0)
+    sizes += [features // number for number in fitting if features % number == 0]
     return next((size for size in sizes if isinstance(size, int) and size > 0), 0)
 
 

@@ -24,12 +24,13 @@ import torch
 from torch import Tensor, nn
 
 from ..arrays import Floats
-from ..cache import cached
 from ..errors import InputError
 from ..layers.inputs import BATCH, Hook, hooked
 from ..layers.samples import Inputs, Samples, forward, pieces
 from ..tasks.task import Task
+from .coupling import by_output
 from .groups import Groups
+from .stored import measured_once
 
 __all__ = [
     "DENSE",
@@ -78,7 +79,7 @@ class Statistics:
 
 def statistics(task: Task, groups: Groups) -> Statistics:
     """What `measure` finds, measured once for all sparsities."""
-    return Statistics(**cached(task, "statistics of channels", lambda: dict(vars(measure(task, groups)))))
+    return Statistics(**measured_once(task, "statistics of channels", lambda: vars(measure(task, groups))))
 
 
 def measure(task: Task, groups: Groups) -> Statistics:
@@ -122,7 +123,8 @@ def _samples_first(network: nn.Module, groups: Groups, inputs: Inputs) -> bool:
     with hooked(hooks), torch.no_grad():
         forward(network, few[:1])
         forward(network, few[:2])
-    return all(len(found) == 2 and found[1] == 2 * found[0] for found in rows.values())
+    found = [rows[chain[-1]] for chain in _chains(groups)]  # an expert's may be none
+    return all(len(one) == 2 and one[1] == 2 * one[0] for one in found)
 
 
 def size_of(inputs: Inputs) -> int:
@@ -240,9 +242,8 @@ def magnitudes(task: Task, groups: Groups) -> Floats:
     sizes = np.zeros(groups.total)
     for chain in _chains(groups):
         variables, layer = groups.outputs[chain[0]], task.network.get_submodule(chain[0])
-        weight = layer.get_parameter("weight").detach().double()
-        outputs = 1 if getattr(layer, "transposed", False) else 0
-        found = weight.abs().transpose(0, outputs).flatten(1).sum(dim=1).numpy()
+        weight = by_output(layer, layer.get_parameter("weight").detach().double())
+        found = weight.abs().flatten(1).sum(dim=1).numpy()
         np.add.at(sizes, variables[variables >= 0], found[variables >= 0])
     if not np.isfinite(sizes).all():
         raise InputError("weights of the network must be finite; check them for NaN")

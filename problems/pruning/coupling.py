@@ -9,14 +9,14 @@ Reference: Fang et al. 2023, DepGraph, arXiv:2301.12900.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
 from torch.nn.modules.instancenorm import _InstanceNorm
@@ -26,7 +26,7 @@ from ..errors import one_line
 from ..layers.inputs import Call
 from ..layers.samples import Inputs
 from .passes import holds_weights
-from .tracing import Entry, silence, trace
+from .tracing import Entry, Member, coupled, silence, trace
 
 __all__ = [
     "LAYERS",
@@ -36,10 +36,12 @@ __all__ = [
     "Groups",
     "Ints",
     "Part",
+    "by_output",
     "depthwise",
     "find",
     "inputs_of",
     "outputs_of",
+    "unreached",
 ]
 
 Ints: TypeAlias = npt.NDArray[np.int64]
@@ -185,24 +187,36 @@ def find(network: nn.Module, made: list[Call], sample: Inputs, *, heads: Collect
     return Groups(tuple(ordered), left | {name: why for name, why in odd.items() if name not in left})
 
 
-def _odd(network: nn.Module, made: list[Call]) -> dict[str, str]:
-    """Layers that cannot lose a channel, and why: they hold no weights, run not once, or share them."""
-    runs = [call.name for call in made]
-    found: dict[str, str] = {}
+def unreached(network: nn.Module, made: list[Call]) -> list[str]:
+    """Layers and norms that did not run, such as an expert that no sample asked for."""
+    names = {call.name for call in made}
+    return [name for name, _ in _handled(network) if name not in names]
+
+
+def _handled(network: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """Layers and norms that run as modules; those inside a packed attention do not."""
     packed = [part for part in network.modules() if isinstance(part, nn.MultiheadAttention)]
     inside = {part for one in packed for part in one.modules()}
     for name, module in network.named_modules():
         if isinstance(module, HANDLED) and module not in inside:
-            if isinstance(module, LAYERS) and not holds_weights(module):
-                found[name] = (
-                    f"layer {name} must hold its weights itself to be pruned, got {type(module).__name__}; "
-                    "remove its parametrizations"
-                )
-            elif runs.count(name) != 1:
-                found[name] = (
-                    f"layer {name} must run once in a pass to be pruned, got {runs.count(name)}; give each "
-                    "run a layer of its own"
-                )
+            yield name, module
+
+
+def _odd(network: nn.Module, made: list[Call]) -> dict[str, str]:
+    """Layers that cannot lose a channel, and why: they hold no weights, run not once, or share them."""
+    runs = [call.name for call in made]
+    found: dict[str, str] = {}
+    for name, module in _handled(network):
+        if isinstance(module, LAYERS) and not holds_weights(module):
+            found[name] = (
+                f"layer {name} must hold its weights itself to be pruned, got {type(module).__name__}; "
+                "remove its parametrizations"
+            )
+        elif runs.count(name) != 1:
+            found[name] = (
+                f"layer {name} must run once in a pass to be pruned, got {runs.count(name)}; give each "
+                "run a layer of its own"
+            )
     return _shared(network) | found
 
 
@@ -258,8 +272,8 @@ class _Finder:
             raise _Left(STAYING["single"])
         items = self._coupled(name)
         for item in items:
-            self._check(item.dep.target.module)
-        members = [item for item in items if self._has_channels(item.dep.target.module)]
+            self._check(item.module)
+        members = [item for item in items if self._has_channels(item.module)]
         parts = [(self._reads(item), self._part(item, width)) for item in members]
         holders = tuple(part for reads, part in parts if part is not None and not reads)
         takers = tuple(part for reads, part in parts if part is not None and reads)
@@ -284,10 +298,9 @@ class _Finder:
                 return why
         return ""
 
-    def _coupled(self, name: str) -> list[Any]:
+    def _coupled(self, name: str) -> list[Member]:
         """What Torch-Pruning would cut together with every output of a layer."""
         layer = self._module(name)
-        cut = self.graph.get_pruner_of_module(layer).prune_out_channels
         if layer not in self.graph.module2node:
             raise _Left(
                 f"gradients must reach layer {name} from the network's outputs for it to be pruned, got "
@@ -295,7 +308,7 @@ class _Finder:
             )
         try:
             with silence():
-                return list(self.graph.get_pruning_group(layer, cut, list(range(outputs_of(layer)))))
+                return coupled(self.graph, layer, outputs_of(layer))
         except Exception as error:  # it fails in many ways of its own
             raise _Left(
                 f"torch-pruning must be able to follow layer {name}, got {one_line(error)}"
@@ -324,16 +337,18 @@ class _Finder:
         """Whether a member is a layer with something of each channel: no operation, no PReLU of one slope."""
         return module in self.names and not (isinstance(module, nn.PReLU) and module.num_parameters == 1)
 
-    def _reads(self, item: Any) -> bool:
+    def _reads(self, item: Member) -> bool:
         """Whether the channels are a layer's inputs rather than its outputs."""
-        module = item.dep.target.module
+        module = item.module
         both = not isinstance(module, LAYERS) or depthwise(module)
-        return not both and item.dep.handler == self.graph.get_pruner_of_module(module).prune_in_channels
+        return not both and item.cut == self.graph.get_pruner_of_module(module).prune_in_channels
 
-    def _part(self, item: Any, width: int) -> Part | None:
+    def _part(self, item: Member, width: int) -> Part | None:
         """Where the channels lie, or None where they have no equal shares of the layer."""
-        module = item.dep.target.module
-        channels, roots = np.array(item.idxs), np.array(item.root_idxs)
+        module = item.module
+        if None in item.roots.values():  # of something that is no channel of the layer
+            return None
+        channels, roots = np.array(list(item.roots)), np.array(list(item.roots.values()))
         number = inputs_of(module) if self._reads(item) else outputs_of(module)
         shares = np.bincount(roots, minlength=width)
         if channels.max() >= number or len(shares) > width or len(set(shares)) > 1:
@@ -393,6 +408,13 @@ def _inputs_or_outputs(module: nn.Module) -> int:
 def depthwise(module: nn.Module) -> bool:
     """Whether each output of a layer sees the input of the same number alone."""
     return isinstance(module, _ConvNd) and module.groups == module.in_channels == module.out_channels > 1
+
+
+def by_output(module: nn.Module, weight: Tensor) -> Tensor:
+    """A parameter of a layer with what it puts out in front, a view."""
+    transposed = isinstance(module, _ConvNd) and module.transposed and module.groups == 1
+    swapped = transposed or isinstance(module, nn.Embedding)
+    return weight.transpose(0, 1) if swapped and weight.dim() > 1 else weight
 
 
 def outputs_of(module: nn.Module) -> int:

@@ -22,16 +22,18 @@ docs/pruning.md compares the formulations and says how the defaults were chosen.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import scipy.sparse as sp
 
-from ..arrays import Floats, chosen, flag, number
-from ..cache import cached
+from ..arrays import chosen, flag, number
 from ..errors import InputError
 from ..instances.capacity import of_removed
 from .channels import magnitudes, statistics
 from .reconstruction import WEIGHTS, errors
-from .selection import Energy, Plan, pruning
+from .selection import Energy, Plan, pruning, separate
+from .stored import measured_once
 
 __all__ = ["hybrid", "joint_fisher", "l1", "reconstruction", "taylor"]
 
@@ -45,7 +47,7 @@ def taylor(plan: Plan) -> Energy:
     References:
         Molchanov et al. 2019, arXiv:1906.10771.
     """
-    return Energy(np.diag(-plan.normalised(statistics(plan.task, plan.groups).taylor)))
+    return Energy(separate(-plan.normalised(statistics(plan.task, plan.groups).taylor)))
 
 
 @pruning("l1", normalise="layer")
@@ -58,7 +60,7 @@ def l1(plan: Plan) -> Energy:
     References:
         Li et al. 2017, arXiv:1608.08710; Orabi et al. 2026, arXiv:2604.05856.
     """
-    return Energy(np.diag(-plan.normalised(magnitudes(plan.task, plan.groups))))
+    return Energy(separate(-plan.normalised(magnitudes(plan.task, plan.groups))))
 
 
 @pruning("hybrid", version=2, normalise="global")
@@ -121,8 +123,8 @@ def reconstruction(plan: Plan, *, centred: bool = True, weight: str = "balanced"
         refine: least certain channels that are then chosen by the true loss, without the refit.
 
     Raises:
-        InputError: a parameter outside its range, no channel to prune, or a taker that is neither Linear nor
-            Conv2d with zero padding.
+        InputError: a parameter outside its range, no channel to prune, or a taker that makes another weight
+            of its own one.
 
     References:
         He et al. 2017, arXiv:1707.06168, for the refit; Martens & Grosse 2015, arXiv:1503.05671, for w.
@@ -131,9 +133,9 @@ def reconstruction(plan: Plan, *, centred: bool = True, weight: str = "balanced"
     chosen(weight, WEIGHTS, name="weight")
     piece = f"errors of reconstruction, centred={centred}, weight={weight}"
 
-    def measured() -> dict[str, Floats]:
+    def measured() -> dict[str, Any]:
         return {"C": errors(plan.task, plan.groups, centred=centred, weight=weight)}
 
-    C = cached(plan.task, piece, measured)["C"]
+    C = measured_once(plan.task, piece, measured)["C"]
     Q, offset = of_removed(np.zeros(plan.groups.total), C)
     return Energy(Q, offset, biases=centred)

@@ -1,110 +1,67 @@
-"""Gram matrices of what flows into many layers, from one pass for as many as memory bears."""
+"""Gram matrices of what the layers that read channels multiply by their weights."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from ..arrays import Floats
-from ..errors import InputError, one_line
-from ..layers.inputs import BATCH, Hook, _rows, _supported, hooked
-from ..layers.samples import Inputs, forward, pieces
+from ..errors import InputError
+from ..layers.grams import sums_of, windows
+from ..layers.inputs import Sums
+from ..layers.samples import Inputs
+from ..layers.uses import Use, uses_of
 
-__all__ = ["grams_of_inputs"]
-
-ELEMENTS = 2**24
-"""Numbers of unfolded patches held at once: 128 MiB in float64."""
-
-HELD = 2**27
-"""Numbers in the Gram matrices that are held at once: 1 GiB."""
+__all__ = ["grams_of_inputs", "uses_of_layers"]
 
 
-def grams_of_inputs(network: nn.Module, names: Sequence[str], inputs: Inputs) -> Iterator[tuple[str, Floats]]:
-    """The Gram matrix (f + 1, f + 1) of the inputs of each layer, as `gram_of_inputs` has it, one by one.
+def grams_of_inputs(
+    network: nn.Module, names: Sequence[str], inputs: Inputs, *, exact: bool = False
+) -> Iterator[tuple[Use, Floats]]:
+    """The matrix of each layer, as they run, and the Gram matrix (f + 1, f + 1) of what it meets and a one.
+
+    That is what the product itself receives: a convolution's patches after padding of any mode, also where
+    its own forward pads. As many as memory bears are measured in one pass.
+
+    Parameters:
+        network: in eval mode.
+        names: of its Linears and convolutions, each of one group.
+        inputs: of the network.
+        exact: whether every bit must be as `gram_of_inputs` has it, at twice the time.
 
     Raises:
-        InputError: a layer is neither Linear nor Conv2d with zero padding, the network does not run, or
-            nothing or NaN reaches a layer.
+        InputError: a layer makes another weight of its own one, the network does not run, or nothing or NaN
+            reaches a layer.
     """
+    for window in windows(uses_of_layers(network, names, inputs), network):
+        sums = sums_of(network, inputs, window, exact=exact)
+        for use in window:
+            yield use, _mean(use.name, sums.pop(use.name))
+
+
+def uses_of_layers(network: nn.Module, names: Sequence[str], inputs: Inputs) -> list[Use]:
+    """The weights of some layers as the matrices that a network multiplies by, in running order.
+
+    Raises:
+        InputError: a layer makes another weight of its own one, or nothing reaches it.
+    """
+    found = uses_of(network, inputs)
+    whole = {f"{use.name}.weight": use for use in found.matrices if use.kind != "embedding"}
     for name in names:
-        if not _supported(layer := network.get_submodule(name)):
-            raise InputError(f"layer {name} must be Linear or Conv2d with zero padding, got {layer}")
-    for window in _windows(network, names):
-        sums = {name: _Sum() for name in window}
-        hooks = {network.get_submodule(name): sums[name].hook for name in window}
-        with hooked(hooks), torch.no_grad():
-            for piece in pieces(inputs, BATCH):
-                _run(network, piece)
-        for name in window:
-            yield name, sums.pop(name).mean(name)
+        if f"{name}.weight" not in whole:
+            why = found.reasons.get(f"{name}.weight", "it is used in parts")
+            raise InputError(f"layer {name} must multiply by its own weight, got none: {why}; leave it out")
+    wanted = {f"{name}.weight" for name in names}
+    return [use for parameter, use in whole.items() if parameter in wanted]
 
 
-def _run(network: nn.Module, piece: Inputs) -> None:
-    try:
-        forward(network, piece)
-    except InputError:  # of a hook of ours
-        raise
-    except Exception as error:  # a foreign forward may raise anything
-        raise InputError(
-            f"the network must run on the calibration data, got {one_line(error)} for {len(piece)} samples"
-        ) from error
-
-
-def _windows(network: nn.Module, names: Sequence[str]) -> Iterator[list[str]]:
-    """Layers whose Gram matrices fit into memory together, in order."""
-    window: list[str] = []
-    held = 0
-    for name in names:
-        size = (network.get_submodule(name).get_parameter("weight")[0].numel() + 1) ** 2
-        if window and held + size > HELD:
-            yield window
-            window, held = [], 0
-        window.append(name)
-        held += size
-    if window:
-        yield window
-
-
-class _Sum:
-    """Running Σ x̃ x̃ᵀ over rows x̃ = (x, 1) that reach a layer, and how many there were."""
-
-    def __init__(self) -> None:
-        self.gram: Any = 0.0
-        self.rows = 0
-
-    @property
-    def hook(self) -> Hook:
-        """Adds what reaches the layer, in pieces that memory bears."""
-
-        def add(layer: nn.Module, arguments: Any, output: Tensor) -> None:
-            weight = layer.get_parameter("weight")
-            if output.numel():
-                size = output.numel() // len(weight) * (weight[0].numel() + 1)
-                before = self.rows
-                for piece in arguments[0].chunk(-(-size // ELEMENTS)):
-                    self._add(_rows(layer, piece))
-                if self.rows - before != output.numel() // len(weight):
-                    raise InputError(
-                        f"layers must multiply what they are called with, got {type(layer).__name__}, which "
-                        "pads it first; pad before the layer"
-                    )
-
-        return add
-
-    def _add(self, x: Tensor) -> None:
-        rows = torch.cat([x.double(), torch.ones(*x.shape[:2], 1, dtype=torch.float64)], dim=2)
-        self.gram = self.gram + rows.transpose(1, 2) @ rows
-        self.rows += rows.shape[1]
-
-    def mean(self, name: str) -> Floats:
-        """The mean over rows, symmetric."""
-        if not self.rows:
-            raise InputError(f"something must reach layer {name}, got no row; use other calibration data")
-        gram = np.asarray((self.gram / self.rows).numpy(), dtype=np.float64)[0]
-        if not np.isfinite(gram).all():
-            raise InputError(f"inputs of layer {name} must be finite; check the network's weights for NaN")
-        return np.asarray((gram + gram.T) / 2)
+def _mean(name: str, sums: Sums) -> Floats:
+    """The mean over rows, symmetric and finite."""
+    if not sums.rows:
+        raise InputError(f"something must reach layer {name}, got no row; use other calibration data")
+    gram: Floats = sums.mean()[0]
+    if not np.isfinite(gram).all():
+        raise InputError(f"inputs of layer {name} must be finite; check the network's weights for NaN")
+    return gram

@@ -14,13 +14,26 @@ from torch import Tensor, nn
 from ..arrays import Floats
 from ..errors import InputError
 from ..layers.costs import products_of
-from ..layers.inputs import Call
+from ..layers.inputs import BATCH, Call
+from ..layers.samples import Inputs
 from ..tasks.rules import Rules
 from ..tasks.task import Task
 from .attention import heads
-from .coupling import LAYERS, STAYING, Group, Groups, Ints, Part, depthwise, find, inputs_of, outputs_of
+from .coupling import (
+    LAYERS,
+    STAYING,
+    Group,
+    Groups,
+    Ints,
+    Part,
+    depthwise,
+    find,
+    inputs_of,
+    outputs_of,
+    unreached,
+)
 from .passes import runs
-from .trial import refusal, sifted
+from .trial import TRIED, few, refusal, sifted
 
 __all__ = ["UNITS", "Group", "Groups", "Part", "prunable", "shares"]
 
@@ -42,10 +55,11 @@ def prunable(task: Task) -> Groups:
             group.
     """
     network = task.copy()
-    made = runs(network, task.inputs)
-    groups = _allowed(find(network, made, task.inputs[:1], heads=heads(network, made)), task.rules)
+    sample = _telling(network, task.inputs)
+    made = runs(network, sample, samples=len(sample))
+    groups = _allowed(find(network, made, sample, heads=heads(network, made)), task.rules)
     if groups.groups:
-        groups = _reworded(sifted(task, groups), network, made)
+        groups = _reworded(sifted(task, groups, samples=max(TRIED, len(sample))), network, made)
     if not groups.groups:
         odd = [why for why in groups.left.values() if why not in STAYING.values()]
         raise InputError(
@@ -55,6 +69,17 @@ def prunable(task: Task) -> Groups:
             "pruned; it has none"
         )
     return groups
+
+
+def _telling(network: nn.Module, inputs: Inputs) -> Inputs:
+    """The first sample, or as many as one call takes where these reach layers that it does not: experts."""
+    one = inputs[:1]
+    idle = len(unreached(network, runs(network, one)))
+    for samples in (TRIED, BATCH) if idle else ():
+        more = few(inputs, samples)
+        now = len(unreached(network, runs(network, more, samples=len(more))))
+        one, idle = (more, now) if now < idle else (one, idle)
+    return one
 
 
 def _reworded(groups: Groups, network: nn.Module, made: list[Call]) -> Groups:

@@ -27,13 +27,14 @@ import torch
 from torch import Tensor, nn
 
 from ..arrays import Floats
-from ..layers.inputs import Hook, gram_of_inputs, hooked
+from ..layers.inputs import Hook, hooked
 from ..layers.samples import Inputs, forward
+from ..layers.uses import Use
 from ..own.losses import drawn_by, required
 from ..tasks.task import Task
 from ..tasks.training_losses import Criterion
 from .channels import DENSE, batches, output_axis, size_of
-from .coupling import Ints
+from .coupling import Ints, inputs_of
 from .grams import grams_of_inputs
 from .groups import Groups
 
@@ -64,14 +65,14 @@ def errors(task: Task, groups: Groups, *, centred: bool, weight: str) -> Any:
             "balanced" is the geometric mean of the two, of takers whose outputs are weighted.
 
     Raises:
-        InputError: a taker is neither Linear nor Conv2d with zero padding, or NaN reaches it.
+        InputError: a taker makes another weight of its own one, or NaN reaches it.
     """
     felt = {} if weight == "relative" else sensitivities(task, groups)
-    grams = grams_of_inputs(task.network, list(groups.inputs), task.inputs)
+    grams = grams_of_inputs(task.network, list(groups.inputs), task.inputs, exact=task.kept)
     C: Any = np.zeros((groups.total, groups.total)) if groups.total <= DENSE else []
-    for name, gram in grams:
-        variables = groups.inputs[name]
-        found = _contributions(task, name, gram, centred=centred, weights=felt.get(name))
+    for use, gram in grams:
+        variables = groups.inputs[use.name]
+        found = _contributions(task, use, gram, centred=centred, weights=felt.get(use.name))
         whole, mine = float(found.sum()), variables >= 0
         if whole > 0:
             scale = {"relative": whole, "loss": 2.0, "balanced": (2.0 * whole) ** 0.5}[weight]
@@ -102,18 +103,17 @@ def contributions(task: Task, name: str, *, centred: bool, weights: Floats | Non
     Raises:
         InputError: as `errors`.
     """
-    (gram,), _, _ = gram_of_inputs(task.network, name, task.inputs)
-    return _contributions(task, name, gram, centred=centred, weights=weights)
+    ((use, gram),) = grams_of_inputs(task.network, [name], task.inputs, exact=task.kept)
+    return _contributions(task, use, gram, centred=centred, weights=weights)
 
 
-def _contributions(task: Task, name: str, gram: Floats, *, centred: bool, weights: Floats | None) -> Floats:
-    layer = task.network.get_submodule(name)
+def _contributions(task: Task, use: Use, gram: Floats, *, centred: bool, weights: Floats | None) -> Floats:
     mean = gram[-1, :-1] if centred else np.zeros(len(gram) - 1)
-    W = layer.get_parameter("weight").detach().double().flatten(1).numpy()
+    W = use.matrix(task.network)
     weighted = W if weights is None else weights[:, None] * W
     products = (W.T @ weighted) * (gram[:-1, :-1] - np.outer(mean, mean))
-    size = int(np.prod(layer.kernel_size)) if isinstance(layer, nn.Conv2d) else 1
-    channels = len(products) // size
+    channels = inputs_of(task.network.get_submodule(use.name))
+    size = len(products) // channels
     return np.asarray(products.reshape(channels, size, channels, size).sum(axis=(1, 3)))
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
-from contextlib import suppress
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -12,12 +14,16 @@ import torch
 from torch import Tensor, nn
 
 from ..arrays import Bits, Floats
-from ..layers.inputs import BATCH, gram_of_inputs, hooked
-from ..layers.samples import Inputs, forward, pieces
+from ..layers.grams import sums_of
+from ..layers.inputs import BATCH, Sums
+from ..layers.samples import Batch, Inputs, Samples, forward, pieces
+from ..layers.uses import Use
 from ..tasks.task import Task
 from .channels import output_axis
+from .coupling import outputs_of
+from .grams import uses_of_layers
 from .groups import Groups
-from .passes import runs
+from .passes import runs, until
 from .reconstruction import NORMS
 from .surgery import reestimate
 
@@ -59,7 +65,7 @@ def repair(
     for name in dict.fromkeys(call.name for call in runs(task.network, task.inputs)):
         if name in groups.inputs and (weights or name not in normed):
             if norms:
-                reestimate(_Until(network, name), task.inputs)
+                reestimate(network, task.inputs, before=name)
             rows = _left(groups.outputs.get(name), x)
             _refit(network, task, name, rows, weights=weights, bias=name not in normed)
     if norms:
@@ -80,9 +86,10 @@ def _before_norms(task: Task) -> set[str]:
 
 def _enough(network: nn.Module, name: str, inputs: Inputs) -> Inputs:
     """The first of the inputs, as many as give a layer `ROWS` rows."""
-    _, output = _passing(network, name, inputs[:1])
-    layer = network.get_submodule(name)
-    positions = output.numel() // len(layer.get_parameter("weight"))
+    passing = _passing(network, name, inputs[:1])
+    if passing is None:
+        return inputs
+    positions = passing.output.numel() // outputs_of(network.get_submodule(name))
     return inputs[: -(-ROWS // positions)]
 
 
@@ -94,25 +101,30 @@ def _refit(
     The ridge draws the step to 0, not the weights. `rows` are the original's outputs that are left.
     """
     layer, inputs = network.get_submodule(name), _enough(network, name, task.inputs)
+    use = _use(network, name, inputs)
+    if use is None:
+        return
     held = torch.arange(len(inputs)) % CHECKED == CHECKED - 1
     parts = [part for part in (inputs[~held], inputs[held]) if len(part)]
-    slopes = [_slope(network, task.network, name, part, rows) for part in parts]
-    slope = _mean(slopes, parts)
+    found = [_second_order(network, task, name, use, part, rows, grams=weights) for part in parts]
+    sizes = [len(part) for part, one in zip(parts, found, strict=True) if one]
+    if not sizes:
+        return
+    slopes, grams = zip(*(one for one in found if one), strict=True)
+    slope = _mean(slopes, sizes)
     step = np.zeros_like(slope)
     step[:, -1] = -slope[:, -1]
     if weights:
-        until = _Until(network, name)
-        grams = [gram_of_inputs(until, f"network.{name}", part)[0][0] for part in parts]
         ridge = min(RIDGES, key=lambda pull: _rise(_newton(grams[0], slopes[0], pull), grams[-1], slopes[-1]))
-        step = _newton(_mean(grams, parts), slope, ridge)
-    _add(layer, "weight", step[:, :-1])
+        step = _newton(_mean(grams, sizes), slope, ridge)
+        use.put(layer, use.matrix(layer) + step[:, :-1])
     if bias:
-        _add(layer, "bias", step[:, -1])
+        _add_bias(layer, step[:, -1])
 
 
-def _mean(values: list[Floats], parts: list[Inputs]) -> Floats:
-    """The mean over all samples of means over parts of them."""
-    return np.asarray(np.average(values, axis=0, weights=[len(part) for part in parts]))
+def _mean(values: Sequence[Floats], sizes: list[int]) -> Floats:
+    """The mean over all samples of means over parts of so many."""
+    return np.asarray(np.average(values, axis=0, weights=sizes))
 
 
 def _rise(step: Floats, gram: Floats, slope: Floats) -> float:
@@ -127,66 +139,81 @@ def _newton(gram: Floats, slope: Floats, ridge: float) -> Floats:
     return np.asarray(-np.linalg.solve(gram + np.diag(pull), slope.T).T)
 
 
-def _slope(network: nn.Module, original: nn.Module, name: str, inputs: Inputs, rows: Tensor | None) -> Floats:
-    """Gradient (outputs, f + 1) of half a layer's mean squared error by its weights and its bias."""
+def _second_order(
+    network: nn.Module, task: Task, name: str, use: Use, inputs: Inputs, rows: Tensor | None, *, grams: bool
+) -> tuple[Floats, Floats] | None:
+    """Slope (outputs, f + 1) of half a layer's mean squared error by weights and bias, and the Gram matrix.
+
+    The Gram matrix (f + 1, f + 1) is empty where nobody asks for it; None where nothing reaches the layer, or
+    other rows than in the original, as behind another choice of experts.
+    """
     layer = copy.deepcopy(network.get_submodule(name)).requires_grad_(True)
-    weight, axis = layer.get_parameter("weight"), output_axis(layer)
-    total, count = np.zeros((len(weight), weight[0].numel() + 1)), 0
+    axis, intercepts, count, sums = output_axis(layer), np.zeros(outputs_of(layer)), 0, Sums()
     for batch in pieces(inputs, BATCH):
-        _, wanted = _passing(original, name, batch)
-        reaching, _ = _passing(network, name, batch)
+        original, passing = _passing(task.network, name, batch), _passing(network, name, batch)
+        if original is None or passing is None or len(original.output) != len(passing.output):
+            continue
+        wanted = original.output
         wanted = wanted if rows is None else wanted.movedim(axis, 0)[rows].movedim(0, axis)
         with torch.enable_grad():
-            error = layer(reaching) - wanted
-            (slope,) = torch.autograd.grad(0.5 * (error**2).sum(), weight)
-        total[:, :-1] += slope.double().flatten(1).numpy()
-        total[:, -1] += error.detach().double().movedim(axis, 0).flatten(1).sum(dim=1).numpy()
-        count += error.numel() // len(weight)
-    return total / count
-
-
-class _Reached(BaseException):
-    """The layer has run and the rest of the network need not; no forward catches it as an `Exception`."""
-
-
-class _Until(nn.Module):
-    """A network that runs as far as a layer, and puts out nothing of use."""
-
-    def __init__(self, network: nn.Module, name: str) -> None:
-        super().__init__()
-        self.network, self.name = network, name
-
-    def forward(self, *args: Any, **kwargs: Any) -> Tensor:
-        """Run for the sake of hooks and statistics."""
-
-        def stop(*_: object) -> None:
-            raise _Reached
-
-        with hooked({self.network.get_submodule(self.name): stop}), suppress(_Reached):
-            self.network(*args, **kwargs)
-        return torch.zeros(1)
-
-
-def _passing(network: nn.Module, name: str, inputs: Inputs) -> tuple[Tensor, Tensor]:
-    """What reaches a layer and what it puts out."""
-    seen: list[tuple[Tensor, Tensor]] = []
-
-    def note(_: nn.Module, arguments: tuple[Tensor, ...], output: Tensor) -> None:
-        seen.append((arguments[0], output))
-        raise _Reached
-
-    with hooked({network.get_submodule(name): note}), torch.no_grad(), suppress(_Reached):
-        forward(network, inputs)
-    return seen[0]
-
-
-def _add(layer: nn.Module, name: str, step: Floats) -> None:
-    """Add to a parameter of the layer, or give it the bias that it lacks."""
+            error = layer(*passing.args, **passing.named) - wanted
+            torch.autograd.backward(0.5 * (error**2).sum())
+        intercepts += error.detach().double().movedim(axis, 0).flatten(1).sum(dim=1).numpy()
+        count += error.numel() // len(intercepts)
+        if grams:
+            sums.join(sums_of(layer, passing.samples, [use], exact=task.kept)[use.name])
     weight = layer.get_parameter("weight")
+    if weight.grad is None or not count:
+        return None
+    weight.data.copy_(weight.grad)  # in its layout, of which the use tells
+    slope = np.column_stack([use.matrix(layer), intercepts]) / count
+    return slope, sums.mean()[0] if grams else np.zeros((0, 0))
+
+
+@dataclass(frozen=True, eq=False)
+class _Passing:
+    """What a layer was called with, and what it put out."""
+
+    args: tuple[Any, ...]
+    named: dict[str, Any]
+    output: Tensor
+
+    @property
+    def samples(self) -> Samples:
+        """The same call, of the layer alone."""
+        return Samples([Batch(self.args, self.named, len(self.output))])
+
+
+def _passing(network: nn.Module, name: str, inputs: Inputs) -> _Passing | None:
+    """What reaches a layer and what it puts out; None where nothing does."""
+    seen: list[_Passing] = []
+
+    def note(_: nn.Module, args: tuple[Any, ...], named: dict[str, Any], output: Tensor) -> None:
+        seen.append(_Passing(args, named, output))
+
+    noting = network.get_submodule(name).register_forward_hook(note, with_kwargs=True)
+    try:
+        with until(network, name), torch.no_grad():
+            forward(network, inputs)
+    finally:
+        noting.remove()
+    return seen[0] if seen and seen[0].output.numel() else None
+
+
+def _use(network: nn.Module, name: str, inputs: Inputs) -> Use | None:
+    """The weight of a layer as the matrix that it multiplies by, alone; None where nothing reaches it."""
+    layer = network.get_submodule(name)
+    for piece in chain([inputs[:1]], pieces(inputs, BATCH)):
+        if passing := _passing(network, name, piece):
+            return uses_of_layers(layer, [""], passing.samples)[0]
+    return None
+
+
+def _add_bias(layer: nn.Module, step: Floats) -> None:
+    """Add to the bias of a layer, or give it the one that it lacks."""
+    weight, bias = layer.get_parameter("weight"), layer._parameters.get("bias")
     change = torch.from_numpy(step).to(weight.dtype)
-    with torch.no_grad():
-        if getattr(layer, name) is None:
-            layer.register_parameter(name, nn.Parameter(change, requires_grad=weight.requires_grad))
-        else:
-            parameter = layer.get_parameter(name)
-            parameter.add_(change.reshape(parameter.shape))
+    if bias is None:
+        layer.register_parameter("bias", nn.Parameter(change, requires_grad=weight.requires_grad))
+    else:
+        bias.data.add_(change)

@@ -28,7 +28,7 @@ from ..registry import Generate, problem
 from ..tasks.task import Task
 from . import surgery
 from .attention import unpacked
-from .channels import mean_loss
+from .channels import DENSE, mean_loss
 from .fates import note
 from .groups import Groups, prunable, shares
 from .repair import repair
@@ -43,6 +43,7 @@ __all__ = [
     "plan",
     "pruning",
     "select",
+    "separate",
 ]
 
 CAPACITIES = ("filters", "parameters", "products")
@@ -65,6 +66,11 @@ class Energy:
     Q: Any
     offset: float = 0.0
     biases: bool = False
+
+
+def separate(terms: Floats) -> Any:
+    """What single channels cost (n,) as Q (n, n), CSR for many."""
+    return sp.diags_array(terms, format="csr") if len(terms) > DENSE else np.diag(terms)
 
 
 @dataclass(frozen=True, eq=False)

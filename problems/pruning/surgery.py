@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.nn.modules.conv import _ConvNd
 
 from ..arrays import Bits, Floats, bits, count, number
 from ..errors import InputError, one_line
@@ -23,7 +22,8 @@ from ..layers.inputs import BATCH
 from ..layers.running import channels_last, evaluating
 from ..layers.samples import Inputs, forward, pieces
 from ..tasks.task import Task
-from .coupling import Groups, Ints
+from .coupling import Groups, Ints, by_output
+from .passes import until
 from .tracing import silence
 
 __all__ = ["ENOUGH", "finetune", "mask", "measures", "reestimate", "shrink"]
@@ -104,11 +104,11 @@ def _cut(layer: nn.Module, outputs: list[int], inputs: list[int]) -> None:
         pruner.prune_in_channels(layer, inputs)
 
 
-def reestimate(network: nn.Module, inputs: Inputs) -> None:
+def reestimate(network: nn.Module, inputs: Inputs, *, before: str | None = None) -> None:
     """Put the mean and variance over inputs (N, ...) in place of the statistics of the network's BatchNorms.
 
     They are averaged over batches of equal size. All else stays in eval mode while it runs, and every
-    parameter and mode is as before.
+    parameter and mode is as before. `before` names a layer behind which no statistics are wanted yet.
 
     Raises:
         InputError: there are no inputs, or the network does not run on them in batches.
@@ -116,13 +116,14 @@ def reestimate(network: nn.Module, inputs: Inputs) -> None:
     if not len(inputs):
         raise InputError("inputs must hold at least one sample to re-estimate BatchNorms, got none")
     norms = [m for m in network.modules() if isinstance(m, _BatchNorm) and m.running_mean is not None]
-    before = [copy.deepcopy(norm.state_dict()) for norm in norms]
+    states = [copy.deepcopy(norm.state_dict()) for norm in norms]
     with _collecting(network, norms), torch.no_grad():
         try:
             for batch in _even(inputs) if norms else ():
-                forward(network, batch)
+                with until(network, before):
+                    forward(network, batch)
         except Exception as error:  # a foreign forward may raise anything, a norm of one value ValueError
-            for norm, state in zip(norms, before, strict=True):
+            for norm, state in zip(norms, states, strict=True):
                 norm.load_state_dict(state)
             reason = one_line(error)
             raise InputError(
@@ -252,9 +253,6 @@ def _gone(keep: Floats, variables: Ints | None) -> list[int]:
 
 def _by_channel(part: nn.Module) -> list[Tensor]:
     """Tensors of a layer or norm that make what it puts out, the channels in front."""
-    swapped = isinstance(part, nn.Embedding) or (
-        isinstance(part, _ConvNd) and part.transposed and part.groups == 1
-    )
-    weights = [p.transpose(0, 1) if swapped and p.dim() > 1 else p for p in part.parameters(recurse=False)]
+    weights = [by_output(part, parameter) for parameter in part.parameters(recurse=False)]
     mean = getattr(part, "running_mean", None)
     return [*weights, *([] if mean is None else [mean])]

@@ -20,7 +20,7 @@ from ..tasks.task import Task
 from .coupling import Groups
 from .surgery import mask, shrink
 
-__all__ = ["few", "refusal", "sifted"]
+__all__ = ["TRIED", "few", "refusal", "sifted"]
 
 TRIED = 8
 """Samples on which cut networks are compared with masked ones."""
@@ -29,15 +29,15 @@ NUMBERS = 2**19
 """Most numbers in those samples: large images are compared on fewer."""
 
 
-def sifted(task: Task, groups: Groups) -> Groups:
+def sifted(task: Task, groups: Groups, *, samples: int = TRIED) -> Groups:
     """The groups that put out the same masked and cut; the others are left, each with the reason.
 
-    Every channel is removed once, in two halves of all groups.
+    Every channel is removed once, in two halves of all groups, and tried on so many samples at most.
 
     Raises:
         InputError: the network does not run on a few samples at once, or puts out NaN.
     """
-    inputs = few(task.inputs)
+    inputs = few(task.inputs, samples)
     whole = _run(task.network, inputs)
     if not torch.isfinite(whole).all():
         raise InputError(
@@ -52,11 +52,11 @@ def sifted(task: Task, groups: Groups) -> Groups:
     return replace(groups, groups=kept, left={**groups.left, **lost})
 
 
-def few(inputs: Inputs) -> Inputs:
-    """The first samples that one call takes."""
+def few(inputs: Inputs, samples: int = TRIED) -> Inputs:
+    """The first samples that one call takes, at most so many."""
     if isinstance(inputs, Samples):
-        return Samples(inputs.batches[:1], inputs.call)[:TRIED]
-    return inputs[: max(1, min(TRIED, NUMBERS // max(1, inputs[:1].numel())))]
+        return Samples(inputs.batches[:1], inputs.call)[:samples]
+    return inputs[: max(1, min(samples, NUMBERS // max(1, inputs[:1].numel())))]
 
 
 def refusal(name: str) -> str:

@@ -40,6 +40,12 @@ def compress(
         str,
         typer.Option(help="Calibration data of one's own: FILE.npz with x and y, or package.module:loader."),
     ] = "",
+    forward: Annotated[
+        str, typer.Option(help="package.module:function of (model, batch) that calls the model.")
+    ] = "",
+    criterion: Annotated[
+        str, typer.Option(help="package.module:function of (outputs, batch): the mean loss of a batch.")
+    ] = "",
     problem: Annotated[str, typer.Option(help="Formulation.")] = "adaround",
     solver: Annotated[
         str | None, typer.Option(help="Solver; one that fits the formulation without it.")
@@ -87,6 +93,7 @@ def compress(
         task, network, samples_of = _given(network_name, data)
         wish = wish_of(out, as_, leave)
         samples_of, example = wish.called_on(network, samples_of, samples)
+        functions = _functions(network_name, forward=forward, criterion=criterion)
         compressed = compress_module(
             network,
             samples_of,
@@ -100,6 +107,7 @@ def compress(
             layers=layers,
             solver_parameters=solvers_own,
             progress=True,
+            **functions,
             **parameters,
         )
         line, measured = writes(compressed, wish, example)
@@ -122,6 +130,19 @@ def _given(name: str, data: str) -> tuple[Task | None, nn.Module, Any]:
 
     task = problems.task_of(name)
     return task, task.network, (task.inputs, task.targets)
+
+
+def _functions(network: str, **names: str) -> dict[str, Any]:
+    """The functions of one's own by the argument of `compress` that they are, those that are given."""
+    from .own import is_own, own_function
+
+    given = {argument: name for argument, name in names.items() if name}
+    for argument in given if not is_own(network) else ():
+        form = "package.module:function"
+        raise CallError(
+            f"--{argument} must come with a network of one's own, {form}, got {network}; leave it out"
+        )
+    return {argument: own_function(f"--{argument}", name) for argument, name in given.items()}
 
 
 def _tell(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ...problems.errors import one_line
 from ..terminal.console import CallError
@@ -18,7 +18,7 @@ from ..terminal.console import CallError
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["from_here", "is_own", "own_data", "own_network"]
+__all__ = ["from_here", "is_own", "own_data", "own_function", "own_network"]
 
 
 def is_own(name: str) -> bool:
@@ -76,6 +76,18 @@ def own_data(text: str) -> Any:
     if not hasattr(found, "__iter__") and not hasattr(found, "__getitem__"):
         raise CallError(f"{text} must be or make a DataLoader or a pair (x, y), got a {type(found).__name__}")
     return found
+
+
+def own_function(option: str, name: str) -> Callable[..., Any]:
+    """The function that package.module:attribute is.
+
+    Raises:
+        CallError: there is no such thing, or it cannot be called.
+    """
+    found = _attribute(option, name)
+    if not callable(found):
+        raise CallError(f"{option} must be a function, got a {type(found).__name__} as {name}")
+    return cast("Callable[..., Any]", found)
 
 
 def _attribute(what: str, name: str) -> Any:

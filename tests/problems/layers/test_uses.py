@@ -48,6 +48,35 @@ class Casting(nn.Linear):
         return torch.cat([x.double() @ self.weight.clone()[:1].T.double(), y], dim=-1).float()
 
 
+class Reordered(nn.Module):
+    """Multiplies by copies of its parameters in another order: axes joined, turned, cut."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heads, self.rows = nn.Parameter(torch.randn(4, 16, 3)), nn.Parameter(torch.randn(16, 5))
+        self.mixed = nn.Parameter(torch.randn(3, 2, 5))
+
+    def forward(self, x: Tensor) -> Tensor:
+        apart = torch.einsum("ntd,hdk->nthk", x, self.heads).flatten(2)
+        turned = self.rows.T.contiguous()
+        y = torch.cat([functional.linear(x, one) for one in (turned[:1], turned[1:])], dim=-1)
+        return apart.sum(-1, keepdim=True) + functional.linear(y, self.mixed.transpose(0, 1).reshape(6, 5))
+
+
+class Inferring(nn.Module):
+    """Runs in torch's inference mode, where functions arrive whole."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.filters = nn.Linear(16, 6), nn.Conv1d(6, 6, 3)
+        self.attention = nn.MultiheadAttention(6, 2)
+
+    @torch.inference_mode()
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.filters(self.body(x).relu_())
+        return self.attention(*[y.transpose(1, 2)] * 3)[0]
+
+
 MODES = ("zeros", "reflect", "replicate", "circular")
 CASES = {
     "linear": (lambda: nn.Linear(16, 4), TOKENS),
@@ -61,6 +90,8 @@ CASES = {
     "attention without biases": (lambda: Attention(bias=False), TOKENS),
     "encoder": (lambda: nn.TransformerEncoderLayer(16, 2, 32, batch_first=True), TOKENS),
     "bare parameters": (Bare, TOKENS),
+    "copies in another order": (Reordered, TOKENS),
+    "inference mode": (Inferring, TOKENS),
     "stack": (Stack, TOKENS),
     "cells": (Cells, TOKENS),
     "LSTM": (lambda: nn.LSTM(16, 8, 2, bidirectional=True), TOKENS),
@@ -284,3 +315,18 @@ def test_copies_have_their_matrices_at_the_same_places() -> None:
     network = drawn(lambda: nn.Conv2d(3, 4, 3)).to(memory_format=torch.channels_last)
     (use,) = uses_of(network, images(3, 5, 5)).matrices
     np.testing.assert_array_equal(use.matrix(copy.deepcopy(network)), use.matrix(network))
+
+
+def test_a_copy_that_is_cut_across_its_axes_is_no_matrix_and_is_named() -> None:
+    class Cut(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.whole, self.parts = nn.Linear(16, 4), nn.Parameter(torch.randn(3, 4, 5))
+
+        def forward(self, x: Tensor) -> Tensor:
+            joined = self.parts.transpose(0, 1).reshape(4, 15)  # its columns are two axes of the parameter
+            return self.whole(x) + functional.linear(x[..., :15], joined)
+
+    found = uses_of(drawn(Cut), TOKENS)
+    assert [use.name for use in found.matrices] == ["whole"]
+    assert found.reasons == {"parts": "only mm takes it, no product"}

@@ -11,9 +11,10 @@ import torch
 from coupled import IMAGE, each_network, half, task_of
 from tiny import all_bits, lively, mlp, mlp_task, network_task, one_thread
 from torch import Tensor, nn
+from torch.nn import functional
 
 from qubopress.problems import InputError, Task, own_task
-from qubopress.problems.layers.inputs import gram_of_inputs, hooked
+from qubopress.problems.layers.inputs import hooked
 from qubopress.problems.pruning import surgery
 from qubopress.problems.pruning.grams import grams_of_inputs
 from qubopress.problems.pruning.groups import Groups, prunable
@@ -123,12 +124,127 @@ def test_a_taker_that_reads_nothing_but_zeros_counts_for_nothing(weight: str) ->
     assert np.isfinite(C).all()
 
 
-def test_a_taker_of_another_kind_is_refused() -> None:
-    padded = nn.Conv2d(3, 2, 3, padding=1, padding_mode="reflect")
-    network = nn.Sequential(nn.Conv2d(1, 3, 3, padding=1), nn.ReLU(), padded, nn.Flatten(), nn.Linear(32, 2))
-    task = network_task(network, *IMAGE)
-    with pytest.raises(InputError, match="layer 2 must be Linear or Conv2d with zero padding, got Conv2d"):
-        errors(task, prunable(task), centred=True, weight="loss")
+class Padding(nn.Conv2d):
+    """Pads by itself, which its own `padding` does not tell."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self._conv_forward(functional.pad(x, (0, 1, 0, 1), value=0.5), self.weight, self.bias)
+
+
+class Spread(nn.Module):
+    """Layers of other kinds, the reader called by keyword."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.two = nn.Conv1d(1, 4, 3), nn.ConvTranspose1d(4, 3, 3, stride=2, dilation=2)
+        self.deep, self.head = nn.Conv3d(3, 4, 2), nn.Linear(4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.relu(self.two(torch.relu(self.one(x.flatten(2)))))
+        x = torch.relu(self.deep(x[..., :20].unflatten(2, (5, 2, 2))))
+        return self.head(input=x.mean(dim=(2, 3, 4)))
+
+
+def layered(taker: nn.Module) -> nn.Module:
+    return nn.Sequential(nn.Conv2d(1, 3, 3, padding=1), nn.ReLU(), taker, nn.Flatten(), nn.LazyLinear(2))
+
+
+KINDS = {
+    "reflect": lambda: layered(nn.Conv2d(3, 2, 3, padding=1, padding_mode="reflect")),
+    "circular": lambda: layered(nn.Conv2d(3, 2, (2, 3), padding="same", padding_mode="circular")),
+    "padding itself": lambda: layered(Padding(3, 2, 2)),
+    "other dimensions": Spread,
+}
+
+each_kind = pytest.mark.parametrize("kind", KINDS)
+
+
+def kind_task(kind: str) -> Task:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(2)
+        network = KINDS[kind]().double()
+        x = torch.randn(24, *((1, 12) if kind == "other dimensions" else IMAGE)).double()
+        network(x)
+        return own_task(network.eval(), (x, network(x).detach() + 0.1))
+
+
+@each_kind
+def test_a_taker_of_any_kind_is_measured_on_what_its_product_receives(kind: str) -> None:
+    task = kind_task(kind)
+    groups = prunable(task)
+    C = errors(task, groups, centred=False, weight="relative")
+    for r in all_bits(groups.total)[:: max(1, 2**groups.total // 32)]:
+        total = 0.0
+        for name, variables in groups.inputs.items():
+            layer = task.network.get_submodule(name)
+            gone = torch.from_numpy((variables >= 0) & (r[variables] == 1))
+            whole, left, nothing = (outputs_without(task, layer, cut) for cut in (None, gone, gone | True))
+            total += float((whole - left).pow(2).sum() / (whole - nothing).pow(2).sum())
+        assert r @ C @ r == pytest.approx(total, rel=1e-9, abs=1e-12)
+
+
+def outputs_without(task: Task, layer: nn.Module, gone: Tensor | None) -> Tensor:
+    """What a layer puts out when it multiplies some of its inputs by weights of zero."""
+    seen, whole = [], layer.get_parameter("weight").data
+    axis = 0 if getattr(layer, "transposed", False) else 1
+    if gone is not None:
+        keep = (~gone).reshape(*[-1 if place == axis else 1 for place in range(whole.dim())])
+        layer.weight.data = whole * keep
+    with hooked({layer: lambda _, __, made: seen.append(made)}), torch.no_grad():
+        task.network(task.inputs)
+    layer.weight.data = whole
+    return seen[0]
+
+
+@each_kind
+def test_the_repair_makes_the_least_of_it_at_a_taker_of_any_kind(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("qubopress.problems.pruning.repair.RIDGES", (1e-9,))
+    task = kind_task(kind)
+    groups = prunable(task)
+    x = np.ones(groups.total, dtype=np.int8)
+    x[0] = 0  # of the first group alone, so that what reaches its taker is the original's, but for one
+    network = surgery.shrink(task.copy(), groups, x).eval()
+    name = groups.groups[0].takers[0].name
+    before, slope = distance(network, task, name), slope_of(network, task, name)
+    repair(network, x, task=task, groups=groups, weights=True)
+    assert distance(network, task, name) < before
+    assert slope_of(network, task, name) < 1e-5 * slope
+
+
+def distance(network: nn.Module, task: Task, name: str) -> float:
+    """Mean squared difference of what a layer puts out from the original's."""
+    return float(missing(network, task, name).detach().pow(2).mean())
+
+
+def slope_of(network: nn.Module, task: Task, name: str) -> float:
+    """The greatest slope of that by a weight of the layer."""
+    weight = network.get_submodule(name).get_parameter("weight").requires_grad_(True)
+    (slope,) = torch.autograd.grad(missing(network, task, name).pow(2).mean(), weight)
+    return float(slope.abs().max())
+
+
+def missing(network: nn.Module, task: Task, name: str) -> Tensor:
+    """What a layer of the network puts out, less what the original's does."""
+    seen: list[Tensor] = []
+    for one in (network, task.network):
+        with hooked({one.get_submodule(name): lambda _, __, made: seen.append(made)}):
+            one(task.inputs)
+    return seen[0] - seen[1]
+
+
+class Standardised(nn.Linear):
+    """Multiplies by another weight than its own."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.linear(x, self.weight / self.weight.std(), self.bias)
+
+
+def test_a_taker_that_makes_another_weight_of_its_own_is_refused() -> None:
+    task = network_task(nn.Sequential(nn.Linear(4, 3), nn.ReLU(), Standardised(3, 2)), 4)
+    with pytest.raises(InputError, match="layer 2 must multiply by its own weight, got none: only std takes"):
+        list(grams_of_inputs(task.network, ["2"], task.inputs))
 
 
 # ---- what the loss feels
@@ -375,17 +491,3 @@ def test_errors_of_many_channels_are_the_same_in_blocks(
     blocks = errors(task, groups, centred=True, weight=weight)
     assert sp.issparse(blocks)
     np.testing.assert_allclose(blocks.toarray(), whole, rtol=1e-12, atol=1e-15)
-
-
-@each_network
-def test_one_pass_gives_each_layer_the_gram_matrix_of_a_pass_of_its_own(
-    kind: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    task = task_of(kind)
-    names = list(prunable(task).inputs)
-    for held in (2**27, 1):  # all at once, and one by one
-        monkeypatch.setattr("qubopress.problems.pruning.grams.HELD", held)
-        found = dict(grams_of_inputs(task.network, names, task.inputs))
-        assert list(found) == names
-        for name, gram in found.items():
-            np.testing.assert_array_equal(gram, gram_of_inputs(task.network, name, task.inputs)[0][0])

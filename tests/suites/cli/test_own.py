@@ -45,6 +45,22 @@ def wants(path):
 def number():
     return 3
 
+class Named(Own):
+    def forward(self, x):
+        raise RuntimeError("call encode")
+
+    def encode(self, x):
+        return super().forward(x)
+
+def encoded(model, batch):
+    return model.encode(batch[0])
+
+def one_sided(outputs, batch):
+    return outputs[batch[1] == 0].pow(2).sum() / len(batch[1])
+
+def no_loss(outputs, batch):
+    return batch["labels"]
+
 ready = make()
 words = "words"
 """
@@ -142,6 +158,42 @@ def test_pruning_needs_no_solver(capsys: Captured) -> None:
     assert call("compress", "nets_of_own:make", "--data", "data.npz", *OUT, *pruned) == 0
     table = table_of(capsys.readouterr().out, "json").set_index("parameter")
     assert table.loc["body.weight", ["became", "numbers", "now"]].tolist() == ["pruned", 30, 15]
+
+
+ENCODED = ("compress", "nets_of_own:Named", "--data", "nets_of_own:loader", *OUT)
+
+
+def test_functions_of_ones_own_call_the_network_and_judge_what_it_puts_out(capsys: Captured) -> None:
+    assert "RuntimeError: call encode" in refused(capsys, *ENCODED)
+    own = (*ENCODED, "--forward", "nets_of_own:encoded")
+    assert call(*own) == 0
+    pruned = ("--problem", "taylor", "--set", "keep=0.5", "--criterion", "nets_of_own:one_sided")
+    assert call(*own, *pruned) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--forward", "nets_of_own:encod"), "nets_of_own has no attribute 'encod'; did you mean 'encode"),
+        (("--forward", "encoded"), "--forward must be package.module:attribute, got 'encoded'"),
+        (
+            ("--criterion", "nets_of_own:words"),
+            "--criterion must be a function, got a str as nets_of_own",
+        ),
+        (
+            ("--forward", "nets_of_own:encoded", "--problem", "taylor", "--criterion", "nets_of_own:no_loss"),
+            "criterion must be a function of outputs and a batch, got TypeError",
+        ),
+    ],
+)
+def test_what_is_no_function_is_refused(arguments: tuple[str, ...], message: str, capsys: Captured) -> None:
+    assert message in refused(capsys, *ENCODED, *arguments)
+
+
+@pytest.mark.parametrize("option", ["--forward", "--criterion"])
+def test_functions_come_with_a_network_of_ones_own_alone(option: str, capsys: Captured) -> None:
+    ours = refused(capsys, "compress", "digits-mlp", option, "nets_of_own:encoded", *OUT)
+    assert f"{option} must come with a network of one's own, package.module:function" in ours
 
 
 @pytest.mark.parametrize(
