@@ -140,7 +140,7 @@ def _survey_all(
         InputError: a parameter is refused.
         MissingDataError: the data of every instance is missing, so there is nothing to run.
     """
-    requests = [Job("survey", survey_request(spec, folder), spec) for spec in suite.instances]
+    requests = [Job("survey", survey_request(spec), spec) for spec in suite.instances]
     found, missing = {}, set[str]()
     for outcome in server.run(requests, workers=jobs):
         spec, answer = outcome.job.tag, outcome.answer or {}

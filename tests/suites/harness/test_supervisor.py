@@ -51,6 +51,25 @@ def test_every_hostile_solver_ends_as_it_deserves(met: dict[str, Record], name: 
         assert (record.loss, record.metric) == (None, None)
 
 
+FORGERIES = [name for name, (status, _) in ENDINGS.items() if status == "FINISHED"]
+
+
+@pytest.mark.parametrize("name", FORGERIES)
+def test_what_ranks_is_the_loss_of_its_bits_at_the_time_of_another_clock(
+    met: dict[str, Record], name: str
+) -> None:
+    record, honest = met[name], met["honest"]
+    assert (record.loss, record.metric, record.bound) == (honest.loss, honest.metric, None)
+    assert record.stages == honest.stages
+    assert [loss for _, loss in record.trace] == [honest.loss]
+    assert 0 < record.trace[0][0] <= (record.seconds or 0) <= (record.wall_seconds or 0)
+
+
+def test_no_clock_of_the_solvers_own_makes_it_quicker(met: dict[str, Record]) -> None:
+    record = met["replaces-the-clock"]
+    assert 0.2 <= record.trace[0][0] <= (record.seconds or 0)
+
+
 def test_those_that_have_to_be_killed_are_killed_in_time(met: dict[str, Record]) -> None:
     for name in ("hangs", "ignores-the-end", "grandchild-hangs", "prints-forever"):
         assert (met[name].wall_seconds or 99) < 4.0
@@ -75,7 +94,7 @@ def test_no_process_is_left(met: dict[str, Record]) -> None:
     assert server is not None
     left = {child.pid for child in psutil.Process(server.pid).children(recursive=True)}
     assert left == set(waiting(server))
-    assert len(left) == 1
+    assert len(left) == 2
     assert descendants() == set()
 
 
@@ -91,7 +110,7 @@ def test_a_leaderboard_ranks_no_liar(met: dict[str, Record], tmp_path: Path) -> 
 
 def test_a_job_that_cannot_begin_is_the_jobs_own_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     with SharedServer() as server:
-        payload = {"spec": {"nonsense": 1}, "plugins": ""}
+        payload = {"spec": {"nonsense": 1}, "formulation": ""}
         jobs = [Job("survey", payload, tag=1), Job("cell", payload, tag=2), Job("none", payload, tag=3)]
         outcomes = {outcome.job.tag: outcome for outcome in server.run(jobs, workers=2)}
     assert "unexpected keyword argument 'nonsense'" in (outcomes[1].answer or {})["broken"]
@@ -127,7 +146,7 @@ def where(capacity, run):
     run.offer([k < capacity.K for k in range(capacity.n)])
 """
 
-SURVEY = {"spec": {"nonsense": 1}, "plugins": ""}
+SURVEY = {"spec": {"nonsense": 1}, "formulation": ""}
 
 
 def outcomes(*, workers: int, threads: int = 1, memory: int | None = None) -> list[executor.JobOutcome]:
