@@ -62,11 +62,13 @@ class Run:
         begun: seconds on the clock of the whole search when this part of it began; 0 for the whole.
         best: lowest feasible point so far (else the least infeasible), None before the first offer.
         loss: its loss; infinite before the first offer.
+        claimed: whether that is the solver's own word.
         violation: its violation; infinite before the first offer.
         bound: proven lower bound on the loss, None without one.
         counts: work done that no machine's speed changes, such as restarts and flips; parts add to the whole.
         share: of the fixed work that is done, as far as the solver says; for those who watch, never a record.
         listener: told of incumbents and of the end, which it then judges in place of this process.
+        replayed: whether no solver had a hand in this run, so that a loss that it computed stands.
         lie: what a part of the search was caught at, "" if nothing.
     """
 
@@ -98,6 +100,7 @@ class Run:
         self.exhausted = False
         self.evaluated = instance.evaluations
         self.listener: Listener | None = None
+        self.replayed = self.claimed = False
         self.lie = ""
         self.clock = clock
         self.started = clock()
@@ -186,7 +189,7 @@ class Run:
         violation = self.instance.violation(point)
         if (violation, value) >= (self.violation, self.loss):
             return False
-        self.best, self.loss, self.violation = point, value, violation
+        self.best, self.loss, self.violation, self.claimed = point, value, violation, claimed
         if self.listener is not None:
             self.listener.offered(point, value if claimed else None)
         elif violation == 0:

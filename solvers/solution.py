@@ -52,7 +52,7 @@ def conclude(run: Run, *, seconds: float, adapter: str = "") -> Solution:
         return Solution(
             None, None, None, None, run.bound, Status.FAILED, [], seconds, adapter, message, run.work()
         )
-    loss = run.instance.loss(run.best)
+    loss = run.loss if run.replayed and not run.claimed else run.instance.loss(run.best)
     points, lie = _checked(run)
     lie = run.lie or lie or _mismatch(run.instance, run.loss, loss) or _false_bound(run, loss)
     return Solution(

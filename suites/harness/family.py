@@ -58,12 +58,11 @@ def kill(pid: int, *, group_only: bool = False) -> None:
             os.kill(pid, signal.SIGKILL)
 
 
-def end_family(known: set[int], *, keep: frozenset[int] = frozenset()) -> int:
-    """Kill and reap the `known` children and all that came of them; most resident bytes that one had.
+def end_family(known: set[int], *, keep: frozenset[int] = frozenset()) -> None:
+    """Kill and reap the `known` children and all that came of them, but for those to keep.
 
     Orphans come to this process, which must be a subreaper, whatever session or group they went to.
     """
-    peak = 0
     while strays := (own_processes() or known) - keep:
         for pid in strays:
             # Not its group, which may be ours.
@@ -71,10 +70,8 @@ def end_family(known: set[int], *, keep: frozenset[int] = frozenset()) -> int:
                 os.kill(pid, signal.SIGKILL)
         for pid in strays:
             with suppress(ChildProcessError):
-                used = os.wait4(pid, 0)[2].ru_maxrss
-                peak = max(peak, used * (1 if sys.platform == "darwin" else 1024))
+                os.waitpid(pid, 0)
         known = set()
-    return peak
 
 
 def how_it_died(code: int | None) -> str:

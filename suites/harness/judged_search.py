@@ -22,7 +22,7 @@ from ...problems import SHAPES, Instance, Rounding
 from ...solvers import Entry, Run, Solution, Status
 from ...solvers.adapters import concluded
 from ...solvers.solving import skipped, trivial
-from .family import PR_SET_CHILD_SUBREAPER, end_family, how_it_died, prctl
+from .family import PR_SET_CHILD_SUBREAPER, end_family, how_it_died, own_processes, prctl
 from .offers import BITS, ENDED, LEVELS, READY, STOPPED, Frame, read_frames
 from .search_process import SENT_BYTES, SolverCode, SolverProcess, searching
 
@@ -93,13 +93,13 @@ class Judge:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        assert self.process is not None
-        self._sweep(self.process.pid, keep=frozenset())
-        self.process.link.close()
+        process = self.process
+        assert process is not None
+        # Alone it dies with this process, while the next job begins.
+        if not process.childless() or own_processes() != {process.pid}:
+            end_family({process.pid})
+        process.link.close()
         signal.signal(signal.SIGTERM, self._before)
-
-    def _sweep(self, pid: int, *, keep: frozenset[int]) -> None:
-        self.peak_bytes = max(self.peak_bytes, end_family({pid}, keep=keep))
 
     def search(self, instance: Instance, seconds: float, seed: int) -> Solution:
         """The solution of one search.
@@ -136,9 +136,10 @@ class Judge:
         except ValueError as error:
             raise SearchFailed(Status.FAILED, f"the cell sent what is no message of ours: {error}") from None
         finally:
+            self.peak_bytes = max(self.peak_bytes, process.peak_bytes())
             if process is not self.process:
                 process.link.close()
-            self._sweep(process.pid, keep=waits)
+            end_family({process.pid}, keep=waits)
 
     def _hear(self, process: SolverProcess, replay: Replay, seconds: float) -> None:
         begun = 0.0
@@ -218,6 +219,7 @@ class Replay:
     def __post_init__(self) -> None:
         limits = {name: self.options[name] for name in ("seconds", "restarts", "evaluations")}
         self.run = Run(self.instance, clock=lambda: self.now, **limits)
+        self.run.replayed = True
 
     def take(self, frame: Frame, now: float) -> bool:
         """Take in a frame that came `now`; whether it was the last.
@@ -262,7 +264,7 @@ class Replay:
         if part not in self.parts:
             row = self.instance.row(part - 1).qubo
             self.parts[part] = Run(row, clock=lambda: self.now)
-            self.parts[part].started = 0.0
+            self.parts[part].started, self.parts[part].replayed = 0.0, True
         return self.parts[part]
 
     def _end(self, run: Run, says: dict[str, Any]) -> None:

@@ -7,20 +7,21 @@ memory here reaches the judge: all that it hears are `offers`. One signal reache
 
 from __future__ import annotations
 
+import mmap
 import os
 import pickle
 import signal
 import socket
 import struct
+import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, NoReturn
-
-import numpy as np
-import scipy.sparse as sp
+from pathlib import Path
+from typing import Any, BinaryIO, NoReturn, cast
 
 from ... import solvers
-from ...problems import SHAPES, InputError, Instance, MissingDataError
+from ...problems import InputError, Instance, MissingDataError
 from ...problems.errors import one_line
 from ...solvers import Status
 from .. import plugins
@@ -85,12 +86,48 @@ class SolverProcess:
         self._send((instance, code, options))
 
     def _send(self, message: Any) -> None:
-        data = pickle.dumps(message, protocol=5)
-        try:
-            self.link.sendall(LENGTH.pack(len(data)) + data)
-        except ConnectionError:
+        """A message; its arrays go by a file in memory, which the process maps and cannot write to."""
+        arrays: list[pickle.PickleBuffer] = []
+        head = pickle.dumps(message, protocol=5, buffer_callback=arrays.append)
+        with _shared_file() as file:
+            spans = [_write(file, array.raw()) for array in arrays]
+            data = pickle.dumps((head, spans))
+            data = LENGTH.pack(len(data)) + data
             # Whoever listens next will learn how it died.
-            return
+            with suppress(ConnectionError):
+                sent = socket.send_fds(self.link, [data], [file.fileno()])
+                self.link.sendall(data[sent:])
+
+    def peak_bytes(self) -> int:
+        """Most resident bytes that it has had so far; 0 where nobody tells."""
+        try:
+            lines = Path(f"/proc/{self.pid}/status").read_text(encoding="ascii").splitlines()
+        except OSError:
+            return 0
+        return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")), 0)
+
+    def childless(self) -> bool:
+        """Whether it has started no process that is still its own, as far as Linux tells."""
+        try:
+            tasks = list(Path(f"/proc/{self.pid}/task").iterdir())
+            return not any((task / "children").read_text(encoding="ascii") for task in tasks)
+        except OSError:
+            return False
+
+
+def _shared_file() -> BinaryIO:
+    if hasattr(os, "memfd_create"):
+        return open(os.memfd_create("qubopress"), "r+b", buffering=0)
+    return cast(BinaryIO, tempfile.TemporaryFile())
+
+
+def _write(file: BinaryIO, array: memoryview) -> tuple[int, int]:
+    """Where an array begins in the file, at a whole cache line, and its bytes."""
+    begin = -(-file.tell() // 64) * 64
+    file.seek(begin)
+    while array:
+        array = array[file.write(array) :]
+    return begin, file.tell() - begin
 
 
 def searching(instance: Instance, code: SolverCode, options: dict[str, Any]) -> Callable[[Teller], None]:
@@ -131,14 +168,23 @@ def _serve(link: socket.socket, teller: Teller) -> None:
             _guarded(teller, message.load)
         else:
             instance, code, options = message
-            _search(teller, _frozen(instance), code, options)
+            _search(teller, instance, code, options)
 
 
 def _receive(link: socket.socket) -> Any:
     """What the judge sent, which is to be trusted; None where it is gone."""
-    with link.makefile("rb") as file:
-        head = file.read(LENGTH.size)
-        return pickle.loads(file.read(LENGTH.unpack(head)[0])) if head else None  # noqa: S301 - our own parent
+    data, descriptors, _, _ = socket.recv_fds(link, LENGTH.size, 1)
+    if not data:
+        return None
+    rest = bytearray()
+    while len(rest) < LENGTH.unpack(data)[0]:
+        rest += link.recv(LENGTH.unpack(data)[0] - len(rest))
+    head, spans = pickle.loads(rest)  # noqa: S301 - our own parent
+    with open(descriptors[0], "rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        whole = memoryview(mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ) if size else b"")
+    arrays = [whole[begin : begin + length] for begin, length in spans]
+    return pickle.loads(head, buffers=arrays)  # noqa: S301 - our own parent
 
 
 def _search(teller: Teller, instance: Instance, code: SolverCode, options: dict[str, Any]) -> None:
@@ -159,19 +205,6 @@ def _guarded(teller: Teller, call: Callable[[], None]) -> None:
         call()
     except Exception as error:
         teller.stop(status_of(error).name, one_line(error))
-
-
-def _frozen(instance: Any) -> Any:
-    """The instance, whose arrays nobody may write to; what is sent forgets that."""
-    for part in vars(instance).values():
-        if isinstance(part, np.ndarray):
-            part.setflags(write=False)
-        elif sp.issparse(part):
-            for array in (part.data, part.indices, part.indptr):
-                array.setflags(write=False)
-        elif isinstance(part, tuple(SHAPES.values())):
-            _frozen(part)
-    return instance
 
 
 def status_of(error: Exception) -> Status:
