@@ -64,9 +64,10 @@ class Parameter:
     def takes(self, value: Any) -> bool:
         """Whether it may have this value."""
         try:
-            return self.check(value) == value
+            self.check(value)
         except InputError:
             return False
+        return True
 
     def _inside(self, value: Any) -> Any:
         if isinstance(self.allowed, Range) and not self.allowed.low <= value <= self.allowed.high:

@@ -14,7 +14,7 @@ import psutil
 
 from . import cgroups
 from .executor import Job
-from .family import how_it_died
+from .family import how_it_died, shared_bytes
 from .wire import read_messages
 
 __all__ = ["SETUP_SECONDS", "Child"]
@@ -141,7 +141,11 @@ class Child:
 
     def _out_of_memory(self, cap: int) -> bool:
         """Whether it passed the cap: what Linux says of its group, else what it holds now."""
-        return self.group.killed() if self.group is not None else _exceeds(self.pid, cap)
+        return (
+            self.group.killed()
+            if self.group is not None
+            else _exceeds(self.pid, cap - shared_bytes(self.searcher))
+        )
 
     def end(self, status: str, reason: str) -> None:
         """Ask its group to end; what is left is killed a moment later."""

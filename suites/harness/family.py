@@ -1,11 +1,13 @@
-"""Family: the processes that come of one process, how they are ended, and how one of them died."""
+"""Family: what comes of a process, how it is ended, and what it leaves: files, and how it died."""
 
 from __future__ import annotations
 
 import ctypes
 import os
+import shutil
 import signal
 import sys
+import tempfile
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,13 +15,17 @@ __all__ = [
     "PR_SET_CHILD_SUBREAPER",
     "PR_SET_NAME",
     "PR_SET_PDEATHSIG",
+    "Scratch",
     "call_oneself",
     "end_family",
     "how_it_died",
     "kill",
     "libc",
     "own_processes",
+    "own_scratch",
+    "own_shared_memory",
     "prctl",
+    "shared_bytes",
 ]
 
 PR_SET_PDEATHSIG, PR_SET_NAME, PR_SET_CHILD_SUBREAPER = 1, 15, 36
@@ -80,3 +86,62 @@ def how_it_died(code: int | None) -> str:
         known = {int(one): one.name for one in signal.Signals}
         return f"the process died by {known.get(-code, f'signal {-code}')}"
     return f"the process ended with exit code {code} and no answer"
+
+
+# ---- files for the moment, which go with their cell
+
+VARIABLE = "QUBOPRESS_SCRATCH"
+"""Names the folder in which every cell has one of its own for temporary files."""
+
+SHARED = "/dev/shm"  # noqa: S108 - where Linux has shared memory
+
+CLONE_NEWNS, MS_PRIVATE_TREE = 0x20000, 1 << 18 | 0x4000
+"""Numbers of Linux's unshare and mount."""
+
+
+class Scratch:
+    """In the warm server: the folders of its children, each of which it removes with the child."""
+
+    def __init__(self) -> None:
+        self._root = Path(tempfile.mkdtemp(prefix="qubopress-"))
+        os.environ[VARIABLE] = str(self._root)
+
+    def remove(self, pid: int) -> None:
+        """A child is gone, and so is what it left."""
+        shutil.rmtree(self._root / str(pid), ignore_errors=True)
+
+    def close(self) -> None:
+        """Everybody is."""
+        shutil.rmtree(self._root, ignore_errors=True)
+
+
+def own_scratch(judge: int) -> None:
+    """In a solver's process: temporary files go to the folder of its cell."""
+    root = os.environ.get(VARIABLE)
+    if root:
+        folder = Path(root, str(judge))
+        with suppress(OSError):
+            folder.mkdir(exist_ok=True)
+            os.environ["TMPDIR"] = str(folder)
+            tempfile.tempdir = None
+
+
+def own_shared_memory() -> bool:
+    """Let this process see a shared memory of its own, which ends with it; False where we may not."""
+    if libc is None or not os.path.ismount(SHARED) or libc.unshare(CLONE_NEWNS):
+        return False
+    if libc.mount(b"none", b"/", None, MS_PRIVATE_TREE, None):
+        return False
+    return not libc.mount(b"tmpfs", SHARED.encode(), b"tmpfs", 0, b"mode=1777")
+
+
+def shared_bytes(pid: int) -> int:
+    """Bytes of a process's own shared memory; 0 where it has none of its own."""
+    try:
+        seen = Path(f"/proc/{pid}/root{SHARED}")
+        if seen.stat().st_dev == Path(SHARED).stat().st_dev:
+            return 0
+        space = os.statvfs(seen)
+    except OSError:
+        return 0
+    return (space.f_blocks - space.f_bfree) * space.f_frsize

@@ -25,7 +25,7 @@ from ...problems import InputError, Instance, MissingDataError
 from ...problems.errors import one_line
 from ...solvers import Status
 from .. import plugins
-from .family import PR_SET_PDEATHSIG, call_oneself, prctl
+from .family import PR_SET_PDEATHSIG, call_oneself, own_scratch, own_shared_memory, prctl
 from .offers import Over, Teller
 
 __all__ = ["SENT_BYTES", "SolverCode", "SolverProcess", "searching", "status_of"]
@@ -53,6 +53,9 @@ class SolverCode:
         Raises:
             InputError: another file than the run began with.
         """
+        own_scratch(os.getppid())
+        if self.source:
+            own_shared_memory()
         plugins.load_entry_points(POINTS)
         plugins.load_folder(self.folder)
         if self.source and plugins.source_of(solvers.get(self.name).search) != self.source:

@@ -27,6 +27,7 @@ from typing import Any, NoReturn
 from .family import (
     PR_SET_CHILD_SUBREAPER,
     PR_SET_PDEATHSIG,
+    Scratch,
     call_oneself,
     kill,
     libc,
@@ -71,9 +72,11 @@ class _Server:
         self.link, self.wake, self.alarm, self.pid = link, wake, alarm, os.getpid()
         self.children: dict[int, int] = {}
         self.spare: tuple[int, socket.socket] | None = None
+        self.scratch: Scratch | None = None
 
     def serve(self, jobs: ModuleType) -> NoReturn:
         """Until the link closes; then no child is left."""
+        self.scratch = Scratch()
         with selectors.DefaultSelector() as selector:
             selector.register(self.link, selectors.EVENT_READ)
             selector.register(self.wake, selectors.EVENT_READ)
@@ -188,6 +191,8 @@ class _Server:
                 kill(stray)
             if pid in self.children:
                 code = os.waitstatus_to_exitcode(status)
+                if self.scratch is not None:
+                    self.scratch.remove(pid)
                 self._tell({"event": "exited", "id": self.children.pop(pid), "code": code})
 
     def leave(self) -> NoReturn:
@@ -198,6 +203,8 @@ class _Server:
             try:
                 self.children.pop(os.waitpid(-1, 0)[0], None)
             except ChildProcessError:
+                if self.scratch is not None:
+                    self.scratch.close()
                 os._exit(0)
 
     def _tell(self, message: dict[str, Any]) -> None:

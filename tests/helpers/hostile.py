@@ -80,6 +80,11 @@ BODIES = {
         "passed the memory cap of 600 MiB",
         "kept = []\nwhile True:\n    kept.append(np.ones(16_000_000))",
     ),
+    "swells_out_of_sight": (
+        "MEMORY",
+        "passed the memory cap of 600 MiB",
+        "kept = []\nwhile kept or away():\n    kept.append(np.ones(16_000_000))\ntime.sleep(600)",
+    ),
     "asks_for_the_moon": ("MEMORY", "MemoryError", "np.ones(2**55)"),
     "lies": ("LIED", "claimed loss -1000000.0", "run.offer(feasible(instance), -1e6)"),
     "lies_of_a_bound": (
@@ -173,9 +178,15 @@ BODIES = {
         "run.offer(feasible(instance))\nrun.loss = run.bound = -1e9\nrun.history[:] = []\nrun.best = None",
     ),
     "writes_to_memory": (
+        "CRASHED",
+        "SIGSEGV",
+        "ctypes.memset(instance.Q.ctypes.data, 0, instance.Q.nbytes)\nrun.offer(feasible(instance))",
+    ),
+    "changes_its_instance": (
         "FINISHED",
         "",
-        "ctypes.memset(instance.Q.ctypes.data, 0, instance.Q.nbytes)\nrun.offer(feasible(instance))",
+        "object.__setattr__(instance.qubo, 'Q', np.zeros((instance.n, instance.n)))\n"
+        "object.__setattr__(instance.qubo, 'offset', -1e9)\nrun.offer(feasible(instance))",
     ),
     "replaces_the_clock": (
         "FINISHED",
@@ -236,6 +247,12 @@ BODIES = {
         "FINISHED",
         "",
         "threading.Thread(target=time.sleep, args=(600,)).start()\nrun.offer(feasible(instance))",
+    ),
+    "leaves_files": (
+        "FINISHED",
+        "",
+        "for folder in (tempfile.gettempdir(), '/dev/shm'):\n"
+        "    open(folder + '/left-by-a-hostile-solver', 'w').close()\nrun.offer(feasible(instance))",
     ),
     # ---- broken
     "raises_what_is_no_error": ("CRASHED", "exit code 1 and no answer", "raise Odd"),

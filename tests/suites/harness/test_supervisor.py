@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import signal
+import tempfile
 from pathlib import Path
 
 import psutil
@@ -16,7 +18,7 @@ from warm import SharedServer, clean_registries, records, share_server, small
 from qubopress import results, suites
 from qubopress.results import Record
 from qubopress.suites import plugins
-from qubopress.suites.harness import child, executor, load, supervisor
+from qubopress.suites.harness import child, executor, family, load, supervisor
 from qubopress.suites.harness.executor import Job
 
 SECONDS = 0.3
@@ -32,9 +34,10 @@ def met(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Record]:
         share_server(patch)
         patch.setattr(child, "TERM_SECONDS", 0.2)
         plugins.load_folder(str(write_hostile(folder / "plugins")))
-        quick = [name for name in ENDINGS if name != "swells"]
+        swelling = [name for name, (_, text) in ENDINGS.items() if "memory cap" in text]
+        quick = [name for name in ENDINGS if name not in swelling]
         # How soon memory fills up is the machine's affair.
-        for grace, names in ((0.4, [*HONEST, *quick]), (60.0, ["swells"])):
+        for grace, names in ((0.4, [*HONEST, *quick]), (60.0, swelling)):
             patch.setattr(child, "GRACE_SECONDS", grace)
             suite = small(folder, *names, seconds=SECONDS)
             options = {"jobs": 2, "memory": 600 << 20, "plugin_folder": folder / "plugins"}
@@ -86,6 +89,39 @@ def test_honest_rows_are_what_they_are_without_the_hostile(
         assert (record.loss, record.metric, record.cell) == (beside.loss, beside.metric, beside.cell)
         assert record.loss is not None
     assert met["honest"].status == "FINISHED"
+
+
+def test_no_file_is_left(met: dict[str, Record]) -> None:
+    assert met["leaves-files"].loss is not None
+    assert not list(Path(tempfile.gettempdir()).glob("qubopress-*/*/left-by-a-hostile-solver"))
+    if may_mount():
+        assert not Path("/dev/shm/left-by-a-hostile-solver").exists()
+
+
+def may_mount() -> bool:
+    """Whether this system lets us give a process a shared memory of its own."""
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0 if family.own_shared_memory() else 1)
+    return os.waitpid(pid, 0)[1] == 0
+
+
+@pytest.mark.skipif(not may_mount(), reason="this system mounts nothing for us")
+def test_shared_memory_counts_as_memory() -> None:
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        family.own_shared_memory()
+        Path("/dev/shm/some").write_bytes(bytes(1 << 22))
+        os.write(write, b"!")
+        signal.pause()
+    os.read(read, 1)
+    try:
+        assert family.shared_bytes(pid) == 1 << 22
+        assert family.shared_bytes(os.getpid()) == 0
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
 
 
 def test_no_process_is_left(met: dict[str, Record]) -> None:
