@@ -18,9 +18,9 @@ from math import isfinite, prod
 from types import TracebackType
 from typing import Any, Self
 
-from ...problems import SHAPES, Instance, Rounding
+from ...problems import SHAPES, Instance
 from ...solvers import Entry, Run, Solution, Status
-from ...solvers.adapters import concluded
+from ...solvers.adapters import concluded, parts_of
 from ...solvers.solving import skipped, trivial
 from .family import PR_SET_CHILD_SUBREAPER, end_family, how_it_died, own_processes, prctl
 from .offers import BITS, ENDED, LEVELS, READY, STOPPED, Frame, read_frames
@@ -220,6 +220,7 @@ class Replay:
         limits = {name: self.options[name] for name in ("seconds", "restarts", "evaluations")}
         self.run = Run(self.instance, clock=lambda: self.now, **limits)
         self.run.replayed = True
+        self.apart = parts_of(self.contestant.entry, self.instance)
 
     def take(self, frame: Frame, now: float) -> bool:
         """Take in a frame that came `now`; whether it was the last.
@@ -259,11 +260,11 @@ class Replay:
     def _run_of(self, part: int) -> Run:
         if part == 0:
             return self.run
-        if not isinstance(self.instance, Rounding) or part > self.instance.n:
+        take = self.apart
+        if take is None or part > self.instance.n:
             raise ValueError(f"a part {part} of a {type(self.instance).__name__}")
         if part not in self.parts:
-            row = self.instance.row(part - 1).qubo
-            self.parts[part] = Run(row, clock=lambda: self.now)
+            self.parts[part] = Run(take(part - 1)[0], clock=lambda: self.now)
             self.parts[part].started, self.parts[part].replayed = 0.0, True
         return self.parts[part]
 

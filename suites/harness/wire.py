@@ -49,7 +49,7 @@ def cell_request(cell: Cell, provenance: Provenance, plugin_folder: str) -> dict
     }
 
 
-REGISTERED = ("exact", "anytime", "max_variables", "capacity")
+REGISTERED = ("exact", "anytime", "max_variables", "capacity", "groups")
 """What a judge must know of a solver besides its shapes."""
 
 
