@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -28,10 +28,11 @@ __all__ = [
     "adapter_for",
     "by_neurons",
     "by_rows",
+    "concluded",
     "direct",
     "field_search",
     "finish",
-    "flag_lies",
+    "parts_of",
     "penalised",
     "penalty",
     "reaches",
@@ -83,64 +84,89 @@ def by_rows(rounding: Rounding, run: Run, entry: Entry, values: dict[str, Any]) 
     A neuron without an incumbent yet counts at round to nearest. A target for the layer leaves each neuron
     what the others do not use. Of one neuron alone the adapter is called "row": no budget is divided.
     """
-
-    def take(i: int) -> tuple[Instance, Decode]:
-        row = _row(rounding, i)
-        return row.qubo, row.decode
-
-    return _in_parts(rounding, run, entry, values, take, adapter="rows" if rounding.n > 1 else "row")
+    return _in_parts(rounding, run, entry, values, _row_of(rounding), "rows" if rounding.n > 1 else "row")
 
 
 def by_neurons(rounding: Rounding, run: Run, entry: Entry, values: dict[str, Any]) -> Solution:
     """As `by_rows`, for a solver of layers that knows no groups: a neuron's steps go into its Gram matrix."""
-
-    def take(i: int) -> tuple[Instance, Decode]:
-        return rounding.neuron(i), lambda x: np.asarray(x[0], dtype=np.int8)
-
-    return _in_parts(rounding, run, entry, values, take, adapter="neurons")
+    return _in_parts(rounding, run, entry, values, _neuron_of(rounding), "neurons")
 
 
 Decode = Callable[[Any], Bits]
 
+Take = Callable[[int], tuple[Instance, Decode]]
+"""A part of a layer as an instance of its own, and what its solution is in the layer."""
+
+
+def _row_of(rounding: Rounding) -> Take:
+    def take(i: int) -> tuple[Instance, Decode]:
+        row = _row(rounding, i)
+        return row.qubo, row.decode
+
+    return take
+
+
+def _neuron_of(rounding: Rounding) -> Take:
+    return lambda i: (rounding.neuron(i), lambda x: np.asarray(x[0], dtype=np.int8))
+
+
+def parts_of(entry: Entry, instance: Instance) -> Take | None:
+    """How a solver's adapter takes an instance apart, None where it does not."""
+    adapter = adapter_for(entry, instance)
+    if not isinstance(instance, Rounding) or adapter not in (by_rows, by_neurons):
+        return None
+    return _row_of(instance) if adapter is by_rows else _neuron_of(instance)
+
 
 def _in_parts(
-    rounding: Rounding,
-    run: Run,
-    entry: Entry,
-    values: dict[str, Any],
-    take: Callable[[int], tuple[Instance, Decode]],
-    *,
-    adapter: str,
+    rounding: Rounding, run: Run, entry: Entry, values: dict[str, Any], take: Take, adapter: str
 ) -> Solution:
-    x = rounding.nearest()
-    first = rounding.row_losses(x)
-    losses, parts = first.copy(), list[Solution]()
+    layer = _Layer(rounding)
     for i in range(rounding.n):
-        if run.stopped() or (run.target is not None and losses.sum() <= run.target):
+        if run.stopped() or (run.target is not None and layer.losses.sum() <= run.target):
             break
         one, decode = take(i)
-        left = None if run.target is None else run.target - (losses.sum() - losses[i])
+        left = None if run.target is None else run.target - (layer.losses.sum() - layer.losses[i])
         child = run.part(one, i, seconds=run.remaining() / (rounding.n - i), target=left)
+        child.listener = run.listener and run.listener.part(i)
         if one.free:
             entry.search(one, child, **values)
         else:
             child.offer(one.baseline())
             child.prove(one.loss(one.baseline()))
-        part = conclude(child, seconds=child.elapsed())
-        parts.append(part)
-        if part.x is not None and part.loss is not None:
-            x[i], losses[i] = decode(part.x), part.loss
+        layer.take(i, decode, conclude(child, seconds=child.elapsed()))
         run.share = (i + 1) / rounding.n
-    run.exhausted |= any(part.status is Status.BUDGET for part in parts)
-    seconds = run.elapsed()
-    run.offer(x)
-    bounds = [part.bound for part in parts if part.bound is not None]
-    if len(bounds) == rounding.n:
-        # The layer's loss and the neurons' are different sums of the same numbers.
-        run.prove(sum(bounds) - rounding.resolution)
-    whole = conclude(run, seconds=seconds, adapter=adapter)
-    trace = summed(first.tolist(), [part.trace for part in parts], float(whole.loss or 0.0))
-    return flag_lies(replace(whole, trace=trace), parts)
+    return layer.joined(run, run.elapsed(), adapter)
+
+
+class _Layer:
+    """A layer that is put together from what was found for its neurons."""
+
+    def __init__(self, rounding: Rounding) -> None:
+        self.rounding, self.x = rounding, rounding.nearest()
+        self.first = rounding.row_losses(self.x)
+        self.losses, self.parts = self.first.copy(), list[Solution]()
+
+    def take(self, i: int, decode: Decode, part: Solution) -> None:
+        """Neuron i of the layer, as far as it was found."""
+        self.parts.append(part)
+        if part.x is not None and part.loss is not None:
+            self.x[i], self.losses[i] = decode(part.x), part.loss
+
+    def joined(self, run: Run, seconds: float, adapter: str) -> Solution:
+        """The solution of the layer after `seconds`; a lie about a neuron is a lie about the layer."""
+        rounding, parts = self.rounding, self.parts
+        run.exhausted |= any(part.status is Status.BUDGET for part in parts)
+        run.end()
+        run.lie = _lie(parts)
+        run.offer(self.x)
+        bounds = [part.bound for part in parts if part.bound is not None]
+        if len(bounds) == rounding.n:
+            # The layer's loss and the neurons' are different sums of the same numbers.
+            run.prove(sum(bounds) - rounding.resolution)
+        whole = conclude(run, seconds=seconds, adapter=adapter)
+        trace = summed(self.first.tolist(), [part.trace for part in parts], float(whole.loss or 0.0))
+        return replace(whole, trace=trace)
 
 
 def _row(rounding: Rounding, i: int) -> Row:
@@ -171,7 +197,11 @@ def penalty(capacity: Capacity, run: Run, entry: Entry, values: dict[str, Any]) 
             run.tally("infeasible", int(capacity.violation(child.best) > 0))
             run.offer(child.best)
         run.exhausted |= child.exhausted
-    found = conclude(run, seconds=run.elapsed(), adapter="penalty")
+    return _penalised_end(qubo, run, run.elapsed())
+
+
+def _penalised_end(qubo: Qubo, run: Run, seconds: float) -> Solution:
+    found = conclude(run, seconds=seconds, adapter="penalty")
     return found if found.x is None else replace(found, energy=qubo.loss(found.x))
 
 
@@ -201,12 +231,27 @@ def field_search(capacity: Capacity, run: Run, entry: Entry, values: dict[str, A
     top = top_field(capacity)
     parts = [part for part, _ in bisection(capacity, run, minimise, FIELDS, -top, top, shares=True)]
     run.exhausted |= any(part.status is Status.BUDGET for part in parts)
-    return flag_lies(conclude(run, seconds=run.elapsed(), adapter="field-search"), parts)
+    run.lie = _lie(parts)
+    return conclude(run, seconds=run.elapsed(), adapter="field-search")
 
 
-def flag_lies(solution: Solution, parts: list[Solution]) -> Solution:
-    """A lie about a part is a lie about the whole."""
-    for part in parts:
-        if part.status is Status.LIED:
-            return replace(solution, status=Status.LIED, message=part.message)
-    return solution
+def _lie(parts: Sequence[Solution]) -> str:
+    """What the first part that lied was caught at: a lie about a part is one about the whole."""
+    return next((part.message for part in parts if part.status is Status.LIED), "")
+
+
+def concluded(
+    entry: Entry, instance: Any, run: Run, parts: Mapping[int, Run], values: dict[str, Any], seconds: float
+) -> Solution:
+    """The solution that a solver's adapter makes of a run that was replayed, and of those of its parts."""
+    adapter, take = adapter_for(entry, instance), parts_of(entry, instance)
+    if adapter is penalty:
+        return _penalised_end(penalised(instance, float(values.get("weight", 0.0))), run, seconds)
+    if take is None:
+        return conclude(run, seconds=seconds, adapter="" if adapter is direct else "field-search")
+    layer = _Layer(instance)
+    for i, part in sorted(parts.items()):
+        layer.take(i, take(i)[1], conclude(part, seconds=part.elapsed()))
+    if adapter is by_neurons:
+        return layer.joined(run, seconds, "neurons")
+    return layer.joined(run, seconds, "rows" if instance.n > 1 else "row")

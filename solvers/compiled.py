@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from typing import Any
 
 import numba
 import numpy as np
 from numba import types
+from numba.core.dispatcher import Dispatcher
 from numba.extending import overload
 
 from ..problems.arrays import Bits
 
-__all__ = ["add_row", "copy", "per_look", "readonly"]
+__all__ = ["add_row", "compiles", "copy", "per_look", "readonly"]
 
 
 # numba infers these types; annotations that held for both kinds of matrix would say nothing.
@@ -53,3 +56,9 @@ def copy(source: Bits, target: Bits) -> None:
     """Write source into target. numba spends seconds on `target[:] = source`, most of it on an error text."""
     for i in range(source.size):
         target[i] = source[i]
+
+
+def compiles(function: Callable[..., Any]) -> bool:
+    """Whether the file of a solver's function holds kernels that numba compiles."""
+    module = vars(sys.modules[function.__module__])
+    return any(isinstance(one, Dispatcher) for one in module.values())

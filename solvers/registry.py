@@ -65,6 +65,14 @@ class Parameter:
             raise InputError(f"{self.name} must be of type {self.kind.__name__}, got {value!r}")
         return self._inside(value)
 
+    def takes(self, value: Any) -> bool:
+        """Whether it may have this value."""
+        try:
+            self.check(value)
+        except InputError:
+            return False
+        return True
+
     def _inside(self, value: Any) -> Any:
         if isinstance(self.allowed, Range) and not self.allowed.low <= value <= self.allowed.high:
             span = f"[{self.allowed.low:g}, {self.allowed.high:g}]"

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from ..problems import InputError, Instance
 from ..problems.arrays import Bits, Floats
 
-__all__ = ["Declined", "Incumbent", "OfferError", "Run"]
+__all__ = ["Declined", "Incumbent", "Listener", "OfferError", "Run"]
 
 
 class OfferError(ValueError):
@@ -32,6 +33,19 @@ class Incumbent:
     claimed: Bits | None
 
 
+class Listener(Protocol):
+    """Told what a search finds, where another process judges it."""
+
+    def offered(self, x: Bits, claimed: float | None) -> None:
+        """A new incumbent, and its loss where that is the solver's own word."""
+
+    def ended(self, run: Run) -> None:
+        """The search is over, or that of a part."""
+
+    def part(self, index: int) -> Listener:
+        """Told of the part of that number."""
+
+
 class Run:
     """What a solver is given beside the instance.
 
@@ -48,10 +62,14 @@ class Run:
         begun: seconds on the clock of the whole search when this part of it began; 0 for the whole.
         best: lowest feasible point so far (else the least infeasible), None before the first offer.
         loss: its loss; infinite before the first offer.
+        claimed: whether that is the solver's own word.
         violation: its violation; infinite before the first offer.
         bound: proven lower bound on the loss, None without one.
         counts: work done that no machine's speed changes, such as restarts and flips; parts add to the whole.
         share: of the fixed work that is done, as far as the solver says; for those who watch, never a record.
+        listener: told of incumbents and of the end, which it then judges in place of this process.
+        replayed: whether no solver had a hand in this run, so that a loss that it computed stands.
+        lie: what a part of the search was caught at, "" if nothing.
     """
 
     def __init__(
@@ -65,6 +83,7 @@ class Run:
         target: float | None = None,
         threads: int = 1,
         begun: float = 0.0,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.instance = instance
         self.seeds = seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
@@ -80,11 +99,15 @@ class Run:
         self.share = 0.0
         self.exhausted = False
         self.evaluated = instance.evaluations
-        self.started = time.monotonic()
+        self.listener: Listener | None = None
+        self.replayed = self.claimed = False
+        self.lie = ""
+        self.clock = clock
+        self.started = clock()
 
     def elapsed(self) -> float:
         """Seconds since this run began."""
-        return time.monotonic() - self.started
+        return self.clock() - self.started
 
     def remaining(self) -> float:
         """Seconds left; infinite without a budget."""
@@ -166,8 +189,10 @@ class Run:
         violation = self.instance.violation(point)
         if (violation, value) >= (self.violation, self.loss):
             return False
-        self.best, self.loss, self.violation = point, value, violation
-        if violation == 0:
+        self.best, self.loss, self.violation, self.claimed = point, value, violation, claimed
+        if self.listener is not None:
+            self.listener.offered(point, value if claimed else None)
+        elif violation == 0:
             self.history.append(Incumbent(self.begun + self.elapsed(), value, point if claimed else None))
         return True
 
@@ -192,9 +217,15 @@ class Run:
             target=target,
             threads=self.threads,
             begun=self.begun + self.elapsed(),
+            clock=self.clock,
         )
         child.counts = self.counts
         return child
+
+    def end(self) -> None:
+        """Tell the listener, if any, that the search is over; where another process judges, this one ends."""
+        if self.listener is not None:
+            self.listener.ended(self)
 
     def work(self) -> dict[str, int]:
         """All that was counted, a black box's new evaluations included."""

@@ -46,14 +46,15 @@ class Solution:
 
 def conclude(run: Run, *, seconds: float, adapter: str = "") -> Solution:
     """The solution of a run that has ended after `seconds`."""
+    run.end()
     if run.best is None:
         message = "the solver offered no solution within its budget"
         return Solution(
             None, None, None, None, run.bound, Status.FAILED, [], seconds, adapter, message, run.work()
         )
-    loss = run.instance.loss(run.best)
+    loss = run.loss if run.replayed and not run.claimed else run.instance.loss(run.best)
     points, lie = _checked(run)
-    lie = lie or _mismatch(run.instance, run.loss, loss) or _false_bound(run, loss)
+    lie = run.lie or lie or _mismatch(run.instance, run.loss, loss) or _false_bound(run, loss)
     return Solution(
         x=run.best,
         loss=loss,
@@ -85,7 +86,7 @@ def _checked(run: Run) -> tuple[list[tuple[float, float]], str]:
     points, lie = [], ""
     for one in run.history:
         loss = one.loss if one.claimed is None else run.instance.loss(one.claimed)
-        lie = lie or _mismatch(run.instance, one.loss, loss)
+        lie = run.lie or lie or _mismatch(run.instance, one.loss, loss)
         points.append((one.seconds, loss))
     return points, lie
 

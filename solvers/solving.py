@@ -15,15 +15,22 @@ from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]  
 from ..problems import SHAPES, BlackBox, Capacity, InputError, Instance, Qubo, Rounding
 from ..problems.arrays import count, number
 from .adapters import adapter_for
+from .compiled import compiles
 from .registry import get
 from .run import Declined, Run
 from .solution import Solution, conclude
 from .status import Status
 
-__all__ = ["solve", "warm"]
+__all__ = ["skipped", "solve", "trivial", "warm"]
 
 SECONDS = 2.0
 """Budget where the caller gives neither seconds nor restarts nor evaluations."""
+
+OURS = __name__.rpartition(".")[0] + "."
+"""Where the package's own solvers are."""
+
+MOST_THREADS = 256
+"""More would not start on any machine; each takes a stack of its own."""
 
 
 def solve(
@@ -50,7 +57,7 @@ def solve(
         evaluations: most new losses that a search of a BlackBox may ask for; other shapes ignore it.
         target: loss at which to stop.
         threads: threads the solver may use.
-        watch: given the run before the search begins, for those who look on from another thread.
+        watch: given the run before the search begins, for those who look on; nothing is warmed after it.
         parameters: the solver's own; see `qubopress list`.
 
     Raises:
@@ -65,20 +72,20 @@ def solve(
     values = entry.settings(parameters)
     adapter = adapter_for(entry, instance)
     bounded = evaluations if instance.counted else None
-    budget = _budget(seconds, restarts, bounded) | {"threads": count(threads, name="threads", low=1)}
+    budget = _budget(seconds, restarts, bounded) | _threads(threads)
     goal = None if target is None else number(target, name="target")
     reason = entry.refuses(instance)
     if reason:
-        return _skipped(reason)
+        return skipped(reason)
     with _limited(threads):
         warm(entry.name, type(instance), sparse=instance.sparse)
         run = Run(instance, seed=count(seed, name="seed", low=0), target=goal, **budget)
         if watch is not None:
             watch(run)
         try:
-            return _trivial(instance, run) or adapter(instance, run, entry, values)
+            return trivial(instance, run) or adapter(instance, run, entry, values)
         except Declined as declined:
-            return _skipped(str(declined))
+            return skipped(str(declined))
 
 
 def _budget(seconds: float | None, restarts: int | None, evaluations: int | None) -> dict[str, Any]:
@@ -93,11 +100,16 @@ def _budget(seconds: float | None, restarts: int | None, evaluations: int | None
     }
 
 
-def _skipped(reason: str) -> Solution:
+def _threads(threads: int) -> dict[str, Any]:
+    return {"threads": count(threads, name="threads", low=1, high=MOST_THREADS)}
+
+
+def skipped(reason: str) -> Solution:
+    """The solution of a solver that declined."""
     return Solution(None, None, None, None, None, Status.SKIPPED, [], 0.0, message=reason)
 
 
-def _trivial(instance: Instance, run: Run) -> Solution | None:
+def trivial(instance: Instance, run: Run) -> Solution | None:
     """The solution of an instance that leaves no choice, None for any other."""
     if np.prod(instance.shape) and not instance.settled:
         return None
@@ -128,8 +140,13 @@ def _pools(modules: int) -> ThreadpoolController:
 
 
 def warm(name: str, shape: type, *, sparse: bool = False) -> None:
-    """Compile and import what a solver needs for a shape, on a tiny instance, before any clock starts."""
-    _warmed(get(name).search, name, shape, sparse)
+    """Compile and import what a solver needs for a shape, on a tiny instance, before any clock starts.
+
+    A stranger's solver without kernels has nothing to compile: it would only run, and may take its time.
+    """
+    search = get(name).search
+    if search.__module__.startswith(OURS) or compiles(search):
+        _warmed(search, name, shape, sparse)
 
 
 @functools.cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import importlib.util
 import sys
 import warnings
@@ -12,15 +13,23 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
-from numba.core.dispatcher import Dispatcher
-
 from .. import problems, solvers
 from ..problems import InputError
 from ..problems.errors import one_line
 
-__all__ = ["compiles", "find_entry_points", "load_entry_points", "load_folder", "source_of"]
+__all__ = [
+    "find_entry_points",
+    "load_entry_points",
+    "load_folder",
+    "load_place",
+    "place_of",
+    "source_of",
+]
 
 GROUPS = ("qubopress.solvers", "qubopress.problems")
+
+PREFIX = "qubopress_plugin_"
+"""Names of the modules that files of a folder become begin so."""
 
 OURS = ("qubopress.solvers.", "qubopress.problems.")
 
@@ -41,12 +50,35 @@ def load_folder(folder: str) -> None:
     if not Path(folder).is_dir():
         raise InputError(f"no plug-in folder at {folder}; name a folder of Python files")
     for path in sorted(Path(folder).resolve().glob("*.py")):
-        # The path is part of the name, so that two folders may hold files of one name.
-        name = f"qubopress_plugin_{path.stem}_{_hash(str(path).encode())[:8]}"
-        if name not in sys.modules and not path.name.startswith("test_"):
-            before = _registered()
-            _guarded(f"plug-in {path}", partial(_import, name, path))
-            _attribute(_registered() - before, path)
+        if not path.name.startswith("test_"):
+            _load_file(path)
+
+
+def _load_file(path: Path) -> None:
+    # The path is part of the name, so that two folders may hold files of one name.
+    name = f"{PREFIX}{path.stem}_{_hash(str(path).encode())[:8]}"
+    if name not in sys.modules:
+        before = _registered()
+        _guarded(f"plug-in {path}", partial(_import, name, path))
+        _attribute(_registered() - before, path)
+
+
+def place_of(function: Callable[..., Any]) -> str:
+    """Where another process finds a plug-in's function alone, a file or a module; "" for one of ours."""
+    if source_of(function) in ("", None):
+        return ""
+    module = function.__module__
+    return str(sys.modules[module].__file__) if module.startswith(PREFIX) else module
+
+
+def load_place(place: str) -> None:
+    """Import the file or the module that `place_of` named, and no other plug-in."""
+    if place.endswith(".py"):
+        _load_file(Path(place))
+    elif place:
+        importlib.import_module(place)
+        found = {one for one in _registered() - _sources.keys() if one.__module__ == place}
+        _attribute(found, Path(str(sys.modules[place].__file__)))
 
 
 def find_entry_points() -> tuple[EntryPoint, ...]:
@@ -73,12 +105,6 @@ def source_of(function: Callable[..., Any]) -> str | None:
     if module.startswith(OURS) and getattr(sys.modules[module], function.__name__, None) is function:
         return ""
     return _sources.get(function)
-
-
-def compiles(function: Callable[..., Any]) -> bool:
-    """Whether the file of a solver's function holds kernels that numba compiles."""
-    module = vars(sys.modules[function.__module__])
-    return any(isinstance(one, Dispatcher) for one in module.values())
 
 
 def _import(name: str, path: Path) -> None:

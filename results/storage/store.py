@@ -156,6 +156,10 @@ class Store:
         """How every cell ended, by its key."""
         return dict(self._rows("SELECT cell, status FROM cell ORDER BY id"))
 
+    def status(self, cell: str) -> str | None:
+        """How a cell ended, None where the store lacks it."""
+        return next((one for (one,) in self._rows("SELECT status FROM cell WHERE cell = ?", cell)), None)
+
     def finished(self, cells: Iterable[str]) -> set[str]:
         """Those of `cells` that are in the store, however they ended."""
         return set(cells) & self.statuses().keys()

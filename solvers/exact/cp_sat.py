@@ -53,6 +53,8 @@ def cp_sat(
         # Without a solution of its own the search's bound is a blank, which reads 0.
         if status in (cp_model.OPTIMAL, cp_model.FEASIBLE):
             run.prove(model.bound(search.best_objective_bound))
+        # Without restarts nothing but the clock ends an unfinished search, if a moment early.
+        run.exhausted |= run.restarts is None and status not in (cp_model.OPTIMAL, cp_model.INFEASIBLE)
         left -= search.response_proto.deterministic_time if run.restarts is not None else 0.0
         # The capacity is relaxed: what only its rounding let in is forbidden, and the search repeated.
         if status != cp_model.OPTIMAL or not watcher.misfits:

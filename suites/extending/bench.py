@@ -47,7 +47,7 @@ class Bench:
     def survey(self, specs: Sequence[InstanceSpec]) -> dict[str, Survey | str]:
         """What must be known of each instance, by its label; or why it cannot be had."""
         self._running.preload(specs=[vars(spec) for spec in specs])
-        jobs = [Job("survey", survey_request(spec, self._folder), spec) for spec in specs]
+        jobs = [Job("survey", survey_request(spec), spec) for spec in specs]
         return {one.job.tag.label: _survey_of(one) for one in self._running.run(jobs)}
 
     def measure(self, cells: Iterable[Cell]) -> list[Record]:

@@ -3,32 +3,28 @@
 from __future__ import annotations
 
 import hashlib
-import resource
-import sys
 import time
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from ... import problems, solvers
-from ...problems import InputError, Instance, MissingDataError
+from ...problems import InputError, Instance
 from ...problems.errors import one_line
 from ...results import Budget, Record, Stage, pack
 from ...results.storage.budget import LIMITS
 from ...solvers import Solution, Status
 from ...solvers.traces import summed
-from ..plugins import compiles, source_of
+from ..plugins import source_of
 from ..spec import InstanceSpec, SolverSpec, canonical, seed_of
+from .judged_search import Judge, SearchFailed
 from .network_metrics import measures_of, metric_of
 from .provenance import Provenance
+from .search_process import status_of
 from .survey import Survey, prepared, variables_of
 
-__all__ = ["Cell", "Clock", "execute", "failed"]
-
-Clock = Callable[[float | None], None]
-"""Told the seconds that the search about to begin may take, None when a search has ended."""
+__all__ = ["Cell", "execute", "failed"]
 
 WORST = (Status.LIED, Status.FAILED, Status.SKIPPED, Status.INFEASIBLE, Status.BUDGET, Status.FINISHED)
 """Which stage's ending names the cell's; TARGET and OPTIMAL take all stages."""
@@ -83,8 +79,8 @@ class _Log:
     judged: list[Solution] = field(default_factory=list)
 
 
-def execute(cell: Cell, provenance: Provenance, clock: Clock) -> Record:
-    """Search every stage, decode the network, measure it. Only the searches are on the solver's clock."""
+def execute(cell: Cell, key: str, provenance: Provenance, judge: Judge) -> Record:
+    """Have every stage searched, decode the network, measure it. Only the searches are on a clock."""
     begun = time.monotonic()
     log, message = _Log(), ""
     metric: float | None = None
@@ -92,7 +88,7 @@ def execute(cell: Cell, provenance: Provenance, clock: Clock) -> Record:
     status: Status | None = None
     try:
         task = cell.spec.task()
-        network = cell.spec.drive(task, lambda stage, instance: _decide(cell, clock, log, stage, instance))
+        network = cell.spec.drive(task, lambda stage, instance: _decide(cell, judge, log, stage, instance))
         if len(log.judged) < len(cell.survey.shapes):
             stages = f"{len(log.judged)} of {len(cell.survey.shapes)} stages"
             raise InputError(f"the formulation ended after {stages}; their number must not depend on answers")
@@ -100,24 +96,22 @@ def execute(cell: Cell, provenance: Provenance, clock: Clock) -> Record:
         measures = measures_of(cell.spec, task, network)
     except _Stopped:
         pass
-    except MissingDataError as error:
-        status, message = Status.SKIPPED, str(error)
-    except MemoryError as error:
-        status, message = Status.MEMORY, f"MemoryError: {error}"
+    except SearchFailed as error:
+        status, message = error.status, str(error)
     except Exception as error:
-        # Whatever a solver raises is the cell's result, never the harness's.
-        status, message = _status_of(error), one_line(error)
+        status, message = status_of(error), one_line(error)
     wall = time.monotonic() - begun
-    fields = {"metric": metric, "measures": measures, "wall_seconds": wall}
-    return _record(cell, provenance, log, status, message, fields)
+    known = {"metric": metric, "measures": measures, "wall_seconds": wall}
+    known |= {"anytime": _anytime(cell, judge, log.judged), "peak_bytes": judge.peak_bytes or None}
+    return _record(cell, _fields(cell, key, provenance) | known, log, status, message)
 
 
-def _decide(cell: Cell, clock: Clock, log: _Log, stage: int, instance: Instance) -> Any:
+def _decide(cell: Cell, judge: Judge, log: _Log, stage: int, instance: Instance) -> Any:
     """The solution of one stage, noted in the log."""
     if not cell.spec.judged(instance):
         solution = prepared(cell.spec, stage, instance)
     else:
-        solution = _search(cell, clock, log, stage, instance)
+        solution = _search(cell, judge, log, stage, instance)
         log.judged.append(solution)
     x = solution.x
     bits = None if x is None else pack(x)
@@ -127,83 +121,49 @@ def _decide(cell: Cell, clock: Clock, log: _Log, stage: int, instance: Instance)
     return x
 
 
-def _search(cell: Cell, clock: Clock, log: _Log, stage: int, instance: Instance) -> Solution:
+def _search(cell: Cell, judge: Judge, log: _Log, stage: int, instance: Instance) -> Solution:
     used = sum(solution.seconds for solution in log.judged)
     share = max(cell.seconds - used, 1e-3) * cell.survey.shares(len(log.judged))
-    _warm(cell.solver.name, instance)
-    clock(share)
-    try:
-        return solvers.solve(
-            instance,
-            cell.solver.name,
-            seconds=share,
-            seed=seed_of(cell.suite, cell.survey.info.key, cell.solver.label, cell.seed, stage),
-            restarts=cell.budget.restarts,
-            evaluations=cell.budget.evaluations,
-            threads=cell.budget.threads,
-            **cell.solver.parameters,
-        )
-    finally:
-        clock(None)
+    seed = seed_of(cell.suite, cell.survey.info.key, cell.solver.label, cell.seed, stage)
+    return judge.search(instance, share, seed)
 
 
-def _warm(name: str, instance: Instance) -> None:
-    """Compile and import off the clock; a plug-in that has no kernels would only run without a deadline."""
-    search = solvers.get(name).search
-    if source_of(search) == "" or compiles(search):
-        solvers.warm(name, type(instance), sparse=bool(getattr(instance, "sparse", False)))
-
-
-def _record(
-    cell: Cell,
-    provenance: Provenance,
-    log: _Log,
-    status: Status | None,
-    message: str,
-    known: dict[str, Any],
-) -> Record:
-    """The record of a cell whose process lived to write it; `known` are fields that are settled."""
+def _record(cell: Cell, known: dict[str, Any], log: _Log, status: Status | None, message: str) -> Record:
+    """The record of a cell whose judge lived to write it; `known` are fields that are settled."""
     done = log.judged
     whole = status is None and bool(done) and all(one.x is not None for one in done)
     loss = sum(one.loss for one in done if one.loss is not None) if whole else None
-    worst = next((one for kind in WORST for one in done if one.status is kind), None)
     messages = [message, *(one.message for one in done)]
-    fields = (
-        _fields(cell, provenance)
-        | known
-        | {
-            "status": str(status or _joint_status(done)),
-            "message": next((text for text in messages if text), "") if status or worst else "",
-            "loss": loss,
-            "energy": sum(one.energy for one in done if one.energy is not None) if whole else None,
-            "violation": sum(one.violation for one in done if one.violation is not None) if whole else None,
-            "bound": _joint_bound(done) if whole else None,
-            "seconds": sum(one.seconds for one in done) if done else None,
-            "adapter": ", ".join(dict.fromkeys(one.adapter for one in done if one.adapter)),
-            "peak_bytes": _peak_bytes(),
-            "stages": tuple(log.stages),
-            "trace": _trace(cell, done, loss) if loss is not None else (),
-            "anytime": _anytime(cell, done),
-            "counts": dict(sum((Counter(one.counts) for one in done), Counter())),
-        }
-    )
+    fields = known | {
+        "status": str(status or _joint_status(done)),
+        "message": next((text for text in messages if text), ""),
+        "loss": loss,
+        "energy": sum(one.energy for one in done if one.energy is not None) if whole else None,
+        "violation": sum(one.violation for one in done if one.violation is not None) if whole else None,
+        "bound": _joint_bound(done) if whole else None,
+        "seconds": sum(one.seconds for one in done) if done else None,
+        "adapter": ", ".join(dict.fromkeys(one.adapter for one in done if one.adapter)),
+        "stages": tuple(log.stages),
+        "trace": _trace(cell, done, loss) if loss is not None else (),
+        "counts": dict(sum((Counter(one.counts) for one in done), Counter())),
+    }
     return Record(**fields)
 
 
 def failed(cell: Cell, provenance: Provenance, status: Status, message: str, *, wall: float) -> Record:
     """The record of a cell whose process was killed or died."""
     nothing = dict.fromkeys(("loss", "energy", "violation", "bound", "metric", "seconds", "peak_bytes"))
-    fields = _fields(cell, provenance) | nothing
+    fields = _fields(cell, cell.key(provenance), provenance) | nothing
     return Record(
         **fields, status=str(status), message=message, wall_seconds=wall, adapter="", stages=(), trace=()
     )
 
 
-def _fields(cell: Cell, provenance: Provenance) -> dict[str, Any]:
+def _fields(cell: Cell, key: str, provenance: Provenance) -> dict[str, Any]:
     """What is known of a cell before it runs."""
     info = cell.survey.info
     return {
-        "cell": cell.key(provenance),
+        "cell": key,
         "suite": cell.suite,
         "family": info.family,
         "problem": info.problem,
@@ -222,13 +182,13 @@ def _fields(cell: Cell, provenance: Provenance) -> dict[str, Any]:
     }
 
 
-def _anytime(cell: Cell, done: list[Solution]) -> bool:
+def _anytime(cell: Cell, judge: Judge, done: list[Solution]) -> bool:
     """Whether the search would have gone the same way under a longer budget, so that its trace may be cut.
 
     Adapters and cells of several stages divide the budget, whatever the solver does.
     """
     whole = len(done) == 1 and done[0].adapter in ("", "row")
-    return solvers.get(cell.solver.name).anytime and (whole or cell.budget.restarts is not None)
+    return judge.contestant.entry.anytime and (whole or cell.budget.restarts is not None)
 
 
 def _joint_status(done: list[Solution]) -> Status:
@@ -254,14 +214,3 @@ def _trace(cell: Cell, done: list[Solution], loss: float) -> tuple[tuple[float, 
     if len(done) == 1:
         return tuple(traces[0])
     return tuple(summed(cell.survey.losses, traces, loss))
-
-
-def _peak_bytes() -> int:
-    """Greatest resident memory of this process so far."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return int(peak if sys.platform == "darwin" else peak * 1024)
-
-
-def _status_of(error: Exception) -> Status:
-    """FAILED, but for torch, which has no MemoryError of its own."""
-    return Status.MEMORY if "can't allocate memory" in str(error) else Status.FAILED

@@ -14,6 +14,7 @@ import psutil
 
 from . import cgroups
 from .executor import Job
+from .family import how_it_died, shared_bytes
 from .wire import read_messages
 
 __all__ = ["SETUP_SECONDS", "Child"]
@@ -45,6 +46,7 @@ class Child:
         group: control group that enforces its memory cap, None where the watchdog does.
         begun, deadline: on the monotonic clock.
         pid: of the process and its group, 0 until the server has told.
+        searcher: process id of the solver while a search goes on, else 0.
         since: when the search, or the work between two searches, began.
         budget: seconds of the search that is going on, None between searches.
         setup_left: seconds left for work outside searches.
@@ -63,6 +65,7 @@ class Child:
     alone: bool = True
     group: cgroups.Group | None = None
     pid: int = 0
+    searcher: int = 0
     budget: float | None = None
     setup_left: float = SETUP_SECONDS
     searches: int = 0
@@ -99,6 +102,7 @@ class Child:
             for message in read_messages(self.buffer):
                 if "clock" in message:
                     self._set_clock(message["clock"])
+                    self.searcher = message.get("pid") or 0
                 else:
                     self.answer = message
         except ValueError as error:
@@ -137,7 +141,11 @@ class Child:
 
     def _out_of_memory(self, cap: int) -> bool:
         """Whether it passed the cap: what Linux says of its group, else what it holds now."""
-        return self.group.killed() if self.group is not None else _exceeds(self.pid, cap)
+        return (
+            self.group.killed()
+            if self.group is not None
+            else _exceeds(self.pid, cap - shared_bytes(self.searcher))
+        )
 
     def end(self, status: str, reason: str) -> None:
         """Ask its group to end; what is left is killed a moment later."""
@@ -155,7 +163,7 @@ class Child:
         if self.verdict is not None:
             return None, *self.verdict
         if self.answer is None or self.code != 0:
-            return None, "CRASHED", _how_it_died(self.code)
+            return None, "CRASHED", how_it_died(self.code)
         return self.answer, "", ""
 
     def limits(self, memory: int | None) -> dict[str, str]:
@@ -194,10 +202,3 @@ def _share(process: psutil.Process) -> int:
     except OSError:
         return int(process.memory_info().rss)
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:")), 0)
-
-
-def _how_it_died(code: int | None) -> str:
-    if code is not None and code < 0:
-        known = {int(one): one.name for one in signal.Signals}
-        return f"the process died by {known.get(-code, f'signal {-code}')}"
-    return f"the process ended with exit code {code} and no answer"

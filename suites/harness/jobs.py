@@ -16,19 +16,30 @@ from dwave import samplers
 from ... import problems, solvers
 from ...problems.cache import used, version
 from ...problems.errors import one_line
+from ...solvers.compiled import compiles
 from .. import plugins
 from ..spec import InstanceSpec
-from .cell import execute
+from .cell import Cell, execute
+from .family import PR_SET_CHILD_SUBREAPER, prctl
+from .judged_search import Judge
+from .search_process import SolverCode, SolverProcess
 from .survey import SHAPES, survey
-from .wire import read_cell, send
+from .wire import read_cell, read_contestant, send
 
 __all__ = ["JOBS", "preload"]
 
 # Imported for the children's sake: a fork inherits what its parent has loaded.
 WARM = (numba, ortools.sat.python.cp_model, scipy.sparse, tntorch, samplers, problems, solvers)
 
-# Looked up once; only a child imports them, because strangers' code never enters the server.
-POINTS = plugins.find_entry_points()
+_ahead: list[SolverProcess] = []
+"""The solver's process that was forked while this one waited for its job."""
+
+
+def fork_ahead() -> int:
+    """In a child that waits: fork a solver's process, so that no search waits for it; its process id."""
+    prctl(PR_SET_CHILD_SUBREAPER, 1)
+    _ahead.append(SolverProcess.fork())
+    return _ahead[0].pid
 
 
 def preload(payload: dict[str, Any]) -> None:
@@ -40,7 +51,7 @@ def preload(payload: dict[str, Any]) -> None:
     # The first optimiser of a process imports torch's compiler, for more than a second.
     torch.optim.Adam([torch.zeros(1, requires_grad=True)])
     for name, shape in payload.get("solvers", ()):
-        if plugins.compiles(solvers.get(name).search):
+        if compiles(solvers.get(name).search):
             solvers.warm(name, SHAPES[shape])
     for spec in payload.get("specs", ()):
         with suppress(problems.InputError):
@@ -56,7 +67,7 @@ def run_survey(payload: dict[str, Any], descriptor: int) -> None:
     Beside a survey stand the "pieces": keys of what the formulation measured, or found in the cache.
     """
     try:
-        _load_plugins(payload)
+        plugins.load_place(payload["formulation"])
         answer: dict[str, Any] = {"survey": survey(InstanceSpec(**payload["spec"])).to_json()}
         answer["pieces"] = used()
     except problems.MissingDataError as error:
@@ -69,20 +80,29 @@ def run_survey(payload: dict[str, Any], descriptor: int) -> None:
 
 
 def run_cell(payload: dict[str, Any], descriptor: int) -> None:
-    """Run a cell; tells when the clock starts and stops, then answers {"record": …} or {"broken": …}."""
+    """Judge a cell; tells when the clock starts and stops, then answers {"record": …} or {"broken": …}."""
     try:
-        _load_plugins(payload)
+        # A stranger's formulation is its own judge; a stranger's solver has no business here.
+        plugins.load_place(payload["formulation"])
         cell, provenance = read_cell(payload)
-        record = execute(cell, provenance, lambda seconds: send(descriptor, {"clock": seconds}))
+        with _judge(cell, payload, descriptor) as judge:
+            record = execute(cell, payload["key"], provenance, judge)
         answer = {"record": record.to_json()}
     except Exception as error:
         answer = {"broken": one_line(error)}
     send(descriptor, answer)
 
 
-def _load_plugins(payload: dict[str, Any]) -> None:
-    plugins.load_entry_points(POINTS)
-    plugins.load_folder(payload["plugins"])
+def _judge(cell: Cell, payload: dict[str, Any], descriptor: int) -> Judge:
+    contestant = read_contestant(payload)
+    code = SolverCode(cell.solver.name, payload["plugins"], contestant.source)
+    options = {name: getattr(cell.budget, name) for name in ("restarts", "evaluations", "threads")}
+
+    def clock(seconds: float | None, pid: int) -> None:
+        send(descriptor, {"clock": seconds, "pid": pid})
+
+    process = _ahead.pop() if _ahead else None
+    return Judge(contestant, code, options, cell.solver.parameters, clock, process)
 
 
 JOBS: dict[str, Callable[[dict[str, Any], int], None]] = {"survey": run_survey, "cell": run_cell}

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
 import itertools
-from collections.abc import Callable, Iterator
+import math
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 from ... import problems, solvers
 from ...problems import InputError, MissingDataError
+from ...problems.arrays import count
 from ...results import Record, RecordError, Store
+from ...results.scoring.references import load_references
 from ...results.storage.record import RANKED
 from ...solvers import Status
 from .. import plugins
@@ -24,6 +32,10 @@ from .survey import SHAPES, Survey
 from .wire import cell_request, survey_request
 
 __all__ = ["Progress", "Run", "job_of", "record_of", "run", "warm_pairs"]
+
+
+MOST_JOBS, LEAST_MEMORY = 4096, 1 << 20
+"""Cells at a time, and bytes of a cap, that nobody can have meant to go beyond."""
 
 
 class Progress:
@@ -75,11 +87,14 @@ def run(
         rerun_failed: run again the cells that were killed, died or failed.
 
     Raises:
-        InputError: the suite is not one, one of its parameters is out of range, a solver or problem in it
-            is registered in this process alone, where cells cannot find it, or there is no such executor.
+        InputError: jobs or memory is none, the suite is not one, one of its parameters is out of range, a
+            solver or problem in it is registered in this process alone, where cells cannot find it, or there
+            is no such executor.
         StoreError: the store is foreign or cannot be written.
         ServerError: the process that forks the cells died.
     """
+    jobs = count(jobs, name="jobs", low=1, high=MOST_JOBS)
+    memory = None if memory is None else count(memory, name="memory", low=LEAST_MEMORY)
     folder = str(Path(plugin_folder).resolve()) if plugin_folder else ""
     plugins.load_entry_points()
     plugins.load_folder(folder)
@@ -99,13 +114,115 @@ def run(
         todo = [cell for cell in cells if _wanted(ended.get(cell.key(where)), rerun_failed)]
         result.resumed = len(cells) - len(todo)
         told.begin(len(cells), result.resumed)
-        for outcome in server.run((job_of(cell, where, folder) for cell in todo), workers=jobs):
-            record = record_of(outcome, where)
-            records.add(record, replace=True)
-            result.measured += 1
-            result.statuses[record.status] = result.statuses.get(record.status, 0) + 1
-            told.finished(record)
+        bounds = _Bounds(records, surveys.values())
+        with _Claims(store) as claims:
+            for wait in (False, True):
+                # What another run is at comes last, one at a time: no wait keeps a cell from its deadline.
+                wanted = claims.of(todo, wait, lambda cell: records.status(cell.key(where)), ended, where)
+                given = (job_of(cell, where, folder) for cell in wanted)
+                for outcome in server.run(given, workers=1 if wait else jobs):
+                    record = bounds.held(record_of(outcome, where))
+                    records.add(record, replace=True)
+                    bounds.note(record)
+                    result.measured += 1
+                    result.statuses[record.status] = result.statuses.get(record.status, 0) + 1
+                    told.finished(record)
+            result.resumed += len(todo) - result.measured
     return result
+
+
+class _Claims:
+    """Which cells this run is at, so that another on the same store leaves them alone. A context manager.
+
+    A claim is a lock on one byte of a file that no other process can have at the same time; it ends with this
+    process, however that ends.
+    """
+
+    def __init__(self, store: str | Path) -> None:
+        name = hashlib.sha256(str(Path(store).resolve()).encode()).hexdigest()[:16]
+        self._path = Path(tempfile.gettempdir(), f"qubopress-{os.getuid()}-{name}.lock")
+        self._ended: set[str] = set()
+
+    def __enter__(self) -> Self:
+        self._file = self._path.open("ab")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def of(
+        self,
+        cells: list[Cell],
+        wait: bool,
+        status: Callable[[Cell], str | None],
+        ended: dict[str, str],
+        where: Provenance,
+    ) -> Iterator[Cell]:
+        """The cells that no other run is at, or has ended since this one looked."""
+        for cell in cells:
+            key = cell.key(where)
+            if key in self._ended or not self._claimed(key, wait):
+                continue
+            self._ended.add(key)
+            if status(cell) == ended.get(key):
+                yield cell
+
+    def _claimed(self, key: str, wait: bool) -> bool:
+        how = fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB)
+        try:
+            fcntl.lockf(self._file, how, 1, int(key[:15], 16))
+        except OSError:
+            return False
+        return True
+
+
+class _Bounds:
+    """Holds every claimed bound against the lowest bits that anybody has for its instance.
+
+    Those are the cells of the store, those of this run as they come, and the references.
+    """
+
+    def __init__(self, records: Store, surveys: Iterable[Survey]) -> None:
+        self._records = records
+        self._baselines = {one.info.key: one.info.baseline_loss for one in surveys}
+        self._lowest = {key: loss for key, loss in load_references().losses.items() if key in self._baselines}
+        self._claimed: dict[str, dict[str, float]] = {}
+        table = records.frame()
+        for row in table[table["instance_key"].isin(list(self._baselines))].itertuples():
+            feasible = row.status in RANKED and row.violation == 0
+            self._take(row.cell, row.instance_key, row.loss if feasible else None, row.bound)
+
+    def _take(self, cell: str, key: str, loss: float | None, bound: float | None) -> None:
+        if loss is not None and loss < self._lowest.get(key, math.inf):
+            self._lowest[key] = loss
+        if bound is not None and math.isfinite(bound):
+            self._claimed.setdefault(key, {})[cell] = bound
+
+    def _refuted(self, key: str, bound: float | None) -> bool:
+        low = self._lowest.get(key, math.inf)
+        # Offsets say nothing of how far losses are apart; the way from the baseline does.
+        room = 1e-6 * abs(self._baselines.get(key, low) - low) + 1e-9 * abs(low)
+        return bound is not None and bound > low + room
+
+    def held(self, record: Record) -> Record:
+        """The record, LIED where bits are known that refute its bound."""
+        key = record.instance_key
+        if record.status not in RANKED or not self._refuted(key, record.bound):
+            return record
+        why = f"claimed bound {record.bound!r}, but bits of loss {self._lowest[key]!r} are known"
+        return replace(record, status=str(Status.LIED), message=why)
+
+    def note(self, record: Record) -> None:
+        """Know a record's bits and bound; what they refute in the store is LIED from now on."""
+        key, ranks = record.instance_key, record.status in RANKED and record.violation == 0
+        self._take(record.cell, key, record.loss if ranks else None, record.bound if ranks else None)
+        claimed = self._claimed.get(key, {})
+        for cell in [cell for cell, bound in claimed.items() if self._refuted(key, bound)]:
+            del claimed[cell]
+            liar = self.held(self._records.record(cell))
+            self._records.add(liar, replace=True)
 
 
 def _executor(name: str, *, memory: int | None) -> Executor:
@@ -140,7 +257,7 @@ def _survey_all(
         InputError: a parameter is refused.
         MissingDataError: the data of every instance is missing, so there is nothing to run.
     """
-    requests = [Job("survey", survey_request(spec, folder), spec) for spec in suite.instances]
+    requests = [Job("survey", survey_request(spec), spec) for spec in suite.instances]
     found, missing = {}, set[str]()
     for outcome in server.run(requests, workers=jobs):
         spec, answer = outcome.job.tag, outcome.answer or {}

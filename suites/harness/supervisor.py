@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import selectors
+import socket
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -116,7 +117,8 @@ class Supervisor:
 
     def _start(self, job: Job, own: tuple[int, ...], alone: bool) -> None:
         group = self._group()
-        read, write = os.pipe()
+        # No pipe: anyone of this user could open one by way of /proc.
+        read, write = (end.detach() for end in socket.socketpair())
         os.set_blocking(read, False)
         now = time.monotonic()
         self._children[self._next] = Child(job, read, now, now + SETUP_SECONDS, now, own, alone, group)
@@ -183,5 +185,5 @@ class Supervisor:
 
     def _cpu_seconds(self) -> float:
         """CPU seconds that this process, the server and all that came of it have used."""
-        pids = [self.pid, *(child.pid for child in self._children.values() if child.pid)]
-        return time.process_time() + sum(map(cpu_seconds, pids))
+        pids = {pid for child in self._children.values() for pid in (child.pid, child.searcher) if pid}
+        return time.process_time() + sum(map(cpu_seconds, {self.pid, *pids}))

@@ -24,18 +24,24 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
 
-__all__ = ["main"]
+from .family import (
+    PR_SET_CHILD_SUBREAPER,
+    PR_SET_PDEATHSIG,
+    Scratch,
+    call_oneself,
+    kill,
+    libc,
+    own_processes,
+    prctl,
+)
 
-PR_SET_PDEATHSIG, PR_SET_NAME, PR_SET_CHILD_SUBREAPER = 1, 15, 36
-"""Numbers of Linux's prctl."""
+__all__ = ["main"]
 
 HEARD_SECONDS = 10.0
 """In which a child that waits must say that it has heard its request; else it is dead or stopped."""
 
 MADV_COLLAPSE, HUGE = 25, 1 << 21
 """Number of Linux's madvise, since 6.1, and bytes of the page that it makes of 512 small ones."""
-
-_libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 def main() -> None:
@@ -50,8 +56,8 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: server.leave())
     # The link would tell as well, but not in the middle of a compilation.
-    _prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    _prctl(PR_SET_CHILD_SUBREAPER, 1)
+    prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    prctl(PR_SET_CHILD_SUBREAPER, 1)
     from . import jobs
 
     # Frozen objects are not touched by the children's collector, so their pages stay shared.
@@ -66,9 +72,11 @@ class _Server:
         self.link, self.wake, self.alarm, self.pid = link, wake, alarm, os.getpid()
         self.children: dict[int, int] = {}
         self.spare: tuple[int, socket.socket] | None = None
+        self.scratch: Scratch | None = None
 
     def serve(self, jobs: ModuleType) -> NoReturn:
         """Until the link closes; then no child is left."""
+        self.scratch = Scratch()
         with selectors.DefaultSelector() as selector:
             selector.register(self.link, selectors.EVENT_READ)
             selector.register(self.wake, selectors.EVENT_READ)
@@ -111,7 +119,7 @@ class _Server:
                     link.sendall(data[sent:])
                 if link.recv(1):
                     return pid
-            _kill(pid)
+            kill(pid)
 
     def _fork(self, jobs: ModuleType) -> tuple[int, socket.socket]:
         """A child that waits for a request, and the socket that takes it there."""
@@ -132,7 +140,7 @@ class _Server:
             pid, link = self.spare
             self.spare = None
             link.close()
-            _kill(pid)
+            kill(pid)
 
     def _become_child(self, jobs: ModuleType, waiting: socket.socket) -> NoReturn:
         """Wait for a job and run it in a process group of its own, silent; leave without clean-up."""
@@ -142,7 +150,7 @@ class _Server:
                 signal.signal(number, signal.SIG_DFL)
             signal.set_wakeup_fd(-1)
             os.setpgid(0, 0)
-            _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+            prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
             if os.getppid() != self.pid:
                 os._exit(1)
             for inherited in (self.link, self.wake, self.alarm):
@@ -150,16 +158,19 @@ class _Server:
             _silence()
             # A dump of all that was preloaded would take longer than most cells.
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-            _call_oneself("qubo-waiting")
+            call_oneself("qubo-waiting")
+            family = (jobs.fork_ahead(), 0)
             request, descriptors = _receive(waiting) or os._exit(0)
             waiting.sendall(b"!")
             waiting.close()
-            _call_oneself("qubo-cell")
+            call_oneself("qubo-cell")
             if request.get("group"):
                 # Before the job: what a process holds already stays on the account of the group it came from.
-                Path(request["group"], "cgroup.procs").write_text("0", encoding="ascii")
+                for pid in family:
+                    Path(request["group"], "cgroup.procs").write_text(str(pid), encoding="ascii")
             if request.get("cores"):
-                os.sched_setaffinity(0, request["cores"])
+                for pid in family:
+                    os.sched_setaffinity(pid, request["cores"])
             jobs.JOBS[request["job"]](request["payload"], descriptors[0])
             code = 0
         finally:
@@ -174,22 +185,26 @@ class _Server:
                 return
             if pid == 0:
                 return
-            _kill(pid, group_only=True)
+            kill(pid, group_only=True)
             waiting = {self.spare[0]} if self.spare else set()
-            for stray in _own_processes() - self.children.keys() - waiting:
-                _kill(stray)
+            for stray in own_processes() - self.children.keys() - waiting:
+                kill(stray)
             if pid in self.children:
                 code = os.waitstatus_to_exitcode(status)
+                if self.scratch is not None:
+                    self.scratch.remove(pid)
                 self._tell({"event": "exited", "id": self.children.pop(pid), "code": code})
 
     def leave(self) -> NoReturn:
         """Kill every child and, as they come to the server, the orphans it leaves; then go."""
         while True:
-            for pid in self.children.keys() | _own_processes():
-                _kill(pid)
+            for pid in self.children.keys() | own_processes():
+                kill(pid)
             try:
                 self.children.pop(os.waitpid(-1, 0)[0], None)
             except ChildProcessError:
+                if self.scratch is not None:
+                    self.scratch.close()
                 os._exit(0)
 
     def _tell(self, message: dict[str, Any]) -> None:
@@ -214,41 +229,12 @@ def _receive(link: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
     return json.loads(data), descriptors
 
 
-def _own_processes() -> set[int]:
-    """Children of this process, orphans of its children included; Linux alone can tell."""
-    try:
-        return set(map(int, Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()))
-    except OSError:
-        return set()
-
-
-def _kill(pid: int, *, group_only: bool = False) -> None:
-    """Kill a process and its group; only what is left of the group where the process was reaped already."""
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(pid, signal.SIGKILL)
-    if not group_only:
-        with suppress(ProcessLookupError, PermissionError):
-            os.kill(pid, signal.SIGKILL)
-
-
-def _prctl(option: int, value: int) -> None:
-    """Set an attribute of this process on Linux; elsewhere the closing link must do."""
-    if _libc is not None:
-        _libc.prctl(option, ctypes.c_ulong(value), 0, 0, 0)
-
-
-def _call_oneself(name: str) -> None:
-    """What `ps` and `top` show of this process; on Linux alone."""
-    if _libc is not None:
-        _libc.prctl(PR_SET_NAME, ctypes.c_char_p(name.encode()), 0, 0, 0)
-
-
 def _collapse() -> None:
     """Put this process's memory on huge pages, for a second once: a fork copies an entry for every page.
 
     A child gets small copies of what it writes to. Without huge pages nothing changes but the time.
     """
-    if _libc is None:
+    if libc is None:
         return
     for line in Path("/proc/self/maps").read_text(encoding="utf-8").splitlines():
         span, rights, *_ = fields = line.split()
@@ -256,7 +242,7 @@ def _collapse() -> None:
             low, high = (int(number, 16) for number in span.split("-"))
             low, high = -(-low // HUGE) * HUGE, high // HUGE * HUGE
             if low < high:
-                _libc.madvise(ctypes.c_void_p(low), ctypes.c_size_t(high - low), MADV_COLLAPSE)
+                libc.madvise(ctypes.c_void_p(low), ctypes.c_size_t(high - low), MADV_COLLAPSE)
 
 
 def _silence() -> None:

@@ -23,11 +23,12 @@ def descendants() -> set[int]:
 
 
 def waiting(server: Supervisor) -> list[int]:
-    """The child of a server that waits for the next job; it takes a moment to begin."""
+    """The child of a server that waits for the next job, with its own for a solver; both take a moment."""
     for _ in range(500):
         children = psutil.Process(server.pid).children()
-        found = [child.pid for child in children if child.name() == "qubo-waiting"]
-        if found:
+        found = [child for child in children if child.name() == "qubo-waiting"]
+        family = [one.pid for child in found for one in (child, *child.children())]
+        if len(family) > 1:
             break
         time.sleep(0.01)
-    return found
+    return family

@@ -15,7 +15,7 @@ from dwave.samplers import SteepestDescentSolver
 
 from qubopress import solvers
 from qubopress.problems import InputError, Qubo
-from qubopress.solvers import registry
+from qubopress.solvers import dimod_bridge, registry
 
 SAMPLERS = [name for name in solvers.names() if Qubo in solvers.get(name).accepts]
 """Every registered solver that a dimod sampler can be made of."""
@@ -102,9 +102,48 @@ def test_the_same_seed_gives_the_same_samples() -> None:
     assert not np.array_equal(first.record.sample, other.record.sample)
 
 
-def test_a_solver_with_reads_of_its_own_is_given_them() -> None:
-    found = solvers.sampler("neal").sample(triangle(), seed=1, num_reads=5, num_sweeps=10)
-    assert len(found) == 1
+@pytest.mark.parametrize("name", ["sa", "neal", "tempering", "neal-penalty", "tabu", "one-flip"])
+def test_every_read_that_was_asked_for_is_a_sample(name: str) -> None:
+    sweeps = {"num_sweeps": 10} if "num_sweeps" in solvers.get(name).parameters else {}
+    found = solvers.sampler(name).sample(triangle(), seed=1, num_reads=5, **sweeps)
+    assert len(found) == 5
+    assert len(found.info["status"]) == 5
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"num_reads": 0}, r"num_reads must be an integer in \[1, 10000\], got 0"),
+        ({"num_reads": -3}, "num_reads must be an integer .* got -3"),
+        ({"num_reads": 1.0}, r"num_reads must be an integer .* got 1\.0"),
+        ({"num_reads": True}, "num_reads must be an integer .* got True"),
+        ({"seed": -1}, "seed must be an integer of at least 0, got -1"),
+        ({"seed": 1.5}, "seed must be an integer of at least 0"),
+        ({"time_limit": 0}, "time_limit must be positive, got 0"),
+        ({"time_limit": -1.0}, "time_limit must be positive"),
+    ],
+)
+@pytest.mark.parametrize("name", ["neal", "one-flip"])
+def test_what_is_no_number_of_reads_no_seed_or_no_time_is_refused(
+    name: str, given: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        solvers.sampler(name).sample(triangle(), **given)
+
+
+@pytest.mark.parametrize("vartype", ["SPIN", "BINARY"])
+def test_a_sparse_model_stays_sparse_and_its_losses_are_the_energies(vartype: str) -> None:
+    rng = np.random.default_rng(0)
+    n = 2_000
+    first, distance = rng.integers(0, n, 6_000), rng.integers(1, n, 6_000)
+    couplings = first, (first + distance) % n, rng.normal(size=6_000)
+    bqm = dimod.BinaryQuadraticModel.from_numpy_vectors(rng.normal(size=n), couplings, 1.5, vartype)
+    qubo = dimod_bridge._qubo(bqm)
+    assert qubo.sparse
+    assert qubo.Q.nnz <= n + 12_000
+    bits = rng.integers(0, 2, (5, n))
+    samples = bits if vartype == "BINARY" else 2 * bits - 1
+    np.testing.assert_allclose(qubo.losses(bits), bqm.energies((samples, list(bqm.variables))))
 
 
 def test_the_time_limit_is_that_of_all_reads_together() -> None:
@@ -179,6 +218,27 @@ def test_a_sampler_is_asked_only_for_what_it_knows() -> None:
     assert isinstance(rich.asked[-1]["seed"], int)
     with pytest.raises(InputError, match="plain has no parameter 'num_reads'"):
         solvers.solve(Qubo(np.eye(2)), "plain", restarts=1, num_reads=7)
+
+
+class Silent(Spy):
+    """Takes a seed and reads without listing them, as OpenJij's samplers do."""
+
+    def sample(  # type: ignore[override]
+        self, bqm: dimod.BinaryQuadraticModel, num_reads: int = 1, *, seed: int | None = None
+    ) -> dimod.SampleSet:
+        return super().sample(bqm, num_reads=num_reads, seed=seed)
+
+
+@pytest.mark.usefixtures("_registry")
+def test_what_a_sampler_takes_and_does_not_list_is_seen_in_its_signature() -> None:
+    silent = Silent()
+    solvers.from_dimod(silent, name="silent")
+    for _ in range(2):
+        solvers.solve(Qubo(np.eye(2)), "silent", restarts=1, num_reads=7, seed=3)
+    first, second = silent.asked
+    assert first == second
+    assert first["num_reads"] == 7
+    assert isinstance(first["seed"], int)
 
 
 @pytest.mark.usefixtures("_registry")

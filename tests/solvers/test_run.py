@@ -183,7 +183,8 @@ def test_evaluations_do_not_bound_the_search_of_a_qubo() -> None:
         ({"restarts": 1.5}, r"restarts must be an integer of at least 1, got 1\.5"),
         ({"evaluations": 0}, "evaluations must be an integer of at least 1, got 0"),
         ({"seed": -1}, "seed must be an integer of at least 0, got -1"),
-        ({"threads": 0}, "threads must be an integer of at least 1, got 0"),
+        ({"threads": 0}, r"threads must be an integer in \[1, 256\], got 0"),
+        ({"threads": 10**6}, r"threads must be an integer in \[1, 256\], got 1000000"),
         ({"target": np.nan}, "target must be .*finite"),
     ],
 )

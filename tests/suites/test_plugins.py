@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib
 import sys
 import types
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from warm import clean_registries
 
 from qubopress import problems, solvers
 from qubopress.problems import InputError
+from qubopress.solvers import registry as solver_registry
 from qubopress.suites import plugins
 
 SOLVER = '''
@@ -120,6 +122,35 @@ def test_entry_points_are_loaded_and_a_broken_one_is_a_warning(
         plugins.load_entry_points()
     assert plugins.source_of(solvers.get("outsider").search) not in (None, "")
     assert isinstance(sys.modules.pop("outsiders_package"), types.ModuleType)
+
+
+def test_a_sampler_of_an_installed_package_counts_as_the_packages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "import dimod\nfrom qubopress import solvers\n"
+    text += 'solvers.from_dimod(dimod.ExactSolver(), name="bridged")\n'
+    (tmp_path / "bridging_package.py").write_text(text, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    # As where something else has imported it before.
+    importlib.import_module("bridging_package")
+    plugins.load_entry_points([EntryPoint("x", "bridging_package", "qubopress.solvers")])
+    assert plugins.source_of(solvers.get("bridged").search) not in (None, "")
+    del sys.modules["bridging_package"]
+
+
+def test_a_formulation_is_loaded_alone_where_others_stand_beside_it(tmp_path: Path) -> None:
+    write(tmp_path / "a.py", "first")
+    write(tmp_path / "b.py", "second")
+    plugins.load_folder(str(tmp_path))
+    place = plugins.place_of(solvers.get("first").search)
+    assert place == str(tmp_path / "a.py")
+    with clean_registries():
+        for name in ("first", "second"):
+            del sys.modules[solver_registry._REGISTRY.pop(name).search.__module__]
+        plugins.load_place(place)
+        assert "first" in solvers.names()
+        assert "second" not in solvers.names()
+    assert plugins.place_of(solvers.get("tabu").search) == ""
 
 
 def test_the_tests_beside_a_plug_in_are_not_imported(tmp_path: Path) -> None:

@@ -45,3 +45,17 @@ def test_cp_sat_is_right_about_costs_of_many_digits() -> None:
         found = solvers.solve(capacity, "cp-sat", restarts=1)
         assert found.status is Status.OPTIMAL
         assert found.loss == pytest.approx(optimum(capacity), rel=1e-9)
+
+
+def test_cp_sat_that_the_clock_stops_has_used_its_budget() -> None:
+    class Early(solvers.Run):
+        """The clock of the library ends a moment before ours."""
+
+        def stopped(self) -> bool:
+            return False
+
+    qubo = Qubo(np.random.default_rng(0).normal(size=(60, 60)))
+    run = Early(qubo, seconds=0.3)
+    solvers.get("cp-sat").search(qubo, run)
+    assert run.exhausted
+    assert not run.proven()

@@ -49,3 +49,22 @@ def test_more_reads_are_never_worse_together_than_their_best() -> None:
     assert few is not None
     assert many is not None
     assert many <= few
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+def test_the_model_over_spins_is_dimods_own(sparse: bool) -> None:
+    Q = np.where(np.random.default_rng(3).random((12, 12)) < 0.4, matrix(12), 0.0)
+    qubo = Qubo(sp.csr_array(Q + Q.T) if sparse else Q + Q.T)
+    fields, i, j, weights = neal._spins(qubo)
+    bqm = qubo.to_bqm().change_vartype("SPIN", inplace=False)
+    assert dict(enumerate(fields)) == pytest.approx(bqm.linear)
+    assert {(a, b): w for a, b, w in zip(i.tolist(), j.tolist(), weights, strict=True)} == pytest.approx(
+        {(min(pair), max(pair)): w for pair, w in bqm.quadratic.items()}
+    )
+
+
+def test_a_piece_of_a_large_read_is_short() -> None:
+    qubo = Qubo(np.diag(np.ones(2_000)))
+    couplings = 2_000 * 1_999 // 2
+    assert [len(piece) for piece in neal._pieces(qubo, 4 * couplings, 1000)][:2] == [25, 25]
+    assert len(neal._pieces(qubo, couplings, 1000)[0]) == 62

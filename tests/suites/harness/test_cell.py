@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import pickle
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
@@ -17,7 +19,9 @@ from qubopress.results import Budget, Record
 from qubopress.solvers import Solution, Status
 from qubopress.suites.harness import cell as module
 from qubopress.suites.harness.cell import Cell, execute, failed
+from qubopress.suites.harness.judged_search import Contestant, Judge
 from qubopress.suites.harness.provenance import Provenance
+from qubopress.suites.harness.search_process import SolverCode
 from qubopress.suites.harness.survey import Survey, survey
 from qubopress.suites.spec import InstanceSpec, SolverSpec
 
@@ -44,8 +48,26 @@ def make(
 
 
 def run(cell: Cell) -> tuple[Record, list[float | None]]:
+    """The cell, judged in a process of its own: a judge ends all that came of its process."""
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.write(write, pickle.dumps(judged(cell)))
+        os._exit(0)
+    os.close(write)
+    with os.fdopen(read, "rb") as pipe:
+        found = pickle.load(pipe)
+    os.waitpid(pid, 0)
+    return found  # type: ignore[no-any-return]
+
+
+def judged(cell: Cell) -> tuple[Record, list[float | None]]:
     clock: list[float | None] = []
-    return execute(cell, WHERE, clock.append), clock
+    entry = solvers.get(cell.solver.name)
+    options = {name: getattr(cell.budget, name) for name in ("restarts", "evaluations", "threads")}
+    code = SolverCode(entry.name)
+    with Judge(Contestant(entry), code, options, {}, lambda seconds, pid: clock.append(seconds)) as judge:
+        return execute(cell, cell.key(WHERE), WHERE, judge), clock
 
 
 def solution(status: Status, **changes: Any) -> Solution:

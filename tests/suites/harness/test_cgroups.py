@@ -15,7 +15,7 @@ from qubopress.suites.harness import cgroups
 from qubopress.suites.harness.cgroups import Group, Home
 from qubopress.suites.harness.executor import Job, JobOutcome
 
-SURVEY = {"spec": {"nonsense": 1}, "plugins": ""}
+SURVEY = {"spec": {"nonsense": 1}, "formulation": ""}
 
 FILES = {
     1: {"memory.limit_in_bytes": "9223372036854771712", "memory.memsw.limit_in_bytes": "9223372036854771712"},

@@ -30,7 +30,7 @@ from qubopress.suites.harness.supervisor import Supervisor
 from qubopress.suites.harness.wire import survey_request
 from qubopress.suites.spec import InstanceSpec
 
-SURVEY = Job("survey", {"spec": {"nonsense": 1}, "plugins": ""}, tag="mine")
+SURVEY = Job("survey", {"spec": {"nonsense": 1}, "formulation": ""}, tag="mine")
 
 
 # ---- the protocol, without a scheduler
@@ -360,7 +360,7 @@ def kill_one_that_works(there: Lab) -> int:
 def test_pieces_go_to_every_worker_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("QUBOPRESS_CACHE", str(tmp_path / "client"))
     spec = InstanceSpec.of("adaround", network="digits-mlp", bits=3)
-    measured = Job("survey", survey_request(spec, ""))
+    measured = Job("survey", survey_request(spec))
     with lab(tmp_path) as real, dask_cluster.Cluster(real.address) as there:
         there._client.wait_for_workers(2, timeout=60)
         (outcome,) = there.run([measured])

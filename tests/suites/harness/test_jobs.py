@@ -27,18 +27,18 @@ def answer(kind: str, payload: dict[str, Any]) -> dict[str, Any]:
 
 def test_a_survey_is_answered_with_what_is_known_of_the_instance() -> None:
     spec = InstanceSpec.of("random-qubo", n=12, seed=3)
-    said = answer("survey", survey_request(spec, ""))
+    said = answer("survey", survey_request(spec))
     assert Survey.from_json(said["survey"]).info.name == spec.name
     assert isinstance(said["pieces"], list)
 
 
 @pytest.mark.parametrize("kind", sorted(jobs.JOBS))
 def test_a_request_that_is_none_is_broken_and_ends_no_child(kind: str) -> None:
-    said = answer(kind, {"spec": {"nonsense": 1}, "plugins": ""})
+    said = answer(kind, {"spec": {"nonsense": 1}, "formulation": ""})
     assert set(said) == {"broken"}
     assert "\n" not in said["broken"]
 
 
 def test_a_parameter_out_of_range_is_refused() -> None:
     spec = InstanceSpec("adaround", "digits-mlp", parameters={"bits": 0})
-    assert "bits must" in answer("survey", survey_request(spec, ""))["refused"]
+    assert "bits must" in answer("survey", survey_request(spec))["refused"]

@@ -19,7 +19,7 @@ from qubopress import problems, results, solvers, suites
 from qubopress.problems import InputError, MissingDataError
 from qubopress.problems.datasets import published
 from qubopress.results import Record, Store
-from qubopress.suites import Progress
+from qubopress.suites import Progress, plugins
 from qubopress.suites.harness import provenance
 
 BITS = """
@@ -284,8 +284,6 @@ def test_a_formulation_that_breaks_is_left_out_with_its_error(tmp_path: Path) ->
 
 
 def _loaded(tmp_path: Path, folder: Path, text: str) -> suites.Suite:
-    from qubopress.suites import plugins
-
     plugins.load_folder(str(folder))
     return suites.load(write_suite(tmp_path, text))
 
@@ -304,7 +302,129 @@ def test_a_solver_that_no_file_brings_is_refused_before_anything_runs(tmp_path: 
         suites.run(small(tmp_path, "homeless"), store=tmp_path / "r.db")
 
 
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"jobs": 0}, r"jobs must be an integer in \[1, 4096\], got 0"),
+        ({"jobs": 1.0}, "jobs must be an integer"),
+        ({"memory": -1}, "memory must be an integer of at least 1048576, got -1"),
+        ({"memory": 0}, "memory must be an integer of at least 1048576, got 0"),
+    ],
+)
+def test_what_is_no_number_of_jobs_or_no_cap_is_refused(
+    tmp_path: Path, given: dict[str, int], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        suites.run(small(tmp_path, "random"), store=tmp_path / "r.db", **given)  # type: ignore[arg-type]
+    assert not (tmp_path / "r.db").exists()
+
+
+# ---- two runs on one store
+
+
+class Beside(Progress):
+    """A second run of the same suite, in a process of its own, from the first cell of this one on."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.process = folder, None
+
+    def finished(self, record: Record) -> None:
+        if self.process is None:
+            code = "from qubopress import suites; done = suites.run('own.toml', store='r.db')"
+            code += "; print(done.measured, done.resumed)"
+            command = [sys.executable, "-c", code]
+            self.process = subprocess.Popen(command, cwd=self.folder, stdout=subprocess.PIPE, text=True)
+
+
+def test_two_runs_on_one_store_measure_no_cell_twice(tmp_path: Path) -> None:
+    suite = small(tmp_path, "random", seeds=40)
+    beside = Beside(tmp_path)
+    first = suites.run(suite, store=tmp_path / "r.db", progress=beside)
+    assert beside.process is not None
+    out, _ = beside.process.communicate(timeout=100)
+    measured, resumed = map(int, out.split())
+    assert first.measured + measured == 40
+    assert first.measured + first.resumed == measured + resumed == 40
+    assert len(records(tmp_path / "r.db")) == 40
+
+
+# ---- bounds
+
+PROVERS = """
+import numpy as np
+from qubopress import problems, solvers
+
+def first(capacity):
+    return np.arange(capacity.n) < capacity.K
+
+@solvers.solver("prover", accepts=problems.Capacity, exact=True)
+def prover(capacity, run):
+    "Proves whatever it finds."
+    run.offer(first(capacity))
+    run.prove(run.loss)
+
+@solvers.solver("boaster", accepts=problems.Capacity)
+def boaster(capacity, run):
+    "Proves, though it was not registered to."
+    run.offer(first(capacity))
+    run.prove(run.loss)
+"""
+
+
+@pytest.mark.parametrize("order", [("prover", "swap"), ("swap", "prover")])
+def test_a_bound_that_better_bits_refute_is_a_lie_whoever_came_first(
+    tmp_path: Path, order: tuple[str, str]
+) -> None:
+    folder = tmp_path / "plugins"
+    folder.mkdir()
+    (folder / "provers.py").write_text(PROVERS, encoding="utf-8")
+    plugins.load_folder(str(folder))
+    for name in order:
+        suites.run(small(tmp_path, name), store=tmp_path / "r.db", plugin_folder=folder)
+    found = {record.solver: record for record in records(tmp_path / "r.db")}
+    assert found["prover"].status == "LIED"
+    assert found["prover"].message == (
+        f"claimed bound {found['prover'].loss!r}, but bits of loss {found['swap'].loss!r} are known"
+    )
+    assert found["swap"].status == "FINISHED"
+
+
+def test_only_a_solver_of_ours_proves(tmp_path: Path) -> None:
+    folder = tmp_path / "plugins"
+    folder.mkdir()
+    (folder / "provers.py").write_text(PROVERS, encoding="utf-8")
+    plugins.load_folder(str(folder))
+    suites.run(small(tmp_path, "prover", "boaster"), store=tmp_path / "r.db", plugin_folder=folder)
+    found = {record.solver: record for record in records(tmp_path / "r.db")}
+    assert found["prover"].status == found["boaster"].status == "FINISHED"
+    assert found["prover"].bound == found["prover"].loss
+    assert "is claimed: nobody here has proven it" in found["prover"].message
+    assert found["boaster"].bound is None
+
+
 # ---- plug-ins
+
+WRAPPER = """
+import time
+from qubopress import problems, solvers
+
+@solvers.solver("wrapper", accepts=problems.Capacity)
+def wrapper(capacity, run):
+    "Takes as long as the tool that it wraps."
+    time.sleep(0.8)
+    run.offer([k < capacity.K for k in range(capacity.n)])
+"""
+
+
+def test_an_honest_plug_in_is_called_once_and_has_its_whole_budget(tmp_path: Path) -> None:
+    folder = tmp_path / "plugins"
+    folder.mkdir()
+    (folder / "wrapper.py").write_text(WRAPPER, encoding="utf-8")
+    plugins.load_folder(str(folder))
+    suites.run(small(tmp_path, "wrapper", seconds=1.0), store=tmp_path / "r.db", plugin_folder=folder)
+    (record,) = records(tmp_path / "r.db")
+    assert record.status in ("FINISHED", "BUDGET")
+    assert record.loss is not None
 
 
 def test_an_outsiders_formulation_runs_and_its_file_is_part_of_its_cells(tmp_path: Path) -> None:

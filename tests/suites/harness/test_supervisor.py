@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import signal
+import tempfile
 from pathlib import Path
 
 import psutil
@@ -16,7 +18,7 @@ from warm import SharedServer, clean_registries, records, share_server, small
 from qubopress import results, suites
 from qubopress.results import Record
 from qubopress.suites import plugins
-from qubopress.suites.harness import child, executor, load, supervisor
+from qubopress.suites.harness import child, executor, family, load, supervisor
 from qubopress.suites.harness.executor import Job
 
 SECONDS = 0.3
@@ -32,9 +34,10 @@ def met(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Record]:
         share_server(patch)
         patch.setattr(child, "TERM_SECONDS", 0.2)
         plugins.load_folder(str(write_hostile(folder / "plugins")))
-        quick = [name for name in ENDINGS if name != "swells"]
+        swelling = [name for name, (_, text) in ENDINGS.items() if "memory cap" in text]
+        quick = [name for name in ENDINGS if name not in swelling]
         # How soon memory fills up is the machine's affair.
-        for grace, names in ((0.4, [*HONEST, *quick]), (60.0, ["swells"])):
+        for grace, names in ((0.4, [*HONEST, *quick]), (60.0, swelling)):
             patch.setattr(child, "GRACE_SECONDS", grace)
             suite = small(folder, *names, seconds=SECONDS)
             options = {"jobs": 2, "memory": 600 << 20, "plugin_folder": folder / "plugins"}
@@ -49,6 +52,25 @@ def test_every_hostile_solver_ends_as_it_deserves(met: dict[str, Record], name: 
     assert (record.status, text in record.message) == (status, True), record.message
     if status in ("TIMEOUT", "MEMORY", "CRASHED", "FAILED"):
         assert (record.loss, record.metric) == (None, None)
+
+
+FORGERIES = [name for name, (status, _) in ENDINGS.items() if status == "FINISHED"]
+
+
+@pytest.mark.parametrize("name", FORGERIES)
+def test_what_ranks_is_the_loss_of_its_bits_at_the_time_of_another_clock(
+    met: dict[str, Record], name: str
+) -> None:
+    record, honest = met[name], met["honest"]
+    assert (record.loss, record.metric, record.bound) == (honest.loss, honest.metric, None)
+    assert record.stages == honest.stages
+    assert [loss for _, loss in record.trace] == [honest.loss]
+    assert 0 < record.trace[0][0] <= (record.seconds or 0) <= (record.wall_seconds or 0)
+
+
+def test_no_clock_of_the_solvers_own_makes_it_quicker(met: dict[str, Record]) -> None:
+    record = met["replaces-the-clock"]
+    assert 0.2 <= record.trace[0][0] <= (record.seconds or 0)
 
 
 def test_those_that_have_to_be_killed_are_killed_in_time(met: dict[str, Record]) -> None:
@@ -69,13 +91,46 @@ def test_honest_rows_are_what_they_are_without_the_hostile(
     assert met["honest"].status == "FINISHED"
 
 
+def test_no_file_is_left(met: dict[str, Record]) -> None:
+    assert met["leaves-files"].loss is not None
+    assert not list(Path(tempfile.gettempdir()).glob("qubopress-*/*/left-by-a-hostile-solver"))
+    if may_mount():
+        assert not Path("/dev/shm/left-by-a-hostile-solver").exists()
+
+
+def may_mount() -> bool:
+    """Whether this system lets us give a process a shared memory of its own."""
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0 if family.own_shared_memory() else 1)
+    return os.waitpid(pid, 0)[1] == 0
+
+
+@pytest.mark.skipif(not may_mount(), reason="this system mounts nothing for us")
+def test_shared_memory_counts_as_memory() -> None:
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        family.own_shared_memory()
+        Path("/dev/shm/some").write_bytes(bytes(1 << 22))
+        os.write(write, b"!")
+        signal.pause()
+    os.read(read, 1)
+    try:
+        assert family.shared_bytes(pid) == 1 << 22
+        assert family.shared_bytes(os.getpid()) == 0
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+
+
 def test_no_process_is_left(met: dict[str, Record]) -> None:
     assert met["leaves-an-orphan"].loss is not None
     server = SharedServer.running
     assert server is not None
     left = {child.pid for child in psutil.Process(server.pid).children(recursive=True)}
     assert left == set(waiting(server))
-    assert len(left) == 1
+    assert len(left) == 2
     assert descendants() == set()
 
 
@@ -91,7 +146,7 @@ def test_a_leaderboard_ranks_no_liar(met: dict[str, Record], tmp_path: Path) -> 
 
 def test_a_job_that_cannot_begin_is_the_jobs_own_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     with SharedServer() as server:
-        payload = {"spec": {"nonsense": 1}, "plugins": ""}
+        payload = {"spec": {"nonsense": 1}, "formulation": ""}
         jobs = [Job("survey", payload, tag=1), Job("cell", payload, tag=2), Job("none", payload, tag=3)]
         outcomes = {outcome.job.tag: outcome for outcome in server.run(jobs, workers=2)}
     assert "unexpected keyword argument 'nonsense'" in (outcomes[1].answer or {})["broken"]
@@ -127,7 +182,7 @@ def where(capacity, run):
     run.offer([k < capacity.K for k in range(capacity.n)])
 """
 
-SURVEY = {"spec": {"nonsense": 1}, "plugins": ""}
+SURVEY = {"spec": {"nonsense": 1}, "formulation": ""}
 
 
 def outcomes(*, workers: int, threads: int = 1, memory: int | None = None) -> list[executor.JobOutcome]:

@@ -94,4 +94,4 @@ def test_the_server_is_on_huge_pages_so_that_forks_are_cheap() -> None:
     assert sizes["AnonHugePages"] > 0.1 * sizes["Anonymous"]
 
 
-SURVEY = {"spec": {"nonsense": 1}, "plugins": ""}
+SURVEY = {"spec": {"nonsense": 1}, "formulation": ""}
