@@ -114,6 +114,7 @@ def _usual(problem: str, given: Mapping[str, Any]) -> dict[str, Any]:
         "levels": "all",
         "grid": "fit" if whole_rows else "mse",
         "bias": "corrected" if real_bias else "int32",
+        "guard": True,  # few samples do not tell all inputs apart, and what is fitted to them may be worse
     }
 
 
