@@ -26,6 +26,10 @@ BLOCK = 48
 """Coordinates between two matrix products."""
 
 
+LARGEST = 1e15
+"""Of a row's shares of its diagonal, so that what they add to a coordinate and its square stay in float32."""
+
+
 @dataclass(frozen=True, eq=False)
 class Planes:
     """A Gram matrix factored for nearest planes.
@@ -33,7 +37,7 @@ class Planes:
     Attributes:
         columns: (f,) coordinates in the order of rounding.
         unit: (f, f) lower triangle in that order, each row divided by its diagonal.
-        weights: (f,) squares of that diagonal, what an error of a coordinate costs once its row is decided.
+        weights: (f,) squares of that diagonal, as shares of the largest: what an error of a coordinate costs.
     """
 
     columns: Indices
@@ -92,8 +96,10 @@ def planes_of(gram: Floats, *, order: str = "act", damping: float = 0.01) -> Pla
 def triangle_planes(columns: Indices, lower: Floats) -> Planes:
     """The planes of a factor that is known."""
     diagonal = np.diag(lower)
-    unit = np.ascontiguousarray(lower / diagonal[:, None], dtype=np.float32)
-    return Planes(columns, unit, (diagonal**2).astype(np.float32))
+    # Rows that lie further apart than float32 reaches lose their order, not their finiteness.
+    unit = np.clip(lower / diagonal[:, None], -LARGEST, LARGEST)
+    weights = (diagonal / diagonal.max(initial=1e-300)) ** 2
+    return Planes(columns, np.ascontiguousarray(unit, dtype=np.float32), weights.astype(np.float32))
 
 
 def _act_order(gram: Floats) -> Indices:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -79,9 +79,13 @@ class Wishes:
             yield layer.only(self.block) if self.block else layer, nearest
 
     def decided(
-        self, one: WeightLayer, layer: Layer, *, input_step: float
+        self, one: WeightLayer, layer: Layer, *, input_step: float, enter: Callable[[], None]
     ) -> Generator[Rounding, Bits, Answer]:
-        """Ask for the levels of a layer; with a fitted grid, again with the steps that are best for them."""
+        """Ask for the levels of a layer; with a fitted grid, again with the steps that are best for them.
+
+        `enter` tells the ledger of each question.
+        """
+        enter()
         best = Answer(layer, (yield layer.instance))
         if self.grid != "fit" or not self.whole or self.block or layer.bias_step is not None:
             return best
@@ -91,6 +95,7 @@ class Wishes:
             again = self._layer(one, rows, gram, _placed(grid, rows, len(one.weights)), input_step)
             now = np.asarray(best.layer.integers(best.x) - again.floor, dtype=np.int8)
             again = replace(again, start=now)
+            enter()
             best = better(Answer(again, now), Answer(again, (yield again.instance)))
         return best
 

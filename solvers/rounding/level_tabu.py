@@ -43,8 +43,9 @@ def level_tabu(
         damping: of the nearest plane.
     """
     units = units_of(rounding)
-    best = _begin(rounding, units, damping)
+    best = rounding.nearest()
     losses = rounding.row_losses(best)
+    keep(rounding, best, losses, np.arange(rounding.n), _begin(rounding, units, damping))
     run.offer(best, float(losses.sum()))
     rounds = 0
     while run.open():

@@ -77,7 +77,7 @@ def test_the_weights_come_to_lie_on_the_grid(
     model, (x, y) = seeded(kind).train(), pair(*shape)
     before = copy.deepcopy(model.state_dict())
     data: Any = DataLoader(TensorDataset(x, y), batch_size=16) if loader else (x, y)
-    smaller = suites.compress(model, data, bits=3)
+    smaller = suites.compress(model, data, bits=3, grid="minmax")
     assert type(smaller) is kind
     assert not smaller.training
     for name, parameter in smaller.named_parameters():
@@ -102,7 +102,7 @@ def test_a_better_solver_comes_closer_to_the_outputs() -> None:
     x = x.cumsum(dim=1)  # rounding weight by weight is best only where inputs do not correlate
     errors = {}
     for solver in ("round-to-nearest", "nearest-plane"):
-        smaller = suites.compress(model, (x, y), bits=2, solver=solver)
+        smaller = suites.compress(model, (x, y), bits=2, grid="minmax", solver=solver)
         with torch.no_grad():
             errors[solver] = float(((smaller.body(x) - model.body(x)) ** 2).mean())
     assert errors["nearest-plane"] < errors["round-to-nearest"]
@@ -146,7 +146,7 @@ def grouped() -> Subject:
 
 def smaller_of(subject: Subject, bits: int, solver: str = "beam") -> nn.Module:
     data = subject.data.train_inputs[:1000], subject.data.train_targets[:1000]
-    return suites.compress(subject.network, data, problem="adaround", bits=bits, solver=solver)
+    return suites.compress(subject.network, data, problem="adaround", bits=bits, grid="minmax", solver=solver)
 
 
 def moved_accuracy(subject: Subject, network: nn.Module) -> float:
@@ -289,7 +289,7 @@ def test_the_solvers_own_settings_reach_it() -> None:
                 run.offer(rounding.nearest())
 
         own = {"width": 8, "threads": 2}
-        suites.compress(seeded(Dense), pair(5), solver="narrow", solver_parameters=own)
+        suites.compress(seeded(Dense), pair(5), solver="narrow", solver_parameters=own, refits=0)
     # It is warmed as it comes.
     assert [one for one in seen if one != (1, 1)] == [(8, 2), (8, 2)]
     assert torch.get_num_threads() == threads

@@ -59,7 +59,7 @@ def budget(**changes: Any) -> Budget:
 
 def test_each_shape_has_a_solver_that_fits_where_none_is_named() -> None:
     calls = [budget().call(instance) for instance in instances()]
-    assert [call["solver"] for call in calls] == ["nearest-plane", "swap", "tabu", "random-swap"]
+    assert [call["solver"] for call in calls] == ["level-tabu", "swap", "tabu", "random-swap"]
     assert [call.get("restarts") for call in calls] == [1, 1, 1, None]
     assert calls[3]["evaluations"] == 3
 
@@ -121,6 +121,7 @@ def test_a_search_can_be_looked_at_while_it_lasts() -> None:
         DATA,
         solver="halfway",
         bits=4,
+        refits=0,
         progress=lambda step: steps.append(step),
     )
     assert seen[-1] == 0.5  # the solver is warmed before
