@@ -161,7 +161,7 @@ SMALLEST: dict[str, Instance] = {
     "one coordinate of many levels": Rounding([[2.0]], [[2.7]], levels=4),
     "zero gram of many levels": Rounding(np.zeros((2, 2)), [[0.2, 2.9]], levels=4),
     "all fixed of many levels": Rounding(np.eye(2), [[0.2, 0.9]], levels=4, fixed=[[3, 0]]),
-    "one group each": Rounding(np.eye(2), [[0.2, 2.9]], [[0.5, 2.0]], 4, group=[0, 1]),
+    "one group each": Rounding(np.eye(2), [[0.2, 0.9]], [[0.5, 2.0]], group=[0, 1]),
 }
 """Where loops run empty and scales are 0."""
 
