@@ -58,8 +58,14 @@ def main() -> None:
     # The link would tell as well, but not in the middle of a compilation.
     prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     prctl(PR_SET_CHILD_SUBREAPER, 1)
+    from ... import problems, solvers
     from . import jobs
 
+    # The registries load what they are asked for, which each child would have to do again.
+    for floor in (problems, solvers):
+        floor.names()
+        for name in dir(floor):
+            getattr(floor, name)
     # Frozen objects are not touched by the children's collector, so their pages stay shared.
     gc.freeze()
     server.serve(jobs)

@@ -327,7 +327,7 @@ def test_all_cells_end_once_though_a_worker_is_killed_in_one(tmp_path: Path) -> 
         assert len({record.cell for record in found}) == len(found) == 12
         assert {record.machine for record in found} == {provenance.provenance().machine}
         wait_for(lambda: all(gone != one for pid in there.left() for one in ancestors(pid)), seconds=5)
-        assert len(there.left()) <= 5, "scheduler, one worker, its server, the judge that waits and its search"
+        assert len(there.left()) <= 5, "scheduler, worker, server, the judge that waits and its search"
         # One cell more than there are records: the one that was under way when its worker was killed.
         assert len(list(there.begun.iterdir())) >= 5
 
