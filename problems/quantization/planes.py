@@ -17,7 +17,16 @@ import numpy.typing as npt
 
 from ..arrays import Floats
 
-__all__ = ["Indices", "Planes", "Singles", "planes_of", "triangle_planes"]
+__all__ = [
+    "Indices",
+    "Planes",
+    "Singles",
+    "act_order",
+    "damped_factor",
+    "planes_of",
+    "ridge_of",
+    "triangle_planes",
+]
 
 Singles: TypeAlias = npt.NDArray[np.float32]
 Indices: TypeAlias = npt.NDArray[np.int64]
@@ -88,8 +97,8 @@ def planes_of(gram: Floats, *, order: str = "act", damping: float = 0.01) -> Pla
         order: "act", or "given" for the columns as they stand.
         damping: GPTQ's usual is 1 %.
     """
-    columns = np.arange(len(gram)) if order == "given" else _act_order(gram)
-    lower = _damped_factor(gram[np.ix_(columns, columns)], damping)
+    columns = np.arange(len(gram)) if order == "given" else act_order(gram)
+    lower = damped_factor(gram[np.ix_(columns, columns)], damping)
     return triangle_planes(columns, lower)
 
 
@@ -102,24 +111,29 @@ def triangle_planes(columns: Indices, lower: Floats) -> Planes:
     return Planes(columns, np.ascontiguousarray(unit, dtype=np.float32), weights.astype(np.float32))
 
 
-def _act_order(gram: Floats) -> Indices:
+def act_order(gram: Floats) -> Indices:
     """Columns by falling mean square, GPTQ's act-order."""
     return np.argsort(-np.diag(gram), kind="stable")
 
 
-def _damped_factor(gram: Floats, damping: float) -> Floats:
+def damped_factor(gram: Floats, damping: float) -> Floats:
     """Lower triangular T with gram + damping·mean(diag)·I = TᵀT.
 
     Where the sum is not positive definite in float64, which a rank-deficient gram may cause, the damping
     grows tenfold.
     """
-    ridge = damping * (float(np.mean(np.diag(gram))) or 1.0)
+    ridge = ridge_of(gram, damping)
     while True:
         try:
             damped = gram + ridge * np.eye(len(gram))
             return np.asarray(np.linalg.cholesky(damped[::-1, ::-1])[::-1, ::-1].T)
         except np.linalg.LinAlgError:
             ridge *= 10.0
+
+
+def ridge_of(gram: Floats, damping: float) -> float:
+    """What damping adds to the diagonal, as a share of its mean."""
+    return damping * (float(np.mean(np.diag(gram))) or 1.0)
 
 
 @numba.njit(cache=True, nogil=True, fastmath={"contract", "arcp", "nsz"})

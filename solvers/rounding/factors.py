@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ...problems.arrays import Floats
+from ...problems.quantization.planes import act_order, ridge_of
+from ...problems.quantization.planes import damped_factor as factor
 from ..compiled import readonly
 
 __all__ = [
@@ -39,14 +41,14 @@ def column_order(gram: Floats, order: str, damping: float = 0.0) -> Columns:
     if order == "given":
         return np.arange(len(gram))
     if order == "sorted":
-        return sorted_columns(gram + _ridge(gram, damping) * np.eye(len(gram)))
-    return np.argsort(-np.diag(gram), kind="stable")
+        return sorted_columns(gram + ridge_of(gram, damping) * np.eye(len(gram)))
+    return act_order(gram)
 
 
 def triangle(gram: Floats, order: str, damping: float) -> tuple[Columns, Floats]:
     """Columns as of `column_order`, and the `factor` of the gram in that order; sorting brings it along."""
     if order == "sorted":
-        columns, rows = sorted_rows(gram + _ridge(gram, damping) * np.eye(len(gram)))
+        columns, rows = sorted_rows(gram + ridge_of(gram, damping) * np.eye(len(gram)))
         # What is left of a column behind its own row is rounding noise.
         lower = np.tril(rows[::-1][:, columns])
         if np.diag(lower).all():
@@ -91,25 +93,6 @@ def sorted_rows(gram: Any) -> tuple[Columns, Any]:
         names, rows = names[stay], rows[:, stay]
         gram = gram[stay][:, stay] - rows.T @ rows
     return found[::-1].copy(), whole
-
-
-def factor(gram: Floats, damping: float) -> Floats:
-    """Lower triangular T with gram + damping·mean(diag)·I = TᵀT.
-
-    Where the sum is not positive definite in float64, which a rank-deficient gram may cause, the damping
-    grows tenfold.
-    """
-    ridge = _ridge(gram, damping)
-    while True:
-        try:
-            damped = gram + ridge * np.eye(len(gram))
-            return np.asarray(np.linalg.cholesky(damped[::-1, ::-1])[::-1, ::-1].T)
-        except np.linalg.LinAlgError:
-            ridge *= 10.0
-
-
-def _ridge(gram: Floats, damping: float) -> float:
-    return damping * (float(np.mean(np.diag(gram))) or 1.0)
 
 
 def sorted_factor(gram: Floats, first: npt.NDArray[np.bool_]) -> tuple[Columns, Floats]:
