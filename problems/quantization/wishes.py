@@ -12,7 +12,7 @@ from ..errors import InputError
 from ..instances.rounding import Rounding
 from .fit import best_steps, fitted
 from .grids import GRIDS, Grid, grid_for, group_of
-from .layer_rounding import Layer, centred, rows_rounding
+from .layer_rounding import Layer, rows_rounding
 from .weight_layers import WeightLayer
 
 __all__ = ["BIASES", "Answer", "Wishes", "better"]
@@ -75,7 +75,7 @@ class Wishes:
             layer = self._layer(one, rows, gram, plain, input_step)
             nearest = Answer(layer, layer.instance.nearest())
             if self.grid == "fit":
-                layer = self._fitted(one, rows, gram, input_step)
+                layer = self._fitted(one, gram, layer, input_step)
             yield layer.only(self.block) if self.block else layer, nearest
 
     def decided(
@@ -93,17 +93,23 @@ class Wishes:
         for _ in range(self.refits):
             grid = _refitted(best, one.weights[rows])
             again = self._layer(one, rows, gram, _placed(grid, rows, len(one.weights)), input_step)
+            again = replace(again, gram=layer.instance.gram)
             now = np.asarray(best.layer.integers(best.x) - again.floor, dtype=np.int8)
             again = replace(again, start=now)
             enter()
             best = better(Answer(again, now), Answer(again, (yield again.instance)))
         return best
 
-    def _fitted(self, one: WeightLayer, rows: slice, gram: Floats, input_step: float) -> Layer:
-        corrects = self.bias == "corrected" and one.bias is not None
-        form = centred(gram)[1] if corrects else gram[:-1, :-1]
+    def _fitted(self, one: WeightLayer, gram: Floats, plain: Layer, input_step: float) -> Layer:
+        """The problem of the plain layer's rows on a grid fitted to them.
+
+        Its Gram matrix is the plain one's own, which was checked when that was asked for its nearest values.
+        """
+        rows, shared = plain.rows, plain.instance.gram
+        form = shared[: plain.inputs, : plain.inputs]
         fit = fitted(one.weights[rows], form, bits=self.bits, group=self.group, tries=self.tries)
         layer = self._layer(one, rows, gram, _placed(fit.grid, rows, len(one.weights)), input_step)
+        layer = replace(layer, gram=shared)
         start = layer.instance.nearest()
         start[:, : layer.inputs] = np.clip(fit.levels - layer.floor[:, : layer.inputs], 0, layer.levels - 1)
         return replace(layer, start=layer.instance.settle(start))
