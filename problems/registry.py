@@ -40,6 +40,8 @@ class Problem:
         measures: figures of the compressed network, by name, that records hold beside the task's metric.
         later: parameters that it was given after instances had been kept, each with the value at which all is
             as before; at that value they are no part of an instance's identity.
+        requires: the packages that it imports and no other, each with the module of it; their versions are
+            part of its cells' keys.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Problem:
     file: bool = False
     measures: Measures | None = None
     later: Mapping[str, Any] = field(default_factory=dict)
+    requires: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def summary(self) -> str:
@@ -113,13 +116,15 @@ def problem(
     file: bool = False,
     measures: Measures | None = None,
     later: Mapping[str, Any] | None = None,
+    requires: Mapping[str, str] | None = None,
 ) -> Callable[[Generate], Generate]:
     """Register a generator function of (task, **parameters) as a formulation.
 
     It yields one instance after another, is sent the solution of each, and returns the compressed network.
     One that needs no `network` returns `task.copy()`; one that reads a `file` has the parameters `file` and
     `sha256`. What `measures` says of the network that it ends in, such as its size, stands in the record. A
-    parameter added `later`, with the value that changes nothing, leaves the instances that there were.
+    parameter added `later`, with the value that changes nothing, leaves the instances that there were. What
+    it `requires` beside numpy, scipy, torch, numba and dimod it names as a solver does.
 
     Raises:
         InputError: the name is taken, or a parameter has no default.
@@ -131,7 +136,16 @@ def problem(
             raise InputError(f"a problem named {name!r} is registered already; choose another name")
         defaults = _defaults(generate)
         _REGISTRY[name] = Problem(
-            name, family, generate, version, defaults, network, file, measures, later or {}
+            name,
+            family,
+            generate,
+            version,
+            defaults,
+            network,
+            file,
+            measures,
+            later or {},
+            requires or {},
         )
         if ours:
             _OURS[name] = _REGISTRY[name]

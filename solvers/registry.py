@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -98,6 +98,8 @@ class Entry:
             takes the field search always.
         groups: whether it takes layers whose neurons have a step for each group of inputs; one that does not
             meets them neuron by neuron.
+        requires: the packages that its search imports and nobody else, each with the module of it: their
+            versions are part of its cells' keys, and the modules are loaded before a cell's clock runs.
         parameters: its tunables by name.
     """
 
@@ -110,6 +112,7 @@ class Entry:
     max_variables: int | None = None
     capacity: str = "field-search"
     groups: bool = False
+    requires: Mapping[str, str] = field(default_factory=dict)
     parameters: MappingProxyType[str, Parameter] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
@@ -175,12 +178,15 @@ def solver(
     max_variables: int | None = None,
     capacity: str = "field-search",
     groups: bool = False,
+    requires: Mapping[str, str] | None = None,
 ) -> Callable[[Search], Search]:
     """Register a function of (instance, run, **parameters) as a solver.
 
     Keyword-only arguments are its parameters; `Annotated[int, Range(1, 100)]` gives one its range.
     `capacity` says how Σx = K reaches a solver of Qubos: by the "field-search", or as a "penalty"; `groups`
-    that it takes layers whose neurons have a step for each group of inputs.
+    that it takes layers whose neurons have a step for each group of inputs. A search that imports more than
+    numpy, scipy, torch, numba and dimod names it, `requires={"ortools": "ortools.sat.python.cp_model"}`:
+    package and module.
 
     Raises:
         InputError: the name is taken, a shape is none of ours, a parameter has no default, or a penalty is
@@ -209,6 +215,7 @@ def solver(
             max_variables,
             capacity,
             groups,
+            dict(requires or {}),
             _parameters(search),
         )
         if ours:

@@ -16,6 +16,7 @@ from typing import Any
 from .. import problems, solvers
 from ..problems import InputError
 from ..problems.errors import one_line
+from .plugin_files import hash_of
 
 __all__ = [
     "find_entry_points",
@@ -34,7 +35,7 @@ PREFIX = "qubopress_plugin_"
 OURS = ("qubopress.solvers.", "qubopress.problems.")
 
 _sources: dict[Callable[..., Any], str] = {}
-"""Hash of the file that registered a plug-in's function."""
+"""Hash of the files that a plug-in's function came with."""
 
 
 def load_folder(folder: str) -> None:
@@ -60,7 +61,7 @@ def _load_file(path: Path) -> None:
     if name not in sys.modules:
         before = _registered()
         _guarded(f"plug-in {path}", partial(_import, name, path))
-        _attribute(_registered() - before, path)
+        _attribute(_registered() - before, path, path.parent)
 
 
 def place_of(function: Callable[..., Any]) -> str:
@@ -77,8 +78,7 @@ def load_place(place: str) -> None:
         _load_file(Path(place))
     elif place:
         importlib.import_module(place)
-        found = {one for one in _registered() - _sources.keys() if one.__module__ == place}
-        _attribute(found, Path(str(sys.modules[place].__file__)))
+        _attribute_module({one for one in _registered() - _sources.keys() if one.__module__ == place})
 
 
 def find_entry_points() -> tuple[EntryPoint, ...]:
@@ -92,11 +92,11 @@ def load_entry_points(found: Iterable[EntryPoint] | None = None) -> None:
         _guarded(f"plug-in {point.value}", point.load)
         for function in _registered() - _sources.keys():
             if _is_of(function, point):
-                _attribute({function}, Path(str(sys.modules[function.__module__].__file__)))
+                _attribute_module({function})
 
 
 def source_of(function: Callable[..., Any]) -> str | None:
-    """Hash of the plug-in file that registered a solver's or a problem's function.
+    """Hash of the plug-in file that registered a solver's or a problem's function, and of its own imports.
 
     "" for one of this package, whose code has a hash of its own; None for one that no file brought, so that
     other processes cannot have it.
@@ -137,8 +137,21 @@ def _is_of(function: Callable[..., Any], point: EntryPoint) -> bool:
     return function.__module__.split(".")[0] == point.module.split(".")[0]
 
 
-def _attribute(functions: set[Callable[..., Any]], path: Path) -> None:
-    _sources.update(dict.fromkeys(functions, _hash(path.read_bytes())))
+def _attribute(functions: set[Callable[..., Any]], path: Path, root: Path) -> None:
+    if functions:
+        _sources.update(dict.fromkeys(functions, hash_of(path, root)))
+
+
+def _attribute_module(functions: set[Callable[..., Any]]) -> None:
+    """Functions of an installed module; its tree is the package that it belongs to, or it alone."""
+    for function in functions:
+        top = function.__module__.partition(".")[0]
+        path = Path(str(sys.modules[function.__module__].__file__)).resolve()
+        package = getattr(sys.modules[top], "__path__", None)
+        roots = [Path(one).resolve() for one in package or ()]
+        root = next((one for one in roots if path.is_relative_to(one)), None)
+        # A module outside any package lies among all that is installed, none of which is its own.
+        _sources[function] = _hash(path.read_bytes()) if root is None else hash_of(path, root)
 
 
 def _hash(content: bytes) -> str:

@@ -6,7 +6,6 @@ import weakref
 
 import numpy as np
 import torch
-from scipy.stats import spearmanr
 from torch import Tensor, nn
 
 from ..arrays import Floats
@@ -43,6 +42,8 @@ def mean_cosine(module: nn.Module, data: Dataset) -> float:
 
 def rank_correlation(module: nn.Module, data: Dataset) -> float:
     """Spearman's correlation between the cosines of all pairs of test samples, now and originally."""
+    from scipy.stats import spearmanr  # takes a second
+
     now, before = (_likeness(outputs) for outputs in _compared(module, data))
     pairs = np.triu_indices(len(now), k=1)
     if np.ptp(now[pairs]) == 0.0:  # ranks of equal numbers say nothing

@@ -22,7 +22,7 @@ import pandas as pd
 from ..scoring import scores
 from ..scoring.references import References, load_references
 from ..scoring.scored_cells import score
-from ..storage.budget import budgets
+from ..storage.budget_columns import budgets
 from ..storage.store import Store, StoreError
 from ..storage.whole_files import write_whole
 from .compare import ENDED_BY_ITSELF, KEY

@@ -21,7 +21,7 @@ from ..scoring import scores
 from ..scoring.references import References, load_references
 from ..scoring.scored_cells import labels
 from ..scoring.statistics import holm, mean_interval
-from ..storage.budget import budgets
+from ..storage.budget_columns import budgets
 from ..storage.store import StoreError, load
 
 __all__ = ["ENDED_BY_ITSELF", "KEY", "Comparison", "Outcome", "Verdict", "compare"]

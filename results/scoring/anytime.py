@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from ..storage.budget import budgets
+from ..storage.budget_columns import budgets
 from .scores import (
     CAP,
     CONFIDENCE,

@@ -9,7 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from ..storage.budget import LIMITS, budgets, differing_limits
+from ..storage.budget import LIMITS
+from ..storage.budget_columns import budgets, differing_limits
 from ..storage.store import Store
 from . import scores
 from .anytime import Traces

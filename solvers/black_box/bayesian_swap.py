@@ -15,7 +15,7 @@ from typing import Annotated
 
 import numpy as np
 from scipy.linalg import solve_triangular
-from scipy.stats import norm
+from scipy.special import ndtr
 
 from ...problems import BlackBox
 from ...problems.arrays import Bits, Floats
@@ -187,4 +187,4 @@ def _likeliest(apart: Floats, values: Floats) -> tuple[float, float]:
 def _improvement(mean: Floats, deviation: Floats, least: float) -> Floats:
     """Expected improvement on the least value (Jones et al. 1998)."""
     z = (least - mean) / deviation
-    return np.asarray(deviation * (z * norm.cdf(z) + norm.pdf(z)))
+    return np.asarray(deviation * (z * ndtr(z) + np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)))

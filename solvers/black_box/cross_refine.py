@@ -20,7 +20,6 @@ from typing import Annotated
 import numpy as np
 import numpy.typing as npt
 from scipy.linalg import cho_solve, cholesky, solve_triangular
-from scipy.stats import rankdata
 
 from ...problems import BlackBox
 from ...problems.arrays import Bits, Floats
@@ -34,7 +33,13 @@ __all__ = ["cross_refine"]
 Pairs = npt.NDArray[np.int64]
 
 
-@solver("cross-refine", accepts=BlackBox, reference="Sozykin et al. 2022", max_variables=1000)
+@solver(
+    "cross-refine",
+    accepts=BlackBox,
+    reference="Sozykin et al. 2022",
+    max_variables=1000,
+    requires={"tntorch": "tntorch.maxvol"},
+)
 def cross_refine(
     box: BlackBox,
     run: Run,
@@ -95,6 +100,8 @@ class _Seen:
         losses = np.array(list(self.known.values()))
         spins = 2.0 * np.frombuffer(b"".join(self.known), dtype=np.int8).reshape(-1, self.box.n) - 1.0
         # Ranks have a spread that no unit changes, and few very bad masks do not decide.
+        from scipy.stats import rankdata  # takes a second
+
         ranks = rankdata(losses)
         y = (ranks - ranks.mean()) / max(float(ranks.std()), 1.0)
         middle = spins.mean(axis=0)

@@ -22,7 +22,14 @@ ROW = 2**30
 """Most that the costs of a capacity add up to; beyond 2³² the presolve of OR-Tools 9.15 loses optima."""
 
 
-@solver("cp-sat", accepts=(Qubo, Capacity), reference="Perron & Didier 2024", exact=True, max_variables=300)
+@solver(
+    "cp-sat",
+    accepts=(Qubo, Capacity),
+    reference="Perron & Didier 2024",
+    exact=True,
+    max_variables=300,
+    requires={"ortools": "ortools.sat.python.cp_model"},
+)
 def cp_sat(
     instance: Qubo | Capacity, run: Run, *, work: Annotated[float, Range(0.01, 1e4, log=True)] = 5.0
 ) -> None:

@@ -29,6 +29,7 @@ MOVES = 500_000
     reference="Palubeckis 2004, by D-Wave dwave-samplers",
     anytime=False,
     max_variables=5000,
+    requires={"dwave-samplers": "dwave.samplers.tabu"},
 )
 def dwave_tabu(
     qubo: Qubo,

@@ -13,7 +13,9 @@ from ...problems.arrays import Bits, Floats
 from ..registry import Range, solver
 from ..run import Run
 
-__all__ = ["default_betas", "neal"]
+__all__ = ["ANNEALER", "default_betas", "neal"]
+
+ANNEALER = {"dwave-samplers": "dwave.samplers.sa.simulated_annealing"}
 
 PIECE = 250_000_000
 """Couplings met between two looks at the clock, 0.1 to 0.4 s: the library polls it only between reads."""
@@ -22,7 +24,7 @@ SWEEPS = 25
 """Least sweeps of a piece: the library sets its model up for each, as long as 50 to 800 sweeps take."""
 
 
-@solver("neal", accepts=Qubo, reference="D-Wave dwave-samplers", anytime=False)
+@solver("neal", accepts=Qubo, reference="D-Wave dwave-samplers", anytime=False, requires=ANNEALER)
 def neal(
     qubo: Qubo,
     run: Run,

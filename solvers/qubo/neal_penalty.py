@@ -12,12 +12,19 @@ from typing import Annotated
 from ...problems import Qubo
 from ..registry import Range, solver
 from ..run import Run
-from .neal import neal
+from .neal import ANNEALER, neal
 
 __all__ = ["neal_penalty"]
 
 
-@solver("neal-penalty", accepts=Qubo, reference="D-Wave dwave-samplers", anytime=False, capacity="penalty")
+@solver(
+    "neal-penalty",
+    accepts=Qubo,
+    reference="D-Wave dwave-samplers",
+    anytime=False,
+    capacity="penalty",
+    requires=ANNEALER,
+)
 def neal_penalty(
     qubo: Qubo,
     run: Run,

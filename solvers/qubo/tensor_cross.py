@@ -32,6 +32,7 @@ __all__ = ["tensor_cross"]
     accepts=(Qubo, Capacity, BlackBox),
     reference="Sozykin et al. 2022",
     max_variables=1000,
+    requires={"tntorch": "tntorch.maxvol"},
 )
 def tensor_cross(
     instance: Qubo | Capacity | BlackBox,

@@ -25,7 +25,13 @@ WARM = 0.2
 """Share of the steps without the push, as published."""
 
 
-@solver("relaxation", accepts=Rounding, reference="Nagel et al. 2020, arXiv:2004.10568")
+# The first optimiser of a process imports torch's compiler, for more than a second.
+@solver(
+    "relaxation",
+    accepts=Rounding,
+    reference="Nagel et al. 2020, arXiv:2004.10568",
+    requires={"torch": "torch._dynamo"},
+)
 def relaxation(
     rounding: Rounding,
     run: Run,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -62,15 +63,20 @@ def run(
     from ..suite import load, path_of
 
     path_of(suite or "generic")
-    from ..harness.suite_run import run as run_suite
-    from ..terminal.progress import TerminalProgress
+    from ..harness.server_link import launched_ahead
 
-    load_plugins(plugins)
-    measured = load(suite or "generic")
-    chosen = (measured.on(instance, format=input_format) if instance else measured).narrowed(
-        solver=solver, problem=problem, seconds=seconds, seeds=seeds
-    )
-    with TerminalProgress() as progress:
+    with ExitStack() as around:
+        if executor == "local":
+            around.enter_context(launched_ahead())
+        from ..harness.suite_run import run as run_suite
+        from ..terminal.progress import TerminalProgress
+
+        load_plugins(plugins)
+        measured = load(suite or "generic")
+        chosen = (measured.on(instance, format=input_format) if instance else measured).narrowed(
+            solver=solver, problem=problem, seconds=seconds, seeds=seeds
+        )
+        progress = around.enter_context(TerminalProgress())
         try:
             done = run_suite(
                 chosen,

@@ -20,7 +20,7 @@ from ..plugins import source_of
 from ..spec import InstanceSpec, SolverSpec, canonical, seed_of
 from .judged_search import Judge, SearchFailed
 from .network_metrics import measures_of, metric_of
-from .provenance import Provenance
+from .provenance import Provenance, version_of
 from .search_process import status_of
 from .survey import Survey, prepared, variables_of
 
@@ -43,7 +43,7 @@ class Cell:
 
     def key(self, provenance: Provenance) -> str:
         """Content key; other code, a plug-in's too, or another version of a library makes another cell."""
-        functions = (problems.get(self.spec.problem).generate, solvers.get(self.solver.name).search)
+        functions = (self._problem.generate, self._entry.search)
         parts = [
             self.suite,
             self.survey.info.key,
@@ -52,8 +52,22 @@ class Cell:
             list(vars(self.budget).values()),
             provenance.identity,
             [source_of(function) for function in functions],
+            [(name, version_of(name)) for name in self.libraries],
         ]
         return hashlib.sha256(canonical(parts).encode()).hexdigest()[:20]
+
+    @property
+    def libraries(self) -> list[str]:
+        """Packages that its solver or its formulation alone imports, sorted."""
+        return sorted({*self._problem.requires, *self._entry.requires})
+
+    @property
+    def _problem(self) -> problems.Problem:
+        return problems.get(self.spec.problem)
+
+    @property
+    def _entry(self) -> solvers.Entry:
+        return solvers.get(self.solver.name)
 
     @property
     def seconds(self) -> float:
@@ -153,7 +167,7 @@ def _record(cell: Cell, known: dict[str, Any], log: _Log, status: Status | None,
 def failed(cell: Cell, provenance: Provenance, status: Status, message: str, *, wall: float) -> Record:
     """The record of a cell whose process was killed or died."""
     nothing = dict.fromkeys(("loss", "energy", "violation", "bound", "metric", "seconds", "peak_bytes"))
-    fields = _fields(cell, cell.key(provenance), provenance) | nothing
+    fields = _fields(cell, cell.key(provenance), provenance.beside(cell.libraries)) | nothing
     return Record(
         **fields, status=str(status), message=message, wall_seconds=wall, adapter="", stages=(), trace=()
     )

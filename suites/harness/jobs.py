@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from importlib import import_module
 from typing import Any
 
 import numba
-import ortools.sat.python.cp_model
 import scipy.sparse
-import tntorch
 import torch
-from dwave import samplers
 
 from ... import problems, solvers
 from ...problems.cache import used, version
@@ -29,7 +27,7 @@ from .wire import read_cell, read_contestant, send
 __all__ = ["JOBS", "preload"]
 
 # Imported for the children's sake: a fork inherits what its parent has loaded.
-WARM = (numba, ortools.sat.python.cp_model, scipy.sparse, tntorch, samplers, problems, solvers)
+WARM = (numba, scipy.sparse, problems, solvers)
 
 _ahead: list[SolverProcess] = []
 """The solver's process that was forked while this one waited for its job."""
@@ -48,9 +46,11 @@ def preload(payload: dict[str, Any]) -> None:
     Solvers on torch's autograd stay cold: its engine does not survive a fork.
     """
     torch.set_num_threads(1)
-    # The first optimiser of a process imports torch's compiler, for more than a second.
-    torch.optim.Adam([torch.zeros(1, requires_grad=True)])
     for name, shape in payload.get("solvers", ()):
+        for module in solvers.get(name).requires.values():
+            # What is not installed, its cells will say.
+            with suppress(ImportError):
+                import_module(module)
         if compiles(solvers.get(name).search):
             solvers.warm(name, SHAPES[shape])
     for spec in payload.get("specs", ()):

@@ -7,14 +7,15 @@ import hashlib
 import os
 import platform
 import subprocess
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-__all__ = ["Provenance", "provenance"]
+__all__ = ["Provenance", "provenance", "version_of"]
 
-COMPUTING = ("numpy", "scipy", "torch", "numba", "dimod", "dwave-samplers", "ortools", "tntorch")
-"""Libraries whose version can change a result."""
+COMPUTING = ("numpy", "scipy", "torch", "numba", "dimod")
+"""Libraries whose version can change any result; what one solver alone imports, its `requires` names."""
 
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,18 +30,24 @@ class Provenance:
     versions: dict[str, str]
     identity: str
 
+    def beside(self, names: Iterable[str]) -> Provenance:
+        """This one with the versions of some libraries more."""
+        return replace(self, versions=self.versions | {name: version_of(name) for name in sorted(names)})
+
 
 @functools.cache
 def provenance() -> Provenance:
     """The provenance of this process."""
-    versions = {"python": platform.python_version(), "qubopress": _version("qubopress")}
-    versions |= {name: _version(name) for name in COMPUTING}
+    versions = {"python": platform.python_version(), "qubopress": version_of("qubopress")}
+    versions |= {name: version_of(name) for name in COMPUTING}
     parts = [_code_hash(), *(f"{name}={value}" for name, value in sorted(versions.items()))]
     identity = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
     return Provenance(_commit(), _machine(), versions, identity)
 
 
-def _version(name: str) -> str:
+@functools.cache
+def version_of(name: str) -> str:
+    """Version of an installed package, "absent" where there is none."""
     try:
         return version(name)
     except PackageNotFoundError:
@@ -63,7 +70,7 @@ def _commit() -> str:
     """Short hash of the checkout with "+" where it has changes, or the version where there is none."""
     head = _git("rev-parse", "--short=12", "HEAD")
     if not head or _git("rev-parse", "--show-toplevel") != str(ROOT):
-        return f"v{_version('qubopress')}"
+        return f"v{version_of('qubopress')}"
     return head + ("+" if _git("status", "--porcelain", "--untracked-files=no") else "")
 
 

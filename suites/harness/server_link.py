@@ -7,11 +7,13 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from .executor import ServerError
 
-__all__ = ["ServerLink"]
+__all__ = ["ServerLink", "launched_ahead"]
 
 ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS"), "1"
@@ -20,6 +22,51 @@ ONE_THREAD = dict.fromkeys(
 
 CLOSE_SECONDS = 10.0
 """What the server may take to end its children and itself before it is killed."""
+
+
+_Server = tuple[subprocess.Popen[bytes], socket.socket]
+
+_ahead: list[_Server] = []
+"""Servers that nobody has asked for yet."""
+
+
+@contextmanager
+def launched_ahead() -> Iterator[None]:
+    """Have a server import what it needs while this process does the same; the next `ServerLink` takes it."""
+    server = _launch()
+    _ahead.append(server)
+    try:
+        yield
+    finally:
+        if server in _ahead:
+            _ahead.remove(server)
+            _end(*server)
+
+
+def _launch() -> _Server:
+    ours, theirs = socket.socketpair()
+    with theirs:
+        process = subprocess.Popen(  # noqa: S603 - fixed arguments
+            # -P: a file of the user's in the working folder must not pass for a module.
+            [sys.executable, "-P", "-m", "qubopress.suites.harness.warm_server", str(theirs.fileno())],
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            env={**os.environ, **ONE_THREAD},
+            # Ctrl-C goes to the harness alone, which then ends the server in order.
+            start_new_session=True,
+        )
+    return process, ours
+
+
+def _end(process: subprocess.Popen[bytes], link: socket.socket) -> None:
+    link.close()
+    process.terminate()
+    try:
+        process.wait(timeout=CLOSE_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 class ServerLink:
@@ -31,18 +78,7 @@ class ServerLink:
     """
 
     def __init__(self) -> None:
-        self.socket, theirs = socket.socketpair()
-        with theirs:
-            self._process = subprocess.Popen(  # noqa: S603 - fixed arguments
-                # -P: a file of the user's in the working folder must not pass for a module.
-                [sys.executable, "-P", "-m", "qubopress.suites.harness.warm_server", str(theirs.fileno())],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                env={**os.environ, **ONE_THREAD},
-                # Ctrl-C goes to the harness alone, which then ends the server in order.
-                start_new_session=True,
-            )
+        self._process, self.socket = _ahead.pop() if _ahead else _launch()
         self.pid = self._process.pid
         self._lines = bytearray()
         self._events: list[dict[str, Any]] = []
@@ -93,13 +129,7 @@ class ServerLink:
 
     def close(self) -> None:
         """End the server, which first ends every process that came of it."""
-        self.socket.close()
-        self._process.terminate()
-        try:
-            self._process.wait(timeout=CLOSE_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        _end(self._process, self.socket)
 
 
 def _died() -> ServerError:

@@ -43,7 +43,7 @@ def cell_request(cell: Cell, provenance: Provenance, plugin_folder: str) -> dict
         "cell": fields,
         "key": cell.key(provenance),
         "contestant": _contestant(cell.solver.name),
-        "provenance": vars(provenance),
+        "provenance": vars(provenance.beside(cell.libraries)),
         "plugins": plugin_folder,
         "formulation": _formulation(cell.spec),
     }

@@ -314,11 +314,11 @@ def _other_key(record: Record, info: InstanceInfo, spec: InstanceSpec) -> str:
     Only the same code on the same libraries makes the same key, so others' are believed.
     """
     here = provenance()
-    if record.commit != here.commit or here.commit.endswith("+") or record.versions != here.versions:
+    if record.commit != here.commit or here.commit.endswith("+") or record.solver not in solvers.names():
         return ""
     solver = SolverSpec(record.solver, record.parameters)
     cell = Cell(record.suite, spec, Survey(info, ()), solver, record.seed, record.budget)
-    if record.solver not in solvers.names() or cell.key(here) == record.cell:
+    if record.versions != here.beside(cell.libraries).versions or cell.key(here) == record.cell:
         return ""
     return "its key is that of another suite, solver, parameters, seed or budget"
 

@@ -48,6 +48,7 @@ ORDER = {
         "__init__",
     ),
     "suites": (
+        "plugin_files",
         "spec plugins network_costs",
         "suite compressing exporting",
         "harness loading",

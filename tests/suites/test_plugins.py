@@ -91,6 +91,18 @@ def test_the_source_of_a_plugin_is_its_file(tmp_path: Path) -> None:
     assert hashes.isdisjoint({None, ""})
 
 
+def test_a_plugins_helper_is_part_of_it_and_its_neighbour_is_not(tmp_path: Path) -> None:
+    for folder, changed in (("one", ""), ("two", "helper"), ("three", "neighbour")):
+        path = write(tmp_path / folder / "mine.py", "named")
+        text = path.read_text(encoding="utf-8").replace('"named"', "__file__.split('/')[-2]")
+        path.write_text(text + "\ndef later():\n    import helper\n", encoding="utf-8")
+        for name in ("helper", "neighbour"):
+            (path.parent / f"{name}.py").write_text(f"CHANGED = {name == changed}", encoding="utf-8")
+        plugins.load_folder(str(path.parent))
+    one, two, three = (plugins.source_of(solvers.get(name).search) for name in ("one", "two", "three"))
+    assert one == three != two
+
+
 def test_the_packages_own_have_no_source_apart_and_a_functions_of_this_file_has_none() -> None:
     assert {plugins.source_of(solvers.get(name).search) for name in solvers.names()} == {""}
     assert {plugins.source_of(problems.get(name).generate) for name in problems.names()} == {""}

@@ -12,7 +12,8 @@ from warm import clean_registries, records, share_server, write_suite
 from qubopress import results, suites
 from qubopress.results import Budget
 from qubopress.results.commits.compare import Outcome
-from qubopress.results.storage.budget import LIMITS, budgets, differing_limits
+from qubopress.results.storage.budget import LIMITS
+from qubopress.results.storage.budget_columns import budgets, differing_limits
 
 REFINED = """
 name = "refined"

@@ -107,6 +107,15 @@ def test_the_key_knows_the_file_of_a_plugin(monkeypatch: pytest.MonkeyPatch, whi
     assert cell.key(WHERE) != before
 
 
+def test_the_key_knows_the_versions_of_what_its_solver_alone_imports(monkeypatch: pytest.MonkeyPatch) -> None:
+    without, needing = make(), make(solver="cp-sat")
+    before = without.key(WHERE), needing.key(WHERE)
+    monkeypatch.setattr(module, "version_of", lambda name: "99")
+    assert without.key(WHERE) == before[0]
+    assert needing.key(WHERE) != before[1]
+    assert needing.libraries == ["ortools"]
+
+
 # ---- the search
 
 

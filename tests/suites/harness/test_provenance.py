@@ -30,10 +30,17 @@ def test_provenance_names_code_machine_and_libraries() -> None:
 def test_another_version_of_a_library_is_another_identity(monkeypatch: pytest.MonkeyPatch) -> None:
     before = fresh().identity
     assert fresh().identity == before
-    real = provenance.version
-    monkeypatch.setattr(provenance, "version", lambda name: "99" if name == "ortools" else real(name))
-    assert fresh().versions["ortools"] == "99"
+    real = provenance.version_of
+    monkeypatch.setattr(provenance, "version_of", lambda name: "99" if name == "numba" else real(name))
+    assert fresh().versions["numba"] == "99"
     assert fresh().identity != before
+
+
+def test_libraries_of_one_solver_stand_beside_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = fresh().beside(["ortools", "no-such-library-of-ours"])
+    assert found.versions["ortools"][0].isdigit()
+    assert found.versions["no-such-library-of-ours"] == "absent"
+    assert found.identity == fresh().identity
 
 
 def test_another_line_of_code_is_another_identity(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from processes import descendants
 from warm import SharedServer
 
 from qubopress.suites.harness.executor import Job, ServerError
-from qubopress.suites.harness.server_link import ServerLink
+from qubopress.suites.harness.server_link import ServerLink, launched_ahead
 from qubopress.suites.harness.supervisor import Supervisor
 
 
@@ -32,6 +32,17 @@ def test_an_interrupt_while_the_server_starts_leaves_no_process(monkeypatch: pyt
     monkeypatch.setattr(ServerLink, "wait_for", interrupted)
     with pytest.raises(KeyboardInterrupt, match=r"^$"), Supervisor():
         pass
+    assert descendants() == set()
+
+
+def test_a_server_launched_ahead_is_the_next_ones_and_ends_where_nobody_took_it() -> None:
+    with launched_ahead():
+        (ahead,) = descendants()
+        with Supervisor() as server:
+            assert server.pid == ahead
+    assert descendants() == set()
+    with launched_ahead():
+        assert len(descendants()) == 1
     assert descendants() == set()
 
 
