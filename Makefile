@@ -11,7 +11,7 @@ leaderboard: .venv/installed
 	$(BIN)/qubopress report --store $(STORE) --out report.html
 
 test: .venv/installed-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-slow: .venv/installed-dev
 	$(BIN)/python -m pytest -m "slow and not network"

@@ -20,11 +20,13 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .arrays import Floats
-from .tasks.task import Task
+if TYPE_CHECKING:
+    from .arrays import Floats
+    from .tasks.task import Task
 
 __all__ = ["cached", "folder", "kept_in", "lacking", "pack", "unpack", "used", "version"]
 

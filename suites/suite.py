@@ -21,6 +21,9 @@ __all__ = ["Outline", "Suite", "load", "outline", "path_of", "suite_names"]
 
 BUILTIN = Path(__file__).with_name("builtin")
 
+MOST_SEEDS = 100_000
+"""Replicates of a cell that nobody can have meant to go beyond."""
+
 Spec = TypeVar("Spec", InstanceSpec, SolverSpec)
 
 
@@ -82,7 +85,9 @@ class Suite:
             narrowed = replace(narrowed, budget=replace(self.budget, seconds=_positive(seconds)))
         if seeds is not None:
             every = tuple(replace(one, seeds=None) for one in chosen)
-            narrowed = replace(narrowed, solvers=every, seeds=count(seeds, name="seeds", low=1))
+            narrowed = replace(
+                narrowed, solvers=every, seeds=count(seeds, name="seeds", low=1, high=MOST_SEEDS)
+            )
         return narrowed
 
     def rounds(self) -> Iterator[tuple[SolverSpec, ...]]:
@@ -196,7 +201,7 @@ def _parse(content: dict[str, Any], *, default_name: str) -> Suite:
         instances=_unique(InstanceSpec.of(one.pop("name"), **one) for one in _swept(content, "problem")),
         solvers=_unique(SolverSpec.of(one.pop("name"), **one) for one in _swept(content, "solver")),
         budget=_budget(content),
-        seeds=count(content.get("seeds", 1), name="seeds", low=1),
+        seeds=count(content.get("seeds", 1), name="seeds", low=1, high=MOST_SEEDS),
         by=text(content.get("by", ""), name="by"),
     )
     if suite.by and not any(suite.by in spec.everything for spec in suite.instances):

@@ -7,6 +7,7 @@ References: Alpaydin & Kaynak 1998 (UCI optical digits, the copy inside scikit-l
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from .idx import Bytes
 from .photographs import photographs
 from .published import CIFAR_10, EMNIST, FASHION_MNIST, MNIST, read_cifar, read_emnist, read_idx_files
 from .sentences import sentences
+from .shipped import shipped
 from .sidd import sidd
 from .sources import Source
 
@@ -121,11 +123,10 @@ def calibration_draw(
 
 
 def _digits() -> Split:
-    from sklearn.datasets import load_digits  # takes seconds
-
-    source = load_digits()
-    images = np.asarray(source.images).astype(np.uint8)
-    labels = np.asarray(source.target).astype(np.uint8)
+    # Read as scikit-learn reads it, which would be imported for a second: 64 pixels and the class a line.
+    with gzip.open(shipped("sklearn/datasets/data/digits.csv.gz"), "rt", encoding="ascii") as file:
+        table = np.loadtxt(file, delimiter=",", dtype=np.uint8)
+    images, labels = table[:, :-1].reshape(-1, 8, 8), table[:, -1]
     test = _stratified(labels, DIGITS_TEST, seed=DIGITS_SEED)
     return _assembled([images[~test], labels[~test], images[test], labels[test]], peak=DIGITS_PEAK)
 

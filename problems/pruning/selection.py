@@ -116,6 +116,11 @@ Formulation: TypeAlias = Callable[..., Energy]
 """A function of (plan, **parameters)."""
 
 
+REQUIRED = {"torch-pruning": "torch_pruning.pruner.function", "torch": "torch._dynamo"}
+"""What a network is traced and cut by; and the first optimiser of a process, that of the fine-tune which is
+measured, imports torch's compiler, for more than a second."""
+
+
 def pruning(
     name: str, *, version: int = 1, normalise: str | None = None, refit: bool = False
 ) -> Callable[[Formulation], Generate]:
@@ -147,7 +152,14 @@ def pruning(
 
         generate.__doc__ = _documentation(formulation, list(signature.parameters))
         generate.__signature__ = signature  # type: ignore[attr-defined]  # read by inspect.signature
-        described = problem(name, family="pruning", version=version, measures=surgery.measures, later=later)
+        described = problem(
+            name,
+            family="pruning",
+            version=version,
+            measures=surgery.measures,
+            later=later,
+            requires=REQUIRED,
+        )
         return described(generate)
 
     return register

@@ -60,9 +60,20 @@ def run(
     if input_format and not instance:
         raise CallError("--input-format takes --instance FILE, whose format it names")
     cap = _bytes(memory)
+    from .. import finished
     from ..suite import load, path_of
 
-    path_of(suite or "generic")
+    made_of = (
+        ""
+        if plugins
+        else finished.made_of(
+            path_of(suite or "generic"), instance, input_format, solver, problem, seconds, seeds
+        )
+    )
+    if whole := finished.settled(made_of, store, rerun_failed=rerun_failed):
+        tell(f"0 cells measured, {len(whole.cells)} resumed, in {store}")
+        show_boards(store, whole, format)
+        return
     from ..harness.server_link import launched_ahead
 
     with ExitStack() as around:
@@ -96,6 +107,8 @@ def run(
         reason = next(iter(done.left_out.values()), "no solver of the suite takes its problems")
         tell(f"qubopress: nothing was measured: {reason}")
         raise typer.Exit(NOTHING)
+    if not done.left_out:
+        finished.note(made_of, finished.Note(chosen.name, chosen.by, done.cells))
     tell(_summary(done, store))
     show_boards(store, chosen, format)
 

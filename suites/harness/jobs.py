@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from importlib import import_module
 from typing import Any
@@ -47,18 +47,23 @@ def preload(payload: dict[str, Any]) -> None:
     """
     torch.set_num_threads(1)
     for name, shape in payload.get("solvers", ()):
-        for module in solvers.get(name).requires.values():
-            # What is not installed, its cells will say.
-            with suppress(ImportError):
-                import_module(module)
+        _load(solvers.get(name).requires)
         if compiles(solvers.get(name).search):
             solvers.warm(name, SHAPES[shape])
     for spec in payload.get("specs", ()):
         with suppress(problems.InputError):
+            _load(problems.get(spec["problem"]).requires)
             InstanceSpec(**spec).keep_task()
     version()
     # The first search looks for thread pools among all loaded libraries, which takes 40 ms.
     solvers.solve(problems.Qubo([[1.0]]), "random", restarts=1)
+
+
+def _load(required: Mapping[str, str]) -> None:
+    """Import modules that solvers or formulations need; what is not installed, their cells will say."""
+    for module in required.values():
+        with suppress(ImportError):
+            import_module(module)
 
 
 def run_survey(payload: dict[str, Any], descriptor: int) -> None:

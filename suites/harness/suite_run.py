@@ -56,12 +56,13 @@ class Progress:
 
 @dataclass
 class Run:
-    """What a run came to: cells measured now, cells found in the store, instances left out and why."""
+    """What a run came to: cells measured now and found in the store, all keys, instances left out."""
 
     measured: int = 0
     resumed: int = 0
     left_out: dict[str, str] = field(default_factory=dict)
     statuses: dict[str, int] = field(default_factory=dict)
+    cells: tuple[str, ...] = ()
 
 
 def run(
@@ -112,7 +113,7 @@ def run(
         server.preload(solvers=warm_pairs(cells))
         ended = records.statuses()
         todo = [cell for cell in cells if _wanted(ended.get(cell.key(where)), rerun_failed)]
-        result.resumed = len(cells) - len(todo)
+        result.resumed, result.cells = len(cells) - len(todo), tuple(cell.key(where) for cell in cells)
         told.begin(len(cells), result.resumed)
         bounds = _Bounds(records, surveys.values())
         with _Claims(store) as claims:
@@ -298,6 +299,7 @@ def _cells(suite: Suite, surveys: dict[str, Survey]) -> Iterator[Cell]:
 def warm_pairs(cells: list[Cell]) -> list[tuple[str, str]]:
     """Solvers of the package with the shapes that they will meet; strangers' code never enters the server."""
     pairs = {(cell.solver.name, shape) for cell in cells for shape in cell.survey.shapes}
+    pairs |= {(cell.spec.prepare, "Capacity") for cell in cells if cell.spec.prepare}
     return sorted((name, shape) for name, shape in pairs if plugins.source_of(solvers.get(name).search) == "")
 
 

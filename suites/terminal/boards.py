@@ -10,6 +10,7 @@ from ..network_costs import with_costs
 if TYPE_CHECKING:
     import pandas as pd
 
+    from ..finished import Note
     from ..suite import Suite
 
 __all__ = ["show_board", "show_boards", "show_by"]
@@ -35,7 +36,7 @@ KEEP_BY = (
 SCORE = "solvers by normalised excess (0 best known, 1 baseline)"
 
 
-def show_boards(store: Path, suite: Suite, format: str) -> None:  # noqa: A002
+def show_boards(store: Path, suite: Suite | Note, format: str) -> None:  # noqa: A002
     """What a suite came to: its table over a parameter, if it has one, and its leaderboard."""
     from ... import results
 

@@ -50,7 +50,7 @@ ORDER = {
     "suites": (
         "plugin_files",
         "spec plugins network_costs",
-        "suite compressing exporting",
+        "suite compressing exporting finished",
         "harness loading",
         "conformance verification regression terminal",
         "compression",

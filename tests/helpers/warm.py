@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import TracebackType
 
@@ -16,7 +16,7 @@ from qubopress.problems import registry as problem_registry
 from qubopress.results import Record, Store
 from qubopress.solvers import registry as solver_registry
 from qubopress.suites import Suite, load, plugins
-from qubopress.suites.harness import suite_run
+from qubopress.suites.harness import server_link, suite_run
 from qubopress.suites.harness.supervisor import Supervisor
 
 __all__ = ["SMALL", "SharedServer", "clean_registries", "records", "share_server", "small", "write_suite"]
@@ -73,6 +73,7 @@ atexit.register(SharedServer.stop)
 
 def share_server(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(suite_run, "Supervisor", SharedServer)
+    monkeypatch.setattr(server_link, "launched_ahead", nullcontext)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from warm import clean_registries, records, share_server, write_suite
 
 from qubopress.suites import cli
 from qubopress.suites.cli import measure
+from qubopress.suites.harness import suite_run
 
 SUITE = """
 description = "Two of each"
@@ -93,7 +94,7 @@ def test_a_second_run_resumes_and_shows_the_same(tmp_path: Path, capsys: Capture
     assert cli.call(call) == 0
     second = capsys.readouterr()
     assert second.out == first.out
-    assert "4 of 4 cells are in the store already" in second.err
+    assert "0 cells measured, 4 resumed" in second.err
     assert "0 cells measured, 4 resumed, in results.db" in second.err
 
 
@@ -158,3 +159,25 @@ def test_an_interrupt_says_how_to_go_on(
 )
 def test_sizes_are_read_in_powers_of_1024(text: str, size: int) -> None:
     assert measure._bytes(text) == size
+
+
+def test_a_run_with_nothing_left_builds_no_instance(
+    tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QUBOPRESS_CACHE", str(tmp_path / "cache"))
+    write_suite(tmp_path, SUITE)
+    assert cli.call(["run", "own.toml"]) == 0
+    first = capsys.readouterr()
+    monkeypatch.setattr(suite_run, "run", lambda *_, **__: pytest.fail("it was measured again"))
+    assert cli.call(["run", "own.toml"]) == 0
+    again = capsys.readouterr()
+    assert again.out == first.out
+    assert "0 cells measured, 4 resumed" in again.err
+
+
+def test_a_run_of_other_options_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QUBOPRESS_CACHE", str(tmp_path / "cache"))
+    write_suite(tmp_path, SUITE)
+    assert cli.call(["run", "own.toml", "--problem", "*bits=2*"]) == 0
+    assert cli.call(["run", "own.toml"]) == 0
+    assert len(records(tmp_path / "results.db")) == 4

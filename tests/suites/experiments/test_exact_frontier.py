@@ -42,7 +42,8 @@ def test_the_search_for_the_frontier_ends_with_the_family() -> None:
     assert rows[-1]["nodes"] == 2**14
 
 
-def test_the_search_for_the_frontier_ends_with_the_first_miss() -> None:
+def test_the_search_for_the_frontier_ends_with_the_first_miss(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SHARE", np.inf)
     hard = SizedFamily("hard", lambda n: dense(n if n < 13 else 140))
     rows = list(frontier(hard, "branch-and-bound", seconds=1.0))
     assert [row["status"] for row in rows] == ["OPTIMAL", "OPTIMAL", "BUDGET"]
