@@ -78,7 +78,9 @@ def share_server(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @contextmanager
 def clean_registries() -> Iterator[None]:
-    """What plug-ins register is forgotten afterwards."""
+    """What plug-ins register is forgotten afterwards; what the package brings is there before."""
+    solver_registry.names()
+    problem_registry.names()
     tables = [solver_registry._REGISTRY, problem_registry._REGISTRY, plugins._sources]
     before = [dict(table) for table in tables]
     modules = set(sys.modules)

@@ -108,12 +108,13 @@ def test_the_key_knows_the_file_of_a_plugin(monkeypatch: pytest.MonkeyPatch, whi
 
 
 def test_the_key_knows_the_versions_of_what_its_solver_alone_imports(monkeypatch: pytest.MonkeyPatch) -> None:
-    without, needing = make(), make(solver="cp-sat")
+    without = make("adaround", "nearest-plane", network="digits-mlp")
+    needing = make(solver="cp-sat")
     before = without.key(WHERE), needing.key(WHERE)
     monkeypatch.setattr(module, "version_of", lambda name: "99")
     assert without.key(WHERE) == before[0]
     assert needing.key(WHERE) != before[1]
-    assert needing.libraries == ["ortools"]
+    assert needing.libraries == ["ortools", "torch", "torch-pruning"]
 
 
 # ---- the search
