@@ -11,7 +11,19 @@ import numpy.typing as npt
 
 from .errors import InputError
 
-__all__ = ["Bits", "Floats", "bits", "chosen", "count", "flag", "frozen", "integer", "number", "real"]
+__all__ = [
+    "Bits",
+    "Floats",
+    "bits",
+    "chosen",
+    "count",
+    "flag",
+    "frozen",
+    "integer",
+    "number",
+    "plain_array",
+    "real",
+]
 
 Floats = npt.NDArray[np.float64]
 Bits = npt.NDArray[np.int8]
@@ -41,7 +53,7 @@ def real(value: Any, *, name: str, ndim: int) -> Floats:
         InputError: it is ragged or sparse, has another number of dimensions, is not real, or holds NaN or
             infinity.
     """
-    array = _array(value, name=name)
+    array = plain_array(value, name=name)
     if array.ndim != ndim:
         raise InputError(f"{name} must have {ndim} dimension(s), got shape {array.shape}")
     if array.dtype.kind not in "biuf":
@@ -84,7 +96,7 @@ def integer(value: Any, *, name: str, shape: tuple[int, ...]) -> npt.NDArray[np.
     Raises:
         InputError: it holds something else than integers, or does not fit the shape.
     """
-    array = _array(value, name=name)
+    array = plain_array(value, name=name)
     if array.dtype.kind not in "iuf":
         raise InputError(f"{name} must hold integers, got dtype {array.dtype}")
     good = np.isfinite(array) & (array == np.floor(array)) & (np.abs(array) < 2**31)
@@ -102,7 +114,7 @@ def bits(x: Any, *, shape: tuple[int, ...], levels: npt.NDArray[np.int64] | int 
     Raises:
         InputError: another shape, a fraction, NaN, or a value outside the levels.
     """
-    array = _array(x, name="bits")
+    array = plain_array(x, name="bits")
     if array.shape != shape:
         raise InputError(f"bits must have shape {shape}, got {array.shape}")
     if array.dtype.kind not in "biuf":
@@ -114,11 +126,18 @@ def bits(x: Any, *, shape: tuple[int, ...], levels: npt.NDArray[np.int64] | int 
     return array.astype(np.int8)
 
 
-def _array(value: Any, *, name: str) -> npt.NDArray[Any]:
+def plain_array(value: Any, *, name: str) -> npt.NDArray[Any]:
+    """`value` as a dense array of any kind.
+
+    Raises:
+        InputError: it is sparse, ragged, an array that hides some of its values, or a tensor without values.
+    """
     from scipy.sparse import issparse  # a quarter of a second that names and counts need not
 
     if issparse(value):
         raise InputError(f"{name} must be a dense array, got a sparse one; pass its toarray()")
+    if np.ma.is_masked(value):
+        raise InputError(f"{name} must hold every value, got an array that masks some; pass its filled(...)")
     try:
         return np.asarray(value)
     except (TypeError, ValueError, RuntimeError):  # ragged lists; tensors that ask for a gradient

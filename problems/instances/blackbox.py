@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import Bits, Floats, bits, count, frozen
+from ..arrays import Bits, Floats, bits, count, frozen, plain_array
 from ..errors import InputError
 from .over_bits import OverBits, first_ones, permutations
 
@@ -40,6 +40,8 @@ class BlackBox(OverBits):
     start: Bits
 
     def __init__(self, evaluate: Callable[[Bits], Any], n: int, *, start: Any, K: int | None = None) -> None:
+        if not callable(evaluate):
+            raise InputError(f"evaluate must be a function of points (k, n), got a {type(evaluate).__name__}")
         self._n = count(n, name="n", low=0)
         self.K = None if K is None else count(K, name="K", low=0, high=self.n)
         self.start = frozen(bits(start, shape=self.shape))
@@ -80,7 +82,10 @@ class BlackBox(OverBits):
         return np.array([self._cache[key] for key in keys])
 
     def _measure(self, points: Bits) -> list[float]:
-        values = np.asarray(self._evaluate(points), dtype=np.float64)
+        values = plain_array(self._evaluate(points), name="the losses of evaluate")
+        if values.dtype.kind not in "biuf":
+            raise InputError(f"evaluate must return real numbers, got dtype {values.dtype}")
+        values = values.astype(np.float64)
         if values.shape != (len(points),):
             raise InputError(
                 f"evaluate must return shape ({len(points)},), a loss a point, got {values.shape}"

@@ -20,6 +20,9 @@ ANNEALER = {"dwave-samplers": "dwave.samplers.sa.simulated_annealing"}
 PIECE = 250_000_000
 """Couplings met between two looks at the clock, 0.1 to 0.4 s: the library polls it only between reads."""
 
+NEAR = 200_000
+"""Couplings of a sparse model beyond which most of them are met in far memory, some eight times as slowly."""
+
 SWEEPS = 25
 """Least sweeps of a piece: the library sets its model up for each, as long as 50 to 800 sweeps take."""
 
@@ -73,7 +76,8 @@ def _pieces(qubo: Qubo, couplings: int, num_sweeps: int) -> list[Floats]:
     """The inverse temperatures of a read, cut into pieces."""
     hot, cold = default_betas(qubo)
     betas = np.geomspace(hot, cold, num_sweeps) if num_sweeps > 1 else np.array([cold])
-    length = max(SWEEPS, PIECE // (qubo.n + 2 * couplings))
+    met = qubo.n + 2 * couplings
+    length = max(SWEEPS, (PIECE // 8 if qubo.sparse and met > NEAR else PIECE) // met)
     return [betas[first : first + length] for first in range(0, num_sweeps, length)]
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.sparse as sp
+import torch
 
 from qubopress.problems import InputError
 from qubopress.problems.arrays import bits, chosen, count, flag, frozen, integer, number, real
@@ -38,6 +39,11 @@ def test_a_read_only_view_of_memory_that_its_owner_can_write_is_copied() -> None
         ([1j], "Q must hold real numbers, got dtype complex128; convert it to float64"),
         ([0.0, np.nan], r"Q must be finite, got nan at index \(1,\); remove NaN and infinity first"),
         ([[1.0], [1.0, 2.0]], "Q must be an array with rows of one length, got a list that is none"),
+        (np.ma.masked_equal([1.0, 2.0], 1.0), r"Q must hold every value, got an array that masks some.*"),
+        (
+            torch.empty(2, device="meta"),
+            "Q must be an array with rows of one length, got a Tensor that is none",
+        ),
         (sp.csr_array(np.eye(2)), r"Q must be a dense array, got a sparse one; pass its toarray\(\)"),
     ],
 )

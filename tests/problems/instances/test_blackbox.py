@@ -97,6 +97,7 @@ def test_infinite_losses_are_allowed() -> None:
         ({"start": [0, 1, 2]}, r"bits must be integers in \[0, 1\], got 2"),
         ({"K": 4}, r"K must be an integer in \[0, 3\], got 4"),
         ({"K": True}, r"K must be an integer in \[0, 3\], got True"),
+        ({"evaluate": 3}, r"evaluate must be a function of points \(k, n\), got a int"),
         ({"K": 2}, "start must have K = 2 ones, got 1"),
     ],
 )
@@ -112,6 +113,10 @@ def test_a_function_that_returns_no_losses_is_refused_and_not_counted() -> None:
     undefined = BlackBox(lambda x: np.full(len(x), np.nan), 3, start=[0, 0, 1])
     with pytest.raises(InputError, match="evaluate must return numbers, got NaN"):
         undefined.loss([0, 0, 0])
+    for values, kind in ((1j, "complex128"), ("1", "<U1")):
+        strange = BlackBox(lambda x, one=values: [one] * len(x), 3, start=[0, 0, 1])
+        with pytest.raises(InputError, match=f"evaluate must return real numbers, got dtype {kind}"):
+            strange.loss([0, 0, 0])
     assert flat.evaluations == undefined.evaluations == 0
 
 
