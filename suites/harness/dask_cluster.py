@@ -230,7 +230,9 @@ def run_remotely(fields: dict[str, Any], loads: list[str], memory: int | None) -
 
     job, worker, here = Job(**fields), get_worker(), provenance()
     if job.kind == "cell":
-        if job.payload["provenance"]["identity"] != here.identity:
+        theirs = job.payload["provenance"]
+        here = here.beside(theirs["versions"].keys() - here.versions.keys())
+        if (theirs["identity"], theirs["versions"]) != (here.identity, here.versions):
             return {"refused": _stranger(worker.address)}
         job = replace(job, payload={**job.payload, "provenance": vars(here)})
     (outcome,) = _run_here(job, loads, memory, _wanted(worker))

@@ -122,8 +122,11 @@ def test_rows_name_the_workers_machine_even_where_the_cell_crashed() -> None:
     )
 
 
-def test_a_worker_with_other_code_ends_the_run_in_one_line(worker: type[FakeWorker]) -> None:
-    fields = {"kind": "cell", "payload": {"provenance": {"identity": "other"}}}
+@pytest.mark.parametrize("other", [{"identity": "other"}, {"versions": {"ortools": "0.1"}}])
+def test_a_worker_with_other_code_or_libraries_ends_the_run_in_one_line(
+    worker: type[FakeWorker], other: dict[str, Any]
+) -> None:
+    fields = {"kind": "cell", "payload": {"provenance": vars(provenance.provenance()) | other}}
     found = dask_cluster.run_remotely(fields, [], None)
     with pytest.raises(InputError, match=r"worker tcp://somewhere:1 has other code.*install the same on all"):
         dask_cluster._outcome(Future(value=found), SURVEY)
