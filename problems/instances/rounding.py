@@ -18,7 +18,7 @@ from ..errors import InputError
 from .npz import read_instance, write_arrays
 from .qubo import Qubo
 
-__all__ = ["Rounding", "Row"]
+__all__ = ["Rounding", "Row", "nearest_levels", "settled"]
 
 LARGEST = 1e100
 """Of a gram's entries, and by its inverse the least that the largest one may be."""
@@ -211,12 +211,11 @@ class Rounding:
 
     def nearest(self) -> Bits:
         """Round to nearest: each coordinate alone, halves up, inside its levels; fixed ones stay."""
-        return self.settle(np.floor(self.shift + 0.5))
+        return nearest_levels(self.shift, self.levels, self.fixed)
 
     def settle(self, x: Any) -> Bits:
         """`x` (n, f) clipped into the levels, with the fixed coordinates at their values."""
-        inside = np.clip(np.asarray(x), 0, self.levels - 1)
-        return np.asarray(np.where(self.fixed >= 0, self.fixed, inside), dtype=np.int8)
+        return settled(x, self.levels, self.fixed)
 
     def baseline(self) -> Bits:
         """Round to nearest."""
@@ -297,6 +296,17 @@ class Rounding:
     def load(cls, path: str | Path) -> Rounding:
         """Read what `save` wrote."""
         return read_instance(path, "rounding", lambda arrays: cls(**arrays))
+
+
+def settled(x: Any, levels: npt.NDArray[np.int64], fixed: Bits) -> Bits:
+    """`x` (n, f) clipped into the levels (f,), the fixed coordinates (n, f) at their values."""
+    inside = np.clip(np.asarray(x), 0, levels - 1)
+    return np.asarray(np.where(fixed >= 0, fixed, inside), dtype=np.int8)
+
+
+def nearest_levels(shift: Floats, levels: npt.NDArray[np.int64], fixed: Bits) -> Bits:
+    """The level nearest to each position of `shift` (n, f), halves up, settled."""
+    return settled(np.floor(shift + 0.5), levels, fixed)
 
 
 _SOUND: dict[int, weakref.ref[Any]] = {}

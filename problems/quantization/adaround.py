@@ -157,7 +157,7 @@ def _decide(
             answers += [Answer(*pair) for pair in zip(together.layers, found, strict=True)]
     else:
         for layer in layers:
-            answers.append((yield from wishes.decided(one, layer, input_step=step, enter=enter)))
+            answers.append((yield from wishes.decided(one, layer, enter=enter)))
     book.rounded(one, answers, nearest, bits=wishes.bits, guard=guard)
 
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 
 from ..arrays import Bits, Floats
-from ..instances.rounding import Rounding
+from ..instances.rounding import Rounding, nearest_levels, settled
 from ..layers.inputs import groups_of
 from .grids import Grid, group_of
 from .weight_layers import Weighted, matrix_of
@@ -23,6 +24,7 @@ __all__ = [
     "centred",
     "gathered",
     "layer_rounding",
+    "regridded",
     "rows_rounding",
 ]
 
@@ -64,15 +66,24 @@ class Layer:
     def instance(self) -> Rounding:
         """The problem; what makes one is only checked when it is asked for, as groups may be thousands."""
         step, start, group = self.grid.step, self.start, None
-        levels = np.full(self.floor.shape[1], self.levels)
-        levels[self.inputs :] = 2
         if self.grid.group:
             group = group_of(self.inputs, self.grid.group)
             if self.bias_step is not None:
                 group = np.append(group, step.shape[1])
                 step = np.hstack([step, self.bias_step[:, None]])
         scale = step if self.grid.group else step[:, 0]
-        return Rounding(self.gram, self.shift, scale, levels, self.fixed, group, start)
+        return Rounding(self.gram, self.shift, scale, self.column_levels, self.fixed, group, start)
+
+    @property
+    def column_levels(self) -> npt.NDArray[np.int64]:
+        """Levels (columns,) of each column; a bias has two."""
+        levels = np.full(self.floor.shape[1], self.levels)
+        levels[self.inputs :] = 2
+        return levels
+
+    def nearest(self) -> Bits:
+        """Levels (n, columns) of the nearest values, without the problem, whose making costs O(f³)."""
+        return nearest_levels(self.shift, self.column_levels, self.fixed)
 
     @property
     def inputs(self) -> int:
@@ -118,7 +129,7 @@ class Layer:
         strongest = np.argsort(-np.diag(self.gram)[: self.inputs], kind="stable")[:block]
         rest = np.setdiff1d(np.arange(len(self.gram)), strongest)
         fixed = np.array(self.fixed)
-        fixed[:, rest] = self.instance.nearest()[:, rest]
+        fixed[:, rest] = self.nearest()[:, rest]
         return replace(self, fixed=fixed)
 
     def row(self, i: int) -> Layer:
@@ -136,6 +147,26 @@ class Layer:
             start=None if self.start is None else self.start[one],
             real_bias=None if self.real_bias is None else self.real_bias[one],
         )
+
+
+def regridded(
+    layer: Layer, weights: Floats, grid: Grid, *, clip_aware: bool, keep_zeros: bool, start: Floats
+) -> Layer:
+    """The layer, whose biases have no steps, on another grid.
+
+    Parameters:
+        layer: whose levels are those of the whole grid.
+        weights: (n, f) of its rows.
+        grid: of its rows.
+        clip_aware, keep_zeros: see `rows_rounding`.
+        start: (n, f) integers of a solution that is known.
+    """
+    position = grid.position(weights)
+    floor, fixed = _places(
+        weights, position, grid, clip_aware=clip_aware, keep_zeros=keep_zeros, levels=layer.levels
+    )
+    known = settled(start - floor, layer.column_levels, fixed)
+    return replace(layer, shift=position - floor, fixed=fixed, floor=floor, grid=grid, start=known)
 
 
 def layer_rounding(
@@ -200,10 +231,9 @@ def rows_rounding(
         grid = _holding(grid, bias, rows, input_step)
     own = grid.rows(rows)
     position = own.position(weights[rows])
-    floor, fixed = _floors(position, own.low, own.high, clip_aware=clip_aware, levels=levels)
-    if keep_zeros:
-        zero = own.spread(own.zero, weights.shape[1]) - floor
-        fixed = np.where(weights[rows] == 0.0, np.clip(zero, 0, levels - 1), fixed).astype(np.int8)
+    floor, fixed = _places(
+        weights[rows], position, own, clip_aware=clip_aware, keep_zeros=keep_zeros, levels=levels
+    )
     if bias is None or bias_kind != "int32":
         means, form = (
             centred(gram) if bias is not None and bias_kind == "corrected" else (None, gram[:-1, :-1])
@@ -267,7 +297,7 @@ class Together:
             gram[inputs, inputs] = one.gram / unit
             shift[own, inputs], fixed[own, inputs] = one.shift, one.fixed
         scale = [one.grid.step[:, 0] * unit**0.5 for one, unit in zip(self.layers, units, strict=True)]
-        levels = np.concatenate([one.instance.levels for one in self.layers])
+        levels = np.concatenate([one.column_levels for one in self.layers])
         return Rounding(gram, shift, np.concatenate(scale), levels, fixed, start=self._start())
 
     def _start(self) -> Bits | None:
@@ -306,6 +336,23 @@ def gathered(layers: Iterable[Layer]) -> Iterator[Together]:
         held.append(layer)
     if held:
         yield Together(held)
+
+
+def _places(
+    weights: Floats,
+    position: Floats,
+    grid: Grid,
+    *,
+    clip_aware: bool,
+    keep_zeros: bool,
+    levels: int,
+) -> tuple[Floats, Bits]:
+    """As `_floors` of weights (n, f), of which zeros may have to stay."""
+    floor, fixed = _floors(position, grid.low, grid.high, clip_aware=clip_aware, levels=levels)
+    if keep_zeros:
+        zero = grid.spread(grid.zero, weights.shape[1]) - floor
+        fixed = np.where(weights == 0.0, np.clip(zero, 0, levels - 1), fixed).astype(np.int8)
+    return floor, fixed
 
 
 def _floors(

@@ -9,10 +9,10 @@ import numpy as np
 
 from ..arrays import Bits, Floats, chosen, count
 from ..errors import InputError
-from ..instances.rounding import Rounding
+from ..instances.rounding import Rounding, settled
 from .fit import best_steps, fitted
 from .grids import GRIDS, Grid, grid_for, group_of
-from .layer_rounding import Layer, rows_rounding
+from .layer_rounding import Layer, regridded, rows_rounding
 from .weight_layers import WeightLayer
 
 __all__ = ["BIASES", "Answer", "Wishes", "better"]
@@ -73,13 +73,13 @@ class Wishes:
         plain = grid_for(one.weights, bits=self.bits, grid=usual, per=self.per, group=self.group)
         for rows, gram in one.groups():
             layer = self._layer(one, rows, gram, plain, input_step)
-            nearest = Answer(layer, layer.instance.nearest())
+            nearest = Answer(layer, layer.nearest())
             if self.grid == "fit":
                 layer = self._fitted(one, gram, layer, input_step)
             yield layer.only(self.block) if self.block else layer, nearest
 
     def decided(
-        self, one: WeightLayer, layer: Layer, *, input_step: float, enter: Callable[[], None]
+        self, one: WeightLayer, layer: Layer, *, enter: Callable[[], None]
     ) -> Generator[Rounding, Bits, Answer]:
         """Ask for the levels of a layer; with a fitted grid, again with the steps that are best for them.
 
@@ -89,30 +89,29 @@ class Wishes:
         best = Answer(layer, (yield layer.instance))
         if self.grid != "fit" or not self.whole or self.block or layer.bias_step is not None:
             return best
-        rows, gram = layer.rows, one.inputs["gram"][layer.rows.start // max(1, len(layer.shift))]
+        weights = one.weights[layer.rows]
         for _ in range(self.refits):
-            grid = _refitted(best, one.weights[rows])
-            again = self._layer(one, rows, gram, _placed(grid, rows, len(one.weights)), input_step)
-            again = replace(again, gram=layer.instance.gram)
-            now = np.asarray(best.layer.integers(best.x) - again.floor, dtype=np.int8)
-            again = replace(again, start=now)
+            grid, found = _refitted(best, weights), best.layer.integers(best.x)
+            layer = replace(layer, gram=layer.instance.gram)  # which is checked once
+            layer = self._regridded(layer, weights, grid, found)
             enter()
-            best = better(Answer(again, now), Answer(again, (yield again.instance)))
+            best = better(Answer(layer, layer.instance.start), Answer(layer, (yield layer.instance)))
         return best
 
     def _fitted(self, one: WeightLayer, gram: Floats, plain: Layer, input_step: float) -> Layer:
-        """The problem of the plain layer's rows on a grid fitted to them.
-
-        Its Gram matrix is the plain one's own, which was checked when that was asked for its nearest values.
-        """
-        rows, shared = plain.rows, plain.instance.gram
-        form = shared[: plain.inputs, : plain.inputs]
+        """The problem of the plain layer's rows on a grid fitted to them."""
+        rows, form = plain.rows, plain.gram[: plain.inputs, : plain.inputs]
         fit = fitted(one.weights[rows], form, bits=self.bits, group=self.group, tries=self.tries)
+        if plain.bias_step is None and self.whole:
+            return self._regridded(plain, one.weights[rows], fit.grid, fit.levels)
         layer = self._layer(one, rows, gram, _placed(fit.grid, rows, len(one.weights)), input_step)
-        layer = replace(layer, gram=shared)
-        start = layer.instance.nearest()
-        start[:, : layer.inputs] = np.clip(fit.levels - layer.floor[:, : layer.inputs], 0, layer.levels - 1)
-        return replace(layer, start=layer.instance.settle(start))
+        start = layer.shift + 0.5
+        start[:, : layer.inputs] = fit.levels - layer.floor[:, : layer.inputs]
+        return replace(layer, start=settled(np.floor(start), layer.column_levels, layer.fixed))
+
+    def _regridded(self, layer: Layer, weights: Floats, grid: Grid, start: Floats) -> Layer:
+        kept = {"clip_aware": self.clip_aware, "keep_zeros": self.keep_zeros}
+        return regridded(layer, weights, grid, start=start, **kept)
 
     def _layer(self, one: WeightLayer, rows: slice, gram: Floats, grid: Grid, input_step: float) -> Layer:
         return rows_rounding(

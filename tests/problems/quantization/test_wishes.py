@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from qubopress import problems, solvers
-from qubopress.problems import InputError, own_task
+from qubopress.problems import InputError, Rounding, own_task
+from qubopress.problems.quantization import layer_rounding
 
 
 def network(*, bias: bool = True) -> nn.Module:
@@ -108,6 +109,25 @@ def test_a_tiny_row_keeps_its_bias_in_an_int32() -> None:
     for levels in (2, "all"):
         kept = rounded(model, bits=8, levels=levels)
         assert kept[0].bias[2].item() == pytest.approx(1.0, rel=1e-3)
+
+
+def test_groups_that_are_asked_for_together_make_no_problems_of_their_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    torch.manual_seed(0)
+    made: list[Rounding] = []
+
+    def counted(*arguments, **others):
+        made.append(Rounding(*arguments, **others))
+        return made[-1]
+
+    def answer(stage, instance):
+        return instance.baseline()
+
+    monkeypatch.setattr(layer_rounding, "Rounding", counted)
+    task = own_task(nn.Conv2d(64, 64, 3, groups=64).eval(), torch.randn(8, 64, 5, 5))
+    problems.drive(problems.get("adaround"), task, {"levels": "all", "bias": "float"}, answer)
+    assert len(made) == 2  # 56 groups of nine inputs fit together
 
 
 @pytest.mark.parametrize(
