@@ -2,9 +2,10 @@
 
 Where a grid's ends lie matters more than how well a search rounds on it: the range of the weights spends
 levels on the few largest, and the least squared error (`mse`) does not know which inputs matter. What an
-error costs here is what it costs a nearest plane, T_ii² for column i. The best few of a table of steps and
-zero points by that measure are tried in earnest: nearest plane, sweeps, and the step that is best for the
-integers found, s = cᵀGw / cᵀGc with c = q − z, which is exact (several groups solve for theirs together).
+error costs here is what it costs a nearest plane, T_ii² for column i. Nearest planes choose among the best
+few of a table of steps and zero points by that measure: what they lose needs no product with the Gram matrix.
+The best two go on to sweeps, and to the step that is best for the integers found, s = cᵀGw / cᵀGc with
+c = q − z, which is exact (several groups solve for theirs together).
 """
 
 from __future__ import annotations
@@ -22,8 +23,12 @@ from .sweeps import sweep_levels
 
 __all__ = ["Fit", "best_steps", "fitted"]
 
-REACHES = np.geomspace(0.2, 1.0, 24)
-"""Shares of the symmetric range of the largest weight that a row's levels may span."""
+REACHES = 14
+"""Shares of the symmetric range of the largest weight that are tried for a row's levels, up to the whole."""
+
+LEAST_REACH = 0.2
+"""The least of them for two bits and fewer; 0.15 more with each bit up to 0.6, as the more levels there are,
+the less is gained by cutting weights off."""
 
 ZEROS = 6
 """Zero points about the middle that are tried, beside both ends."""
@@ -31,6 +36,9 @@ ZEROS = 6
 SPARED = 0.68
 """Steps are judged as if larger by this share of 2^-bits: later search lowers the error between levels, not
 that of weights beyond them, so that smaller steps come out best."""
+
+EARNEST = 2
+"""Tries of each row that are gone through to the end, those of the least cost in a nearest plane."""
 
 ROOM = 1 << 24
 """Numbers that the products of a batch of rows with the Gram matrix may take."""
@@ -49,7 +57,7 @@ class Fit:
     levels: Floats
 
 
-def fitted(weights: Floats, gram: Floats, *, bits: int, group: int = 0, tries: int = 8) -> Fit:
+def fitted(weights: Floats, gram: Floats, *, bits: int, group: int = 0, tries: int = 4) -> Fit:
     """The grid of a layer's rows under its Gram matrix.
 
     Parameters:
@@ -57,7 +65,7 @@ def fitted(weights: Floats, gram: Floats, *, bits: int, group: int = 0, tries: i
         gram: (f, f) of their inputs.
         bits: width of the weights in [1, 8].
         group: inputs that share a step; 0 for all of a row.
-        tries: steps and zero points of each row and group that are tried in earnest.
+        tries: steps and zero points of each row and group that nearest planes choose among.
     """
     f = weights.shape[1]
     planes, small = planes_of(gram), gram.astype(np.float32)
@@ -92,10 +100,27 @@ def _fitted(
     steps, zeros = _table(weights, planes.weights[np.argsort(planes.columns)], places, bits=bits)
     slope, high = weights @ gram, 2**bits - 1
     # What everyone takes is among the tries, so that no row is worse off.
-    best = _tried(weights, gram, slope, planes, places, *_ranges(weights, places, high), high)
-    for k in range(min(tries, steps.shape[2])):
-        best.take(_tried(weights, gram, slope, planes, places, steps[:, :, k], zeros[:, :, k], high))
+    # What everyone takes is among the tries.
+    plain = _ranges(weights, places, high)
+    tried = [plain, *((steps[:, :, k], zeros[:, :, k]) for k in range(min(tries, steps.shape[2])))]
+    costs = np.array([_planes(weights, planes, places, *one, high)[1] for one in tried])
+    order, rows = np.argsort(costs, axis=0, kind="stable"), np.arange(len(weights))
+    steps, zeros = (np.array(found) for found in zip(*tried, strict=True))
+    best, *others = (
+        _tried(weights, gram, slope, planes, places, steps[k, rows], zeros[k, rows], high)
+        for k in order[:EARNEST]
+    )
+    for other in others:
+        best.take(other)
     return best.steps, best.zeros, best.levels
+
+
+def _planes(
+    weights: Singles, planes: Planes, places: Indices, steps: Singles, zeros: Singles, high: int
+) -> tuple[Singles, Singles]:
+    """Levels (n, f) of nearest planes on a step and a zero point, and their costs (n,)."""
+    top = np.full(weights.shape[1], high, dtype=np.float32)
+    return planes.priced(weights + (steps * zeros)[:, places], steps, places, top)
 
 
 def _ranges(weights: Singles, places: Indices, high: int) -> tuple[Singles, Singles]:
@@ -120,7 +145,7 @@ def _tried(
 ) -> _Rows:
     """What a nearest plane, sweeps and better steps make of a step and a zero point."""
     top = np.full(weights.shape[1], high, dtype=np.float32)
-    levels = planes.nearest(weights + (steps * zeros)[:, places], steps, places, top)
+    levels = _planes(weights, planes, places, steps, zeros, high)[0]
     codes = levels - zeros[:, places]
     field = np.ascontiguousarray((steps[:, places] * codes) @ gram - slope)
     sweep_levels(gram, levels, field, steps, places, top)
@@ -181,14 +206,15 @@ def _by_group(values: Any, groups: int, places: Indices) -> Any:
 def _table(weights: Singles, costs: Singles, places: Indices, *, bits: int) -> tuple[Singles, Singles]:
     """Steps and zero points (n, groups, candidates) of each row and group, the most promising first."""
     high, groups = 2**bits - 1, int(places.max(initial=0)) + 1
-    middle, reach = 2 ** (bits - 1), max(1.0, 0.4 * 2 ** (bits - 1))
-    zeros = np.unique(np.append(np.rint(np.linspace(middle - reach, middle + reach - 1, ZEROS)), [0, high]))
+    middle, spread = 2 ** (bits - 1), max(1.0, 0.4 * 2 ** (bits - 1))
+    zeros = np.unique(np.append(np.rint(np.linspace(middle - spread, middle + spread - 1, ZEROS)), [0, high]))
     zeros = np.clip(zeros, 0, high)
     starts = np.searchsorted(places, np.arange(groups))
     largest = np.maximum.reduceat(np.abs(weights), starts, axis=1)
     spans = (2.0 * largest / high).astype(np.float32)
     spans[spans == 0.0] = 1.0
-    pairs = np.array([(reach, zero) for zero in zeros for reach in REACHES], dtype=np.float32)
+    reaches = np.geomspace(min(0.6, LEAST_REACH + 0.15 * max(0, bits - 2)), 1.0, REACHES)
+    pairs = np.array([(reach, zero) for zero in zeros for reach in reaches], dtype=np.float32)
     judged = 1.0 + SPARED * 2.0**-bits
     scores = _scores(weights, costs, places, spans * np.float32(judged), pairs, np.float32(high))
     order = np.argsort(scores, axis=2, kind="stable")

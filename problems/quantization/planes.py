@@ -56,7 +56,13 @@ class Planes:
     def nearest(
         self, target: Singles, steps: Singles, group: Indices, top: Singles, fixed: Any = None
     ) -> Singles:
-        """Levels (n, f) chosen column after column given those before.
+        """Levels (n, f) chosen column after column given those before. See `priced`."""
+        return self.priced(target, steps, group, top, fixed)[0]
+
+    def priced(
+        self, target: Singles, steps: Singles, group: Indices, top: Singles, fixed: Any = None
+    ) -> tuple[Singles, Singles]:
+        """The same, and what they lose (n,) with the damping, in units of the largest weight.
 
         Parameters:
             target: (n, f) what level·step is to be near to, both in units of the weights.
@@ -70,12 +76,14 @@ class Planes:
         groups, highest = group[self.columns], top[self.columns]
         held = np.zeros((0, 0), np.int8) if fixed is None else np.ascontiguousarray(fixed.T[self.columns])
         levels, errors = np.empty_like(wanted), np.empty_like(wanted)
+        costs = np.zeros(len(target), dtype=np.float32)
         for start in range(0, f, BLOCK):
             some = slice(start, start + BLOCK)
             pull = self.unit[some, :start] @ errors[:start]
             _choose(
                 pull,
                 self.unit[some, some],
+                self.weights[some],
                 wanted[some],
                 by_group,
                 groups[some],
@@ -83,10 +91,11 @@ class Planes:
                 held[some],
                 levels[some],
                 errors[some],
+                costs,
             )
         found = np.empty_like(target)
         found[:, self.columns] = levels.T
-        return found
+        return found, costs
 
 
 def planes_of(gram: Floats, *, order: str = "act", damping: float = 0.01) -> Planes:
@@ -138,11 +147,22 @@ def ridge_of(gram: Floats, damping: float) -> float:
 
 @numba.njit(cache=True, nogil=True, fastmath={"contract", "arcp", "nsz"})
 def _choose(
-    pull: Any, unit: Any, wanted: Any, steps: Any, groups: Any, top: Any, fixed: Any, levels: Any, errors: Any
+    pull: Any,
+    unit: Any,
+    weights: Any,
+    wanted: Any,
+    steps: Any,
+    groups: Any,
+    top: Any,
+    fixed: Any,
+    levels: Any,
+    errors: Any,
+    costs: Any,
 ) -> None:
     """Choose the levels of a block of coordinates; neurons lie along the rows, for the sake of their loops.
 
-    `pull` (B, n) is what the errors before the block add to each of its coordinates.
+    `pull` (B, n) is what the errors before the block add to each of its coordinates; to `costs` (n,) is added
+    what the choices cost.
     """
     size, n = pull.shape
     for i in range(size):
@@ -155,6 +175,9 @@ def _choose(
                 levels[i, r] = fixed[i, r] if fixed[i, r] >= 0 else levels[i, r]
         for r in range(n):
             errors[i, r] = step[r] * levels[i, r] - wanted[i, r]
+        for r in range(n):
+            left = errors[i, r] + pull[i, r]
+            costs[r] += weights[i] * left * left
         for j in range(i + 1, size):
             share = unit[j, i]
             for r in range(n):

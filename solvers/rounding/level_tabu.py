@@ -13,17 +13,17 @@ import numba
 import numpy as np
 
 from ...problems import Rounding
-from ...problems.arrays import Bits
+from ...problems.quantization.planes import Singles
 from ..registry import Range, solver
 from ..run import Run
-from .descent import keep, spans
+from .descent import spans
 from .levels.units import WeightUnits, factored, units_of
 
 __all__ = ["level_tabu"]
 
 
 LOOKS = 16
-"""Groups of neurons between two offers, each of which is judged after the clock."""
+"""Groups of neurons between two offers under a budget: of each the whole layer's loss is computed."""
 
 
 @solver("level-tabu", accepts=Rounding, reference="Glover 1989", groups=True)
@@ -43,36 +43,46 @@ def level_tabu(
         damping: of the nearest plane.
     """
     units = units_of(rounding)
-    best = rounding.nearest()
-    losses = rounding.row_losses(best)
-    keep(rounding, best, losses, np.arange(rounding.n), _begin(rounding, units, damping))
-    run.offer(best, float(losses.sum()))
+    levels, field = _begin(rounding, units, damping)
+    run.offer(rounding.settle(levels))
+    looks = LOOKS if run.restarts is None else rounding.n
     rounds = 0
     while run.open():
+        if rounds:
+            field = units.field(levels)
         for number, rows in enumerate(spans(rounding, run, 2 * moves * max(1, rounding.f))):
-            x = best[rows].astype(np.float32)
-            made = _searched(units.rows(rows), x, moves, tenure + rounds, int(run.rng.integers(2**31)))
+            chosen, seed = slice(rows[0], rows[-1] + 1), int(run.rng.integers(2**31))
+            made = _searched(units.rows(rows), levels[chosen], field[chosen], moves, tenure + rounds, seed)
             run.tally("moves", made)
-            keep(rounding, best, losses, rows, x.astype(np.int8))
-            if number % LOOKS == LOOKS - 1:
-                run.offer(best, float(losses.sum()))
-        run.offer(best, float(losses.sum()))
+            if number % looks == looks - 1:
+                run.offer(rounding.settle(levels))
+        run.offer(rounding.settle(levels))
         rounds += 1
 
 
-def _begin(rounding: Rounding, units: WeightUnits, damping: float) -> Bits:
-    """The start that the instance has, or a nearest plane, swept."""
+def _begin(rounding: Rounding, units: WeightUnits, damping: float) -> tuple[Singles, Singles]:
+    """Levels (n, f) of the start that the instance has, or of a nearest plane, swept, and their field."""
     if rounding.start is None:
         levels = units.nearest(factored(rounding.gram, "act", damping))
+        _keep_nearest(rounding, levels)
     else:
         levels = rounding.start.astype(np.float32)
-    units.sweep(levels)
-    return rounding.settle(levels)
+    return levels, units.sweep(levels)
 
 
-def _searched(units: WeightUnits, levels: Any, count: int, tenure: int, seed: int) -> int:
-    """Search from levels (k, f), which end where each row was best; the number of moves comes back."""
-    slopes = np.ascontiguousarray(2.0 * units.steps[:, units.group] * units.field(levels))
+def _keep_nearest(rounding: Rounding, levels: Singles) -> None:
+    """Put the nearest values of neurons for which they are better in the place of their levels."""
+    nearest = rounding.nearest()
+    worse = rounding.row_losses(nearest) < rounding.row_losses(levels)
+    levels[worse] = nearest[worse]
+
+
+def _searched(units: WeightUnits, levels: Any, field: Any, count: int, tenure: int, seed: int) -> int:
+    """Search from levels (k, f), which end where each row was best; the number of moves comes back.
+
+    The field (k, f) is that of the levels; it ends elsewhere.
+    """
+    slopes = np.multiply(field, 2.0 * units.steps[:, units.group], out=field)
     fixed = np.zeros((len(levels), 0), dtype=np.int8) if units.fixed is None else units.fixed
     spread = (units.steps, units.group, units.top)
     return int(_search(units.gram, levels, slopes, *spread, fixed, count, tenure, np.uint32(seed)))

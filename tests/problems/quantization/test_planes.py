@@ -54,3 +54,14 @@ def test_without_correlation_each_level_is_the_nearest_alone() -> None:
     _, target, steps, group, top = layer(groups=3)
     found = planes_of(np.eye(60)).nearest(target, steps, group, top)
     np.testing.assert_array_equal(found, np.clip(np.rint(target / steps[:, group]), 0, top))
+
+
+@pytest.mark.parametrize("groups", [1, 4])
+def test_the_price_is_the_loss_with_the_damping_in_units_of_the_dearest_coordinate(groups: int) -> None:
+    form, target, steps, group, top = layer(groups=groups)
+    levels, prices = planes_of(form, damping=0.01).priced(target, steps, group, top)
+    damped = form + 0.01 * np.diag(form).mean() * np.eye(len(form))
+    errors = (steps[:, group] * levels - target).astype(float)
+    columns = np.argsort(-np.diag(form), kind="stable")
+    unit = np.diag(np.linalg.cholesky(damped[np.ix_(columns, columns)][::-1, ::-1])).max() ** 2
+    np.testing.assert_allclose(prices * unit, np.einsum("nf,nf->n", errors @ damped, errors), rtol=1e-3)
