@@ -98,6 +98,25 @@ def large_layers(
         raise CallError(str(error)) from None
 
 
+@experiment.command("rounding-methods")
+def rounding_methods(
+    out: Out = DATA / "rounding-methods",
+    network: Annotated[str, typer.Option(help="Of ours.")] = "minilm",
+    draws: Annotated[int, typer.Option(help="Of calibration data.")] = 3,
+    bits: Annotated[
+        list[int] | None, typer.Option(help=f"Of the weights, {REPEATABLE}; 4, 3 and 2 if not given.")
+    ] = None,
+    calibration: Annotated[int, typer.Option(help="Samples of a draw.")] = 256,
+) -> None:
+    """Round a network as practitioners do and as we do: losses, time, and its own metric over draws."""
+    at_least("--draws", draws)
+    at_least("--calibration", calibration)
+    check_folder("--out", out)
+    from ..experiments import rounding_methods as module
+
+    _show(module.run(network, draws=draws, bits=bits or [4, 3, 2], calibration=calibration, out=out))
+
+
 @experiment.command("compress-bench")
 def compress_bench(
     network: Annotated[

@@ -1,0 +1,183 @@
+"""rounding_methods: what practitioners' rounding and ours leave of a network that people use, over draws.
+
+`qubopress experiment rounding-methods` prints it. All methods see the same Gram matrices. Losses are
+geometric means over layers, of a layer's loss in units of GPTQ's (Frantar et al. 2022, arXiv:2210.17323):
+nearest planes over all levels of the grid of each neuron's range, inputs of the largest mean square first,
+1 % damping; on the samples that calibrate and on others that no choice has seen. Processor seconds are those
+of grids, searches and their judgement, without the Gram matrices that all share.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from ... import problems, solvers
+from ...problems import Instance, Task
+from ...problems.quantization.book import write
+from ...problems.quantization.weight_layers import WeightLayer, WeightLayers
+from ...problems.quantization.wishes import Answer, Wishes
+
+__all__ = ["METHODS", "Method", "measure", "rounded", "run", "summary"]
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way to round a layer: what is wished of it, who answers, and with which parameters."""
+
+    solver: str
+    wishes: Mapping[str, Any] = field(default_factory=dict)
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+OURS = {"grid": "fit", "bias": "corrected"}
+
+METHODS: Mapping[str, Method] = {
+    "round to nearest": Method("round-to-nearest"),
+    "GPTQ": Method("nearest-plane"),
+    "GPTQ, least squared error": Method("nearest-plane", {"grid": "mse"}),
+    "fitted, level-tabu": Method("level-tabu", OURS),
+    "GPTQ, groups of 128": Method("nearest-plane", {"group": 128}),
+    "fitted, groups of 128, level-tabu": Method("level-tabu", {**OURS, "group": 128}),
+}
+
+FIRST = "GPTQ"
+"""In whose units losses and seconds are."""
+
+
+def measure(
+    network: str, *, draws: Iterable[int], bits: Iterable[int], calibration: int
+) -> Iterator[dict[str, Any]]:
+    """A row for every draw of calibration data, width and method.
+
+    Parameters:
+        network: of ours, whose metric says how far it agrees with the float one.
+        draws: seeds of the calibration data.
+        bits: widths.
+        calibration: samples of a draw.
+
+    Raises:
+        InputError, MissingDataError: there is no such network, or it is not installed.
+    """
+    widths = tuple(bits)
+    for draw in draws:
+        task = problems.task_of(network, calibration=calibration, calibration_seed=draw)
+        for method in METHODS.values():  # the first call compiles
+            _layer(next(iter(WeightLayers(task))), _wishes(method, widths[0]), method)
+        for width in widths:
+            found = {name: rounded(task, method, bits=width) for name, method in METHODS.items()}
+            for name, (row, losses) in found.items():
+                ratios = losses[:2] / found[FIRST][1][:2]
+                loss, held = np.exp(np.log(ratios).mean(axis=1))
+                head = {"network": network, "draw": draw, "bits": width, "method": name}
+                yield {**head, "loss": loss, "held-out loss": held, **row}
+
+
+def rounded(task: Task, method: Method, *, bits: int) -> tuple[dict[str, float], Any]:
+    """Figures of the network that a method leaves, and losses (3, layers).
+
+    Those are of its answers on the calibration data and on the samples held out, and of the nearest values on
+    these. A layer that nothing reaches, or nothing held out, has no part in them.
+    """
+    layers, wishes = WeightLayers(task), _wishes(method, bits)
+    losses, seconds = [], 0.0
+    for one in layers:
+        held = one.held
+        if held is None:
+            continue
+        answers, nearest, spent = _layer(one, wishes, method)
+        seconds += spent
+        pairs = ((one.inputs["gram"], answers), (held, answers), (held, nearest))
+        losses.append([_loss(gram, found) for gram, found in pairs])
+        write(one, answers, bits=bits)
+    table = np.array(losses).T
+    figures = {"seconds": seconds, "layers above nearest": float((table[1] > table[2] * (1 + 1e-9)).sum())}
+    if task.judge is not None:
+        figures[task.metric] = float(task.judge(layers.network))
+    return figures | {name: float(judge(layers.network)) for name, judge in task.also.items()}, table
+
+
+def _wishes(method: Method, bits: int) -> Wishes:
+    usual = problems.get("adaround").defaults | {"levels": "all", "bias": "float", "bits": bits}
+    wished = usual | dict(method.wishes)
+    return Wishes(**{name: wished[name] for name in Wishes.__dataclass_fields__})
+
+
+def _layer(one: WeightLayer, wishes: Wishes, method: Method) -> tuple[list[Answer], list[Answer], float]:
+    """Answers of a matrix's groups, their nearest values, and processor seconds."""
+    assert len(one.inputs["gram"])  # measured before the clock starts
+    begun = time.process_time()
+    answers, nearest = [], []
+    for layer, near in wishes.layers(one, input_step=1.0):
+        questions = wishes.decided(one, layer, enter=lambda: None)
+        asked: Instance = next(questions)
+        try:
+            while True:
+                found = solvers.solve(asked, method.solver, restarts=1, seed=0, **method.parameters)
+                assert found.x is not None, found.message
+                asked = questions.send(found.x)
+        except StopIteration as end:
+            answers.append(end.value)
+        nearest.append(near)
+    return answers, nearest, time.process_time() - begun
+
+
+def _loss(grams: Any, answers: list[Answer]) -> float:
+    return sum(one.layer.loss_on(gram, one.x) for gram, one in zip(grams, answers, strict=True))
+
+
+def summary(rows: pd.DataFrame) -> pd.DataFrame:
+    """A row a network, width and method: geometric means of losses, means and 95 % intervals of metrics.
+
+    The intervals are Student's, over draws. `time` is in units of GPTQ's, of the same draw and width.
+    """
+    keys = ["network", "bits", "method"]
+    metrics = [name for name in rows.columns if name not in (*keys, "draw", *_FIGURES)]
+    first = rows[rows["method"] == FIRST].set_index(["network", "draw", "bits"])["seconds"]
+    places = pd.MultiIndex.from_frame(rows[["network", "draw", "bits"]])
+    timed = rows.assign(time=rows["seconds"].to_numpy() / first.loc[places].to_numpy())
+    found = []
+    for key, group in timed.groupby(keys, sort=False):
+        row = dict(zip(keys, key, strict=True)) | {"draws": len(group)}
+        row |= {name: float(stats.gmean(group[name])) for name in ("loss", "held-out loss", "time")}
+        row["layers above nearest"] = int(group["layers above nearest"].max())
+        for name in metrics:
+            row |= dict(zip((name, f"{name} from", f"{name} to"), _interval(group[name]), strict=True))
+        found.append(row)
+    return pd.DataFrame(found)
+
+
+_FIGURES = ("loss", "held-out loss", "seconds", "layers above nearest")
+
+
+def _interval(values: pd.Series) -> tuple[float, float, float]:
+    """Mean and Student's interval of it; of a single value there is none."""
+    mean, count = float(values.mean()), len(values)
+    if count < 2:
+        return mean, np.nan, np.nan
+    reach = float(stats.t.ppf(0.975, count - 1) * values.std(ddof=1) / count**0.5)
+    return mean, mean - reach, mean + reach
+
+
+def run(
+    network: str, *, draws: int, bits: Sequence[int], calibration: int, out: Path
+) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Measure, write rows and their summary as CSV files, anew after every draw, and yield the summary.
+
+    Raises:
+        InputError, MissingDataError: there is no such network, or it is not installed.
+    """
+    rows: list[dict[str, Any]] = []
+    for draw in range(1, draws + 1):
+        rows += measure(network, draws=[draw], bits=bits, calibration=calibration)
+        out.mkdir(exist_ok=True)
+        pd.DataFrame(rows).to_csv(out / "rows.csv", index=False, float_format="%.6g")
+        summary(pd.DataFrame(rows)).to_csv(out / "methods.csv", index=False, float_format="%.4g")
+    yield f"{network}, {draws} draws", summary(pd.DataFrame(rows))

@@ -1,0 +1,46 @@
+"""Methods of rounding side by side: the same Gram matrices, GPTQ's units, intervals over draws."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from qubopress.suites import cli
+from qubopress.suites.experiments import rounding_methods
+
+
+def test_every_method_has_a_row_in_units_of_gptq(tmp_path: Path) -> None:
+    given = ["--network", "digits-mlp", "--draws", "2", "--bits", "2", "--calibration", "100"]
+    assert cli.call(["experiment", "rounding-methods", *given, "--out", str(tmp_path / "new")]) == 0
+    rows = pd.read_csv(tmp_path / "new" / "rows.csv")
+    assert len(rows) == 2 * len(rounding_methods.METHODS)
+    table = pd.read_csv(tmp_path / "new" / "methods.csv").set_index("method")
+    assert list(table.index) == list(rounding_methods.METHODS)
+    first = table.loc[rounding_methods.FIRST]
+    assert first[["loss", "held-out loss", "time"]].tolist() == [1.0, 1.0, 1.0]
+    assert table.loc["fitted, level-tabu", "loss"] < 0.9
+    assert table.loc["round to nearest", "loss"] > 1.5
+    assert table.loc["round to nearest", "layers above nearest"] == 0
+    assert (table["accuracy from"] <= table["accuracy"]).all()
+
+
+def test_intervals_are_students_over_draws() -> None:
+    low = rounding_methods.FIRST
+    rows = pd.DataFrame(
+        [
+            {
+                "network": "a", "draw": draw, "bits": 4, "method": name, "loss": loss, "held-out loss": loss,
+                "seconds": seconds, "layers above nearest": 0.0, "cosine": cosine,
+            }
+            for name, seconds in ((low, 2.0), ("other", 6.0))
+            for draw, loss, cosine in ((1, 0.5, 0.7), (2, 2.0, 0.9))
+        ]
+    )  # fmt: skip
+    found = rounding_methods.summary(rows).set_index("method").loc["other"]
+    assert found[["loss", "time", "draws"]].tolist() == pytest.approx([1.0, 3.0, 2])
+    reach = 12.706 * np.std([0.7, 0.9], ddof=1) / 2**0.5
+    ends = found[["cosine", "cosine from", "cosine to"]].tolist()
+    assert ends == pytest.approx([0.8, 0.8 - reach, 0.8 + reach], rel=1e-3)
