@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -18,7 +19,7 @@ from ..problems.quantization.codes import settle
 from ..problems.tasks.rules import Rules
 from .compressing.outcomes import reported
 from .compressing.report import attach
-from .compressing.stages import Budget, Progress, Stages
+from .compressing.stages import FITTING, OWN_FITTING, Budget, Progress, Stages
 
 __all__ = ["compress"]
 
@@ -53,7 +54,7 @@ def compress(
         data: calibration samples, a DataLoader of (x, y) or a pair (x, y).
         problem: name of a formulation; see `qubopress list`.
         solver: name of a solver; None for one that fits: level-tabu for layers to round, swap for a
-            capacity, the refiner for what can only be asked.
+            capacity, layer-dp for one of bits, the refiner for what can only be asked.
         seconds: budget of each stage; one run of the solver's fixed work where None.
         seed: of the search.
         samples: most calibration samples to use.
@@ -66,7 +67,8 @@ def compress(
         forward: (model, batch) → output, for a model that is not called on its batches as they stand.
         criterion: (output, batch) → loss, for targets that are neither classes nor outputs.
         progress: True for a bar on stderr, or a function that is given each stage as it begins and ends.
-        parameters: the formulation's own, such as bits=4 or keep=0.64.
+        parameters: the formulation's own, such as bits=4 or keep=0.64; bits="3.0 on average" leaves it to the
+            problem "bit-allocation" how many each layer gets.
 
     Returns:
         A new module with the compressed weights, in eval mode.
@@ -76,9 +78,11 @@ def compress(
             that the formulation does not hear, or a stage for which the solver has no solution.
     """
     begun = time.monotonic()
+    problem, parameters = _allocated(problem, parameters)
     formulation = problems.get(problem)
     parameters = {**_usual(problem, parameters), **parameters}
-    budget = Budget(solver, solver_parameters or {}, seconds, seed, refiner, evaluations)
+    fitting = {**FITTING, **OWN_FITTING[problem]} if problem in OWN_FITTING else FITTING
+    budget = Budget(solver, solver_parameters or {}, seconds, seed, refiner, evaluations, fitting)
     budget.check()
     _check_parameters(formulation, budget, parameters)
     own: dict[str, Any] = {
@@ -104,8 +108,22 @@ def compress(
     return network
 
 
+def _allocated(problem: str, given: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The formulation and its parameters, where bits are wished as "3.0 on average"."""
+    bits = given.get("bits")
+    if problem != "adaround" or not isinstance(bits, str):
+        return problem, given
+    found = re.fullmatch(r"(\d+(?:\.\d+)?) on average", bits.strip())
+    if found is None:
+        raise InputError(f'bits must be an integer, or text like "3.0 on average", got {bits!r}')
+    rest = {name: value for name, value in given.items() if name != "bits"}
+    return "bit-allocation", {**rest, "average": float(found[1])}
+
+
 def _usual(problem: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """What a formulation takes here where the caller does not say: for its boards it stays as published."""
+    if problem == "bit-allocation":
+        return {"guard": True}
     if problem != "adaround":
         return {}
     whole_rows = given.get("per", "channel") == "channel"

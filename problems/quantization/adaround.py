@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from functools import partial
 from typing import Any
 
@@ -25,6 +25,7 @@ from .wishes import Answer, Wishes
 __all__ = [
     "adaround",
     "adaround_neuron",
+    "rounded_layers",
 ]
 
 
@@ -128,15 +129,36 @@ def adaround(
     layers = WeightLayers(task, sequential=sequential, rounded=activations == "int8")
     book = Book(layers)
     round_embeddings(layers, book, bits=embeddings)
+    yield from rounded_layers(layers, book, usual, guard=guard)
+    book.close()
+    return layers.network
+
+
+def rounded_layers(
+    layers: WeightLayers,
+    book: Book,
+    usual: dict[str, Any],
+    *,
+    widths: Mapping[str, int] | None = None,
+    guard: bool,
+) -> Generator[Rounding, Bits, None]:
+    """Decide all matrices of a network, one after another, and write them down.
+
+    Parameters:
+        layers: the matrices.
+        book: in which they are noted.
+        usual: what is wished of a matrix for which the task's rules say nothing else; see `Wishes`.
+        widths: bits of each matrix by name, where they are no part of what is usual.
+        guard: see `adaround`.
+    """
     owners = modules_of(layers) if layers.rounded else None
     work = [parameter_of(layers.network, use.parameter).numel() for use in layers.chosen]
     for one, span in zip(layers, spans(work), strict=True):
-        wishes = Wishes(**task.rules.settings(one.name, usual))
+        own = {} if widths is None else {"bits": widths[one.name]}
+        wishes = Wishes(**layers.task.rules.settings(one.name, usual), **own)
         yield from _decide(one, book, span, wishes, guard=guard)
         if owners is not None:
             book.quantize_input(one, owners)
-    book.close()
-    return layers.network
 
 
 def _decide(

@@ -20,6 +20,9 @@ __all__ = ["FITTING", "Budget", "Progress", "Stage", "Stages", "Step"]
 FITTING: Mapping[type, str] = {Rounding: "level-tabu", Capacity: "swap", Qubo: "tabu"}
 """The solver of each shape where the caller names none; a BlackBox has the refiner."""
 
+OWN_FITTING: Mapping[str, Mapping[type, str]] = {"bit-allocation": {Capacity: "layer-dp"}}
+"""The same where a formulation's instances have a structure that another solver knows, by its name."""
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -103,6 +106,7 @@ class Budget:
         seconds: of a stage; one run of the solver's fixed work where None.
         seed: of the search.
         refiner, evaluations: of black boxes that the solver does not take.
+        fitting: who answers the shapes that the solver does not take, or all where there is none.
     """
 
     solver: str | None
@@ -111,6 +115,7 @@ class Budget:
     seed: int
     refiner: str
     evaluations: int
+    fitting: Mapping[type, str] = field(default_factory=lambda: FITTING)
 
     def check(self) -> None:
         """InputError for an unknown solver, or a parameter that no solver of these has."""
@@ -118,7 +123,7 @@ class Budget:
         if self.solver is not None:
             solvers.get(self.solver).settings(self._own())
             return
-        known = {name for solver in FITTING.values() for name in solvers.get(solver).parameters}
+        known = {name for solver in self.fitting.values() for name in solvers.get(solver).parameters}
         for name in self._own().keys() - known:
             has = ", ".join(sorted(known | {"threads"}))
             raise InputError(
@@ -131,7 +136,17 @@ class Budget:
         threads = {name: self.parameters[name] for name in ("threads",) if name in self.parameters}
         if self._refines(instance):
             return {"solver": self.refiner, "evaluations": self.evaluations, **threads}
-        return {"solver": self.solver or FITTING[type(instance)], **limit, **threads, **self._own()}
+        solver = self.solver
+        if solver is None or (self.mixed and not _takes(solver, instance)):
+            solver = self.fitting[type(instance)]
+        known = solvers.get(solver).parameters
+        own = {name: value for name, value in self._own().items() if self.solver == solver or name in known}
+        return {"solver": solver, **limit, **threads, **own}
+
+    @property
+    def mixed(self) -> bool:
+        """Whether stages are of several shapes, of which a solver may take one alone."""
+        return self.fitting is not FITTING
 
     def _refines(self, instance: Instance) -> bool:
         """Whether this is a black box that the solver does not take."""
@@ -141,6 +156,11 @@ class Budget:
 
     def _own(self) -> dict[str, Any]:
         return {name: value for name, value in self.parameters.items() if name != "threads"}
+
+
+def _takes(solver: str, instance: Instance) -> bool:
+    """Whether a solver takes an instance, itself or through an adapter."""
+    return not {type(instance), Qubo}.isdisjoint(solvers.get(solver).accepts)
 
 
 @dataclass(eq=False)
