@@ -117,6 +117,27 @@ def rounding_methods(
     _show(module.run(network, draws=draws, bits=bits or [4, 3, 2], calibration=calibration, out=out))
 
 
+@experiment.command("bit-budgets")
+def bit_budgets(
+    out: Out = DATA / "bit-budgets",
+    network: Annotated[str, typer.Option(help="Of ours.")] = "minilm",
+    draws: Annotated[int, typer.Option(help="Of calibration data.")] = 3,
+    average: Annotated[
+        list[float] | None, typer.Option(help=f"Bits of a number, {REPEATABLE}; 3 if not given.")
+    ] = None,
+    calibration: Annotated[int, typer.Option(help="Samples of a draw.")] = 256,
+    samples: Annotated[int, typer.Option(help="Of these, whose outputs are compared.")] = 32,
+) -> None:
+    """Spread a budget of bits over a network's matrices, evenly, greedily and by search."""
+    for name, value in (("--draws", draws), ("--calibration", calibration), ("--samples", samples)):
+        at_least(name, value)
+    check_folder("--out", out)
+    from ..experiments import bit_budgets as module
+
+    sizes = {"calibration": calibration, "samples": samples}
+    _show(module.run(network, draws=draws, averages=average or [3.0], out=out, **sizes))
+
+
 @experiment.command("compress-bench")
 def compress_bench(
     network: Annotated[

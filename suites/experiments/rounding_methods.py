@@ -25,7 +25,7 @@ from ...problems.quantization.book import write
 from ...problems.quantization.weight_layers import WeightLayer, WeightLayers
 from ...problems.quantization.wishes import Answer, Wishes
 
-__all__ = ["METHODS", "Method", "measure", "rounded", "run", "summary"]
+__all__ = ["METHODS", "Method", "interval", "measure", "rounded", "run", "summary"]
 
 
 @dataclass(frozen=True)
@@ -80,23 +80,25 @@ def measure(
                 yield {**head, "loss": loss, "held-out loss": held, **row}
 
 
-def rounded(task: Task, method: Method, *, bits: int) -> tuple[dict[str, float], Any]:
+def rounded(task: Task, method: Method, *, bits: int | Mapping[str, int]) -> tuple[dict[str, float], Any]:
     """Figures of the network that a method leaves, and losses (3, layers).
 
     Those are of its answers on the calibration data and on the samples held out, and of the nearest values on
-    these. A layer that nothing reaches, or nothing held out, has no part in them.
+    these. A layer that nothing reaches, or nothing held out, has no part in them. `bits` are of all layers,
+    or of each by name.
     """
-    layers, wishes = WeightLayers(task), _wishes(method, bits)
+    layers = WeightLayers(task)
     losses, seconds = [], 0.0
     for one in layers:
         held = one.held
         if held is None:
             continue
-        answers, nearest, spent = _layer(one, wishes, method)
+        width = bits if isinstance(bits, int) else bits[one.name]
+        answers, nearest, spent = _layer(one, _wishes(method, width), method)
         seconds += spent
         pairs = ((one.inputs["gram"], answers), (held, answers), (held, nearest))
         losses.append([_loss(gram, found) for gram, found in pairs])
-        write(one, answers, bits=bits)
+        write(one, answers, bits=width)
     table = np.array(losses).T
     figures = {"seconds": seconds, "layers above nearest": float((table[1] > table[2] * (1 + 1e-9)).sum())}
     if task.judge is not None:
@@ -149,7 +151,7 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
         row |= {name: float(stats.gmean(group[name])) for name in ("loss", "held-out loss", "time")}
         row["layers above nearest"] = int(group["layers above nearest"].max())
         for name in metrics:
-            row |= dict(zip((name, f"{name} from", f"{name} to"), _interval(group[name]), strict=True))
+            row |= interval(group[name], name)
         found.append(row)
     return pd.DataFrame(found)
 
@@ -157,13 +159,13 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
 _FIGURES = ("loss", "held-out loss", "seconds", "layers above nearest")
 
 
-def _interval(values: pd.Series) -> tuple[float, float, float]:
-    """Mean and Student's interval of it; of a single value there is none."""
+def interval(values: pd.Series, name: str) -> dict[str, float]:
+    """Mean `name` and Student's 95 % interval of it, "from" and "to"; of a single value there is none."""
     mean, count = float(values.mean()), len(values)
-    if count < 2:
-        return mean, np.nan, np.nan
-    reach = float(stats.t.ppf(0.975, count - 1) * values.std(ddof=1) / count**0.5)
-    return mean, mean - reach, mean + reach
+    reach = np.nan
+    if count > 1:
+        reach = float(stats.t.ppf(0.975, count - 1) * values.std(ddof=1) / count**0.5)
+    return {name: mean, f"{name} from": mean - reach, f"{name} to": mean + reach}
 
 
 def run(
