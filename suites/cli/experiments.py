@@ -80,6 +80,9 @@ def large_layers(
         list[int] | None, typer.Option(help=f"Of the grid, {REPEATABLE}; 4 and 3 if not given.")
     ] = None,
     threads: Annotated[int, typer.Option(help="Of a search.")] = 1,
+    every: Annotated[
+        bool, typer.Option("--every-level", help="Weights take any value of their grid, not one of two.")
+    ] = False,
 ) -> None:
     """Round large synthetic layers, on a GPU or the processor."""
     widths = bits or [4, 3]
@@ -93,7 +96,7 @@ def large_layers(
 
     shapes = [module.shape_of(text) for text in shape or ["4096x4096", "4096x11008"]]
     try:
-        _show(module.run(shapes, device=device, bits=widths, threads=threads, out=out))
+        _show(module.run(shapes, device=device, bits=widths, threads=threads, out=out, every=every))
     except Declined as error:
         raise CallError(str(error)) from None
 

@@ -3,12 +3,14 @@
 `qubopress experiment large-layers --device cuda --shape 4096x4096 --shape 4096x11008` prints a row for each.
 The inputs are Gaussian with a spectrum that falls as 1/i (i = 1 … f) in a random basis, which is about what
 activations of language models show, and some inputs ten times the others' size; weights are normal, on a grid
-of 2^bits steps from the least to the greatest weight of each neuron. Every row keeps the machine's name.
+of 2^bits steps from the least to the greatest weight of each neuron. Every row keeps the machine's name, the
+time in units of a Cholesky factorisation of the Gram matrix, and memory in units of that matrix.
 """
 
 from __future__ import annotations
 
 import time
+import tracemalloc
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,9 @@ SEED = 20261122
 CONTESTANTS: dict[str, dict[str, Any]] = {"nearest-plane": {}, "beam": {}}
 """Solvers beside round to nearest, and parameters that differ from their defaults."""
 
+EVERY_LEVEL: dict[str, dict[str, Any]] = {"nearest-plane": {}, "beam": {"width": 16}, "level-tabu": {}}
+"""The same where a weight may take every value of its grid; those that have no device are the processor's."""
+
 OUTLIERS, TIMES = 0.01, 10.0
 """Share of inputs that stand out, and by how much."""
 
@@ -46,12 +51,14 @@ def correlated_gram(f: int, *, seed: int = SEED, device: torch.device | None = N
     return np.asarray((gram / gram.diagonal().mean()).cpu().numpy())
 
 
-def layer(gram: Floats, n: int, *, bits: int, seed: int = SEED) -> Rounding:
-    """Neurons of normal weights, each on its min–max grid; the choice is the floor or one above."""
+def layer(gram: Floats, n: int, *, bits: int, seed: int = SEED, every: bool = False) -> Rounding:
+    """Neurons of normal weights on their min–max grids; the choice is the floor or one above, or `every`."""
     weights = np.random.default_rng([seed, n]).standard_normal((n, len(gram)))
     low, high = weights.min(axis=1), weights.max(axis=1)
     scale = (high - low) / (2**bits - 1)
     position = (weights - low[:, None]) / scale[:, None]
+    if every:
+        return Rounding(gram, position, scale, 2**bits)
     floor = np.minimum(np.floor(position), 2**bits - 2)
     return Rounding(gram, np.clip(position - floor, 0.0, 1.0), scale)
 
@@ -69,30 +76,40 @@ def shape_of(text: str) -> tuple[int, int]:
 
 
 def measure(
-    shapes: Iterable[tuple[int, int]], *, device: str, bits: Iterable[int] = (4, 3), threads: int = 1
+    shapes: Iterable[tuple[int, int]],
+    *,
+    device: str,
+    bits: Iterable[int] = (4, 3),
+    threads: int = 1,
+    every: bool = False,
 ) -> Iterator[dict[str, Any]]:
     """A row for every shape, grid and solver, as soon as it is known.
 
     `loss ratio` is in units of round to nearest's. `seconds` are the search's wall clock, transfers to the
-    device and the factorisation included, the instance's making and the loss's recomputation not.
+    device and the factorisation included, the instance's making and the loss's recomputation not. `choleskys`
+    are processor seconds of the same, and of that recomputation, in units of a Cholesky factorisation's in
+    float64; `grams` the most memory that arrays of this process took meanwhile in units of the Gram matrix,
+    which itself is not in it.
 
     Raises:
         InputError, Declined: the device is unknown, or not there.
     """
     place = None if device == NUMBA else device_of(device)
     where = {"machine": provenance().machine, "device": _device_name(place)}
-    for name in CONTESTANTS:
+    contestants = EVERY_LEVEL if every else CONTESTANTS
+    for name, own in contestants.items():
         # The first call compiles, or starts the GPU.
-        _solve(layer(correlated_gram(48, device=place), 8, bits=4), name, device, threads)
+        _solve(layer(correlated_gram(48, device=place), 8, bits=4, every=every), name, own, device, threads)
     for n, f in shapes:
         gram = correlated_gram(f, device=place)
+        unit = _factorisation(gram)
         for each in bits:
-            one = layer(gram, n, bits=each)
+            one = layer(gram, n, bits=each, every=every)
             begun = time.perf_counter()
             nearest = one.loss(one.nearest())
-            found = {"round-to-nearest": (nearest, time.perf_counter() - begun)}
-            found |= {name: _solve(one, name, device, threads) for name in CONTESTANTS}
-            for name, (loss, seconds) in found.items():
+            found = {"round-to-nearest": (nearest, time.perf_counter() - begun, np.nan, np.nan)}
+            found |= {name: _solve(one, name, own, device, threads) for name, own in contestants.items()}
+            for name, (loss, seconds, spent, peak) in found.items():
                 yield {
                     "neurons": n,
                     "inputs": f,
@@ -101,15 +118,32 @@ def measure(
                     "loss": loss,
                     "loss ratio": loss / nearest,
                     "seconds": seconds,
+                    "choleskys": spent / unit,
+                    "grams": peak / gram.nbytes,
                     **where,
                 }
 
 
-def _solve(one: Rounding, name: str, device: str, threads: int) -> tuple[float, float]:
-    """Loss and seconds of one run of fixed work."""
-    found = solvers.solve(one, name, restarts=1, device=device, threads=threads, **CONTESTANTS[name])
+def _factorisation(gram: Floats) -> float:
+    """Processor seconds of one."""
+    damped = gram + 0.01 * np.eye(len(gram))
+    begun = time.process_time()
+    np.linalg.cholesky(damped)
+    return max(time.process_time() - begun, 1e-9)
+
+
+def _solve(
+    one: Rounding, name: str, own: dict[str, Any], device: str, threads: int
+) -> tuple[float, float, float, float]:
+    """Loss, seconds, processor seconds and bytes of one run of fixed work."""
+    placed = {"device": device} if "device" in solvers.get(name).parameters else {}
+    tracemalloc.start()
+    begun = time.process_time()
+    found = solvers.solve(one, name, restarts=1, threads=threads, **placed, **own)
+    spent, (_, peak) = time.process_time() - begun, tracemalloc.get_traced_memory()
+    tracemalloc.stop()
     assert found.loss is not None, found.message
-    return found.loss, found.seconds
+    return found.loss, found.seconds, spent, float(peak)
 
 
 def _device_name(place: torch.device | None) -> str:
@@ -119,7 +153,13 @@ def _device_name(place: torch.device | None) -> str:
 
 
 def run(
-    shapes: Sequence[tuple[int, int]], *, device: str, bits: Sequence[int], threads: int, out: Path
+    shapes: Sequence[tuple[int, int]],
+    *,
+    device: str,
+    bits: Sequence[int],
+    threads: int,
+    out: Path,
+    every: bool = False,
 ) -> Iterator[tuple[str, pd.DataFrame]]:
     """Measure, write the table as a CSV file, anew after every row, and yield it.
 
@@ -127,7 +167,7 @@ def run(
         InputError, Declined: the device is unknown, or not there.
     """
     rows = []
-    for row in measure(shapes, device=device, bits=bits, threads=threads):
+    for row in measure(shapes, device=device, bits=bits, threads=threads, every=every):
         rows.append(row)
         out.mkdir(exist_ok=True)
         pd.DataFrame(rows).to_csv(out / "large-layers.csv", index=False)

@@ -53,6 +53,16 @@ def test_a_small_run_writes_a_row_for_every_shape_grid_and_solver(tmp_path: Path
     assert (ratio["beam"] < ratio["nearest-plane"]).all()
 
 
+def test_searches_over_every_level_tell_their_loss_time_and_memory(tmp_path: Path) -> None:
+    given = ["--shape", "64x96", "--bits", "3", "--every-level", "--out", str(tmp_path / "new")]
+    assert cli.call(["experiment", "large-layers", *given]) == 0
+    table = pd.read_csv(tmp_path / "new" / "large-layers.csv").set_index("solver")
+    assert list(table.index) == ["round-to-nearest", "nearest-plane", "beam", "level-tabu"]
+    searches = table.loc[["nearest-plane", "beam", "level-tabu"]]
+    assert (searches["loss ratio"] < 0.7).all()
+    assert (searches[["choleskys", "grams"]] > 0).all(axis=None)
+
+
 def test_the_compiled_kernels_and_torch_find_the_same() -> None:
     rows = [list(large_layers.measure([(8, 40)], device=device, bits=[4])) for device in ("numba", "cpu")]
     assert [row["loss"] for row in rows[0]] == [row["loss"] for row in rows[1]]
