@@ -154,9 +154,10 @@ def rounded_layers(
     owners = modules_of(layers) if layers.rounded else None
     work = [parameter_of(layers.network, use.parameter).numel() for use in layers.chosen]
     for one, span in zip(layers, spans(work), strict=True):
-        own = {} if widths is None else {"bits": widths[one.name]}
-        wishes = Wishes(**layers.task.rules.settings(one.name, usual), **own)
-        yield from _decide(one, book, span, wishes, guard=guard)
+        wished = layers.task.rules.settings(one.name, usual)
+        if widths is not None:
+            wished["bits"] = widths[one.name]
+        yield from _decide(one, book, span, Wishes(**wished), guard=guard)
         if owners is not None:
             book.quantize_input(one, owners)
 

@@ -31,7 +31,7 @@ def level_tabu(
     rounding: Rounding,
     run: Run,
     *,
-    moves: Annotated[int, Range(1, 1_000_000, log=True)] = 512,
+    moves: Annotated[int, Range(1, 1_000_000, log=True)] = 384,
     tenure: Annotated[int, Range(1, 1_000, log=True)] = 10,
     damping: Annotated[float, Range(1e-8, 1.0, log=True)] = 0.01,
 ) -> None:
@@ -40,9 +40,10 @@ def level_tabu(
     Parameters:
         moves: of each neuron in a round.
         tenure: moves for which a weight that moved stays, at least; at most twice as many.
-        damping: of the nearest plane.
+        damping: added to the Gram matrix's diagonal, as a share of its mean, for the nearest plane and for
+            the search, which then fits the samples at hand a little less and others better.
     """
-    units = units_of(rounding)
+    units = units_of(rounding).damped(damping)
     levels, field = _begin(rounding, units, damping)
     run.offer(rounding.settle(levels))
     looks = LOOKS if run.restarts is None else rounding.n

@@ -7,14 +7,14 @@ changes no choice; what a choice is worth is computed in float64 by `Rounding` a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from ....problems import InputError, Rounding
 from ....problems.arrays import Bits, Floats
-from ....problems.quantization.planes import Indices, Planes, Singles, planes_of, triangle_planes
+from ....problems.quantization.planes import Indices, Planes, Singles, planes_of, ridge_of, triangle_planes
 from ....problems.quantization.sweeps import sweep_levels
 from ..factors import Columns, triangle
 
@@ -46,6 +46,11 @@ class WeightUnits:
         fixed = None if self.fixed is None else self.fixed[chosen]
         target, steps = self.target[chosen], self.steps[chosen]
         return WeightUnits(self.gram, target, steps, self.group, self.top, fixed)
+
+    def damped(self, share: float) -> WeightUnits:
+        """The same with that share of its mean added to the Gram matrix's diagonal."""
+        ridge = np.float32(ridge_of(self.gram, share))
+        return replace(self, gram=self.gram + ridge * np.eye(len(self.gram), dtype=np.float32))
 
     def nearest(self, planes: Planes) -> Singles:
         """Levels (n, f) of the nearest planes."""
