@@ -1,6 +1,6 @@
 """random-nearest-plane: nearest plane that draws each level by its cost; the best of many draws stays.
 
-Klein 2000. A level's probability falls with exp(−cost/T), so that T → 0 is nearest plane. With five samples it is
+Klein 2000. A level's probability falls with exp(−cost/T), so that T → 0 is nearest plane. Five samples are
 what OJBKQ decodes with (Wang et al. 2026, arXiv:2602.08376), without that method's target.
 """
 
