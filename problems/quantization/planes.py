@@ -140,7 +140,7 @@ def damped_factor(gram: Floats, damping: float) -> Floats:
             ridge *= 10.0
 
 
-def ridge_of(gram: Floats, damping: float) -> float:
+def ridge_of(gram: Floats | Singles, damping: float) -> float:
     """What damping adds to the diagonal, as a share of its mean."""
     return damping * (float(np.mean(np.diag(gram))) or 1.0)
 

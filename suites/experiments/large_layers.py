@@ -136,7 +136,7 @@ def _solve(
     one: Rounding, name: str, own: dict[str, Any], device: str, threads: int
 ) -> tuple[float, float, float, float]:
     """Loss, seconds, processor seconds and bytes of one run of fixed work."""
-    placed = {"device": device} if "device" in solvers.get(name).parameters else {}
+    placed: dict[str, Any] = {"device": device} if "device" in solvers.get(name).parameters else {}
     tracemalloc.start()
     begun = time.process_time()
     found = solvers.solve(one, name, restarts=1, threads=threads, **placed, **own)
