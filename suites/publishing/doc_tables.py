@@ -135,6 +135,20 @@ BLOCKS = (
         "qubopress experiment bit-budgets",
     ),
     Listing(
+        "large layers",
+        "results/data/large-layers/every-level.csv",
+        {
+            "neurons": "neurons",
+            "inputs": "inputs",
+            "bits": "bits",
+            "solver": "solver",
+            "loss ratio": "loss of nearest's",
+            "choleskys": "Cholesky factorisations",
+            "grams": "Gram matrices",
+        },
+        "qubopress experiment large-layers --every-level",
+    ),
+    Listing(
         "sign and magnitude claims",
         "results/data/sign-magnitude/claims.csv",
         CLAIM,
