@@ -95,6 +95,13 @@ CORRELATION = {
 BLOCKS = (
     Block("rounding in short", ROUNDING, "bits", "int{}", page="README.md", brief=True),
     Block("rounding", ROUNDING, "bits", "int{}"),
+    Block(
+        "real rounding",
+        "results/data/real-rounding/by-bits.csv",
+        "bits",
+        "int{}",
+        rows=("network", "variant", "solver"),
+    ),
     Listing(
         "rounding methods",
         "results/data/rounding-methods/methods.csv",
