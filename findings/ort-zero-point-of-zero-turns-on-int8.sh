@@ -1,17 +1,19 @@
 #!/usr/bin/env bash
-# onnxruntime 1.31.1, CPU, default session options. A weight (N, K) behind DequantizeLinear, Transpose, MatMul.
-# INT4 without the third input of DequantizeLinear: a float product, exact to 1e-6. The same codes with that input
-# given and all 0, which is what leaving it out means: one MatMulNBits of accuracy level 4, which rounds the
-# ACTIVATIONS to int8: 6e-3 of error. INT8 is fused either way. The optimizer swaps Transpose with a
-# DequantizeLinear of three inputs (or of whole bytes), so the weight lies as (K, N) after all, and fuses that;
-# a 4-bit one without zero points it leaves. Gemm with transB = 1, with no Transpose, is exact in every case.
-# Guess before: a weight that lies as (N, K) stays float, and a zero point of 0 changes nothing. Outcome: missed.
-# Exits 0 while this holds, 1 when it has changed.
+# onnxruntime 1.31.1, CPU, default session options. A weight (N, K) behind DequantizeLinear, Transpose,
+# MatMul. INT4 without the third input of DequantizeLinear: a float product, exact to 1e-6. The same codes
+# with that input given and all 0, which is what leaving it out means: one MatMulNBits of accuracy level 4,
+# which rounds the ACTIVATIONS to int8: 6e-3 of error. INT8 is fused either way. The optimizer swaps Transpose
+# with a DequantizeLinear of three inputs (or of whole bytes), so the weight lies as (K, N) after all, and
+# fuses that; a 4-bit one without zero points it leaves. Gemm with transB = 1, with no Transpose, is exact in
+# every case.
+# Guess before: a weight that lies as (N, K) stays float, and a zero point of 0 changes nothing. Outcome:
+# missed.
+# Exits 0 while this holds, 1 when it has changed, 2 where the package cannot be installed.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-python3 -m venv "$folder/venv"
-"$folder/venv/bin/pip" install --quiet onnx==1.22.0 onnxruntime==1.31.1
+python3 -m venv "$folder/venv" || exit 2
+"$folder/venv/bin/pip" install --quiet onnx==1.22.0 onnxruntime==1.31.1 || exit 2
 cd "$folder"
 venv/bin/python - <<'PY'
 import numpy as np, onnx, onnxruntime as ort
@@ -54,9 +56,13 @@ for name, kind in (("INT4", T.INT4), ("INT8", T.INT8)):
         for gemm in (False, True):
             worst, kinds = found[name, zero, gemm] = error(kind, zero, gemm)
             given = "zero point 0" if zero else "none"
-            print(f"{name} {given:12} {'Gemm' if gemm else 'Transpose, MatMul':17} error {worst:.1e}  {kinds}")
+            print(
+                f"{name} {given:12} {'Gemm' if gemm else 'Transpose, MatMul':17} error {worst:.1e}  {kinds}"
+            )
 exact = [found["INT4", False, False], *(one for (_, _, gemm), one in found.items() if gemm)]
 rough = [found["INT4", True, False], found["INT8", False, False], found["INT8", True, False]]
-holds = all(worst < 1e-5 for worst, _ in exact) and all(worst > 1e-3 and "MatMulNBits" in kinds for worst, kinds in rough)
+holds = all(worst < 1e-5 for worst, _ in exact) and all(
+    worst > 1e-3 and "MatMulNBits" in kinds for worst, kinds in rough
+)
 raise SystemExit(0 if holds else 1)
 PY
