@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 STORE ?= results.db
 
-.PHONY: leaderboard test test-slow check format docs asv asv-publish gate gate-baseline peers frontier publish clean
+.PHONY: leaderboard test test-slow check format docs asv asv-publish gate gate-baseline peers frontier publish findings clean
 
 leaderboard: .venv/installed
 	$(BIN)/qubopress run smoke --store $(STORE)
@@ -64,6 +64,16 @@ frontier: .venv/installed-dev
 # are named, the cells of stores are published there: make publish ADD="a.db b.db"
 publish: .venv/installed
 	$(BIN)/qubopress publish $(addprefix --add ,$(ADD))
+
+# What real packages do otherwise than one would guess: all scripts of findings/, or one: make findings NAME=...
+# Each prints what it sees and a line; one that changed makes the end non-zero. Needs the network, not the package.
+findings:
+	@test -z "$(NAME)" || test -e "findings/$(NAME:.sh=).sh" || { echo "no findings/$(NAME:.sh=).sh; see findings/README.md" >&2; exit 2; }
+	@worst=0; for script in findings/$(or $(NAME:.sh=),*).sh; do \
+		bash $$script && code=0 || code=$$?; name=$$(basename $$script .sh); \
+		case $$code in 0) said=held;; 2) said="cannot be shown here";; *) said=changed worst=1;; esac; \
+		echo "$$said: $$name"; \
+	done; exit $$worst
 
 clean:
 	rm -rf .venv build dist *.egg-info results/asv
