@@ -98,8 +98,9 @@ class Entry:
             takes the field search always.
         groups: whether it takes layers whose neurons have a step for each group of inputs; one that does not
             meets them neuron by neuron.
-        requires: the packages that its search imports and nobody else, each with the module of it: their
-            versions are part of its cells' keys, and the modules are loaded before a cell's clock runs.
+        requires: the packages that its search imports and nobody else, each with the module of it. Their
+            versions are part of its cells' keys; the modules, where one is named, are loaded before a cell's
+            clock runs.
         parameters: its tunables by name.
     """
 

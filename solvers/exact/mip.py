@@ -39,7 +39,7 @@ LOOK = 0.02
     reference="McCormick 1976; Huangfu & Hall 2018",
     exact=True,
     max_variables=150,
-    requires={"highspy": "highspy"},
+    requires={"highspy": ""},  # in a process of its own: beside OR-Tools in one, neither can be imported
 )
 def mip(
     instance: Qubo | Capacity, run: Run, *, nodes: Annotated[int, Range(1, 10**9, log=True)] = 10_000

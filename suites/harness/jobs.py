@@ -61,7 +61,7 @@ def preload(payload: dict[str, Any]) -> None:
 
 def _load(required: Mapping[str, str]) -> None:
     """Import modules that solvers or formulations need; what is not installed, their cells will say."""
-    for module in required.values():
+    for module in filter(None, required.values()):
         with suppress(ImportError):
             import_module(module)
 
