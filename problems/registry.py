@@ -206,6 +206,9 @@ def drive(
             instance = stages.send(answer)
         except StopIteration as end:
             return _network(problem, end.value)
+        if not isinstance(instance, Instance):
+            kind = type(instance).__name__
+            raise InputError(f"{problem.name} must yield an instance such as problems.Qubo, got a {kind}")
         answer = instance.bits(decide(stage, instance))
     raise AssertionError("the loop ends by return")
 

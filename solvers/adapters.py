@@ -72,9 +72,21 @@ def _adapter_of_shape(entry: Entry, shape: type) -> Adapter | None:
     return chosen[0] if chosen and Qubo in entry.accepts else None
 
 
+def _searched(entry: Entry, instance: Any, run: Run, values: dict[str, Any]) -> None:
+    """Have the solver search; one that returns its answer and offers none is told what to do."""
+    # By its type a search returns nothing; a stranger's may all the same.
+    search: Callable[..., Any] = entry.search
+    answer = search(instance, run, **values)
+    if answer is not None and run.best is None:
+        kind = type(answer).__name__
+        raise InputError(
+            f"{entry.name} must call run.offer(x), got a {kind} that it returned; nobody takes it"
+        )
+
+
 def direct(instance: Instance, run: Run, entry: Entry, values: dict[str, Any]) -> Solution:
     """The solver takes the shape itself."""
-    entry.search(instance, run, **values)
+    _searched(entry, instance, run, values)
     return conclude(run, seconds=run.elapsed())
 
 
@@ -130,7 +142,7 @@ def _in_parts(
         child = run.part(one, i, seconds=run.remaining() / (rounding.n - i), target=left)
         child.listener = run.listener and run.listener.part(i)
         if one.free:
-            entry.search(one, child, **values)
+            _searched(entry, one, child, values)
         else:
             child.offer(one.baseline())
             child.prove(one.loss(one.baseline()))
@@ -191,7 +203,7 @@ def penalty(capacity: Capacity, run: Run, entry: Entry, values: dict[str, Any]) 
         child = run.part(qubo, run.opened)
         # The child's own restart is this one, which is counted already.
         child.restarts, child.counts = 1, Counter[str]()
-        entry.search(qubo, child, **values)
+        _searched(entry, qubo, child, values)
         if child.best is not None:
             run.tally("answers")
             run.tally("infeasible", int(capacity.violation(child.best) > 0))
@@ -226,7 +238,7 @@ def field_search(capacity: Capacity, run: Run, entry: Entry, values: dict[str, A
     """
 
     def minimise(qubo: Qubo, child: Run) -> None:
-        entry.search(qubo, child, **values)
+        _searched(entry, qubo, child, values)
 
     top = top_field(capacity)
     parts = [part for part, _ in bisection(capacity, run, minimise, FIELDS, -top, top, shares=True)]

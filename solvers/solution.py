@@ -48,7 +48,9 @@ def conclude(run: Run, *, seconds: float, adapter: str = "") -> Solution:
     """The solution of a run that has ended after `seconds`."""
     run.end()
     if run.best is None:
-        message = "the solver offered no solution within its budget"
+        message = (
+            "the solver offered no solution within its budget; it must call run.offer(x) while run.open()"
+        )
         return Solution(
             None, None, None, None, run.bound, Status.FAILED, [], seconds, adapter, message, run.work()
         )

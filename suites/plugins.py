@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.util
+import os
 import sys
+import traceback
 import warnings
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -19,6 +21,8 @@ from ..problems.errors import one_line
 from .plugin_files import hash_of
 
 __all__ = [
+    "TRACEBACK",
+    "fault_of",
     "find_entry_points",
     "load_entry_points",
     "load_folder",
@@ -33,6 +37,9 @@ PREFIX = "qubopress_plugin_"
 """Names of the modules that files of a folder become begin so."""
 
 OURS = ("qubopress.solvers.", "qubopress.problems.")
+
+TRACEBACK = "QUBOPRESS_TRACEBACK"
+"""A variable of the environment; where it is set, an error is written to stderr with its whole traceback."""
 
 _sources: dict[Callable[..., Any], str] = {}
 """Hash of the files that a plug-in's function came with."""
@@ -105,6 +112,24 @@ def source_of(function: Callable[..., Any]) -> str | None:
     if module.startswith(OURS) and getattr(sys.modules[module], function.__name__, None) is function:
         return ""
     return _sources.get(function)
+
+
+def fault_of(error: BaseException) -> str:
+    """What went wrong, in one line, with the line of the plug-in at which it did if it was in one."""
+    if os.environ.get(TRACEBACK):
+        traceback.print_exception(error)
+    return one_line(error, most=400) + _line_of(error)
+
+
+def _line_of(error: BaseException) -> str:
+    """The last line of a plug-in that an error came through, " (mine.py:12)"; "" where there is none."""
+    strangers = {function.__module__ for function in _sources}
+    at = ""
+    for frame, number in traceback.walk_tb(error.__traceback__):
+        module = str(frame.f_globals.get("__name__"))
+        if module in strangers or module.startswith(PREFIX):
+            at = f" ({Path(frame.f_code.co_filename).name}:{number})"
+    return at
 
 
 def _import(name: str, path: Path) -> None:

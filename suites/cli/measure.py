@@ -87,7 +87,7 @@ def run(
         chosen = (measured.on(instance, format=input_format) if instance else measured).narrowed(
             solver=solver, problem=problem, seconds=seconds, seeds=seeds
         )
-        progress = around.enter_context(TerminalProgress())
+        progress = around.enter_context(TerminalProgress(store, seconds=chosen.budget.seconds, jobs=jobs))
         try:
             done = run_suite(
                 chosen,

@@ -11,15 +11,14 @@ from typing import Any
 
 from ... import problems, solvers
 from ...problems import InputError, Instance
-from ...problems.errors import one_line
 from ...results import Budget, Record, Stage, pack
 from ...results.storage.budget import LIMITS
 from ...solvers import Solution, Status
 from ...solvers.traces import summed
-from ..plugins import source_of
+from ..plugins import fault_of, source_of
 from ..spec import InstanceSpec, SolverSpec, canonical, seed_of
 from .judged_search import Judge, SearchFailed
-from .network_metrics import measures_of, metric_of
+from .network_metrics import left_alone, measures_of, metric_of
 from .provenance import Provenance, version_of
 from .search_process import status_of
 from .survey import Survey, prepared, variables_of
@@ -102,7 +101,10 @@ def execute(cell: Cell, key: str, provenance: Provenance, judge: Judge) -> Recor
     status: Status | None = None
     try:
         task = cell.spec.task()
-        network = cell.spec.drive(task, lambda stage, instance: _decide(cell, judge, log, stage, instance))
+        with left_alone(cell.spec, task):
+            network = cell.spec.drive(
+                task, lambda stage, instance: _decide(cell, judge, log, stage, instance)
+            )
         if len(log.judged) < len(cell.survey.shapes):
             stages = f"{len(log.judged)} of {len(cell.survey.shapes)} stages"
             raise InputError(f"the formulation ended after {stages}; their number must not depend on answers")
@@ -113,7 +115,7 @@ def execute(cell: Cell, key: str, provenance: Provenance, judge: Judge) -> Recor
     except SearchFailed as error:
         status, message = error.status, str(error)
     except Exception as error:
-        status, message = status_of(error), one_line(error)
+        status, message = status_of(error), fault_of(error)
     wall = time.monotonic() - begun
     known = {"metric": metric, "measures": measures, "wall_seconds": wall}
     known |= {"anytime": _anytime(cell, judge, log.judged), "peak_bytes": judge.peak_bytes or None}

@@ -135,7 +135,8 @@ class Child:
             self.end("CRASHED", "killed because nobody waits for it any longer")
         elif now > self.deadline:
             budget = "setting up" if self.budget is None else f"its budget of {self.budget:.3g} s"
-            self.end("TIMEOUT", f"killed {now - self.begun:.1f} s after its start, past {budget}")
+            cure = "" if self.budget is None else "; a search must ask run.open() or run.stopped() to go on"
+            self.end("TIMEOUT", f"killed {now - self.begun:.1f} s after its start, past {budget}{cure}")
         elif memory is not None and self._out_of_memory(memory):
             self.end("MEMORY", _passed(memory))
 

@@ -13,7 +13,6 @@ import torch
 
 from ... import problems, solvers
 from ...problems.cache import used, version
-from ...problems.errors import one_line
 from ...solvers.compiled import compiles
 from .. import plugins
 from ..spec import InstanceSpec
@@ -80,7 +79,7 @@ def run_survey(payload: dict[str, Any], descriptor: int) -> None:
     except problems.InputError as error:
         answer = {"refused": str(error)}
     except Exception as error:
-        answer = {"broken": one_line(error)}
+        answer = {"broken": plugins.fault_of(error)}
     send(descriptor, answer)
 
 
@@ -94,7 +93,7 @@ def run_cell(payload: dict[str, Any], descriptor: int) -> None:
             record = execute(cell, payload["key"], provenance, judge)
         answer = {"record": record.to_json()}
     except Exception as error:
-        answer = {"broken": one_line(error)}
+        answer = {"broken": plugins.fault_of(error)}
     send(descriptor, answer)
 
 

@@ -7,14 +7,16 @@ the cache of `problems`, under the task, the network and torch's version.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
 from torch import nn
 
 from ... import problems
-from ...problems import Task
+from ...problems import InputError, Task
 from ...problems.cache import cached
 from ...problems.layers.running import channels_last
 from ...problems.networks import architectures
@@ -22,10 +24,45 @@ from ...problems.networks.weights import weights_checksum
 from ..plugins import source_of
 from ..spec import InstanceSpec
 
-__all__ = ["measures_of", "metric_of"]
+__all__ = ["left_alone", "measures_of", "metric_of"]
 
 PLAIN = ("torch.nn.modules.", architectures.__name__)
 """Where the classes of layers come from that their print and their weights tell apart."""
+
+
+@contextmanager
+def left_alone(spec: InstanceSpec, task: Task) -> Iterator[None]:
+    """Hold a stranger's formulation to leaving its task alone, of which the drop of the metric is measured.
+
+    Our own are held to it by their conformance tests.
+
+    Raises:
+        InputError: the network or the calibration samples are not what they were.
+    """
+    if source_of(problems.get(spec.problem).generate) == "":
+        yield
+        return
+    network, samples = _state(task.network), _samples(task)
+    yield
+    rule = f"{spec.problem} must leave its task as it is"
+    if _state(task.network) != network:
+        raise InputError(f"{rule}, got task.network changed in place; begin with network = task.copy()")
+    if _samples(task) != samples:
+        raise InputError(f"{rule}, got its samples changed in place; work on inputs.clone()")
+
+
+def _state(network: nn.Module) -> str:
+    """Identity of a network with all that its outputs depend on: weights, parts, modes and hooks."""
+    parts = [(name, part.training, len(part._forward_hooks)) for name, part in network.named_modules()]
+    return f"{network}{parts}{weights_checksum(network)}"
+
+
+def _samples(task: Task) -> str:
+    digest = hashlib.sha256()
+    for tensor in (task.inputs, task.targets, task.held_inputs, task.held_targets):
+        if isinstance(tensor, torch.Tensor):
+            digest.update(np.ascontiguousarray(tensor.detach().cpu().numpy()).data)
+    return digest.hexdigest()
 
 
 def metric_of(spec: InstanceSpec, task: Task, network: nn.Module) -> float | None:

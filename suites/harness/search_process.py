@@ -22,7 +22,6 @@ from typing import Any, BinaryIO, NoReturn, cast
 
 from ... import solvers
 from ...problems import InputError, Instance, MissingDataError
-from ...problems.errors import one_line
 from ...solvers import Status
 from .. import plugins
 from .family import PR_SET_PDEATHSIG, call_oneself, own_scratch, own_shared_memory, prctl
@@ -207,7 +206,7 @@ def _guarded(teller: Teller, call: Callable[[], None]) -> None:
     try:
         call()
     except Exception as error:
-        teller.stop(status_of(error).name, one_line(error))
+        teller.stop(status_of(error).name, plugins.fault_of(error))
 
 
 def status_of(error: Exception) -> Status:

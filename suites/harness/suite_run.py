@@ -44,11 +44,17 @@ class Progress:
     def surveying(self, count: int) -> None:
         """`count` instances are about to be built."""
 
+    def surveyed(self, name: str) -> None:
+        """One of them is, or cannot be."""
+
     def left_out(self, name: str, reason: str) -> None:
         """An instance cannot be built here."""
 
     def begin(self, total: int, done: int) -> None:
         """`total` cells in all, of which `done` are in the store already."""
+
+    def started(self, cell: str) -> None:
+        """A cell is begun: its solver, its instance, its replicate."""
 
     def finished(self, record: Record) -> None:
         """A cell is in the store."""
@@ -120,7 +126,7 @@ def run(
             for wait in (False, True):
                 # What another run is at comes last, one at a time: no wait keeps a cell from its deadline.
                 wanted = claims.of(todo, wait, lambda cell: records.status(cell.key(where)), ended, where)
-                given = (job_of(cell, where, folder) for cell in wanted)
+                given = (job_of(cell, where, folder) for cell in _told(wanted, told))
                 for outcome in server.run(given, workers=1 if wait else jobs):
                     record = bounds.held(record_of(outcome, where))
                     records.add(record, replace=True)
@@ -130,6 +136,13 @@ def run(
                     told.finished(record)
             result.resumed += len(todo) - result.measured
     return result
+
+
+def _told(cells: Iterable[Cell], progress: Progress) -> Iterator[Cell]:
+    """The cells, each told when it is asked for, which is when it begins."""
+    for cell in cells:
+        progress.started(cell.name)
+        yield cell
 
 
 class _Claims:
@@ -262,6 +275,7 @@ def _survey_all(
     found, missing = {}, set[str]()
     for outcome in server.run(requests, workers=jobs):
         spec, answer = outcome.job.tag, outcome.answer or {}
+        progress.surveyed(spec.name)
         if "refused" in answer:
             raise InputError(f"suite {suite.name}: {spec.name}: {answer['refused']}")
         read = _survey_of(answer)

@@ -77,6 +77,8 @@ def survey(spec: InstanceSpec, *, given: Callable[[int, Instance], Any] | None =
         MissingDataError: the data set is not on this machine.
     """
     task = spec.task()
+    # Before a formulation has had it: what a cell then does to it is the cell's failure.
+    float_metric = metric_of(spec, task, task.network)
     settle = given or (lambda stage, instance: prepared(spec, stage, instance).x)
     stages: list[tuple[str, int, float]] = []
 
@@ -104,7 +106,7 @@ def survey(spec: InstanceSpec, *, given: Callable[[int, Instance], Any] | None =
         stage_losses=losses,
         baseline_loss=float(sum(losses)),
         baseline_metric=metric_of(spec, task, network),
-        float_metric=metric_of(spec, task, task.network),
+        float_metric=float_metric,
         metric_name=task.metric,
         higher_is_better=task.higher_is_better,
     )

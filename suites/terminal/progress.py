@@ -1,76 +1,103 @@
-"""Progress on stderr: a bar on a terminal, a line every so often where there is none."""
+"""What a run tells a person: how much there is to do and where it goes, how far it is, and what failed and why."""
 
 from __future__ import annotations
 
-import sys
-import time
+from collections import Counter
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
-
 from ...results import Record
+from ...results.scoring.scores import FAILURES
 from ..harness.suite_run import Progress
+from .bars import Bar, duration
 
 __all__ = ["TerminalProgress"]
 
-LINE_SECONDS = 15.0
-"""Between two lines where stderr is no terminal."""
+
+CELLS = "cells"
 
 
 class TerminalProgress(Progress):
-    """What a run tells a person. A context manager, so that the bar leaves the terminal as it was."""
+    """A context manager, so that the bar leaves the terminal as it was.
 
-    def __init__(self) -> None:
-        self.console = Console(stderr=True, highlight=False)
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[evaluations]}"),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-        )
-        self.bar = Bar(*columns, console=self.console, transient=True, disable=not sys.stderr.isatty())
-        self.task = self.bar.add_task("starting", total=None, evaluations="")
-        self.done = self.total = self.evaluations = 0
-        self.last_line = time.monotonic()
+    Parameters:
+        store: where the records go, None to leave that out.
+        seconds: budget of a cell, None to say nothing of how long it takes.
+        jobs: cells at a time.
+    """
+
+    def __init__(self, store: Path | None = None, *, seconds: float | None = None, jobs: int = 1) -> None:
+        self.store, self.seconds, self.jobs = store, seconds, jobs
+        self.bar = Bar(CELLS)
+        self.evaluations = 0
+        self.failures = Counter[str]()
+
+    @property
+    def done(self) -> int:
+        """Cells in the store, 0 until they are counted."""
+        return self.bar.done if self.total else 0
+
+    @property
+    def total(self) -> int:
+        """Cells in all, 0 until they are known."""
+        return self.bar.total or 0 if self.bar.what == CELLS else 0
 
     def __enter__(self) -> Self:
-        self.bar.start()
+        self.bar.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.bar.stop()
+        self.bar.__exit__(kind, error, trace)
+        for failure, times in self.failures.items():
+            if times > 1:
+                self.bar.say(f"{times - 1} more: {failure}")
 
     def surveying(self, count: int) -> None:
         """`count` instances are about to be built."""
-        self.bar.update(self.task, description=f"building {count} instances")
+        self.bar.begin("instances built", count)
+
+    def surveyed(self, name: str) -> None:
+        """One of them is, or cannot be."""
+        self.bar.work_on(name)
+        self.bar.advance()
 
     def left_out(self, name: str, reason: str) -> None:
         """An instance cannot be built here."""
-        self.console.print(f"left out {escape(name)}: {escape(reason)}", soft_wrap=True)
+        self.bar.say(f"left out {name}: {reason}")
 
     def begin(self, total: int, done: int) -> None:
         """`total` cells in all, of which `done` are in the store already."""
-        self.total, self.done = total, done
-        self.bar.reset(self.task, total=total, completed=done, description="cells")
-        if done:
-            self.console.print(f"{done} of {total} cells are in the store already", soft_wrap=True)
+        self.bar.begin(CELLS, total, done=done)
+        if total:
+            self.bar.say(self._plan(total, done))
+
+    def _plan(self, total: int, done: int) -> str:
+        """How many cells, for how long at most, and where to."""
+        there = f", {done:,} of them in the store already" if done else ""
+        told = f"{total:,} {'cell' if total == 1 else 'cells'}{there}"
+        if self.seconds is not None and total > done:
+            searches = -(-(total - done) // self.jobs) * self.seconds
+            told += f"; up to {self.seconds:g} s of search each, at most about {duration(searches)} in all"
+        return told + (f"; into {self.store}" if self.store else "")
+
+    def started(self, cell: str) -> None:
+        """A cell is begun."""
+        self.bar.work_on(cell)
 
     def finished(self, record: Record) -> None:
-        """A cell is in the store."""
-        self.done += 1
+        """A cell is in the store; each new failure is told once."""
         self.evaluations += record.counts.get("evaluations", 0)
-        told = f"{self.evaluations:,} evaluations" if self.evaluations else ""
-        working = f"{record.solver} · {record.problem}"
-        self.bar.update(self.task, completed=self.done, description=working, evaluations=told)
-        if not sys.stderr.isatty() and time.monotonic() - self.last_line > LINE_SECONDS:
-            self.last_line = time.monotonic()
-            line = f"{self.done} of {self.total} cells" + (f", {told}" if told else "")
-            self.console.print(line, soft_wrap=True)
+        self.bar.note = f"{self.evaluations:,} evaluations" if self.evaluations else ""
+        if record.status in FAILURES:
+            self._failed(record)
+        self.bar.advance()
+
+    def _failed(self, record: Record) -> None:
+        failure = f"{record.status} {record.solver}: {record.message}"
+        self.failures[failure] += 1
+        if self.failures[failure] == 1:
+            where = f"{record.solver} on {record.instance}"
+            self.bar.say(f"{record.status} {where} (seed {record.seed}): {record.message}")

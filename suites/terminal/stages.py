@@ -9,11 +9,10 @@ from typing import Self
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
+from rich.progress import Progress as Rich
 
 from ..compressing.stages import Step
-from .progress import LINE_SECONDS
+from .bars import LINE_SECONDS, PACE_SECONDS, columns
 
 __all__ = ["StageProgress"]
 
@@ -21,10 +20,6 @@ TICK_SECONDS = 0.2
 """Between two looks at a search that is under way."""
 
 MEASURING = "measuring the network"
-
-PACE_SECONDS = 3600.0
-"""How far back the time left looks: stages differ too much for less."""
-
 
 THREAD = "progress of a compression"
 """Name of the thread that looks on."""
@@ -38,22 +33,16 @@ class StageProgress:
 
     def __init__(self) -> None:
         self.console = Console(stderr=True, highlight=False)
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TaskProgressColumn(),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-        )
         self.live = sys.stderr.isatty()
-        self.bar = Bar(
-            *columns,
+        self.bar = Rich(
+            *columns(self.console.width),
             console=self.console,
             transient=True,
+            expand=True,
             disable=not self.live,
             speed_estimate_period=PACE_SECONDS,
         )
-        self.task = self.bar.add_task(MEASURING, total=None)
+        self.task = self.bar.add_task(MEASURING, total=None, count="")
         self.step: Step | None = None
         self.over = threading.Event()
         self.thread = threading.Thread(target=self._look_on, name=THREAD, daemon=True)
@@ -85,7 +74,9 @@ class StageProgress:
     def _draw(self, step: Step) -> None:
         overall = step.overall
         total = None if overall is None else 1.0
-        self.bar.update(self.task, description=escape(_told(step)), total=total, completed=overall or 0.0)
+        share = "" if overall is None else f"{overall:.0%}"
+        told = escape(_told(step))
+        self.bar.update(self.task, description=told, total=total, completed=overall or 0.0, count=share)
 
     def line(self) -> str:
         """Where the work is, for a log."""

@@ -36,7 +36,10 @@ def test_an_instance_beyond_the_declared_size_is_skipped_before_the_solver_sees_
 def test_a_solver_that_offers_nothing_has_failed() -> None:
     found = solve_with(lambda qubo, run: None)
     assert (found.status, found.x) == (Status.FAILED, None)
-    assert found.message == "the solver offered no solution within its budget"
+    assert (
+        found.message
+        == "the solver offered no solution within its budget; it must call run.offer(x) while run.open()"
+    )
 
 
 def test_bits_that_break_the_capacity_are_infeasible() -> None:

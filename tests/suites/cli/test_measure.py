@@ -144,7 +144,7 @@ def test_an_interrupt_says_how_to_go_on(
 
     monkeypatch.setattr(progress.TerminalProgress, "finished", finished)
     assert cli.call(["run", "own.toml"]) == 130
-    (line,) = capsys.readouterr().err.splitlines()
+    line = capsys.readouterr().err.splitlines()[-1]
     assert line == "qubopress: interrupted; 2 of 4 cells are in results.db, run the same command to go on"
     monkeypatch.undo()
     monkeypatch.chdir(tmp_path)

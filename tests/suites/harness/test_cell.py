@@ -220,7 +220,10 @@ def test_a_stage_without_bits_ends_the_cell() -> None:
         pass
 
     record, clock = run(make("adaround", "idle", network="digits-mlp"))
-    assert (record.status, record.message) == ("FAILED", "the solver offered no solution within its budget")
+    assert (record.status, record.message) == (
+        "FAILED",
+        "the solver offered no solution within its budget; it must call run.offer(x) while run.open()",
+    )
     assert len(record.stages) == 1
     assert record.stages[0].bits is None
     assert len(clock) == 2

@@ -271,7 +271,8 @@ def test_a_formulation_that_breaks_is_left_out_with_its_error(tmp_path: Path) ->
     folder = plugin(tmp_path / "plugins")
     text = OWN.format(more='trouble = ["", "break"]')
     done = suites.run(_loaded(tmp_path, folder, text), store=tmp_path / "r.db", plugin_folder=folder)
-    assert done.left_out == {"two-halves/digits-mlp/trouble=break": "ZeroDivisionError: in the formulation"}
+    why = "ZeroDivisionError: in the formulation (halves.py:11)"
+    assert done.left_out == {"two-halves/digits-mlp/trouble=break": why}
     assert done.measured == 2
     with pytest.raises(
         InputError, match="suite own: two-halves/digits-mlp/trouble=refuse: trouble must not be"
@@ -573,3 +574,91 @@ def test_killed_at_any_moment_it_loses_repeats_and_drops_no_cell(tmp_path: Path)
     whole = finish_times(store)
     assert after.items() <= whole.items()
     assert sorted(record.seed for record in records(store)) == list(range(80))
+
+
+# ---- formulations and solvers that break a rule in a run
+
+RUDE = """
+import numpy as np
+import torch
+from qubopress import problems, solvers
+
+@problems.problem("rude")
+def rude(task, *, what="weights"):
+    "Changes what it was given."
+    yield problems.Capacity(np.eye(4), np.ones(4), 2)
+    with torch.no_grad():
+        if what == "weights":
+            next(task.network.parameters()).zero_()
+        if what == "mode":
+            task.network.train()
+        if what == "samples":
+            task.inputs.zero_()
+    return task.network.eval() if what == "weights" else task.copy()
+
+@solvers.solver("returns", accepts=problems.Qubo)
+def returns(qubo, run):
+    "Returns bits."
+    return np.zeros(qubo.n)
+
+@solvers.solver("raises", accepts=problems.Qubo)
+def raises(qubo, run):
+    "Divides."
+    1 / 0
+
+@solvers.solver("silent", accepts=problems.Qubo)
+def silent(qubo, run):
+    "Says nothing."
+"""
+
+RUDE_SUITE = """
+seconds = 5
+restarts = 1
+
+[[problem]]
+name = "rude"
+network = "digits-mlp"
+what = [{what}]
+
+[[solver]]
+name = [{solvers}]
+"""
+
+
+def _rude(tmp_path: Path, what: str, *names: str) -> list[Record]:
+    folder = tmp_path / "plugins"
+    folder.mkdir()
+    (folder / "rude.py").write_text(RUDE, encoding="utf-8")
+    text = RUDE_SUITE.format(what=what, solvers=", ".join(f'"{name}"' for name in names))
+    suites.run(_loaded(tmp_path, folder, text), store=tmp_path / "r.db", plugin_folder=folder)
+    return records(tmp_path / "r.db")
+
+
+def test_a_formulation_that_changes_what_it_was_given_ends_its_cells(tmp_path: Path) -> None:
+    found = {one.instance.rpartition("=")[2]: one for one in _rude(tmp_path, '"", "mode", "samples"', "swap")}
+    (good,) = [one for name, one in found.items() if name not in ("mode", "samples")]
+    assert (good.status, good.message) == ("FINISHED", "")
+    cures = {"mode": "got task.network changed in place; begin with network = task.copy()"}
+    cures["samples"] = "got its samples changed in place; work on inputs.clone()"
+    for what, cure in cures.items():
+        assert (found[what].status, found[what].metric) == ("FAILED", None)
+        assert found[what].message == f"rude must leave its task as it is, {cure}"
+
+
+def test_a_network_pruned_in_place_hides_no_drop(tmp_path: Path) -> None:
+    (record,) = _rude(tmp_path, '"weights"', "swap")
+    assert record.status == "FAILED"
+    assert "begin with network = task.copy()" in record.message
+    row = results.load(tmp_path / "r.db").iloc[0]
+    assert row.float_metric > 0.9 > row.baseline_metric
+
+
+def test_a_solver_that_fails_is_told_what_to_do_and_at_which_line(tmp_path: Path) -> None:
+    found = {one.solver: one for one in _rude(tmp_path, '""', "returns", "raises", "silent")}
+    assert {one.status for one in found.values()} == {"FAILED"}
+    line = RUDE.splitlines().index("    1 / 0") + 1
+    assert found["raises"].message == f"ZeroDivisionError: division by zero (rude.py:{line})"
+    assert found["returns"].message.startswith(
+        "returns must call run.offer(x), got a ndarray that it returned"
+    )
+    assert "call run.offer(x) while run.open()" in found["silent"].message

@@ -53,7 +53,10 @@ def slow_rounding() -> None:
                 time.sleep(0.5)
 
 
-def test_a_quick_compression_is_silent_where_there_is_no_terminal(capsys: Captured) -> None:
+def test_a_quick_compression_is_silent_where_there_is_no_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    monkeypatch.setattr(stages, "LINE_SECONDS", 600.0)  # however busy the machine
     suites.compress(nn.Linear(3, 2), DATA, progress=True)
     assert capsys.readouterr() == ("", "")
 
@@ -87,7 +90,7 @@ def test_a_bar_moves_inside_a_long_stage_and_leaves_the_terminal_as_it_was(
         suites.compress(nn.Sequential(nn.Linear(3, 2)), DATA, solver="slow", progress=True)
     told = terminal.getvalue()
     assert "0 · slow 0 s, 50%" in told
-    assert told.count("0:00:0") > 2
+    assert told.count(" s so far") > 2
     assert told.endswith("\x1b[2K")  # the line of the bar is wiped
     assert looking_on() == []
 
