@@ -20,17 +20,15 @@ from ..markdown import markdown_row
 from ..scoring import scores
 from ..scoring.references import References, load_references
 from ..scoring.scored_cells import labels
+from ..scoring.scores import ENDED_BY_ITSELF
 from ..scoring.statistics import holm, mean_interval
 from ..storage.budget_columns import budgets
 from ..storage.store import StoreError, load
 
-__all__ = ["ENDED_BY_ITSELF", "KEY", "Comparison", "Outcome", "Verdict", "compare"]
+__all__ = ["KEY", "Comparison", "Outcome", "Verdict", "compare"]
 
 KEY = ("instance_key", "solver", "parameters", "seed", "budget")
 MEASURES = ("quality", "time", "counts")
-
-ENDED_BY_ITSELF = ("OPTIMAL", "TARGET", "FINISHED")
-"""Endings whose counted work is the solver's own; one that used up its budget counts the machine's speed."""
 
 COLUMNS = (
     "solver",

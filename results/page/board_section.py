@@ -72,7 +72,7 @@ def _narrower(
         cells = frame if family is None else frame[frame["family"] == family]
         cells = cells if budget is None else cells[named[budget].loc[cells.index]]
         if len(cells):
-            yield _view(family or "", budget or "", board(cells, references))
+            yield _view(family or "", budget or "", board(cells, references, do_nothing=True))
 
 
 def _view(family: str, budget: str, shown: pd.DataFrame) -> dict[str, Any]:

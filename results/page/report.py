@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from ..scoring.anytime import Traces, timed
+from ..scoring.contest import DO_NOTHING
 from ..scoring.leaderboard import board
 from ..scoring.references import References, load_references
 from ..scoring.scored_cells import score
@@ -57,8 +58,8 @@ def _html(
     environments: Sequence[Environment],
     references: References,
 ) -> str:
-    shown = board(frame, references)
-    looks = draw.styles(list(shown["solver"]))
+    shown = board(frame, references, do_nothing=True)
+    looks = draw.styles([name for name in shown["solver"] if name != DO_NOTHING])
     families = sorted(frame["family"].unique())
     drawn: list[draw.Figure] = []
     of_families = [

@@ -20,6 +20,7 @@ from ..storage.budget_columns import budgets
 from .scores import (
     CAP,
     CONFIDENCE,
+    ENDED_BY_ITSELF,
     IMPUTED_EXCESS,
     PAR_FACTOR,
     PAR_TARGET,
@@ -213,14 +214,15 @@ def performance_profile(frame: pd.DataFrame) -> Shares:
 def cut(frame: pd.DataFrame, table: pd.DataFrame, seconds: float) -> pd.DataFrame:
     """Judge every cell of a scored table as if its budget had been `seconds`.
 
-    A cell may be cut if its solver is anytime, or if all it did was done by then without a budget. One whose
-    budget was `seconds` stands as it is. The column `cut` is empty for these and says MARKED or TOO_SHORT for
+    A cell may be cut if its solver is anytime, or if it had ended by itself by then. One whose budget was
+    `seconds` stands as it is. The column `cut` is empty for these and says MARKED or TOO_SHORT for
     the others. Of an anytime solver's runs with several budgets, the shortest that suffices is taken.
     `loss`, `seconds`, `budget_seconds` and `ranked` become those of the cut; a metric, which belongs to the
     final bits, is unknown where a cut loses these.
     """
     budget = frame["budget_seconds"].fillna(np.inf)
-    done = frame["budget_seconds"].isna() & (frame["seconds"] <= seconds)
+    by_itself = frame["budget_seconds"].isna() | frame["status"].isin(ENDED_BY_ITSELF)
+    done = by_itself & (frame["seconds"] <= seconds)
     anytime = frame["anytime"].fillna(True).astype(bool)
     allowed = (budget == seconds) | (anytime & (budget > seconds)) | done
     why = np.where(allowed, "", np.where(anytime, TOO_SHORT, MARKED))

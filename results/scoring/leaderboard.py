@@ -11,7 +11,7 @@ import pandas as pd
 from ..storage.budget import LIMITS
 from ..storage.record import STATUSES
 from ..storage.store import StoreError
-from . import scores
+from . import contest, scores
 from .anytime import Traces, cut, improvements, time_to_target, timed
 from .references import References, load_references
 from .scored_cells import labels, matching, read, score
@@ -39,6 +39,8 @@ COLUMNS = (
     "improves_reference",
     "references",
     "imputed",
+    "adapter",
+    "unranked",
 )
 
 
@@ -50,6 +52,7 @@ def leaderboard(
     at_seconds: float | None = None,
     traces: Traces | None = None,
     references: References | None = None,
+    do_nothing: bool = False,
 ) -> pd.DataFrame:
     """Rank the solvers of a store, or of a table that `results.load` gave.
 
@@ -60,6 +63,9 @@ def leaderboard(
     joins the leader's group as long as the two intervals overlap; the first whose does not leads the next
     group. A group's rank is the place of its leader, so after three that share rank 1 comes rank 4.
     A missing interval is the median alone.
+
+    Ranked are the solvers that entered the same instances, those of the solvers that entered most; whoever
+    entered fewer stands below them, scored over its own, without a rank.
 
     Columns:
 
@@ -80,6 +86,8 @@ def leaderboard(
     - `timing_grade`: share of cells measured beside no other work
     - `improves_reference`: cells better than the registry; `references`: the registry's version
     - `imputed`: cells scored as the baseline
+    - `adapter`: how it was brought to instances of a shape that it does not take itself
+    - `unranked`: empty, or why it has no rank
     - a count for each status that occurs
     - `cut`, with `at_seconds`: empty, or why the solver is not ranked
 
@@ -92,10 +100,13 @@ def leaderboard(
         traces: of the source's cells where it is a table (`Store.traces`); without them all that depends on
             the course of a run is NaN. A store brings its own.
         references: registry of best known losses; the package's own unless given.
+        do_nothing: add a row for one who takes the baseline of every instance.
 
     Returns:
         One row a solver, best first; a solver with several parameter settings or budgets in the source gets a
-        row for each, labelled `neal(2 s, num_reads=10)` by what differs. Empty when nothing matches.
+        row for each, labelled `neal(2 s, num_reads=10)` by what differs. Empty when nothing matches. Its
+        `attrs` hold the "instances", the "common" ones that it ranks over, those "unbeaten" by anybody, and
+        those "unregistered", whose excess is relative to this source alone: names of instances.
     """
     frame, traces = read(source, traces)
     references = references or load_references()
@@ -105,43 +116,80 @@ def leaderboard(
         frame = frame.assign(label=labels(frame, limits=LIMITS[1:]))
     frame = frame[matching(frame, suite=suite, family=family)]
     if at_seconds is None:
-        return board(frame, references)
-    return _cut_board(frame, traces, references, at_seconds)
+        return board(frame, references, do_nothing=do_nothing)
+    return _cut_board(frame, traces, references, at_seconds, do_nothing)
 
 
-def board(frame: pd.DataFrame, references: References) -> pd.DataFrame:
+def board(frame: pd.DataFrame, references: References, *, do_nothing: bool = False) -> pd.DataFrame:
     """Make the leaderboard of a table that has been scored and timed."""
     if frame.empty:
         return pd.DataFrame(columns=list(COLUMNS))
-    board = pd.DataFrame([_row(label, cells) for label, cells in frame.groupby("label", sort=True)])
-    board["wins"] = board["solver"].map(scores.wins(frame, frame["label"])).astype(int)
+    shared, ranked = contest.common(frame)
+    cells = frame[frame["instance_key"].isin(shared) | ~frame["label"].isin(ranked)]
+    if do_nothing:
+        cells = pd.concat([cells, contest.idle(cells[cells["label"].isin(ranked)])])
+    board = pd.DataFrame([_row(label, own) for label, own in cells.groupby("label", sort=True)])
+    board["wins"] = board["solver"].map(scores.wins(cells, cells["label"])).astype(int)
     board["references"] = references.version
-    board = board.merge(_times_to_targets(frame), left_on="solver", right_index=True)
-    board = board.sort_values(["excess", "wins", "solver"], ascending=[True, False, True], ignore_index=True)
-    board["rank"] = _shared_ranks(board)
-    counts = pd.crosstab(frame["label"], frame["status"])
+    board["adapter"] = board["solver"].map(contest.adapters(cells))
+    why = contest.shortfalls(frame, ranked, shared)
+    board["unranked"] = [why.get(label, "") for label in board["solver"]]
+    board = board.merge(_times_to_targets(cells), left_on="solver", right_index=True)
+    board = board.assign(below=board["unranked"] != "")
+    order = ["below", "excess", "wins", "solver"]
+    board = board.sort_values(order, ascending=[True, True, False, True], ignore_index=True)
+    board["rank"] = _ranks(board)
+    ended = cells[cells["label"] != contest.DO_NOTHING]
+    counts = pd.crosstab(ended["label"], ended["status"]).reindex(board["solver"], fill_value=0)
     counts = counts[[name for name in STATUSES if name in counts]].astype(int)
-    return board[list(COLUMNS)].merge(counts, left_on="solver", right_index=True)
+    board = board[list(COLUMNS)].merge(counts, left_on="solver", right_index=True)
+    board.attrs = _about(frame, shared, references)
+    return board
+
+
+def _about(frame: pd.DataFrame, shared: set[str], references: References) -> dict[str, list[str]]:
+    """What a reader of the board must know of its instances, by name."""
+    one = frame.drop_duplicates("instance_key").sort_values("instance")
+    keys, names = one["instance_key"], one["instance"].astype(str)
+    return {
+        "instances": list(names),
+        "common": list(names[keys.isin(shared)]),
+        "unbeaten": contest.unbeaten(frame),
+        "unregistered": list(names[~keys.isin(list(references.instances))]),
+    }
 
 
 def _cut_board(
-    frame: pd.DataFrame, traces: Traces | None, references: References, seconds: float
+    frame: pd.DataFrame, traces: Traces | None, references: References, seconds: float, do_nothing: bool
 ) -> pd.DataFrame:
     """Rank those that may be cut, and name the others below them."""
     if traces is None:
         raise StoreError("cutting the budget needs the traces; give the store's path, or its traces too")
     if not 0 < seconds < np.inf:
         raise StoreError(f"at_seconds must be positive, got {seconds:g}; give a finite budget to judge at")
+    _refuse_longer(frame, seconds)
     shorter = cut(frame, improvements(frame, traces), seconds)
     kept = shorter[shorter["cut"] == ""]
     kept = kept.assign(excess=scores.excess(kept))
-    ranked = board(timed(kept, traces), references).assign(cut="")
+    ranked = board(timed(kept, traces), references, do_nothing=do_nothing)
+    about, ranked = ranked.attrs, ranked.assign(cut="")
     others = shorter[~shorter["label"].isin(kept["label"])]
     marked = others.groupby("label")["cut"].max().rename_axis("solver").reset_index()
-    if marked.empty:
-        return ranked
-    whole = [name for name in ranked if name in ("rank", *_COUNTED, *STATUSES)]
-    return pd.concat([ranked.astype(dict.fromkeys(whole, "Int64")), marked], ignore_index=True)
+    if len(marked):
+        whole = [name for name in ranked if name in ("rank", *_COUNTED, *STATUSES)]
+        ranked = pd.concat([ranked.astype(dict.fromkeys(whole, "Int64")), marked], ignore_index=True)
+    ranked.attrs = about
+    return ranked
+
+
+def _refuse_longer(frame: pd.DataFrame, seconds: float) -> None:
+    """StoreError when no cell was given so long."""
+    longest = frame["budget_seconds"].fillna(np.inf).max()
+    if seconds > longest:
+        raise StoreError(
+            f"at_seconds must be at most the longest budget, {longest:g} s, got {seconds:g}; "
+            "run for longer first"
+        )
 
 
 def _row(label: str, cells: pd.DataFrame) -> dict[str, Any]:
@@ -178,6 +226,15 @@ def _times_to_targets(frame: pd.DataFrame) -> pd.DataFrame:
         ends = {"ttt": f"ttt_{name}", "low": f"ttt_{name}_low", "high": f"ttt_{name}_high"}
         medians |= {ends[end]: times[end] for end in times}
     return pd.DataFrame(medians).reindex(frame["label"].unique())
+
+
+def _ranks(board: pd.DataFrame) -> Any:
+    """Ranks of the rows that have one, which come first."""
+    placed = board[~board["below"]]
+    ranks = _shared_ranks(placed)
+    if len(placed) == len(board):
+        return ranks
+    return pd.array([*ranks, *[pd.NA] * (len(board) - len(placed))], dtype="Int64")
 
 
 def _shared_ranks(board: pd.DataFrame) -> list[int]:

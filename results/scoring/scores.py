@@ -20,6 +20,7 @@ __all__ = [
     "ALPHA",
     "CAP",
     "CONFIDENCE",
+    "ENDED_BY_ITSELF",
     "FAILURES",
     "FEASIBLE",
     "IMPUTED_EXCESS",
@@ -28,6 +29,7 @@ __all__ = [
     "PAR_TARGET",
     "POLICY",
     "SHIFT_SECONDS",
+    "SMALLEST_GAIN",
     "STEPS",
     "TARGETS",
     "TIE",
@@ -56,6 +58,9 @@ FEASIBLE = 1e-9
 
 FAILURES = ("TIMEOUT", "MEMORY", "CRASHED", "FAILED", "LIED")
 """Endings that are the solver's fault; a SKIPPED cell is none, an INFEASIBLE one is counted apart."""
+
+ENDED_BY_ITSELF = ("OPTIMAL", "TARGET", "FINISHED")
+"""Endings whose work is the solver's own; one that used up its budget counts the machine's speed."""
 
 IMPUTED_EXCESS = 1.0
 """What a cell without a feasible, honest loss scores: the user would fall back on the baseline."""
@@ -100,7 +105,9 @@ POLICY = (
     "worse one scores 1 plus its relative distance. An instance without a baseline has no excess.",
     "A solver's score is the median excess over its cells, with a 95 % bootstrap interval that resamples "
     "instances and then seeds within them. Solvers whose interval overlaps that of their group's leader "
-    "share a rank. A win is the lowest median loss of an instance and budget; ties all win.",
+    "share a rank. A board ranks over the instances that its solvers share: whoever entered fewer than those "
+    'that entered most stands below, without a rank. The row "do nothing" is one who takes every baseline. '
+    "A win is the lowest median loss of an instance and budget; ties all win.",
     "The primal integral is the mean over the budget of the excess reached so far, at most "
     f"{CAP:g}, and {CAP:g} before the first solution. It is averaged over cells.",
     f"Targets are an excess of {', '.join(f'{value:g}' for value in TARGETS.values())}, for all solvers "

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..terminal.boards import show_board, show_by
+from ..terminal.boards import show_board, show_by, show_leaderboards
 from ..terminal.console import (
     DEFAULT_STORE,
     NOTHING,
     CallError,
+    Columns,
     Family,
     Format,
     StorePath,
@@ -19,6 +20,7 @@ from ..terminal.console import (
     check_format,
     exclude,
     nothing_in,
+    split,
     tell,
 )
 
@@ -54,22 +56,32 @@ def leaderboard(
     correlation: Annotated[
         bool, typer.Option("--correlation", help="Whether a lower loss was a better network, by family.")
     ] = False,
+    joined: Annotated[
+        bool, typer.Option("--all", help="One board over all suites and families, which are no rivals.")
+    ] = False,
+    columns: Columns = None,
     format: Format = "table",  # noqa: A002
 ) -> None:
-    """Rank the solvers of a store."""
+    """Rank the solvers of a store, on a board for each suite and family."""
     check_format(format)
     exclude({"--by": by is not None, "--family": family is not None})
     exclude({"--by": by is not None, "--at-seconds": at_seconds is not None, "--correlation": correlation})
+    exclude({"--by": by is not None, "--correlation": correlation, "--all": joined})
+    chosen = split(columns)
     from ... import results
 
     if correlation:
-        _correlate(store, suite, family, format)
+        _correlate(store, suite, family, format, chosen)
     elif by is not None:
         table = results.by_parameter(store, by, suite=suite)
-        show_by(_some(table, store), by, format)
-    else:
-        board = results.leaderboard(store, suite=suite, family=family, at_seconds=at_seconds)
-        show_board(_some(board, store), format)
+        show_by(_some(table, store), by, format, columns=chosen)
+    elif joined:
+        board = results.leaderboard(store, suite=suite, family=family, at_seconds=at_seconds, do_nothing=True)
+        show_board(_some(board, store), format, columns=chosen)
+    elif not show_leaderboards(
+        store, format, suite=suite, family=family, at_seconds=at_seconds, columns=chosen
+    ):
+        nothing_in(store)
 
 
 def _some(table: pd.DataFrame, store: Path) -> pd.DataFrame:
@@ -78,7 +90,13 @@ def _some(table: pd.DataFrame, store: Path) -> pd.DataFrame:
     return table
 
 
-def _correlate(store: Path, suite: str | None, family: str | None, format: str) -> None:  # noqa: A002
+def _correlate(
+    store: Path,
+    suite: str | None,
+    family: str | None,
+    format: str,  # noqa: A002
+    columns: tuple[str, ...],
+) -> None:
     from ... import results
     from ...results.scoring.correlation import FEWEST
     from ..terminal.tables import show
@@ -88,7 +106,7 @@ def _correlate(store: Path, suite: str | None, family: str | None, format: str) 
         need = f"an instance with a metric and {FEWEST} different solutions"
         tell(f"qubopress: nothing to correlate in {store}: it takes {need}")
         raise typer.Exit(NOTHING)
-    show(table, format, title=SPEARMAN, keep=KEEP_CORRELATION)
+    show(table, format, title=SPEARMAN, keep=KEEP_CORRELATION, columns=columns)
 
 
 def compare(

@@ -69,7 +69,7 @@ def columns(width: int) -> tuple[ProgressColumn, ...]:
 
 
 class Bar:
-    """So many things, one after another, told to a person. A context manager, which leaves the terminal as it was.
+    """So many things, one after another, told to a person. A context manager.
 
     Parameters:
         what: the things: "cells".

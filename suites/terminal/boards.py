@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..network_costs import with_costs
+from .tables import tell_folded
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -13,9 +14,23 @@ if TYPE_CHECKING:
     from ..finished import Note
     from ..suite import Suite
 
-__all__ = ["show_board", "show_boards", "show_by"]
+__all__ = ["notes", "show_board", "show_boards", "show_by", "show_leaderboards"]
 
-KEEP = ("solver", "excess", "cut", "95 %", "rank", "imputed", "drop", "seconds", "endings", "wins", "cells")
+KEEP = (
+    "solver",
+    "excess",
+    "why not",
+    "rank",
+    "95 %",
+    "imputed",
+    "adapter",
+    "wins",
+    "seconds",
+    "drop",
+    "endings",
+    "instances",
+    "cells",
+)
 """Columns of the leaderboard that matter most, for terminals too narrow for all."""
 
 KEEP_BY = (
@@ -33,7 +48,9 @@ KEEP_BY = (
 )
 """The same of a table over a parameter, which comes first."""
 
-SCORE = "solvers by normalised excess (0 best known, 1 baseline)"
+SCORE = "solvers by normalised excess (0 {best}, 1 baseline)"
+
+COUNTED = ("rank", "wins", "instances", "cells", "imputed")
 
 
 def show_boards(store: Path, suite: Suite | Note, format: str) -> None:  # noqa: A002
@@ -45,22 +62,122 @@ def show_boards(store: Path, suite: Suite | Note, format: str) -> None:  # noqa:
         show_by(table, suite.by, format, title=f"{suite.name}: by {suite.by}")
     # A program that reads the output wants one table.
     if format == "table" or not suite.by:
-        board = results.leaderboard(store, suite=suite.name)
-        show_board(board, format, title=f"{suite.name}: {SCORE}")
+        show_leaderboards(store, format, suite=suite.name)
 
 
-def show_by(table: pd.DataFrame, by: str, format: str, *, title: str = "") -> None:  # noqa: A002
+def show_leaderboards(
+    store: Path,
+    format: str,  # noqa: A002
+    *,
+    suite: str | None = None,
+    family: str | None = None,
+    at_seconds: float | None = None,
+    columns: tuple[str, ...] = (),
+) -> bool:
+    """A board for each suite and family, which are no rivals; whether there is any.
+
+    A program gets one table of them all, whose first columns say which.
+    """
+    import pandas as pd
+
+    from ... import results
+    from ...results.scoring.scored_cells import matching
+    from ...results.storage.record import STATUSES
+    from .tables import show
+
+    cells = results.load(store)
+    asked = matching(cells, suite=suite, family=family)
+    pairs = cells.loc[asked, ["suite", "family"]].drop_duplicates().sort_values(["suite", "family"])
+    boards = [
+        (one, of, results.leaderboard(store, suite=one, family=of, at_seconds=at_seconds, do_nothing=True))
+        for one, of in pairs.itertuples(index=False)
+    ]
+    if format == "table":
+        for one, of, board in boards:
+            show_board(board, format, name=f"{one} · {of or 'no family'}", columns=columns)
+    elif boards:
+        whole = pd.concat([_named(board, one, of, format) for one, of, board in boards], ignore_index=True)
+        counts = {name: "Int64" for name in (*COUNTED, *STATUSES) if name in whole}
+        show(whole.astype(counts), format, columns=columns)
+    return bool(boards)
+
+
+def _named(board: pd.DataFrame, suite: str, family: str, format: str) -> pd.DataFrame:  # noqa: A002
+    """A board with its name in the first columns; Markdown is for people."""
+    board = _in_words(board) if format == "markdown" else board
+    board.attrs = {}
+    board.insert(0, "suite", suite)
+    board.insert(1, "family", family)
+    return board
+
+
+def show_by(
+    table: pd.DataFrame,
+    by: str,
+    format: str,  # noqa: A002
+    *,
+    title: str = "",
+    columns: tuple[str, ...] = (),
+) -> None:
     """A table over the parameter `by`; over bits with what the network costs to store and to run."""
     from .tables import show
 
-    show(with_costs(table) if by == "bits" else table, format, title=title, keep=(by, *KEEP_BY))
+    told = with_costs(table) if by == "bits" else table
+    show(told, format, title=title, keep=(by, *KEEP_BY), columns=columns)
 
 
-def show_board(board: pd.DataFrame, format: str, *, title: str = SCORE) -> None:  # noqa: A002
-    """Every column for a program; for a person those that fit one screen, intervals and endings in words."""
+def show_board(
+    board: pd.DataFrame,
+    format: str,  # noqa: A002
+    *,
+    name: str = "",
+    columns: tuple[str, ...] = (),
+) -> None:
+    """Every column for a program; for a person those that fit one screen, intervals and endings in words.
+
+    Below it stand the notes without which the ranks would mislead.
+    """
     from .tables import show
 
-    show(_in_words(board) if format == "table" else board, format, title=title, keep=KEEP)
+    if format not in ("table", "markdown"):
+        show(board, format, columns=columns)
+        return
+    alone = len(board.attrs.get("unregistered", [])) == len(board.attrs.get("instances", [])) > 0
+    score = SCORE.format(best="best of this store" if alone else "best known")
+    show(
+        _in_words(board),
+        format,
+        title=f"{name}: {score}" if name else score,
+        keep=KEEP,
+        columns=columns,
+    )
+    for note in notes(board):
+        tell_folded(note)
+
+
+def notes(board: pd.DataFrame) -> list[str]:
+    """What a reader must know of a board's instances before trusting its ranks."""
+    about = {name: board.attrs.get(name, []) for name in ("instances", "common", "unbeaten", "unregistered")}
+    every, told = len(about["instances"]), []
+    if len(about["common"]) < every:
+        told.append(f"Ranked over the {len(about['common'])} of {every} instances that its solvers share.")
+    if flat := about["unbeaten"]:
+        told.append(
+            f"On {len(flat)} of {every} instances the baseline is the best loss known, "
+            f"so doing nothing wins: {_some(flat)}."
+        )
+    if own := about["unregistered"]:
+        told.append(
+            f"On {len(own)} of {every} instances the registry has no reference: "
+            "excess is relative to the best of this store alone, and 0 is not the best known."
+        )
+    return told
+
+
+def _some(names: list[str], most: int = 4) -> str:
+    """The first few names, and how many more there are."""
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
 
 
 def _in_words(board: pd.DataFrame) -> pd.DataFrame:
@@ -69,8 +186,8 @@ def _in_words(board: pd.DataFrame) -> pd.DataFrame:
 
     words = pd.DataFrame([_row_in_words(row) for row in board.to_dict("records")])
     # After a cut, those that are not ranked have no places and counts.
-    counted = ("rank", "wins", "instances", "cells", "imputed")
-    return words.astype({name: "Int64" for name in counted if name in words})
+    words = words.astype({name: "Int64" for name in COUNTED if name in words})
+    return words.drop(columns=[name for name in ("adapter", "why not") if not words[name].any()])
 
 
 def _row_in_words(row: dict[Any, Any]) -> dict[str, Any]:
@@ -81,11 +198,12 @@ def _row_in_words(row: dict[Any, Any]) -> dict[str, Any]:
 
     endings = [(row[name], name) for name in STATUSES if name in row and pd.notna(row[name])]
     known = pd.notna(row["excess_low"])
-    words = {
+    return {
         "rank": row["rank"],
         "solver": row["solver"],
         "excess": row["excess"],
         "95 %": f"{row['excess_low']:.3g} – {row['excess_high']:.3g}" if known else None,
+        "adapter": _text(row["adapter"]),
         "wins": row["wins"],
         "instances": row["instances"],
         "cells": row["cells"],
@@ -93,6 +211,10 @@ def _row_in_words(row: dict[Any, Any]) -> dict[str, Any]:
         "seconds": row["seconds"],
         "drop": row["metric_drop"],
         "integral": row["primal_integral"],
-        "endings": ", ".join(f"{count} {name}" for count, name in endings if count),
+        "endings": ", ".join(f"{count:.0f} {name}" for count, name in endings if count),
+        "why not": _text(row["unranked"]) or _text(row.get("cut")),
     }
-    return words | ({"cut": row["cut"]} if "cut" in row else {})
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""

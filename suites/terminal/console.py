@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -16,6 +17,7 @@ __all__ = [
     "INTERRUPTED",
     "NOTHING",
     "CallError",
+    "Columns",
     "Family",
     "Format",
     "Plugins",
@@ -25,6 +27,7 @@ __all__ = [
     "exclude",
     "load_plugins",
     "nothing_in",
+    "split",
     "tell",
 ]
 
@@ -40,6 +43,11 @@ Plugins = Annotated[str, typer.Option("--plugins", help="Folder of Python files 
 SuiteName = Annotated[str | None, typer.Option("--suite", help="Only this suite's cells.")]
 Family = Annotated[str | None, typer.Option("--family", help="Only this family: rounding, pruning, …")]
 
+Columns = Annotated[
+    list[str] | None,
+    typer.Option("--columns", help="Only these columns, in this order; repeatable, or with commas."),
+]
+
 
 class CallError(ValueError):
     """The call is wrong. The message is one line: what must hold, what was got, the cure."""
@@ -49,6 +57,12 @@ def check_format(format: str) -> None:  # noqa: A002
     """CallError when there is no such format."""
     if format not in FORMATS:
         raise CallError(f"--format must be one of {', '.join(FORMATS)}, got {format!r}")
+
+
+def split(given: Iterable[str] | None) -> tuple[str, ...]:
+    """The names of a repeatable option whose values may each be several, with commas."""
+    parts = (part.strip() for text in given or () for part in text.split(","))
+    return tuple(dict.fromkeys(part for part in parts if part))
 
 
 def tell(text: str) -> None:

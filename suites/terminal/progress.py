@@ -1,4 +1,4 @@
-"""What a run tells a person: how much there is to do and where it goes, how far it is, and what failed and why."""
+"""What a run tells a person: how much there is to do, how far it is, what failed and why."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
@@ -16,7 +17,9 @@ from ...results.markdown import markdown_table
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["FORMATS", "show"]
+from .console import CallError
+
+__all__ = ["FORMATS", "show", "tell_folded"]
 
 FORMATS = ("table", "csv", "json", "markdown")
 
@@ -30,6 +33,7 @@ def show(
     *,
     title: str = "",
     keep: tuple[str, ...] = (),
+    columns: tuple[str, ...] = (),
 ) -> None:
     """Print a table.
 
@@ -39,7 +43,13 @@ def show(
         title: stands above a table.
         keep: columns by importance. A terminal too narrow for all leaves out the others first, then the
             least important, never the first two; a note names them. Without any, all are shown, folded.
+        columns: these alone, in this order, however narrow the terminal.
+
+    Raises:
+        CallError: a column that the table does not have.
     """
+    if columns:
+        frame, keep = _chosen(frame, columns), ()
     if format == "csv":
         sys.stdout.write(frame.to_csv(index=False))
     elif format == "json":
@@ -48,6 +58,22 @@ def show(
         print(_markdown(frame))
     else:
         _print_table(frame, title, keep)
+
+
+def _chosen(frame: pd.DataFrame, columns: tuple[str, ...]) -> pd.DataFrame:
+    for name in columns:
+        if name not in frame:
+            has = ", ".join(map(str, frame.columns))
+            raise CallError(f"--columns must name columns of the table, got {name!r}; it has: {has}")
+    return frame[list(dict.fromkeys(columns))]
+
+
+def tell_folded(text: str) -> None:
+    """A note for a person on stderr, folded at words where that is a terminal."""
+    width = Console(stderr=True).width if sys.stderr.isatty() else PIPE_WIDTH
+    print(
+        textwrap.fill(text, max(width, 20), break_long_words=False, break_on_hyphens=False), file=sys.stderr
+    )
 
 
 def _plain(frame: pd.DataFrame) -> list[dict[str, Any]]:
@@ -71,17 +97,19 @@ def _print_table(frame: pd.DataFrame, title: str, keep: tuple[str, ...]) -> None
     console = _console(Console(file=sys.stdout).width if sys.stdout.isatty() else PIPE_WIDTH)
     left_out = []
     for name in _expendable(frame, keep):
-        if console.measure(_table(frame, ""), options=_unlimited(console)).maximum <= console.width:
+        if console.measure(_table(frame), options=_unlimited(console)).maximum <= console.width:
             break
         left_out.append(name)
         frame = frame.drop(columns=name)
     with console.capture() as capture:
-        console.print(_table(frame, title))
+        if title:
+            console.print(title, style="bold")
+        console.print(_table(frame))
     # Printed by print, so that a reader who leaves early is noticed where all output is.
     print("\n".join(line.rstrip() for line in capture.get().splitlines()))
     if left_out:
-        note = f"left out for the terminal's width: {', '.join(left_out)}; --format csv has them"
-        print(note, file=sys.stderr)
+        cure = "--columns chooses, --format csv has all"
+        tell_folded(f"left out for the terminal's width: {', '.join(left_out)}; {cure}")
 
 
 def _expendable(frame: pd.DataFrame, keep: tuple[str, ...]) -> list[str]:
@@ -101,9 +129,8 @@ def _unlimited(console: Console) -> Any:
     return console.options.update(width=PIPE_WIDTH)
 
 
-def _table(frame: pd.DataFrame, title: str) -> Table:
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, title=title or None)
-    table.title_justify, table.title_style = "left", "bold"
+def _table(frame: pd.DataFrame) -> Table:
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for name in frame:
         # A word that has no room is folded onto the next line, never cut.
         table.add_column(str(name), justify="right" if _numeric(frame[name]) else "left", overflow="fold")

@@ -90,8 +90,8 @@ def test_a_board_at_a_shorter_budget_marks_those_whose_schedule_depends_on_it(
     store = make_store(tmp_path / "s.db", cells)
     assert call("leaderboard", "--store", store, "--at-seconds", "0.1", "--format", form) == 0
     board = table_of(capsys.readouterr().out, form)
-    assert list(board["solver"]) == ["tabu", "neal"]
-    assert board["cut"][1] == "marked: schedule depends on the budget"
+    assert list(board["solver"]) == ["tabu", "do nothing", "neal"]
+    assert board["why not" if form == "markdown" else "cut"][2] == "marked: schedule depends on the budget"
     # The incumbent of 0.01 s has loss 5; the reference is 1, the baseline 10.
     assert float(board["excess"][0]) == pytest.approx(4 / 9, rel=1e-3)
 
@@ -106,11 +106,48 @@ def test_a_person_reads_the_mark_too(tmp_path: Path, capsys: Captured) -> None:
 
 
 def test_a_board_on_which_all_are_marked_is_still_a_board(tmp_path: Path, capsys: Captured) -> None:
-    store = make_store(tmp_path / "s.db", [{"solver": "neal", "anytime": False}, {"solver": "beam"}])
-    assert call("leaderboard", "--store", store, "--at-seconds", "5") == 0
+    store = make_store(
+        tmp_path / "s.db", [{"solver": "neal", "anytime": False}, {"solver": "beam", "budget_seconds": 0.2}]
+    )
+    assert call("leaderboard", "--store", store, "--at-seconds", "0.5") == 0
     out = capsys.readouterr().out
     assert "marked: schedule depends on the budget" in out
     assert "marked: ran for less" in out
+
+
+def test_a_cut_past_every_budget_is_refused(tmp_path: Path, capsys: Captured) -> None:
+    store = make_store(tmp_path / "s.db", [{"solver": "neal"}, {"solver": "beam"}])
+    line = refused(capsys, "leaderboard", "--store", store, "--at-seconds", "5")
+    assert "at_seconds must be at most the longest budget, 1 s, got 5; run for longer first" in line
+
+
+def test_suites_and_families_are_no_rivals_unless_asked_for(tmp_path: Path, capsys: Captured) -> None:
+    infos = [{}, {"key": "key-2", "family": "pruning"}]
+    cells = [
+        {"suite": "one"},
+        {"suite": "two"},
+        {"suite": "one", "instance_key": "key-2", "family": "pruning"},
+    ]
+    store = make_store(tmp_path / "s.db", cells, infos)
+    assert call("leaderboard", "--store", store) == 0
+    titles = re.findall("^.* · .*?(?=: solvers)", capsys.readouterr().out, flags=re.MULTILINE)
+    assert titles == ["one · pruning", "one · rounding", "two · rounding"]
+    assert call("leaderboard", "--store", store, "--format", "csv") == 0
+    board = table_of(capsys.readouterr().out, "csv")
+    assert list(board.columns[:2]) == ["suite", "family"]
+    assert len(board) == 6
+    assert call("leaderboard", "--store", store, "--all", "--columns", "solver,instances") == 0
+    out = capsys.readouterr().out
+    assert re.search(r"^ sa +2$", out, flags=re.MULTILINE)
+    assert "rank" not in out
+
+
+def test_columns_that_a_table_does_not_have_are_refused(tmp_path: Path, capsys: Captured) -> None:
+    store = make_store(tmp_path / "s.db", [{}])
+    line = refused(
+        capsys, "leaderboard", "--store", store, "--all", "--columns", "solver", "--columns", "luck"
+    )
+    assert "--columns must name columns of the table, got 'luck'; it has: rank, solver, excess" in line
 
 
 @pytest.mark.parametrize("form", ["table", "csv", "json", "markdown"])
@@ -212,15 +249,17 @@ def test_a_comparison_can_be_read_by_programs(benchmark: Path, capsys: Captured,
 def test_a_leaderboard_can_be_read_by_programs(benchmark: Path, capsys: Captured, form: str) -> None:
     assert cli.call(["leaderboard", "--store", str(benchmark), "--format", form]) == 0
     board = table_of(capsys.readouterr().out, form)
-    assert len(board) == 11
-    assert board["solver"][0] == "beam"
-    assert board["rank"].astype(int).is_monotonic_increasing
+    assert dict(board["family"].value_counts()) == {"analog": 12, "pruning": 12, "rounding": 12}
+    for _, own in board.groupby("family"):
+        assert own["solver"].iloc[0] == "beam"
+        assert own["rank"].astype(int).is_monotonic_increasing
+        assert "do nothing" in set(own["solver"])
 
 
 def test_a_leaderboard_in_a_pipe_is_whole(benchmark: Path, capsys: Captured) -> None:
     assert cli.call(["leaderboard", "--store", str(benchmark)]) == 0
     out, err = capsys.readouterr()
-    assert err == ""
+    assert err.count("excess is relative to the best of this store alone") == 3
     assert all(name in out for name in ("95 %", "imputed", " INFEASIBLE", "neal(num_reads=100)"))
 
 

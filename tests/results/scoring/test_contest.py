@@ -1,0 +1,87 @@
+"""A board ranks those who met the same instances, and shows what doing nothing is worth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from records import make_store
+
+from qubopress.results import leaderboard
+from qubopress.results.scoring.contest import DO_NOTHING
+
+
+def spread(solver: str, losses: dict[int, float], **more: Any) -> list[dict[str, Any]]:
+    """Cells of one solver by the number of the instance."""
+    return [
+        {"solver": solver, "instance_key": f"key-{i}", "instance": f"instance {i}", "loss": x, **more}
+        for i, x in losses.items()
+    ]
+
+
+def board_of(folder: Path, cells: list[dict[str, Any]], **more: Any) -> pd.DataFrame:
+    infos = [{"key": f"key-{i}", "name": f"instance {i}"} for i in range(7)]
+    return leaderboard(make_store(folder / "s.db", cells, infos), **more)
+
+
+def test_solvers_are_ranked_over_the_instances_that_they_share(tmp_path: Path) -> None:
+    cells = spread("all", dict.fromkeys(range(7), 3.0)) + spread("every", dict.fromkeys(range(7), 4.0))
+    cells += spread("easy", {0: 1.0, 1: 1.0})  # the best two of all cells, on two instances of its choice
+    board = board_of(tmp_path, cells).set_index("solver")
+    assert list(board.index) == ["all", "every", "easy"]
+    assert board["rank"].tolist()[:2] == [1, 1]
+    assert pd.isna(board.loc["easy", "rank"])
+    assert board.loc["easy", "unranked"] == "entered 2 of the 7 instances ranked over"
+    assert board.loc[["all", "every"], "unranked"].tolist() == ["", ""]
+
+
+def test_where_nobody_entered_all_what_the_largest_share_is_ranked(tmp_path: Path) -> None:
+    cells = spread("a", {0: 2.0, 1: 2.0, 2: 9.0}) + spread("b", {0: 3.0, 1: 3.0, 3: 1.0})
+    board = board_of(tmp_path, cells).set_index("solver")
+    assert board["instances"].tolist() == [2, 2]
+    assert board["rank"].to_dict() == {"a": 1, "b": 2}
+    assert board.attrs["common"] == ["instance 0", "instance 1"]
+
+
+def test_solvers_that_share_nothing_are_not_ranked_against_each_other(tmp_path: Path) -> None:
+    board = board_of(tmp_path, spread("a", {0: 2.0}) + spread("b", {1: 1.0})).set_index("solver")
+    assert board.loc["a", "rank"] == 1
+    assert board.loc["b", "unranked"] == "entered 0 of the 1 instances ranked over"
+
+
+def test_doing_nothing_has_a_row_that_scores_the_baseline(tmp_path: Path) -> None:
+    cells = spread("good", {0: 2.0, 1: 2.0}) + spread("bad", {0: 12.0, 1: 12.0})
+    board = board_of(tmp_path, cells, do_nothing=True).set_index("solver")
+    assert list(board.index) == ["good", DO_NOTHING, "bad"]
+    row = board.loc[DO_NOTHING]
+    assert (row["excess"], row["rank"], row["wins"], row["instances"]) == (1.0, 2, 0, 2)
+    assert row["primal_integral"] == 1.0
+    assert row["par10"] == 10.0
+    assert row["metric_drop"] == pytest.approx(0.07)
+    assert DO_NOTHING not in board_of(tmp_path / "..", cells).get("solver", pd.Series()).tolist()
+
+
+def test_where_the_baseline_is_the_best_known_doing_nothing_wins_and_the_board_says_so(
+    tmp_path: Path,
+) -> None:
+    board = board_of(tmp_path, spread("zeros", {0: 10.0, 1: 5.0}), do_nothing=True)
+    assert board.attrs["unbeaten"] == ["instance 0"]
+    assert board.set_index("solver")["wins"].to_dict() == {"zeros": 2, DO_NOTHING: 1}
+    assert board.attrs["unregistered"] == ["instance 0", "instance 1"]
+
+
+def test_a_board_names_the_adapter_that_brought_a_solver_there(tmp_path: Path) -> None:
+    cells = spread("zeros", {0: 2.0}, adapter="field-search") + spread("zeros", {1: 2.0}, adapter="penalty")
+    cells += spread("swap", {0: 2.0, 1: 2.0})
+    board = board_of(tmp_path, cells).set_index("solver")
+    assert board["adapter"].to_dict() == {"zeros": "field-search, penalty", "swap": ""}
+
+
+def test_a_cell_that_ended_by_itself_may_be_cut_behind_its_end(tmp_path: Path) -> None:
+    cells = spread("quick", {0: 2.0}, anytime=False, status="FINISHED", seconds=0.001, trace=((0.001, 2.0),))
+    cells += spread("planned", {0: 1.0}, anytime=False)
+    board = board_of(tmp_path, cells, at_seconds=0.5).set_index("solver")
+    assert board["cut"].to_dict() == {"quick": "", "planned": "marked: schedule depends on the budget"}
+    assert board.loc["quick", "excess"] == pytest.approx(1 / 9)
