@@ -25,10 +25,13 @@ from ..scoring.statistics import holm, mean_interval
 from ..storage.budget_columns import budgets
 from ..storage.store import StoreError, load
 
-__all__ = ["KEY", "Comparison", "Outcome", "Verdict", "compare"]
+__all__ = ["ALL", "KEY", "Comparison", "Outcome", "Verdict", "compare"]
 
 KEY = ("instance_key", "solver", "parameters", "seed", "budget")
 MEASURES = ("quality", "time", "counts")
+
+ALL = "all solvers"
+"""Name of the rows over all pairs, which are judged first and apart."""
 
 COLUMNS = (
     "solver",
@@ -45,6 +48,10 @@ COLUMNS = (
     "equal",
     "worst_instance",
 )
+
+
+ALIKE = 0.75
+"""Share of the solvers whose times rise together by which one suspects the machine."""
 
 
 class Verdict(StrEnum):
@@ -79,6 +86,7 @@ class Comparison:
             base). Lower is better everywhere.
         matched: pairs of cells in all.
         references: the registry that both were scored against.
+        notes: what so many pairs on such a machine can show, and what they cannot.
     """
 
     base: str
@@ -86,6 +94,7 @@ class Comparison:
     rows: pd.DataFrame
     matched: int
     references: str
+    notes: tuple[str, ...] = ()
 
     @property
     def outcome(self) -> Outcome:
@@ -112,6 +121,7 @@ class Comparison:
                 "</details>",
                 "",
             ]
+        lines += [line for note in self.notes for line in (note, "")]
         return "\n".join([*lines, f"{self.matched} pairs of cells; {self.references}. Lower is better.", ""])
 
     def _summary(self) -> str:
@@ -137,6 +147,9 @@ def compare(
     is not ranked at the baseline's excess; time only pairs measured alone, on the same machine, both ranked;
     counts only pairs that both ended by themselves.
 
+    All pairs together come first, in rows of their own (`solver` "all solvers"): these few are corrected for
+    their own number alone, so that they tell of a change that no solver has pairs enough to show.
+
     Raises:
         StoreError: a store cannot be read or has no cell of a commit.
     """
@@ -158,8 +171,13 @@ def compare(
     for column, wanted in (("suite", suite), ("family", family)):
         both = both if wanted is None else both[both[column] == wanted]
     pairs = _pairs(both)
+    whole = pd.DataFrame(list(_aggregate(pairs)), columns=list(COLUMNS))
     rows = pd.DataFrame([*_judged(pairs), *_unpaired(both, pairs)], columns=list(COLUMNS))
-    return Comparison(names[0], names[1], _with_verdicts(rows), len(pairs), str(registry))
+    same = bool(len(pairs)) and bool((pairs["commit_base"] == pairs["commit_head"]).all())
+    parts = [_with_verdicts(part) for part in (whole, rows) if len(part)]
+    rows = pd.concat(parts, ignore_index=True) if parts else rows.assign(verdict="")
+    told = tuple(_notes(rows, pairs, same_code=same))
+    return Comparison(names[0], names[1], rows, len(pairs), str(registry), told)
 
 
 def _side(side: str | Path | pd.DataFrame, store: str | Path | None) -> pd.DataFrame:
@@ -173,6 +191,12 @@ def _side(side: str | Path | pd.DataFrame, store: str | Path | None) -> pd.DataF
     chosen = [commit for commit in commits if commit == side] or [
         c for c in commits if c.startswith(str(side))
     ]
+    if not chosen:
+        held = ", ".join(sorted(commits)) or "none"
+        raise StoreError(
+            f"{store} must hold exactly one commit {str(side)!r}, got 0; it holds {held}; a run that "
+            "resumed every cell has the code of the commit that measured them: name that one"
+        )
     if len(chosen) != 1:
         held = ", ".join(sorted(commits)) or "none"
         raise StoreError(
@@ -186,22 +210,32 @@ def _pairs(both: pd.DataFrame) -> pd.DataFrame:
     last = both.sort_values("finished_at", kind="stable").drop_duplicates(["side", *KEY], keep="last")
     key = [*KEY, "label", "family", "instance"]
     base, head = (last[last["side"] == side] for side in ("base", "head"))
-    kept = ["excess", "seconds", "ranked", "status", "machine", "timing_grade", "counts"]
+    kept = ["excess", "seconds", "ranked", "status", "machine", "timing_grade", "counts", "commit"]
     return base[[*key, *kept]].merge(head[[*KEY, *kept]], on=list(KEY), suffixes=("_base", "_head"))
+
+
+def _aggregate(pairs: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    """Quality and time over the pairs of all solvers, where there are more than two."""
+    if pairs["label"].nunique() > 2:
+        yield from _rows_of(pairs, {"solver": ALL, "family": ""}, counts=False)
 
 
 def _judged(pairs: pd.DataFrame) -> Iterator[dict[str, Any]]:
     """A row for each solver, family and measure that has pairs."""
     for (label, family), cells in pairs.groupby(["label", "family"]):
-        who = {"solver": label, "family": family}
-        quality = (cells["excess_head"] - cells["excess_base"]).dropna()
-        if len(quality):
-            yield who | _row("quality", quality, cells)
-        times = _log_ratio(cells.loc[_timed(cells), "seconds_base"], cells.loc[_timed(cells), "seconds_head"])
-        if len(times):
-            yield who | _row("time", times, cells)
-        for name, ratios in _counted(cells):
-            yield who | _row(f"counts: {name}", ratios, cells)
+        yield from _rows_of(cells, {"solver": label, "family": family})
+
+
+def _rows_of(cells: pd.DataFrame, who: dict[str, Any], *, counts: bool = True) -> Iterator[dict[str, Any]]:
+    """A row for each measure of these pairs."""
+    quality = (cells["excess_head"] - cells["excess_base"]).dropna()
+    if len(quality):
+        yield who | _row("quality", quality, cells)
+    times = _log_ratio(cells.loc[_timed(cells), "seconds_base"], cells.loc[_timed(cells), "seconds_head"])
+    if len(times):
+        yield who | _row("time", times, cells)
+    for name, ratios in _counted(cells) if counts else ():
+        yield who | _row(f"counts: {name}", ratios, cells)
 
 
 def _timed(cells: pd.DataFrame) -> pd.Series[bool]:
@@ -281,6 +315,45 @@ def _with_verdicts(rows: pd.DataFrame) -> pd.DataFrame:
     verdicts = [str(_verdict(row)) for row in rows.to_dict("records")]
     rows = rows.assign(verdict=pd.Series(verdicts, rows.index, dtype="str"))
     return rows.sort_values(["family", "solver", "measure"], ignore_index=True)
+
+
+def least_p(pairs: int) -> float:
+    """The smallest two-sided p that the signed-rank test can give for so many pairs."""
+    return min(1.0, 2.0 ** (1 - pairs))
+
+
+def _notes(rows: pd.DataFrame, pairs: pd.DataFrame, same_code: bool) -> Iterator[str]:
+    """What limits the verdicts."""
+    tested = rows[(rows["pairs"] > 0) & (rows["solver"] != ALL)]
+    yield from _too_few(tested)
+    alone = pairs["timing_grade_base"].astype(bool) & pairs["timing_grade_head"].astype(bool)
+    if beside := int((~alone).sum()):
+        yield f"Times of {beside} of {len(pairs)} pairs are left out: a side was measured beside other work."
+    times = tested[tested["measure"] == "time"]
+    slower = int((times["effect"] > scores.STEPS["time"]).sum())
+    if same_code and slower:
+        yield "Both sides are of one commit: look at the machine's load before anything else; measure again."
+    elif len(times) > 2 and slower >= ALIKE * len(times):
+        yield (
+            f"Times of {slower} of {len(times)} solvers rose together: look at the machine's load before the "
+            "code, and measure both sides again, in turn."
+        )
+
+
+def _too_few(tested: pd.DataFrame) -> Iterator[str]:
+    """Which unclear rows no test could have called, and how many pairs it takes."""
+    count = len(tested)
+    if not count:
+        return
+    weak = tested[[least_p(int(n)) * count > scores.ALPHA for n in tested["pairs"]]]
+    weak = weak[weak["verdict"] == Verdict.UNCLEAR]
+    if len(weak):
+        needed = next(n for n in range(1, 99) if least_p(n) * count <= scores.ALPHA)
+        fewest = int(weak["pairs"].min())
+        yield (
+            f"{len(weak)} unclear rows have too few pairs for a test: {fewest} pairs give at best "
+            f"p = {least_p(fewest):.2g}, times {count} tests; from {needed} pairs on a row can be called."
+        )
 
 
 def _verdict(row: dict[Any, Any]) -> Verdict:

@@ -16,15 +16,16 @@ DO_NOTHING = "do nothing"
 def common(frame: pd.DataFrame) -> tuple[set[str], set[str]]:
     """Instances over which a board ranks, and the labels of the solvers that entered all of them.
 
-    These are the instances of the solvers that entered most; where two of those differ, what they share.
+    Of the sets that one solver entered, or two share, it is that with the most pairs of instance and solver.
     """
-    entered = frame.groupby("label")["instance_key"].agg(set)
-    order = sorted(entered.index, key=lambda label: (-len(entered[label]), label))
-    most = [label for label in order if len(entered[label]) == len(entered[order[0]])]
-    shared: set[str] = set(entered[most[0]])
-    for label in most[1:]:
-        shared = shared & entered[label] or shared
-    return shared, {label for label in order if entered[label] >= shared}
+    entered = {str(label): set(keys) for label, keys in frame.groupby("label")["instance_key"]}
+    sets = {frozenset(a & b) for a in entered.values() for b in entered.values()} - {frozenset()}
+
+    def worth(shared: frozenset[str]) -> tuple[int, int, list[str]]:
+        return len(shared) * sum(own >= shared for own in entered.values()), len(shared), sorted(shared)
+
+    shared = set(max(sets, key=worth))
+    return shared, {label for label, own in entered.items() if own >= shared}
 
 
 def shortfalls(frame: pd.DataFrame, ranked: set[str], shared: set[str]) -> dict[str, str]:

@@ -64,8 +64,8 @@ def leaderboard(
     group. A group's rank is the place of its leader, so after three that share rank 1 comes rank 4.
     A missing interval is the median alone.
 
-    Ranked are the solvers that entered the same instances, those of the solvers that entered most; whoever
-    entered fewer stands below them, scored over its own, without a rank.
+    Ranked are the solvers that entered the same instances, over these (`contest.common`); whoever entered
+    fewer stands below them, scored over its own, without a rank.
 
     Columns:
 
@@ -125,21 +125,22 @@ def board(frame: pd.DataFrame, references: References, *, do_nothing: bool = Fal
     if frame.empty:
         return pd.DataFrame(columns=list(COLUMNS))
     shared, ranked = contest.common(frame)
-    cells = frame[frame["instance_key"].isin(shared) | ~frame["label"].isin(ranked)]
     if do_nothing:
-        cells = pd.concat([cells, contest.idle(cells[cells["label"].isin(ranked)])])
-    board = pd.DataFrame([_row(label, own) for label, own in cells.groupby("label", sort=True)])
+        frame = pd.concat([frame, contest.idle(frame[frame["instance_key"].isin(shared)])])
+    cells = frame[frame["instance_key"].isin(shared) | ~frame["label"].isin(ranked | {contest.DO_NOTHING})]
+    entered = dict(list(frame.groupby("label")))
+    board = pd.DataFrame([_row(label, own, entered[label]) for label, own in cells.groupby("label")])
     board["wins"] = board["solver"].map(scores.wins(cells, cells["label"])).astype(int)
     board["references"] = references.version
-    board["adapter"] = board["solver"].map(contest.adapters(cells))
-    why = contest.shortfalls(frame, ranked, shared)
+    board["adapter"] = board["solver"].map(contest.adapters(frame))
+    why = contest.shortfalls(frame, ranked | {contest.DO_NOTHING}, shared)
     board["unranked"] = [why.get(label, "") for label in board["solver"]]
     board = board.merge(_times_to_targets(cells), left_on="solver", right_index=True)
     board = board.assign(below=board["unranked"] != "")
     order = ["below", "excess", "wins", "solver"]
     board = board.sort_values(order, ascending=[True, True, False, True], ignore_index=True)
     board["rank"] = _ranks(board)
-    ended = cells[cells["label"] != contest.DO_NOTHING]
+    ended = frame[frame["label"] != contest.DO_NOTHING]
     counts = pd.crosstab(ended["label"], ended["status"]).reindex(board["solver"], fill_value=0)
     counts = counts[[name for name in STATUSES if name in counts]].astype(int)
     board = board[list(COLUMNS)].merge(counts, left_on="solver", right_index=True)
@@ -192,26 +193,27 @@ def _refuse_longer(frame: pd.DataFrame, seconds: float) -> None:
         )
 
 
-def _row(label: str, cells: pd.DataFrame) -> dict[str, Any]:
-    ranked = cells[cells["ranked"]]
+def _row(label: str, cells: pd.DataFrame, entered: pd.DataFrame) -> dict[str, Any]:
+    """Scores over the cells that are ranked over, counts over all that the solver entered."""
+    ranked, answered = cells[cells["ranked"]], int(entered["ranked"].sum())
     low, high = median_interval(cells["excess"], cells["instance_key"])
-    broken = int((cells["status"] == "INFEASIBLE").sum())
+    broken = int((entered["status"] == "INFEASIBLE").sum())
     return {
         "solver": label,
         "excess": cells["excess"].median(),
         "excess_low": low,
         "excess_high": high,
-        "instances": cells["instance_key"].nunique(),
-        "cells": len(cells),
+        "instances": entered["instance_key"].nunique(),
+        "cells": len(entered),
         "seconds": scores.shifted_geometric_mean(ranked["seconds"]),
         "metric_drop": ranked["drop"].mean() if ranked["metric_name"].nunique() == 1 else np.nan,
         "primal_integral": cells["primal_integral"].mean(),
         "par10": cells["penalised_seconds"].mean(),
-        "feasible": len(ranked) / (len(ranked) + broken) if len(ranked) + broken else np.nan,
-        "failures": int(cells["status"].isin(scores.FAILURES).sum()),
+        "feasible": answered / (answered + broken) if answered + broken else np.nan,
+        "failures": int(entered["status"].isin(scores.FAILURES).sum()),
         "timing_grade": float(cells["timing_grade"].astype(float).mean()),
         "improves_reference": int(cells["improves"].sum()),
-        "imputed": len(cells) - len(ranked),
+        "imputed": len(entered) - answered,
     }
 
 

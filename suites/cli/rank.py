@@ -127,13 +127,17 @@ def compare(
     if bisect and store is None:
         raise CallError("--bisect takes two commits of one database; name it by --store")
     from ... import results
+    from ..terminal.tables import tell_folded
 
     found = results.compare(base, head, store=store, suite=suite, family=family)
     _show_comparison(found, format)
+    for note in found.notes:
+        tell_folded(note)
     for row in found.regressions().to_dict("records"):
         effect = f"{row['effect']:+.3g} of excess" if row["measure"] == "quality" else f"×{row['effect']:.3g}"
         worst = f", most on {row['worst_instance']}" if row["worst_instance"] else ""
-        tell(f"qubopress: regression of {row['solver']} in {row['family']}: {row['measure']} {effect}{worst}")
+        where = f" in {row['family']}" if row["family"] else ""
+        tell(f"qubopress: regression of {row['solver']}{where}: {row['measure']} {effect}{worst}")
     if not found.matched:
         agree = "instance, solver, its parameters, seed and budget must agree"
         tell(f"qubopress: no cell of {base} has its like in {head}: {agree}")
@@ -150,7 +154,8 @@ def _bisect(base: str, head: str, store: Path, suite: str | None, family: str | 
     if found is None:
         tell(f"qubopress: no measured commit after {base} up to {head} is worse than {base}")
         return
-    worse = ", ".join(f"{row['solver']} in {row['family']}" for row in found.rows.to_dict("records"))
+    named = [f"{row['solver']} in {row['family'] or 'all families'}" for row in found.rows.to_dict("records")]
+    worse = ", ".join(named)
     doubt = f", or one of {found.between} unmeasured after {found.good[:12]}" if found.between else ""
     tell(f"qubopress: first bad commit {found.bad[:12]}{doubt}: {worse}")
 

@@ -242,3 +242,57 @@ def test_the_p_value_is_wilcoxons(tmp_path: Path) -> None:
     rows = compare(*stores(tmp_path, cells(noise=4), cells(0.2, noise=5))).rows
     row = rows[(rows["solver"] == "sa") & (rows["measure"] == "quality")].iloc[0]
     assert row["p"] == pytest.approx(min(1.0, 4 * stats.wilcoxon(change).pvalue))
+
+
+# ---- what so many pairs can show
+
+SOLVERS = ("sa", "tabu", "beam", "neal")
+
+
+def few(change: float, solvers: tuple[str, ...] = SOLVERS, **more: Any) -> list[dict[str, Any]]:
+    """Six pairs of each solver, a little worse each in another measure."""
+    rows = [
+        {"instance_key": f"key-{i}", "instance": f"instance {i}", "solver": name, **more}
+        for name in solvers
+        for i in range(6)
+    ]
+    best = [{**row, "solver": "best", "loss": 0.0} for row in rows[:6]]
+    return best + [{"loss": 4.0 + change * (1 + 0.1 * n), **row} for n, row in enumerate(rows)]
+
+
+def test_a_fall_that_no_solver_can_show_alone_shows_in_all_of_them(tmp_path: Path) -> None:
+    found = compare(*stores(tmp_path, few(0.0), few(0.1)))
+    verdicts = found.rows.query("measure == 'quality'").set_index("solver")["verdict"]
+    assert verdicts["all solvers"] == "worse"
+    assert {verdicts[name] for name in SOLVERS} == {"unclear"}
+    assert found.outcome is Outcome.REGRESSION
+    assert "6 pairs give at best p = 0.031, times" in found.notes[0]
+    assert "pairs on a row can be called" in found.notes[0]
+
+
+def test_one_solver_has_no_row_of_all(tmp_path: Path) -> None:
+    base, head = few(0.0, ("sa",))[6:], few(0.1, ("sa",))[6:]
+    assert set(compare(*stores(tmp_path, base, head)).rows["solver"]) == {"sa"}
+
+
+def test_times_that_rise_together_are_told_with_a_warning(tmp_path: Path) -> None:
+    busy = [{**row, "seconds": 2.0} for row in few(0.0)]
+    found = compare(*stores(tmp_path, few(0.0), busy))
+    assert any("Both sides are of one commit" in note for note in found.notes)
+    other = [{**row, "commit": "ffff"} for row in busy]
+    (tmp_path / "other").mkdir()
+    found = compare(*stores(tmp_path / "other", few(0.0), other))
+    assert any("solvers rose together: look at the machine's load" in note for note in found.notes)
+
+
+def test_times_beside_other_work_are_left_out_aloud(tmp_path: Path) -> None:
+    found = compare(*stores(tmp_path, few(0.0), few(0.0, timing_grade=False)))
+    assert "time" not in set(found.rows["measure"])
+    assert any(note.startswith("Times of 30 of 30 pairs are left out") for note in found.notes)
+
+
+@pytest.mark.parametrize("pairs", [1, 2, 5, 6, 9])
+def test_the_least_p_is_that_of_the_test(pairs: int) -> None:
+    from qubopress.results.commits.compare import least_p
+
+    assert least_p(pairs) == pytest.approx(stats.wilcoxon(np.arange(1.0, pairs + 1), method="exact").pvalue)

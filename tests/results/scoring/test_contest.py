@@ -37,18 +37,28 @@ def test_solvers_are_ranked_over_the_instances_that_they_share(tmp_path: Path) -
     assert board.loc[["all", "every"], "unranked"].tolist() == ["", ""]
 
 
-def test_where_nobody_entered_all_what_the_largest_share_is_ranked(tmp_path: Path) -> None:
+def test_where_nobody_entered_all_what_most_share_is_ranked(tmp_path: Path) -> None:
     cells = spread("a", {0: 2.0, 1: 2.0, 2: 9.0}) + spread("b", {0: 3.0, 1: 3.0, 3: 1.0})
     board = board_of(tmp_path, cells).set_index("solver")
-    assert board["instances"].tolist() == [2, 2]
+    assert board["instances"].tolist() == [3, 3]
+    assert board["excess"].tolist() == [0.0, pytest.approx(1 / 8)]
     assert board["rank"].to_dict() == {"a": 1, "b": 2}
     assert board.attrs["common"] == ["instance 0", "instance 1"]
 
 
+def test_a_shape_that_few_take_does_not_cost_the_others_their_rank(tmp_path: Path) -> None:
+    cells = [cell for name in "abcd" for cell in spread(name, {0: 2.0, 1: 3.0})]
+    cells += spread("black box", {0: 4.0, 1: 4.0, 2: 4.0})
+    board = board_of(tmp_path, cells).set_index("solver")
+    assert board["rank"].notna().all()
+    assert board.attrs["common"] == ["instance 0", "instance 1"]
+    assert board.loc["black box", "instances"] == 3
+
+
 def test_solvers_that_share_nothing_are_not_ranked_against_each_other(tmp_path: Path) -> None:
     board = board_of(tmp_path, spread("a", {0: 2.0}) + spread("b", {1: 1.0})).set_index("solver")
-    assert board.loc["a", "rank"] == 1
-    assert board.loc["b", "unranked"] == "entered 0 of the 1 instances ranked over"
+    assert board.loc["b", "rank"] == 1
+    assert board.loc["a", "unranked"] == "entered 0 of the 1 instances ranked over"
 
 
 def test_doing_nothing_has_a_row_that_scores_the_baseline(tmp_path: Path) -> None:
