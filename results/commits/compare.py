@@ -19,7 +19,7 @@ import pandas as pd
 from ..markdown import markdown_row
 from ..scoring import scores
 from ..scoring.references import References, load_references
-from ..scoring.scored_cells import labels
+from ..scoring.scored_cells import Wanted, labels, matching
 from ..scoring.scores import ENDED_BY_ITSELF
 from ..scoring.statistics import holm, mean_interval
 from ..storage.budget_columns import budgets
@@ -137,8 +137,8 @@ def compare(
     head: str | Path | pd.DataFrame,
     *,
     store: str | Path | None = None,
-    suite: str | None = None,
-    family: str | None = None,
+    suite: Wanted = None,
+    family: Wanted = None,
     references: References | None = None,
 ) -> Comparison:
     """Compare two stores, or with `store` two commits in it (each named by the beginning of its hash).
@@ -168,8 +168,7 @@ def compare(
         ranked=scores.ranked(both),
     )
     both["excess"] = scores.excess(both)
-    for column, wanted in (("suite", suite), ("family", family)):
-        both = both if wanted is None else both[both[column] == wanted]
+    both = both[matching(both, suite=suite, family=family)]
     pairs = _pairs(both)
     whole = pd.DataFrame(list(_aggregate(pairs)), columns=list(COLUMNS))
     rows = pd.DataFrame([*_judged(pairs), *_unpaired(both, pairs)], columns=list(COLUMNS))

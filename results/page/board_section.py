@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
+from ..scoring import contest
 from ..scoring.leaderboard import board
 from ..scoring.references import References
 from ..scoring.scores import TARGETS
@@ -48,9 +49,16 @@ def board_section(
         targets=list(TARGETS),
         views=[_view("", "", whole), *_narrower(frame, families, references)],
         families=families,
+        notes=[*_joined(families), *contest.notes(whole)],
         budgets=list(budgets(frame)),
         downloads=downloads.links(frame),
     )
+
+
+def _joined(families: Sequence[str]) -> list[str]:
+    """A warning where a board holds several families."""
+    many = f"The first board joins {len(families)} families, which are no rivals; choose one above."
+    return [many] if len(families) > 1 else []
 
 
 def budgets(frame: pd.DataFrame) -> dict[str, pd.Series[bool]]:
@@ -79,7 +87,7 @@ def _view(family: str, budget: str, shown: pd.DataFrame) -> dict[str, Any]:
     """The rows of a board, each with the places of its strip on the board's own scale."""
     widest = shown[["excess", "excess_high"]].max().max()
     scale = float(np.clip(widest, 1.0, 2.0)) * 1.05 if np.isfinite(widest) else 1.05
-    rows = [(row, _strip(row, scale)) for row in shown.to_dict("records")]
+    rows = [(row, _strip(row, scale)) for row in contest.rows(shown)]
     return {"family": family, "budget": budget, "rows": rows}
 
 

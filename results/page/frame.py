@@ -14,6 +14,7 @@ from plotly.offline import get_plotlyjs
 
 from . import number_texts
 from .figures import Figure
+from .meanings import MEANINGS
 
 __all__ = ["page", "render", "script_json"]
 
@@ -58,7 +59,7 @@ def _templates() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     made.filters |= {name: getattr(number_texts, name) for name in number_texts.__all__ if name.islower()}
-    made.globals |= {"DASH": number_texts.DASH, "rough": number_texts.rough}
+    made.globals |= {"meanings": MEANINGS, "DASH": number_texts.DASH, "rough": number_texts.rough}
     made.tests |= {"finite": math.isfinite, "infinite": math.isinf}
     return made
 

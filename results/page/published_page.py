@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from ..scoring.contest import notes, rows
 from ..scoring.leaderboard import leaderboard
 from ..scoring.references import References, load_references
 from ..scoring.scores import POLICY
@@ -50,4 +51,4 @@ def _suite(name: str, frame: pd.DataFrame, references: References) -> dict[str, 
         f"bits of {int(frame[REJUDGEABLE].sum()):,} cells are published",
     ]
     board = leaderboard(frame, references=references, do_nothing=True)
-    return {"name": name, "facts": facts, "rows": board.to_dict("records")}
+    return {"name": name, "facts": facts, "rows": rows(board), "notes": notes(board)}

@@ -12,7 +12,7 @@ from ..scoring.anytime import Traces, timed
 from ..scoring.contest import DO_NOTHING
 from ..scoring.leaderboard import board
 from ..scoring.references import References, load_references
-from ..scoring.scored_cells import score
+from ..scoring.scored_cells import Wanted, matching, score
 from ..scoring.scores import POLICY
 from ..storage.store import Store, StoreError
 from ..storage.whole_files import write_whole
@@ -29,9 +29,9 @@ __all__ = ["report"]
 
 
 def report(
-    path: str | Path, out: str | Path, *, suite: str | None = None, references: References | None = None
+    path: str | Path, out: str | Path, *, suite: Wanted = None, references: References | None = None
 ) -> Path:
-    """Write the report of a store, or of one suite in it, to `out`, and give its path.
+    """Write the report of a store, or of some suites in it, to `out`, and give its path.
 
     The page needs no network and no other file. It appears whole or not at all. References are those of the
     package's registry unless others are given.
@@ -43,11 +43,11 @@ def report(
     with Store(path) as store:
         whole, traces, environments = store.frame(), store.traces(), store.environments()
     whole = timed(score(whole, references=references), traces)
-    frame = whole if suite is None else whole[whole["suite"] == suite]
+    frame = whole[matching(whole, suite=suite)]
     if frame.empty:
         held = ", ".join(sorted(whole["suite"].unique())) or "none at all"
         raise StoreError(f"{path} must hold cells of the suite to report, got {suite!r}; it holds {held}")
-    title = suite or ", ".join(sorted(frame["suite"].unique()))
+    title = ", ".join(sorted(frame["suite"].unique()))
     return write_whole(out, _html(title, frame.reset_index(drop=True), traces, environments, references))
 
 

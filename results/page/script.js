@@ -23,6 +23,9 @@ for (const control of document.querySelectorAll('[data-filter]')) control.addEve
     body.hidden = body.dataset.family !== chosen('family') || body.dataset.budget !== chosen('budget');
     for (const row of body.rows) row.hidden = !holds(row.cells[1], 'solver');
   }
+  const shown = [...scope.querySelectorAll('tbody[data-family]:not([hidden]) > tr, :scope > details')].some(one => !one.hidden);
+  for (const note of scope.querySelectorAll('.nothing')) note.hidden = shown;
+  if (control.closest('#leaderboard')) reachFigures();
 });
 
 // Browsers refuse to save long data addresses, so a click turns one into an object first.
@@ -46,7 +49,15 @@ function layout(own) {
     font: {family: 'system-ui, sans-serif', size: 11.5, color: colour('--ink')}};
 }
 const hidden = new Map();
-const visible = (plot, trace) => !hidden.get(plot.closest('section'))?.has(trace.name);
+const asked = name => document.querySelector(`#leaderboard [data-filter=${name}]`)?.value ?? '';
+const legends = new Set([...document.querySelectorAll('.legend button')].map(one => one.dataset.name));
+const named = trace => !legends.has(trace.name) || trace.name.toLowerCase().includes(asked('solver').toLowerCase());
+const visible = (plot, trace) => !hidden.get(plot.closest('section'))?.has(trace.name) && named(trace);
+function reachFigures() {
+  for (const section of document.querySelectorAll('section[data-family]'))
+    section.hidden = asked('family') !== '' && section.dataset.family !== asked('family');
+  redraw();
+}
 function draw(plot) {
   const {data, layout: own} = figures[plot.dataset.figure];
   Plotly.react(plot, data.map(t => ({...t, visible: visible(plot, t)})), layout(own), config);

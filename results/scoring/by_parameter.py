@@ -10,14 +10,12 @@ import numpy as np
 import pandas as pd
 
 from ..storage.store import StoreError
-from .scored_cells import UNSET, as_text, differs, matching, score
+from .scored_cells import UNSET, Wanted, as_text, differs, matching, score
 
 __all__ = ["by_parameter"]
 
 
-def by_parameter(
-    source: str | Path | pd.DataFrame, parameter: str, *, suite: str | None = None
-) -> pd.DataFrame:
+def by_parameter(source: str | Path | pd.DataFrame, parameter: str, *, suite: Wanted = None) -> pd.DataFrame:
     """Table an experiment over a parameter of the problem, such as bits: loss and metric by method.
 
     Returns:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
 from . import scores
 
-__all__ = ["DO_NOTHING", "adapters", "common", "idle", "shortfalls", "unbeaten"]
+__all__ = ["DO_NOTHING", "adapters", "common", "idle", "notes", "rows", "shortfalls", "unbeaten"]
 
 DO_NOTHING = "do nothing"
 """Name of the row of one who takes the baseline; no solver's name has a space."""
@@ -80,3 +82,34 @@ def adapters(frame: pd.DataFrame) -> pd.Series[str]:
     """By label, how it was brought to the instances that it does not take itself."""
     told = frame.get("adapter", pd.Series("", frame.index)).fillna("").astype(str)
     return told.groupby(frame["label"]).agg(lambda texts: ", ".join(sorted(set(texts) - {""})))
+
+
+def notes(board: pd.DataFrame) -> list[str]:
+    """What a reader must know of a board's instances before trusting its ranks."""
+    about = {name: board.attrs.get(name, []) for name in ("instances", "common", "unbeaten", "unregistered")}
+    every, told = len(about["instances"]), []
+    if len(about["common"]) < every:
+        told.append(f"Ranked over the {len(about['common'])} of {every} instances that its solvers share.")
+    if flat := about["unbeaten"]:
+        told.append(
+            f"On {len(flat)} of {every} instances the baseline is the best loss known, "
+            f"so doing nothing wins: {_some(flat)}."
+        )
+    if own := about["unregistered"]:
+        told.append(
+            f"On {len(own)} of {every} instances the registry has no reference: "
+            "excess is relative to the best of this store alone, and 0 is not the best known."
+        )
+    return told
+
+
+def _some(names: list[str], most: int = 4) -> str:
+    """The first few names, and how many more there are."""
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
+
+
+def rows(board: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a board for a page; a rank that there is not is None."""
+    ranks = [None if pd.isna(rank) else int(rank) for rank in board["rank"]]
+    return [row | {"rank": rank} for row, rank in zip(board.to_dict("records"), ranks, strict=True)]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .scored_cells import score
+from .scored_cells import Wanted, matching, score
 from .statistics import median_interval
 
 __all__ = ["FEWEST", "correlations", "within"]
@@ -20,7 +20,7 @@ COLUMNS = ("family", "problem", "metric_name", "rho", "rho_low", "rho_high", "in
 
 
 def correlations(
-    source: str | Path | pd.DataFrame, *, suite: str | None = None, family: str | None = None
+    source: str | Path | pd.DataFrame, *, suite: Wanted = None, family: Wanted = None
 ) -> pd.DataFrame:
     """Correlate loss and metric, by family and metric, for its problems together (`problem` "") and alone.
 
@@ -34,8 +34,7 @@ def correlations(
         One row a family, problem and metric that has an instance with at least FEWEST different solutions.
     """
     frame = source if isinstance(source, pd.DataFrame) and "drop" in source else score(source)
-    for column, wanted in (("suite", suite), ("family", family)):
-        frame = frame if wanted is None else frame[frame[column] == wanted]
+    frame = frame[matching(frame, suite=suite, family=family)]
     values = within(frame)
     rows = []
     for (name, metric), part in values.groupby(["family", "metric_name"]):

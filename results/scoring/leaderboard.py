@@ -14,7 +14,7 @@ from ..storage.store import StoreError
 from . import contest, scores
 from .anytime import Traces, cut, improvements, time_to_target, timed
 from .references import References, load_references
-from .scored_cells import labels, matching, read, score
+from .scored_cells import Wanted, labels, matching, read, score
 from .statistics import median_interval
 
 __all__ = ["COLUMNS", "board", "leaderboard"]
@@ -47,8 +47,8 @@ COLUMNS = (
 def leaderboard(
     source: str | Path | pd.DataFrame,
     *,
-    suite: str | None = None,
-    family: str | None = None,
+    suite: Wanted = None,
+    family: Wanted = None,
     at_seconds: float | None = None,
     traces: Traces | None = None,
     references: References | None = None,
@@ -93,7 +93,7 @@ def leaderboard(
 
     Parameters:
         source: a store, or a table that `results.load` gave.
-        suite, family: count these cells only.
+        suite, family: count the cells of these only.
         at_seconds: judge every cell as if that had been its budget (`anytime.cut`). Solvers whose schedule
             depends on the budget, and whose budget was another, stand below the ranking; the column `cut`
             says so.

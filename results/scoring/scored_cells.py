@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pandas as pd
 
@@ -16,7 +16,7 @@ from . import scores
 from .anytime import Traces
 from .references import References, load_references
 
-__all__ = ["UNSET", "as_text", "differs", "labels", "matching", "read", "score"]
+__all__ = ["UNSET", "Wanted", "as_text", "differs", "labels", "matching", "read", "score"]
 
 
 def differs(settings: list[dict[str, Any]], name: str) -> bool:
@@ -88,12 +88,16 @@ def _differing(texts: list[str]) -> list[str]:
     ]
 
 
-def matching(frame: pd.DataFrame, **wanted: str | None) -> pd.Series[bool]:
-    """By row, whether the named columns hold the wanted values; None wants nothing."""
+Wanted: TypeAlias = str | Collection[str] | None
+"""A value, or several any of which will do; None or no value for any."""
+
+
+def matching(frame: pd.DataFrame, **wanted: Wanted) -> pd.Series[bool]:
+    """By row, whether the named columns hold one of the wanted values."""
     keep = pd.Series(data=True, index=frame.index)
     for column, value in wanted.items():
-        if value is not None:
-            keep &= frame[column] == value
+        if value:
+            keep &= frame[column].isin([value] if isinstance(value, str) else list(value))
     return keep
 
 

@@ -7,18 +7,18 @@ import signal
 import sys
 import warnings
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 from ..terminal.console import BAD_INPUT, INTERRUPTED, CallError, tell
 from . import catalogue, experiments, extend, measure, networks, rank, recompute, references, site, stores
-from .panels import Grouped
+from .options import USAGE_ERROR, Careful, CarefulGroup, careful
 
 __all__ = ["call", "main"]
 
 app = typer.Typer(
-    cls=Grouped,
+    cls=CarefulGroup,
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -26,6 +26,15 @@ app = typer.Typer(
     context_settings={"max_content_width": 120},
     help="Benchmark combinatorial optimisation on the compression of neural networks.",
 )
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        print(f"qubopress {version('qubopress')}")
+        raise typer.Exit
+
 
 # In the order of the help. torch and pandas take seconds to import: each imports what it needs when it runs.
 COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
@@ -59,16 +68,25 @@ COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
         "asv-site": site.asv_site,
     },
 }
-for panel, group in COMMANDS.items():
-    for name, command in group.items():
-        app.command(name, rich_help_panel=panel)(command)
-app.add_typer(references.references, name="references", rich_help_panel="Commands that check what is claimed")
-app.add_typer(experiments.experiment, name="experiment", rich_help_panel="Commands of the repository")
 
-# Typer carries click inside or beside it, depending on its version; its own errors lead to the base class.
-USAGE_ERROR: Any = next(
-    kind for kind in reversed(typer.BadParameter.__mro__) if hasattr(kind, "format_message")
-)
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_version, help="Show the version and leave.")
+    ] = False,
+) -> None:
+    pass
+
+
+for panel, commands in COMMANDS.items():
+    for name, command in commands.items():
+        app.command(name, cls=Careful, rich_help_panel=panel)(command)
+for name, group, panel in (
+    ("references", references.references, "Commands that check what is claimed"),
+    ("experiment", experiments.experiment, "Commands of the repository"),
+):
+    app.add_typer(careful(group), name=name, cls=CarefulGroup, rich_help_panel=panel)
 
 
 PACKAGE = __package__.partition(".")[0]

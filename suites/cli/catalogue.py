@@ -80,7 +80,8 @@ def _trained(name: str) -> str:
     from ...problems.networks.stated import float_metric
 
     try:
-        return "float {} {}".format(*float_metric(name))
+        metric, value = float_metric(name)
+        return f"float {metric} {value:.4g}"
     except MissingDataError:
         from ...problems.networks.zoo import network
 

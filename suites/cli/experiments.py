@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..terminal.console import NOTHING, CallError, tell
+from ..terminal.console import NOTHING, REPEATABLE, CallError, tell
 from .checks import at_least, check_file, check_folder, check_stores, one_of, positive
 
 # torch and pandas take seconds to import: a command imports what it needs when it runs.
@@ -26,7 +26,6 @@ experiment = typer.Typer(
 
 DATA = Path("results/data")
 FOLDER, FILE = "Folder of the tables.", "CSV file to write."
-REPEATABLE = "repeatable"
 
 Seconds = Annotated[float, typer.Option(help="Limit of every search.")]
 Jobs = Annotated[int, typer.Option(help="Processes.")]

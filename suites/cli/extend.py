@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -75,8 +74,15 @@ def check(
 
     load_plugins(plugins)
     hardness.check_network(name, network)
-    told = tell if sys.stderr.isatty() else None
-    verdicts = conformance.check(name, plugins=plugins, deadline=deadline, told=told)
+    from ..terminal.bars import Bar
+
+    with Bar("claims and cases begun") as bar:
+
+        def told(text: str) -> None:
+            bar.work_on(text)
+            bar.advance()
+
+        verdicts = conformance.check(name, plugins=plugins, deadline=deadline, told=told)
     measured = None
     if not conformance.is_solver(name):
         measured = hardness.measure(name, network=network, plugins=plugins, seconds=seconds)

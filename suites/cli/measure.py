@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,6 +16,7 @@ from ..terminal.console import (
     FOUND_WRONG,
     INTERRUPTED,
     NOTHING,
+    REPEATABLE,
     CallError,
     Format,
     Plugins,
@@ -40,14 +42,21 @@ def run(
     input_format: Annotated[
         str, typer.Option("--input-format", help="Format of the instances, such as beasley; else the ending.")
     ] = "",
-    solver: Annotated[str | None, typer.Option(help="Glob of solvers; an exact name adds one.")] = None,
-    problem: Annotated[str | None, typer.Option(help="Glob of problems or instances.")] = None,
+    solver: Annotated[
+        list[str] | None, typer.Option(help=f"Glob of solvers; an exact name adds one; {REPEATABLE}.")
+    ] = None,
+    problem: Annotated[
+        list[str] | None, typer.Option(help=f"Glob of problems or instances; {REPEATABLE}.")
+    ] = None,
     seconds: Annotated[float | None, typer.Option(help="Budget of a cell.")] = None,
     seeds: Annotated[int | None, typer.Option(help="Replicates of each cell.")] = None,
     jobs: Annotated[int, typer.Option(help="Cells at a time; more than 1 blurs the times.")] = 1,
     memory: Annotated[str | None, typer.Option(help="Memory cap of a cell, such as 4G.")] = None,
     executor: Annotated[str, typer.Option(help="local, or dask://HOST:PORT of a scheduler.")] = "local",
     rerun_failed: Annotated[bool, typer.Option("--rerun-failed", help="Run failed cells again.")] = False,
+    traceback: Annotated[
+        bool, typer.Option("--traceback", help="Write the whole traceback of what fails in a cell to stderr.")
+    ] = False,
     plugins: Plugins = "",
     format: Format = "table",  # noqa: A002
 ) -> None:
@@ -74,6 +83,10 @@ def run(
         tell(f"0 cells measured, {len(whole.cells)} resumed, in {store}")
         show_boards(store, whole, format)
         return
+    if traceback:
+        from ..plugins import TRACEBACK
+
+        os.environ[TRACEBACK] = "1"  # the cells' processes inherit it
     from ..harness.server_link import launched_ahead
 
     with ExitStack() as around:
@@ -85,7 +98,7 @@ def run(
         load_plugins(plugins)
         measured = load(suite or "generic")
         chosen = (measured.on(instance, format=input_format) if instance else measured).narrowed(
-            solver=solver, problem=problem, seconds=seconds, seeds=seeds
+            solver=solver or None, problem=problem or None, seconds=seconds, seeds=seeds
         )
         progress = around.enter_context(TerminalProgress(store, seconds=chosen.budget.seconds, jobs=jobs))
         try:
@@ -133,7 +146,9 @@ def gate(
         "results/data/gate-baseline"
     ),
     renew: Annotated[bool, typer.Option("--renew", help="Make the present code the baseline.")] = False,
-    solver: Annotated[str | None, typer.Option(help="Glob of the suite's solvers.")] = None,
+    solver: Annotated[
+        list[str] | None, typer.Option(help=f"Glob of the suite's solvers; {REPEATABLE}.")
+    ] = None,
     store: Annotated[Path | None, typer.Option("--store", help="New database to keep the run in.")] = None,
 ) -> None:
     """Run the suite `gate` and judge it against a baseline; exit 1 names each solver that got worse.
@@ -146,13 +161,13 @@ def gate(
     from ..regression import gate as gates
     from ..terminal.progress import TerminalProgress
 
-    exclude({"--renew": renew, "--solver": solver is not None})
+    exclude({"--renew": renew, "--solver": bool(solver)})
     with tempfile.TemporaryDirectory() as folder, TerminalProgress() as progress:
         where = store or Path(folder, "gate.db")
         if renew:
             print(f"{gates.renew(baseline, where, progress=progress)} cells in {baseline}")
             return
-        found = gates.judge(baseline, where, solver=solver, progress=progress)
+        found = gates.judge(baseline, where, solver=solver or None, progress=progress)
     for fall in found.falls:
         tell(f"qubopress: regression of {fall}")
     for fall in found.shown:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..terminal.console import FORMATS, CallError, check_format, load_plugins, tell
+from ..terminal.console import FORMATS, REPEATABLE, CallError, check_format, load_plugins, tell
 
 if TYPE_CHECKING:
     from torch import nn
@@ -53,8 +53,8 @@ def compress(
     seconds: Annotated[float | None, typer.Option(help="Budget of a stage; fixed work without it.")] = None,
     seed: int = 0,
     samples: Annotated[int, typer.Option(help="Most calibration samples to use.")] = 1000,
-    skip: Annotated[Texts, typer.Option(help="Glob of layers to leave as they are; repeatable.")] = [],  # noqa: B006
-    only: Annotated[Texts, typer.Option(help="Glob of the only layers to change; repeatable.")] = [],  # noqa: B006
+    skip: Annotated[Texts, typer.Option(help=f"Glob of layers to leave as they are; {REPEATABLE}.")] = [],  # noqa: B006
+    only: Annotated[Texts, typer.Option(help=f"Glob of the only layers to change; {REPEATABLE}.")] = [],  # noqa: B006
     layer: Annotated[Texts, typer.Option(help="Parameter of some layers alone, as 'fc*:bits=8'.")] = [],  # noqa: B006
     set_: Annotated[Texts, typer.Option("--set", help="Parameter of the formulation, as bits=4.")] = [],  # noqa: B006
     solver_set: Annotated[Texts, typer.Option(help="Parameter of the solver, as width=8.")] = [],  # noqa: B006
@@ -67,7 +67,8 @@ def compress(
         ),
     ] = "",
     leave: Annotated[
-        Texts, typer.Option(help="Glob of rounded parameters to write as floats all the same; repeatable.")
+        Texts,
+        typer.Option(help=f"Glob of rounded parameters to write as floats all the same; {REPEATABLE}."),
     ] = [],  # noqa: B006
     format: Annotated[  # noqa: A002
         str | None, typer.Option("--format", help=f"Of the report: one of {', '.join(FORMATS)}.")

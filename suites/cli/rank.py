@@ -20,7 +20,6 @@ from ..terminal.console import (
     check_format,
     exclude,
     nothing_in,
-    split,
     tell,
 )
 
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ...results import Comparison
+    from ...results.scoring.scored_cells import Wanted
 
 __all__ = ["compare", "leaderboard", "report"]
 
@@ -67,7 +67,7 @@ def leaderboard(
     exclude({"--by": by is not None, "--family": family is not None})
     exclude({"--by": by is not None, "--at-seconds": at_seconds is not None, "--correlation": correlation})
     exclude({"--by": by is not None, "--correlation": correlation, "--all": joined})
-    chosen = split(columns)
+    chosen = tuple(columns or ())
     from ... import results
 
     if correlation:
@@ -92,8 +92,8 @@ def _some(table: pd.DataFrame, store: Path) -> pd.DataFrame:
 
 def _correlate(
     store: Path,
-    suite: str | None,
-    family: str | None,
+    suite: Wanted,
+    family: Wanted,
     format: str,  # noqa: A002
     columns: tuple[str, ...],
 ) -> None:
@@ -146,7 +146,7 @@ def compare(
     raise typer.Exit(found.outcome)
 
 
-def _bisect(base: str, head: str, store: Path, suite: str | None, family: str | None) -> None:
+def _bisect(base: str, head: str, store: Path, suite: Wanted, family: Wanted) -> None:
     """Tell which measured commit was the first with a regression."""
     from ...results.commits.bisect import first_bad
 
@@ -180,8 +180,8 @@ def report(
         raise CallError(f"--out must lie in a folder that exists, got {out}; create {out.parent} first")
     from ... import results
 
-    suites = results.load(store)["suite"]
-    if suites.empty or (suite is not None and suite not in set(suites)):
+    suites = set(results.load(store)["suite"])
+    if not suites or (suite and suites.isdisjoint(suite)):
         nothing_in(store)
     page = results.report(store, out, suite=suite)
     print(f"leaderboard page: {page.resolve()}")

@@ -26,10 +26,11 @@ def verify(store: StorePath = DEFAULT_STORE, plugins: Plugins = "") -> None:
     formulation.
     """
     check_stores([store])
+    from ..terminal.bars import counted
     from ..verification.stored_numbers import verify as verify_store
 
     checked = false = elsewhere = 0
-    for record, falsehood in verify_store(store, plugin_folder=plugins):
+    for record, falsehood in counted(verify_store(store, plugin_folder=plugins), "records recomputed", None):
         checked += 1
         if falsehood is None:
             continue
@@ -89,8 +90,10 @@ def rejudge(
 
 def _tell_checked(rows: Iterable[Checked], *, what: str) -> int:
     """Print each row that does not hold, then how many do; leave with the worst one's exit code if any."""
+    from ..terminal.bars import counted
+
     checked = false = elsewhere = 0
-    for one in rows:
+    for one in counted(rows, "rows recomputed", None):
         checked += 1
         if one.fault:
             false, elsewhere = false + (not one.elsewhere), elsewhere + one.elsewhere

@@ -7,6 +7,7 @@ import hashlib
 import itertools
 import math
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -243,11 +244,11 @@ def _executor(name: str, *, memory: int | None) -> Executor:
     scheme, _, address = name.partition("://")
     if name == "local":
         return Supervisor(memory=memory)
-    if scheme == "dask" and address:
+    if scheme == "dask" and re.fullmatch(r".+:\d+", address):
         from .dask_cluster import Cluster
 
         return Cluster(address, memory=memory)
-    raise InputError(f"executor must be local or dask://HOST:PORT, got {name!r}")
+    raise InputError(f"executor must be local or dask://HOST:PORT, got {name!r}; name the port too")
 
 
 def _refuse_homeless(suite: Suite) -> None:

@@ -19,6 +19,7 @@ import pandas as pd
 
 from ...problems import InputError
 from ...results.markdown import markdown_table
+from .pictures import draw
 from .suite_files import PAGE, Added, add, page
 
 __all__ = ["BLOCKS", "Block", "Listing", "listed", "publish", "published", "short", "table"]
@@ -415,6 +416,8 @@ def publish(root: Path, *, stores: Sequence[Path] = ()) -> Iterator[str]:
         own = tuple(block for block in BLOCKS if block.page == name)
         yield _written(root / name, published(_text(root / name), root, blocks=own))
     yield _written(data / PAGE, page(data))
+    for picture in draw(root):
+        yield f"wrote {picture}"
 
 
 def _text(page: Path) -> str:

@@ -9,7 +9,7 @@ the least time counting, so that a busy machine is no slowdown.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -91,7 +91,11 @@ class _Timed:
 
 
 def judge(
-    baseline: str | Path, store: str | Path, *, solver: str | None = None, progress: suite_run.Progress
+    baseline: str | Path,
+    store: str | Path,
+    *,
+    solver: Sequence[str] | str | None = None,
+    progress: suite_run.Progress,
 ) -> Judged:
     """Run the suite into a new store and judge it against a baseline.
 
@@ -110,7 +114,7 @@ def judge(
     return Judged(tuple(falls), matched, cells - matched, shown=late, timed_on=before.processor)
 
 
-def _suite(solver: str | None) -> Suite:
+def _suite(solver: Sequence[str] | str | None) -> Suite:
     return load_suite("gate").narrowed(solver=solver)
 
 

@@ -11,10 +11,11 @@ from .tables import tell_folded
 if TYPE_CHECKING:
     import pandas as pd
 
+    from ...results.scoring.scored_cells import Wanted
     from ..finished import Note
     from ..suite import Suite
 
-__all__ = ["notes", "show_board", "show_boards", "show_by", "show_leaderboards"]
+__all__ = ["show_board", "show_boards", "show_by", "show_leaderboards"]
 
 KEEP = (
     "solver",
@@ -69,8 +70,8 @@ def show_leaderboards(
     store: Path,
     format: str,  # noqa: A002
     *,
-    suite: str | None = None,
-    family: str | None = None,
+    suite: Wanted = None,
+    family: Wanted = None,
     at_seconds: float | None = None,
     columns: tuple[str, ...] = (),
 ) -> bool:
@@ -151,33 +152,10 @@ def show_board(
         keep=KEEP,
         columns=columns,
     )
+    from ...results.scoring.contest import notes
+
     for note in notes(board):
         tell_folded(note)
-
-
-def notes(board: pd.DataFrame) -> list[str]:
-    """What a reader must know of a board's instances before trusting its ranks."""
-    about = {name: board.attrs.get(name, []) for name in ("instances", "common", "unbeaten", "unregistered")}
-    every, told = len(about["instances"]), []
-    if len(about["common"]) < every:
-        told.append(f"Ranked over the {len(about['common'])} of {every} instances that its solvers share.")
-    if flat := about["unbeaten"]:
-        told.append(
-            f"On {len(flat)} of {every} instances the baseline is the best loss known, "
-            f"so doing nothing wins: {_some(flat)}."
-        )
-    if own := about["unregistered"]:
-        told.append(
-            f"On {len(own)} of {every} instances the registry has no reference: "
-            "excess is relative to the best of this store alone, and 0 is not the best known."
-        )
-    return told
-
-
-def _some(names: list[str], most: int = 4) -> str:
-    """The first few names, and how many more there are."""
-    more = len(names) - most
-    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
 
 
 def _in_words(board: pd.DataFrame) -> pd.DataFrame:

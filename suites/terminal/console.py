@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -16,6 +15,7 @@ __all__ = [
     "FOUND_WRONG",
     "INTERRUPTED",
     "NOTHING",
+    "REPEATABLE",
     "CallError",
     "Columns",
     "Family",
@@ -27,7 +27,6 @@ __all__ = [
     "exclude",
     "load_plugins",
     "nothing_in",
-    "split",
     "tell",
 ]
 
@@ -40,12 +39,19 @@ DEFAULT_STORE = Path("results.db")
 StorePath = Annotated[Path, typer.Option("--store", help="Database of records.")]
 Format = Annotated[str, typer.Option("--format", help=f"One of {', '.join(FORMATS)}.")]
 Plugins = Annotated[str, typer.Option("--plugins", help="Folder of Python files with solvers and problems.")]
-SuiteName = Annotated[str | None, typer.Option("--suite", help="Only this suite's cells.")]
-Family = Annotated[str | None, typer.Option("--family", help="Only this family: rounding, pruning, …")]
+REPEATABLE = "repeatable, or with commas"
+
+SuiteName = Annotated[
+    list[str] | None, typer.Option("--suite", help=f"Only this suite's cells; {REPEATABLE}.")
+]
+Family = Annotated[
+    list[str] | None,
+    typer.Option("--family", help=f"Only this family: rounding, pruning, …; {REPEATABLE}."),
+]
 
 Columns = Annotated[
     list[str] | None,
-    typer.Option("--columns", help="Only these columns, in this order; repeatable, or with commas."),
+    typer.Option("--columns", help=f"Only these columns, in this order; {REPEATABLE}."),
 ]
 
 
@@ -57,12 +63,6 @@ def check_format(format: str) -> None:  # noqa: A002
     """CallError when there is no such format."""
     if format not in FORMATS:
         raise CallError(f"--format must be one of {', '.join(FORMATS)}, got {format!r}")
-
-
-def split(given: Iterable[str] | None) -> tuple[str, ...]:
-    """The names of a repeatable option whose values may each be several, with commas."""
-    parts = (part.strip() for text in given or () for part in text.split(","))
-    return tuple(dict.fromkeys(part for part in parts if part))
 
 
 def tell(text: str) -> None:

@@ -136,6 +136,9 @@ def test_globs_choose_from_the_suite(tmp_path: Path) -> None:
         'neal {"num_reads":10}',
         'neal {"num_reads":100}',
     ]
+    both = suite.narrowed(solver=["tabu", "ne*", "tabu"])
+    assert next(spec.name for spec in both.solvers) == "tabu"
+    assert len(both.solvers) == len({spec.label for spec in both.solvers}) > 1
     assert [spec.name for spec in suite.narrowed(problem="*/bits=2").instances] == [
         "adaround/digits-mlp/bits=2",
         "adaround/fashion-mlp/bits=2",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -110,3 +111,15 @@ def test_torchmetrics_is_imported_by_need() -> None:
     code = "import sys, qubopress.suites; print('torchmetrics' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+JUDGES = [frechet_distance.distance, frechet_distance.coverage, frechet_distance.confidence]
+
+
+@pytest.mark.parametrize("judge", JUDGES)
+def test_images_outside_of_0_to_1_are_refused(judge: Callable[..., float]) -> None:
+    images = torch.rand(20, 1, 8, 8, generator=torch.Generator().manual_seed(1))
+    assert judge(images, "digits") >= 0
+    for wrong in (images * 255, images - 0.5, images / 0 - images / 0):
+        with pytest.raises(InputError, match=r"must lie in \[0, 1\], got .*; scale them, as pixels / 255"):
+            judge(wrong, "digits")

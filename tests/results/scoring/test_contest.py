@@ -8,9 +8,13 @@ from typing import Any
 import pandas as pd
 import pytest
 from records import make_store
+from repository import ROOT
 
-from qubopress.results import leaderboard
-from qubopress.results.scoring.contest import DO_NOTHING
+from qubopress import suites
+from qubopress.results import leaderboard, load_references
+from qubopress.results.scoring.contest import DO_NOTHING, unbeaten
+from qubopress.results.scoring.scored_cells import score
+from qubopress.results.storage.cells_csv import read_cells
 
 
 def spread(solver: str, losses: dict[int, float], **more: Any) -> list[dict[str, Any]]:
@@ -95,3 +99,36 @@ def test_a_cell_that_ended_by_itself_may_be_cut_behind_its_end(tmp_path: Path) -
     board = board_of(tmp_path, cells, at_seconds=0.5).set_index("solver")
     assert board["cut"].to_dict() == {"quick": "", "planned": "marked: schedule depends on the budget"}
     assert board.loc["quick", "excess"] == pytest.approx(1 / 9)
+
+
+# ---- what is published
+
+SEPARABLE = ("l1", "taylor")
+"""Formulations without terms between channels: greedy is optimal. They are compared, nobody is ranked on them."""
+
+PUBLISHED = sorted((ROOT / "results" / "data").glob("*/records.csv"))
+
+
+@pytest.mark.parametrize("path", PUBLISHED, ids=lambda path: path.parent.name)
+def test_a_published_board_has_no_instance_that_nobody_can_win(path: Path) -> None:
+    cells = score(read_cells(path))
+    flat = set(unbeaten(cells))
+    of = cells.drop_duplicates("instance").set_index("instance")["problem"]
+    assert all(of[name] in SEPARABLE for name in flat), flat
+    if cells["solver"].nunique() > 2:
+        assert not flat
+
+
+@pytest.mark.parametrize("path", PUBLISHED, ids=lambda path: path.parent.name)
+def test_every_instance_whose_bits_are_published_has_a_reference(path: Path) -> None:
+    cells = read_cells(path)
+    keys = set(cells.loc[cells["rejudgeable"], "instance_key"])
+    assert keys <= load_references().instances.keys()
+
+
+def test_smoke_has_references_below_its_baselines() -> None:
+    known = {one.name: one for one in load_references().instances.values()}
+    for spec in suites.load("smoke").instances:
+        one = known[spec.name]
+        assert one.baseline is not None
+        assert one.value < one.baseline - one.tie, spec.name

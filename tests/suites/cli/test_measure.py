@@ -78,11 +78,11 @@ def test_a_run_ends_in_its_leaderboard(tmp_path: Path, capsys: Captured, form: s
     out, err = capsys.readouterr()
     assert "4 cells measured (4 FINISHED), 0 resumed, in r.db" in err
     if form == "table":
-        assert re.search(r"own: solvers by normalised excess \(0 best known, 1 baseline\)", out)
+        assert re.search(r"own · rounding: solvers by normalised excess \(0 best known, 1 baseline\)", out)
         assert re.search(r"^ +1 +nearest-plane ", out, flags=re.MULTILINE)
     else:
         board = table_of(out, form)
-        assert list(board["solver"]) == ["nearest-plane", "round-to-nearest"]
+        assert list(board["solver"]) == ["nearest-plane", "do nothing", "round-to-nearest"]
     assert len(records(tmp_path / "r.db")) == 4
 
 
@@ -102,7 +102,7 @@ def test_options_narrow_a_run(tmp_path: Path, capsys: Captured) -> None:
     write_suite(tmp_path, SUITE)
     options = ["--problem", "*/bits=2", "--solver", "one-flip", "--seconds", "4", "--seeds", "2"]
     assert cli.call(["run", "own.toml", *options, "--memory", "8G", "--format", "json"]) == 0
-    assert [row["solver"] for row in json.loads(capsys.readouterr().out)] == ["one-flip"]
+    assert [row["solver"] for row in json.loads(capsys.readouterr().out)] == ["one-flip", "do nothing"]
     kept = records(tmp_path / "results.db")
     assert [(one.instance, one.budget_seconds, one.seed) for one in kept] == [
         ("adaround/digits-mlp/bits=2", 4.0, 0),
@@ -118,7 +118,7 @@ def test_a_suite_by_a_parameter_shows_its_table(tmp_path: Path, capsys: Captured
     assert cli.call(["run", "own.toml"]) == 0
     out = capsys.readouterr().out
     assert "own: by bits" in out
-    assert "own: solvers by normalised excess" in out
+    assert "own · rounding: solvers by normalised excess" in out
 
 
 def test_a_run_that_measures_nothing_says_why(tmp_path: Path, capsys: Captured) -> None:
