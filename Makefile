@@ -29,8 +29,8 @@ format: .venv/installed-dev
 docs: .venv/installed-dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-# The last N commits, HEAD first: make asv N=5. With TAGS=1 HEAD and the last N tags.
-N ?= 1
+# The last N commits, HEAD first: one alone makes no curve. make asv N=20. With TAGS=1 HEAD and the last N tags.
+N ?= 5
 ifdef TAGS
 REVISIONS = (git rev-parse HEAD; git tag --sort=-creatordate | head -n $(N) | xargs -rI% git rev-parse '%^{commit}')
 else

@@ -202,6 +202,7 @@ def drive(
     stages = problem.generate(task, **problem.settings(parameters))
     answer: Any = None  # what a generator that has not begun must be sent
     for stage in itertools.count():
+        instance: Any  # a stranger's may be anything
         try:
             instance = stages.send(answer)
         except StopIteration as end:

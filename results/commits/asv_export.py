@@ -22,10 +22,11 @@ import pandas as pd
 from ..scoring import scores
 from ..scoring.references import References, load_references
 from ..scoring.scored_cells import score
-from ..storage.budget_columns import budgets
+from ..scoring.scores import ENDED_BY_ITSELF
+from ..storage.budget import budgets
 from ..storage.store import Store, StoreError
 from ..storage.whole_files import write_whole
-from .compare import ENDED_BY_ITSELF, KEY
+from .compare import KEY
 
 __all__ = ["METRICS", "Commit", "Exported", "Metric", "commit_of", "export_asv"]
 

@@ -21,12 +21,12 @@ def common(frame: pd.DataFrame) -> tuple[set[str], set[str]]:
     Of the sets that one solver entered, or two share, it is that with the most pairs of instance and solver.
     """
     entered = {str(label): set(keys) for label, keys in frame.groupby("label")["instance_key"]}
-    sets = {frozenset(a & b) for a in entered.values() for b in entered.values()} - {frozenset()}
+    sets: set[frozenset[str]] = {frozenset(a & b) for a in entered.values() for b in entered.values()}
 
     def worth(shared: frozenset[str]) -> tuple[int, int, list[str]]:
         return len(shared) * sum(own >= shared for own in entered.values()), len(shared), sorted(shared)
 
-    shared = set(max(sets, key=worth))
+    shared = set(max((one for one in sets if one), key=worth))
     return shared, {label for label, own in entered.items() if own >= shared}
 
 

@@ -21,6 +21,9 @@ __all__ = ["LINE_SECONDS", "PACE_SECONDS", "THREAD", "Bar", "Times", "columns", 
 LINE_SECONDS = 15.0
 """Between two lines where stderr is no terminal."""
 
+WIDE = 100
+"""Columns of a terminal from which on there is room for more than the times."""
+
 TICK_SECONDS = 0.2
 """Between two looks at whether a line is due."""
 
@@ -94,7 +97,7 @@ class Bar:
             disable=not self.live,
             speed_estimate_period=PACE_SECONDS,
         )
-        self.task = self.bar.add_task("", total=total, count=self.counted())
+        self.task = self.bar.add_task("", total=total, count=self.short())
         self.last_line = time.monotonic()
         self.over = threading.Event()
         self.lock = threading.Lock()
@@ -117,7 +120,7 @@ class Bar:
     def begin(self, what: str, total: int | None, *, done: int = 0) -> None:
         """Other things from now on; the clock begins anew."""
         self.what, self.total, self.done, self.now, self.note = what, total, done, "", ""
-        self.bar.reset(self.task, total=total, completed=done, description="", count=self.counted())
+        self.bar.reset(self.task, total=total, completed=done, description="", count=self.short())
 
     def work_on(self, now: str) -> None:
         """What is being done."""
@@ -127,17 +130,23 @@ class Bar:
     def advance(self) -> None:
         """One more is done."""
         self.done += 1
-        self.bar.update(self.task, completed=self.done, count=self.counted())
+        self.bar.update(self.task, completed=self.done, count=self.short())
         self._line_if_due()
 
     def say(self, text: str) -> None:
         """A line that stays, above the bar."""
         self.console.print(escape(text), soft_wrap=True)
 
-    def counted(self) -> str:
-        """How many of how many."""
+    def counted(self, *, noted: bool = True) -> str:
+        """How many of how many; what is done where nothing is counted yet."""
+        if self.total is None and not self.done:
+            return self.what
         of = "" if self.total is None else f" of {self.total:,}"
-        return f"{self.done:,}{of} {self.what}" + (f", {self.note}" if self.note else "")
+        return f"{self.done:,}{of} {self.what}" + (f", {self.note}" if self.note and noted else "")
+
+    def short(self) -> str:
+        """The same in the room of a narrow terminal, where times matter more than the note."""
+        return self.counted() if self.console.width >= WIDE else self.counted(noted=False)
 
     def line(self) -> str:
         """All of it, for a log."""

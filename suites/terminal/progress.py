@@ -15,7 +15,7 @@ from .bars import Bar, duration
 __all__ = ["TerminalProgress"]
 
 
-CELLS = "cells"
+STARTING, CELLS = "starting", "cells"
 
 
 class TerminalProgress(Progress):
@@ -29,7 +29,7 @@ class TerminalProgress(Progress):
 
     def __init__(self, store: Path | None = None, *, seconds: float | None = None, jobs: int = 1) -> None:
         self.store, self.seconds, self.jobs = store, seconds, jobs
-        self.bar = Bar(CELLS)
+        self.bar = Bar(STARTING)
         self.evaluations = 0
         self.failures = Counter[str]()
 

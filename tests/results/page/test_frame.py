@@ -51,9 +51,16 @@ const click = text => [...document.querySelectorAll('#leaderboard th button')]
   click('excess'); told.up = solvers();
   click('excess'); told.down = solvers();
   click('solver'); told.named = solvers();
+  const lines = () => plots.flatMap(plot => plot.data ?? []).filter(one => one.visible).map(one => one.name);
+  const nothing = () => document.querySelector('#leaderboard .nothing').checkVisibility();
   set('solver', 'neal'); told.filtered = solvers();
-  set('solver', '');
+  told.lines = ['neal', 'beam'].map(solver => lines().some(name => name?.startsWith(solver)));
+  told.nothing = [nothing()];
+  set('solver', 'nobody'); told.nothing.push(nothing());
+  set('solver', ''); told.nothing.push(nothing());
   set('family', 'pruning'); told.family = [board().dataset.family, solvers().length];
+  told.sections = [...document.querySelectorAll('section[data-family]')]
+    .filter(one => one.checkVisibility()).map(one => one.dataset.family);
   set('family', 'rounding'); set('budget', '20 s');
   told.budget = [board().dataset.family, board().dataset.budget, solvers().length];
   set('instance', 'int2');
@@ -128,9 +135,18 @@ def test_filters_narrow_by_solver_family_budget_and_instance(seen: tuple[dict[st
     assert sorted(told["filtered"]) == [
         f"neal({seconds} s, num_reads={reads})" for seconds in (10, 20) for reads in (10, 100)
     ]
-    assert told["family"] == ["pruning", 22]  # eleven solvers at two budgets
-    assert told["budget"] == ["rounding", "20 s", 11]
+    assert told["family"] == ["pruning", 23]  # eleven solvers at two budgets, and doing nothing
+    assert told["budget"] == ["rounding", "20 s", 12]
     assert told["instances"] == 2
+
+
+def test_filters_reach_the_figures_and_say_when_nothing_matches(
+    seen: tuple[dict[str, Any], list[str]],
+) -> None:
+    told, _ = seen
+    assert told["lines"] == [True, False]
+    assert told["nothing"] == [False, True, False]
+    assert told["sections"] == ["pruning"]
 
 
 def test_the_legend_hides_a_solver(seen: tuple[dict[str, Any], list[str]]) -> None:

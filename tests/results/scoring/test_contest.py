@@ -104,7 +104,7 @@ def test_a_cell_that_ended_by_itself_may_be_cut_behind_its_end(tmp_path: Path) -
 # ---- what is published
 
 SEPARABLE = ("l1", "taylor")
-"""Formulations without terms between channels: greedy is optimal. They are compared, nobody is ranked on them."""
+"""Formulations without terms between channels: greedy is optimal, so they are compared and rank nobody."""
 
 PUBLISHED = sorted((ROOT / "results" / "data").glob("*/records.csv"))
 

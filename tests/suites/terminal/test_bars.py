@@ -29,10 +29,12 @@ def test_a_bar_is_one_line_on_a_terminal_of_any_width(monkeypatch: pytest.Monkey
     monkeypatch.setenv("TERM", "xterm")
     with bars.Bar("cells", 40) as bar:
         bar.work_on(NAME)
+        bar.note = "134,208 evaluations"
         bar.advance()
         bar.bar.refresh()
     drawn = [re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line) for line in re.split(r"[\r\n]", terminal.getvalue())]
-    assert any("1 of 40 cells" in line for line in drawn)
+    assert any("1 of 40 cells" in line and "s so far" in line for line in drawn)
+    assert any("evaluations" in line for line in drawn) == (width >= bars.WIDE)
     assert max(map(len, drawn)) <= width
     # At the end the cursor goes up once, to wipe the one line there is.
     assert terminal.getvalue().count("\x1b[1A") == 1
