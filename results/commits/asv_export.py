@@ -23,7 +23,7 @@ from ..scoring import scores
 from ..scoring.references import References, load_references
 from ..scoring.scored_cells import score
 from ..scoring.scores import ENDED_BY_ITSELF
-from ..storage.budget import budgets
+from ..storage.budget_columns import budgets
 from ..storage.store import Store, StoreError
 from ..storage.whole_files import write_whole
 from .compare import KEY

@@ -47,9 +47,9 @@ def board_section(
         "board_section.html",
         heads=HEADS,
         targets=list(TARGETS),
-        views=[_view("", "", whole), *_narrower(frame, families, references)],
+        views=[_view("", "", whole, _joined(families)), *_narrower(frame, families, references)],
+        first=families[0] if len(families) > 1 else "",
         families=families,
-        notes=[*_joined(families), *contest.notes(whole)],
         budgets=list(budgets(frame)),
         downloads=downloads.links(frame),
     )
@@ -57,7 +57,7 @@ def board_section(
 
 def _joined(families: Sequence[str]) -> list[str]:
     """A warning where a board holds several families."""
-    many = f"The first board joins {len(families)} families, which are no rivals; choose one above."
+    many = f"This board joins {len(families)} families, which are no rivals; choose one above."
     return [many] if len(families) > 1 else []
 
 
@@ -83,12 +83,12 @@ def _narrower(
             yield _view(family or "", budget or "", board(cells, references, do_nothing=True))
 
 
-def _view(family: str, budget: str, shown: pd.DataFrame) -> dict[str, Any]:
+def _view(family: str, budget: str, shown: pd.DataFrame, notes: Sequence[str] = ()) -> dict[str, Any]:
     """The rows of a board, each with the places of its strip on the board's own scale."""
     widest = shown[["excess", "excess_high"]].max().max()
     scale = float(np.clip(widest, 1.0, 2.0)) * 1.05 if np.isfinite(widest) else 1.05
     rows = [(row, _strip(row, scale)) for row in contest.rows(shown)]
-    return {"family": family, "budget": budget, "rows": rows}
+    return {"family": family, "budget": budget, "rows": rows, "notes": [*notes, *contest.notes(shown)]}
 
 
 def _strip(row: dict[Any, Any], scale: float) -> dict[str, float | None] | None:

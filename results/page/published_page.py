@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pandas as pd
@@ -38,10 +38,18 @@ def published_page(suites: Mapping[str, pd.DataFrame], *, references: References
         "published_page.html",
         title="qubopress: published results",
         heads=HEADS,
-        suites=[_suite(name, frame, references) for name, frame in suites.items()],
+        suites=[_suite(name, frame, references) for name, frame in _boards(suites)],
         paragraphs=POLICY,
         references=str(references),
     )
+
+
+def _boards(suites: Mapping[str, pd.DataFrame]) -> Iterator[tuple[str, pd.DataFrame]]:
+    """The cells of each suite, those of several families apart, which are no rivals."""
+    for name, frame in suites.items():
+        parts = list(frame.groupby("family"))
+        for family, part in parts:
+            yield (name if len(parts) == 1 else f"{name}-{family}"), part
 
 
 def _suite(name: str, frame: pd.DataFrame, references: References) -> dict[str, Any]:

@@ -19,9 +19,9 @@ for (const control of document.querySelectorAll('[data-filter]')) control.addEve
   const holds = (element, name) => element.textContent.toLowerCase().includes(chosen(name).toLowerCase());
   for (const entry of scope.querySelectorAll(':scope > details'))
     entry.hidden = !holds(entry.querySelector('summary'), 'instance');
-  for (const body of scope.querySelectorAll('tbody[data-family]')) {
+  for (const body of scope.querySelectorAll('[data-family][data-budget]')) {
     body.hidden = body.dataset.family !== chosen('family') || body.dataset.budget !== chosen('budget');
-    for (const row of body.rows) row.hidden = !holds(row.cells[1], 'solver');
+    for (const row of body.rows ?? []) row.hidden = !holds(row.cells[1], 'solver');
   }
   const shown = [...scope.querySelectorAll('tbody[data-family]:not([hidden]) > tr, :scope > details')].some(one => !one.hidden);
   for (const note of scope.querySelectorAll('.nothing')) note.hidden = shown;

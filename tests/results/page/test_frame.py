@@ -47,7 +47,8 @@ const click = text => [...document.querySelectorAll('#leaderboard th button')]
   told.wide = document.documentElement.scrollWidth - innerWidth;
   const scroll = document.querySelector('#leaderboard .scroll');
   told.board = scroll.scrollWidth - scroll.clientWidth;
-  told.first = solvers();
+  told.begins = board().dataset.family;
+  set('family', ''); told.first = solvers();
   click('excess'); told.up = solvers();
   click('excess'); told.down = solvers();
   click('solver'); told.named = solvers();
@@ -146,6 +147,7 @@ def test_filters_reach_the_figures_and_say_when_nothing_matches(
     told, _ = seen
     assert told["lines"] == [True, False]
     assert told["nothing"] == [False, True, False]
+    assert told["begins"] == "analog"  # families are no rivals
     assert told["sections"] == ["pruning"]
 
 
