@@ -26,7 +26,8 @@ def common(frame: pd.DataFrame) -> tuple[set[str], set[str]]:
     def worth(shared: frozenset[str]) -> tuple[int, int, list[str]]:
         return len(shared) * sum(own >= shared for own in entered.values()), len(shared), sorted(shared)
 
-    shared = set(max((one for one in sets if one), key=worth))
+    best: frozenset[str] = max((one for one in sets if one), key=worth)
+    shared = set(best)
     return shared, {label for label, own in entered.items() if own >= shared}
 
 
