@@ -50,8 +50,9 @@ function layout(own) {
 }
 const hidden = new Map();
 const asked = name => document.querySelector(`#leaderboard [data-filter=${name}]`)?.value ?? '';
-const legends = new Set([...document.querySelectorAll('.legend button')].map(one => one.dataset.name));
-const named = trace => !legends.has(trace.name) || trace.name.toLowerCase().includes(asked('solver').toLowerCase());
+const stem = name => name?.split('(')[0];
+const lineStems = new Set([...document.querySelectorAll('.legend button')].map(one => stem(one.dataset.name)));
+const named = ({name}) => !lineStems.has(stem(name)) || name.toLowerCase().includes(asked('solver').toLowerCase());
 const visible = (plot, trace) => !hidden.get(plot.closest('section'))?.has(trace.name) && named(trace);
 function reachFigures() {
   for (const section of document.querySelectorAll('section[data-family]'))
