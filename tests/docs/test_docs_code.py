@@ -50,7 +50,7 @@ NOT_RUN = {
     "docs/tutorials/leaderboard.md": ["$ make leaderboard"],
     "docs/tutorials/commits.md": ["$ qubopress gate", "$ make asv"],
     "docs/tutorials/cluster.md": [
-        "$ pip install 'qubopress[dask]'",
+        "$ pip install '.[dask]'",
         "from dask_jobqueue import SLURMCluster",
     ],
 }
