@@ -13,13 +13,17 @@ from ..problems.arrays import count
 from ..problems.errors import InputError
 from ..problems.networks.zoo import network as find_network
 from ..results.storage.record import canonical
+from . import executable
 
 if TYPE_CHECKING:
     from torch import nn
 
     from ..problems import Instance, Task
 
-__all__ = ["InstanceSpec", "SolverSpec", "canonical", "seed_of", "text"]
+__all__ = ["COMMAND", "InstanceSpec", "SolverSpec", "canonical", "seed_of", "text"]
+
+COMMAND = "command"
+"""The solver that starts an executable, and the key of a suite that asks for one."""
 
 TASK_KEYS = {"calibration": 500, "calibration_seed": 0}
 """Parameters of the task rather than of the formulation, with their defaults."""
@@ -67,11 +71,13 @@ class SolverSpec:
         name: of the solver.
         parameters: those given.
         seeds: replicates of its cells where the suite gives it other ones than the rest.
+        called: what boards call it, "" for its name; an executable has a name of its own.
     """
 
     name: str
     parameters: dict[str, Any]
     seeds: int | None = None
+    called: str = ""
 
     @classmethod
     def of(cls, name: Any, /, **parameters: Any) -> SolverSpec:
@@ -80,16 +86,30 @@ class SolverSpec:
         Raises:
             InputError: an unknown solver or parameter, or a value outside its range.
         """
-        entry = solvers.get(text(name, name="the name of a solver"))
         seeds = parameters.pop("seeds", None)
         if seeds is not None:
             count(seeds, name="seeds", low=1)
+        if COMMAND in parameters:
+            called = executable.named(text(name, name="the name of a solver"), parameters)
+            found = solvers.get(COMMAND).settings(executable.settings(parameters))
+            return cls(COMMAND, plain(found), seeds, called)
+        entry = solvers.get(text(name, name="the name of a solver"))
         return cls(entry.name, plain(entry.settings(parameters)), seeds)
+
+    @classmethod
+    def of_record(cls, solver: str, parameters: dict[str, Any]) -> SolverSpec:
+        """What a record tells of its solver, unchecked."""
+        return cls(COMMAND, parameters, called=solver) if COMMAND in parameters else cls(solver, parameters)
+
+    @property
+    def title(self) -> str:
+        """What boards and records call it."""
+        return self.called or self.name
 
     @property
     def label(self) -> str:
-        """Name with parameters, the solver's part of a seed."""
-        return f"{self.name} {canonical(self.parameters)}"
+        """Title with parameters, the solver's part of a seed."""
+        return f"{self.title} {canonical(self.parameters)}"
 
 
 _kept: dict[tuple[str, int, int], Task] = {}

@@ -15,7 +15,7 @@ from ..problems.arrays import count, number
 from ..problems.errors import InputError, unknown_name
 from ..results import Budget
 from ..results.storage.names import unfit
-from .spec import InstanceSpec, SolverSpec, canonical, text
+from .spec import COMMAND, InstanceSpec, SolverSpec, canonical, text
 
 __all__ = ["Outline", "Suite", "load", "outline", "path_of", "suite_names"]
 
@@ -109,7 +109,7 @@ class Suite:
         return replace(self, name="own", description=description, instances=instances, by="")
 
     def _matching_solvers(self, pattern: str) -> tuple[SolverSpec, ...]:
-        found = tuple(spec for spec in self.solvers if fnmatchcase(spec.name, pattern))
+        found = tuple(spec for spec in self.solvers if fnmatchcase(spec.title, pattern))
         if found:
             return found
         if pattern in solvers.names():
@@ -199,7 +199,7 @@ def _parse(content: dict[str, Any], *, default_name: str) -> Suite:
         name=_named(text(content.get("name", default_name), name="name")),
         description=text(content.get("description", ""), name="description"),
         instances=_unique(InstanceSpec.of(one.pop("name"), **one) for one in _swept(content, "problem")),
-        solvers=_unique(SolverSpec.of(one.pop("name"), **one) for one in _swept(content, "solver")),
+        solvers=_unique(SolverSpec.of(one.pop("name", ""), **one) for one in _swept(content, "solver")),
         budget=_budget(content),
         seeds=count(content.get("seeds", 1), name="seeds", low=1, high=MOST_SEEDS),
         by=text(content.get("by", ""), name="by"),
@@ -230,10 +230,16 @@ def _tables(content: dict[str, Any], key: str) -> list[dict[str, Any]]:
     if (
         not isinstance(tables, list)
         or not tables
-        or not all(isinstance(one, dict) and "name" in one for one in tables)
+        or not all(isinstance(one, dict) and _is_named(key, one) for one in tables)
     ):
-        raise InputError(f"a suite needs [[{key}]] tables, each with a name")
+        other = " or a command" if key == "solver" else ""
+        raise InputError(f"a suite needs [[{key}]] tables, each with a name{other}")
     return tables
+
+
+def _is_named(key: str, table: dict[str, Any]) -> bool:
+    """Whether a table says what it is about; an executable has a name without being given one."""
+    return "name" in table or (key == "solver" and COMMAND in table)
 
 
 def _positive(seconds: Any) -> float:

@@ -77,7 +77,7 @@ class Cell:
     @property
     def name(self) -> str:
         """For people: solver, instance, replicate."""
-        return f"{self.solver.name} on {self.spec.name} (seed {self.seed})"
+        return f"{self.solver.title} on {self.spec.name} (seed {self.seed})"
 
 
 class _Stopped(Exception):  # noqa: N818 - how a stage without bits ends the cell
@@ -186,7 +186,7 @@ def _fields(cell: Cell, key: str, provenance: Provenance) -> dict[str, Any]:
         "network": info.network,
         "instance": info.name,
         "instance_key": info.key,
-        "solver": cell.solver.name,
+        "solver": cell.solver.title,
         "parameters": cell.solver.parameters,
         "seed": cell.seed,
         **dict(zip(LIMITS, vars(cell.budget).values(), strict=True)),

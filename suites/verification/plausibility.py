@@ -17,6 +17,7 @@ from ...problems import InputError
 from ...results import RANKED, InstanceInfo, Record
 from ...results.storage.names import unfit
 from ...solvers import Entry
+from ..spec import SolverSpec
 
 __all__ = [
     "BEGINNING",
@@ -66,10 +67,15 @@ def implausible(record: Record, info: InstanceInfo | None) -> str:
 def unknown_solver(record: Record) -> str:
     """Why its solver cannot be looked at here, "" where it can."""
     try:
-        solvers.get(record.solver).settings(record.parameters)
+        solvers.get(_solver_of(record)).settings(record.parameters)
     except InputError as error:
         return f"its solver is another one here: {error}"
     return ""
+
+
+def _solver_of(record: Record) -> str:
+    """The name in the registry: an executable goes by its own."""
+    return SolverSpec.of_record(record.solver, record.parameters).name
 
 
 def _misnamed(record: Record, info: InstanceInfo | None) -> str:
@@ -202,9 +208,9 @@ def _unlike_its_time(record: Record) -> str:
 
 def beyond_its_solver(record: Record) -> str:
     """What its solver cannot have done, where it is known here; "" for nothing."""
-    if record.solver not in solvers.names() or record.status not in RANKED:
+    if _solver_of(record) not in solvers.names() or record.status not in RANKED:
         return ""
-    entry = solvers.get(record.solver)
+    entry = solvers.get(_solver_of(record))
     settled = record.adapter.startswith(NO_CHOICE)
     if record.status == "OPTIMAL" and not (entry.exact or entry.name in ALSO_PROVE or settled):
         return f"it ended OPTIMAL, and {entry.name} can prove nothing"

@@ -314,9 +314,9 @@ def _other_key(record: Record, info: InstanceInfo, spec: InstanceSpec) -> str:
     Only the same code on the same libraries makes the same key, so others' are believed.
     """
     here = provenance()
-    if record.commit != here.commit or here.commit.endswith("+") or record.solver not in solvers.names():
+    solver = SolverSpec.of_record(record.solver, record.parameters)
+    if record.commit != here.commit or here.commit.endswith("+") or solver.name not in solvers.names():
         return ""
-    solver = SolverSpec(record.solver, record.parameters)
     cell = Cell(record.suite, spec, Survey(info, ()), solver, record.seed, record.budget)
     if record.versions != here.beside(cell.libraries).versions or cell.key(here) == record.cell:
         return ""

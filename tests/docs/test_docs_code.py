@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -83,10 +84,13 @@ def commands(code: str) -> list[list[str]]:
     """Each `$ ` line as a call, `qubopress` by this interpreter, built-in suites in little time."""
     calls = [shlex.split(line[2:]) for line in code.splitlines() if line.startswith("$ ")]
     for call in calls:
+        if call[0] == "cc":
+            continue
         assert call[0] == "qubopress", f"a console runs qubopress, got {call[0]}; say why it is not run"
         short = call[1] == "run" and call[2] in suites.suite_names()
         call += ["--seconds", "0.1", "--seeds", "1"] if short else []
-    return [[sys.executable, "-m", "qubopress.suites.cli", *call[1:]] for call in calls]
+    ours = [sys.executable, "-m", "qubopress.suites.cli"]
+    return [call if call[0] == "cc" else [*ours, *call[1:]] for call in calls]
 
 
 def exits(block: Block) -> set[int]:
@@ -104,6 +108,8 @@ def run(block: Block, folder: Path, namespace: dict[str, object]) -> None:
     elif block.language == "python":
         exec(compile(block.code, "page", "exec"), namespace)
     for call in commands(block.code) if block.language == "console" else []:
+        if shutil.which(call[0]) is None:
+            pytest.skip(f"no C compiler named {call[0]} here")
         done = subprocess.run(call, cwd=folder, capture_output=True, text=True, check=False, timeout=300)
         assert done.returncode in exits(block), f"{call[3:]}: {done.stdout[-500:]}{done.stderr[-2000:]}"
 
@@ -127,7 +133,7 @@ def test_every_fence_is_a_block_that_a_test_understands(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
     assert len(re.findall(r"^\s*```", text, flags=re.MULTILINE)) == 2 * len(blocks(page))
     for block in blocks(page):
-        assert block.language in {"python", "toml", "console"}, block.code
+        assert block.language in {"c", "python", "toml", "console"}, block.code
         assert block.language != "toml" or block.title, "a suite needs a title, the name of its file"
         assert block.language != "console" or "$ " in block.code
         assert not block.word or block.note

@@ -1,0 +1,1 @@
+"""Other people's solvers: of packages, and any executable."""
