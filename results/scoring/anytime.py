@@ -160,9 +160,16 @@ def time_to_target(frame: pd.DataFrame, hits: pd.Series[float]) -> pd.DataFrame:
     last, limit = groups["hit"].max(), groups["limit"].max()
     t = last.fillna(limit).fillna(0.0).to_numpy()
     p_low, p_high = jeffreys(k, n)
-    columns = {"ttt": t * repetitions(k / n), "low": t * repetitions(p_high), "high": t * repetitions(p_low)}
+    ends = {"ttt": k / n, "low": p_high, "high": p_low}
+    columns = {end: _times(t, repetitions(share)) for end, share in ends.items()}
     columns = {name: np.where(np.isnan(values), 0.0, values) for name, values in columns.items()}  # 0 · ∞
     return pd.DataFrame(columns, index=last.index)
+
+
+def _times(t: Any, repetitions: Any) -> Any:
+    """Seconds of so many repetitions: never is infinite, also of a run that nobody timed."""
+    never = np.isinf(repetitions)
+    return np.where(never, np.inf, t * np.where(never, 0.0, repetitions))
 
 
 def repetitions(p: ArrayLike) -> NDArray[np.float64]:

@@ -12,7 +12,19 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from ..terminal.console import BAD_INPUT, INTERRUPTED, CallError, tell
-from . import catalogue, experiments, extend, measure, networks, rank, recompute, references, site, stores
+from . import (
+    catalogue,
+    exchange,
+    experiments,
+    extend,
+    measure,
+    networks,
+    rank,
+    recompute,
+    references,
+    site,
+    stores,
+)
 from .options import USAGE_ERROR, Careful, CarefulGroup, careful
 
 __all__ = ["call", "main"]
@@ -55,6 +67,8 @@ COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
         "gate": measure.gate,
     },
     "Commands for solvers and problems of your own": {
+        "instances": exchange.instances,
+        "judge": exchange.judge,
         "new": extend.new,
         "check": extend.check,
         "tune": extend.tune,

@@ -54,7 +54,7 @@ ORDER = {
         "harness loading",
         "conformance verification regression terminal",
         "compression",
-        "extending experiments publishing",
+        "exchange extending experiments publishing",
         "cli",
         "__init__",
         "asv",

@@ -1,0 +1,1 @@
+"""Instances as files for everybody's tools, and solutions that come back as files."""
