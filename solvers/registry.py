@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
@@ -133,12 +134,27 @@ class Entry:
                 raise InputError(f"{self.name} has no parameter {name!r}; it has: {has}")
         return {name: self.parameters[name].check(value) for name, value in given.items()}
 
+    def versions(self) -> dict[str, str]:
+        """Version of each package that it requires, "" where that is not installed."""
+        return {name: _version(name) for name in self.requires}
+
     def refuses(self, instance: Instance) -> str | None:
-        """Why the solver declines an instance of this size, None if it does not."""
+        """Why the solver declines an instance of this size, or any here, None if it does not."""
+        absent = [name for name, found in self.versions().items() if not found]
+        if absent:
+            return f"{self.name} needs {' and '.join(absent)}; pip install {' '.join(absent)}"
         size = instance.largest_part
         if self.max_variables is None or size <= self.max_variables:
             return None
         return f"{self.name} takes at most {self.max_variables} variables, got {size}"
+
+
+@functools.cache
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
 
 
 SIGNS = ("@solver(",)

@@ -6,12 +6,12 @@ import math
 from typing import Annotated, Any
 
 import numpy as np
-import scipy.sparse as sp
 
 from ...problems import Qubo
 from ...problems.arrays import Bits, Floats
 from ..registry import Range, solver
 from ..run import Run
+from .foreign.model import Model, model_of
 
 __all__ = ["ANNEALER", "default_betas", "neal"]
 
@@ -42,7 +42,7 @@ def neal(
     if not run.open():
         return
     # Only now, so that a short share of the time is spent on a read and not on the model alone.
-    model = _spins(qubo)
+    model = model_of(qubo)
     pieces = _pieces(qubo, len(model[1]), num_sweeps)
     going = True
     while going:
@@ -55,23 +55,6 @@ def neal(
         going = run.open()
 
 
-_Model = tuple[Any, Any, Any, Any]
-"""Fields (n,), and of every coupling its first spin, its second and its weight."""
-
-
-def _spins(qubo: Qubo) -> _Model:
-    """The model over spins. dimod's own way there, and back in every call, outlasts the annealing."""
-    fields = (qubo.linear + np.asarray(qubo.couplings.sum(axis=1)).ravel()) / 2.0
-    if qubo.sparse:
-        upper = sp.triu(qubo.couplings, k=1, format="csr").tocoo()
-        (i, j), weights = upper.coords, upper.data
-    else:
-        i, j = np.triu_indices(qubo.n, k=1)
-        weights = qubo.couplings[i, j]
-        i, j, weights = (part[weights != 0] for part in (i, j, weights))
-    return fields, i.astype(np.intc), j.astype(np.intc), weights / 2.0
-
-
 def _pieces(qubo: Qubo, couplings: int, num_sweeps: int) -> list[Floats]:
     """The inverse temperatures of a read, cut into pieces."""
     hot, cold = default_betas(qubo)
@@ -81,7 +64,7 @@ def _pieces(qubo: Qubo, couplings: int, num_sweeps: int) -> list[Floats]:
     return [betas[first : first + length] for first in range(0, num_sweeps, length)]
 
 
-def _anneal(model: _Model, states: Any, betas: Floats, run: Run) -> Any:
+def _anneal(model: Model, states: Any, betas: Floats, run: Run) -> Any:
     """Spins (reads, n) after one more piece; fewer reads where the budget ran out between them."""
     from dwave.samplers.sa.simulated_annealing import simulated_annealing
 

@@ -14,6 +14,7 @@ from qubopress import solvers
 from qubopress.problems import Qubo
 from qubopress.solvers import Status
 from qubopress.solvers.qubo import neal
+from qubopress.solvers.qubo.foreign.model import model_of
 from qubopress.solvers.qubo.neal import default_betas
 
 
@@ -55,7 +56,7 @@ def test_more_reads_are_never_worse_together_than_their_best() -> None:
 def test_the_model_over_spins_is_dimods_own(sparse: bool) -> None:
     Q = np.where(np.random.default_rng(3).random((12, 12)) < 0.4, matrix(12), 0.0)
     qubo = Qubo(sp.csr_array(Q + Q.T) if sparse else Q + Q.T)
-    fields, i, j, weights = neal._spins(qubo)
+    fields, i, j, weights = model_of(qubo)
     bqm = qubo.to_bqm().change_vartype("SPIN", inplace=False)
     assert dict(enumerate(fields)) == pytest.approx(bqm.linear)
     assert {(a, b): w for a, b, w in zip(i.tolist(), j.tolist(), weights, strict=True)} == pytest.approx(

@@ -1,0 +1,149 @@
+"""gurobi: Gurobi's branch and cut on the quadratic objective, with its proven bound; the extra `gurobi`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from ...problems import Capacity, Qubo
+from ...problems.arrays import Bits
+from ..registry import Range, solver
+from ..run import Declined, Run
+from .bounds import posiform
+from .foreign import TOLERANCE, Scaled, point_of
+from .linearised import local_start
+
+__all__ = ["gurobi"]
+
+FREE = 200
+"""Variables with products at which the licence that the package brings stops."""
+
+TOO_LARGE, NO_LICENCE = 10010, 10009
+"""Gurobi's numbers of these errors."""
+
+
+@solver(
+    "gurobi",
+    accepts=(Qubo, Capacity),
+    reference="Gurobi Optimization",
+    exact=True,
+    max_variables=2000,
+    requires={"gurobipy": "gurobipy"},
+)
+def gurobi(
+    instance: Qubo | Capacity, run: Run, *, nodes: Annotated[int, Range(1, 10**9, log=True)] = 10_000
+) -> None:
+    """One model, one search. Its values are recomputed, and a bound above a point of its own is refused.
+
+    The package comes with a licence for 200 variables; without another one larger instances are declined.
+
+    Parameters:
+        nodes: of branch and cut, for runs of fixed work.
+
+    Raises:
+        Declined: the licence does not reach.
+    """
+    import gurobipy
+
+    scaled, forbidden = Scaled(instance), list[Bits]()
+    try:
+        with gurobipy.Env(params={"OutputFlag": 0}) as environment:
+            _check(gurobipy, environment, scaled)
+            if not run.open():
+                return
+            run.offer(local_start(instance))
+            run.prove(posiform(instance.qubo))
+            left = nodes * (run.restarts or 1)
+            while left > 0 and not run.stopped():
+                limit = left if run.restarts is not None else None
+                used, misfit = _search(gurobipy, environment, scaled, forbidden, run, limit)
+                left -= max(1, used)
+                if misfit is None:
+                    break
+                forbidden.append(misfit)
+            run.stopped()
+    except gurobipy.GurobiError as error:
+        raise _declined(error, instance.n) from None
+
+
+def _declined(error: Any, n: int) -> Exception:
+    """A licence that does not reach is an answer; anything else is an error."""
+    if error.errno == TOO_LARGE:
+        return Declined(f"gurobi's free licence stops at {FREE} variables with products, got {n}")
+    if error.errno == NO_LICENCE:
+        return Declined(f"gurobi finds no licence: {error}")
+    return RuntimeError(f"gurobi: {error}")
+
+
+def _check(gurobipy: Any, environment: Any, scaled: Scaled) -> None:
+    """Have the licence refuse before anything is offered. Raises gurobipy's error."""
+    n = len(scaled.linear)
+    if n <= FREE:
+        return
+    with gurobipy.Model(env=environment) as model:
+        x = model.addVars(n, vtype="B")
+        model.setObjective(x[0] * x[1])
+        model.Params.NodeLimit = 0
+        model.optimize()
+
+
+def _search(
+    gurobipy: Any, environment: Any, scaled: Scaled, forbidden: list[Bits], run: Run, nodes: int | None
+) -> tuple[int, Bits | None]:
+    """Search until the run stops it. Nodes used, and the optimum where it does not fit the capacity."""
+    with gurobipy.Model(env=environment) as model:
+        x = _model(gurobipy, model, scaled, forbidden)
+        _limits(model, run, nodes)
+
+        def watch(model: Any, where: int) -> None:
+            if where == gurobipy.GRB.Callback.MIPSOL:
+                run.offer(point_of(model.cbGetSolution(x)))
+            if run.stopped():
+                model.terminate()
+
+        model.optimize(watch)
+        used = int(model.NodeCount)
+        run.tally("nodes", used)
+        if not model.SolCount:
+            return used, None
+        point = point_of([one.X for one in x])
+        run.offer(point)
+        if scaled.trusts(point, float(model.ObjVal), float(model.ObjBound)):
+            scaled.prove(run, float(model.ObjBound))
+        misfit = scaled.misfit(point) and model.Status == gurobipy.GRB.OPTIMAL
+        return used, point if misfit else None
+
+
+def _model(gurobipy: Any, model: Any, scaled: Scaled, forbidden: list[Bits]) -> list[Any]:
+    """Fill the program; its bits."""
+    x = list(model.addVars(len(scaled.linear), vtype="B").values())
+    objective = gurobipy.QuadExpr(gurobipy.LinExpr(scaled.linear.tolist(), x))
+    left, right = [x[i] for i in scaled.i.tolist()], [x[j] for j in scaled.j.tolist()]
+    objective.addTerms(scaled.value.tolist(), left, right)
+    model.setObjective(objective)
+    row = scaled.row()
+    if row is not None:
+        costs, most, exact = row
+        used = gurobipy.LinExpr(costs.tolist(), x)
+        model.addConstr(used == most if exact else used <= most)
+    for point in forbidden:
+        away = gurobipy.quicksum(1 - one if bit else one for bit, one in zip(point.tolist(), x, strict=True))
+        model.addConstr(away >= 1)
+    return x
+
+
+def _limits(model: Any, run: Run, nodes: int | None) -> None:
+    chosen: dict[str, Any] = {
+        "Threads": run.threads,
+        "Seed": int(run.rng.integers(2**31 - 1)),
+        "MIPGap": 0.0,
+        "MIPGapAbs": 0.0,
+        "FeasibilityTol": TOLERANCE,
+        "IntFeasTol": TOLERANCE,
+        "OptimalityTol": TOLERANCE,
+    }
+    if run.seconds is not None:
+        chosen["TimeLimit"] = max(run.remaining(), 1e-3)
+    if nodes is not None:
+        chosen["NodeLimit"] = nodes
+    for name, value in chosen.items():
+        model.setParam(name, value)
