@@ -1,6 +1,7 @@
-"""dimod's .cqm files: a quadratic objective over binary variables with at most one constraint, a capacity.
+"""dimod's .cqm files: a quadratic objective over bits and spins with at most one constraint, a capacity.
 
-Variable i of the instance is `list(cqm.variables)[i]`; labels are not kept.
+Spins s = 2x − 1 are told as bits x. Variable i of the instance is `list(cqm.variables)[i]`; labels are not
+kept.
 
 References:
     dimod, ConstrainedQuadraticModel.to_file, format version 2.0.
@@ -13,6 +14,7 @@ import shutil
 import zipfile
 import zlib
 from pathlib import Path
+from typing import Any
 
 import dimod
 import numpy as np
@@ -28,7 +30,7 @@ __all__ = ["read", "write"]
 MAGIC = b"DIMODCQM"
 
 VARIABLE = np.dtype([("vartype", "i1"), ("low", "f8"), ("high", "f8")])
-BINARY = 0
+BINARY, SPIN = 0, 1
 
 DAMAGE = (ValueError, KeyError, NotImplementedError, RuntimeError, EOFError, zipfile.BadZipFile, zlib.error)
 
@@ -38,12 +40,12 @@ def read(path: str | Path) -> Qubo | Capacity:
     data = content(path)
     header = Bytes(data, path).header(MAGIC, versions=(2,))
     parts = _parts(data, path)
-    n = _variables(parts, header.get("num_variables"), path)
-    objective = _expression(_part(parts, "objective", path), n)
+    spins = _spins(parts, header.get("num_variables"), path)
+    objective = _expression(_part(parts, "objective", path), spins)
     rows = {name.rpartition("/")[0] for name in parts if name.startswith("constraints/")}
     if len(rows) > 1:
         raise FileError(f"{path} must have at most one constraint, the capacity, got {len(rows)}")
-    return objective.under(_row(parts, f"{rows.pop()}/", n, path)) if rows else objective.qubo()
+    return objective.under(_row(parts, f"{rows.pop()}/", spins, path)) if rows else objective.qubo()
 
 
 def _parts(data: bytes, path: str | Path) -> dict[str, Bytes]:
@@ -66,23 +68,23 @@ def _part(parts: dict[str, Bytes], name: str, path: str | Path) -> Bytes:
     return parts[name]
 
 
-def _variables(parts: dict[str, Bytes], n: object, path: str | Path) -> int:
-    """How many variables there are, all of them binary."""
+def _spins(parts: dict[str, Bytes], n: object, path: str | Path) -> Any:
+    """Which of the variables (n,) are spins; the others are bits."""
     section = _part(parts, "varinfo", path).section(b"VTYP")
     if type(n) is not int or not 0 <= n <= len(section.data):
         raise section.error(f"{str(n)[:20]} variables in its header")
     variables = section.array(VARIABLE, n)
-    if (variables["vartype"] != BINARY).any():
-        raise FileError(
-            f"{path} must have binary variables only; spins, integers and reals are not supported"
-        )
-    if (variables["low"] != 0).any() or (variables["high"] != 1).any():
-        raise FileError(f"{path} must have binary variables free to be 0 and 1, got other bounds")
-    return n
+    spins = variables["vartype"] == SPIN
+    if not (spins | (variables["vartype"] == BINARY)).all():
+        raise FileError(f"{path} must have bits and spins only; integers and reals are not supported")
+    if (variables["low"] != np.where(spins, -1, 0)).any() or (variables["high"] != 1).any():
+        raise FileError(f"{path} must have bits and spins that are free, got other bounds")
+    return spins
 
 
-def _expression(file: Bytes, n: int) -> Terms:
-    """A function of some of the n variables."""
+def _expression(file: Bytes, spins: Any) -> Terms:
+    """A function of some of the variables, of which some are spins."""
+    n = len(spins)
     header = file.header(b"DIMODEXPR", versions=(2,))
     (few, m), real, whole = file.sizes(header), file.type(header, "dtype"), file.type(header, "itype")
     own = file.within(file.section(b"INDX").array(whole, few), n)
@@ -91,14 +93,14 @@ def _expression(file: Bytes, n: int) -> Terms:
     pair = np.dtype([("u", whole), ("v", whole), ("bias", real)])
     quadratic = file.section(b"QUAD", length_bytes=8).array(pair, m)
     i, j = (own[file.within(quadratic[end], few)] for end in ("u", "v"))
-    return Terms(linear, i, j, quadratic["bias"].astype(np.float64), offset)
+    return Terms(linear, i, j, quadratic["bias"].astype(np.float64), offset).over_bits(spins)
 
 
-def _row(parts: dict[str, Bytes], folder: str, n: int, path: str | Path) -> Row:
+def _row(parts: dict[str, Bytes], folder: str, spins: Any, path: str | Path) -> Row:
     """The constraint that is stored in a folder of the archive."""
     if f"{folder}weight" in parts:
         raise FileError(f"{path} must have a hard constraint, got a soft one; a capacity has no weight")
-    terms = _expression(_part(parts, f"{folder}lhs", path), n)
+    terms = _expression(_part(parts, f"{folder}lhs", path), spins)
     if terms.value.size:
         raise FileError(f"{path} must have a linear constraint, got a quadratic one")
     bound = float(_part(parts, f"{folder}rhs", path).array("f8", 1)[0]) - terms.offset

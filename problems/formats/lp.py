@@ -1,9 +1,11 @@
 r"""CPLEX LP text: a quadratic objective over binary variables, with no constraint or one capacity row.
 
-Read is the part of the format that tells our instances: headings on lines of their own, `[ ... ] / 2` for the
-quadratic terms, one row whose right-hand side is a number, no bounds, and every variable under Binaries,
-whose order is that of the instance. Comments begin with a backslash. Not read by dimod.lp, which skips what
-it does not know and names no line.
+Read is what tells our instances as dimod, HiGHS, Gurobi, CPLEX, docplex, SCIP, COPT and Xpress write it:
+`[ ... ] / 2` for the quadratic terms, one row with a number on one side, bounds that say no more than
+Binaries does, and every variable under Binaries, whose order is that of the instance. A constant stands
+alone or with a variable that is fixed, `Constant = 1`. We write the latter, which all of them read as the
+same objective. Comments begin with a backslash. Not read by dimod.lp, which skips what it does not know and
+names no line.
 
 References:
     IBM, ILOG CPLEX file formats, LP file format: algebraic representation.
@@ -32,16 +34,19 @@ HEADINGS = {
     "rows": "st s.t. st. subject_to such_that",
     "bounds": "bounds bound",
     "binaries": "binary binaries bin",
+    "others": "general generals gen int integer integers semi semis semi-continuous sos sos1 sos2",
     "end": "end",
 }
 """Words that head a section, blanks as underlines."""
 
 SECTION = {word: section for section, words in HEADINGS.items() for word in words.split()}
-OTHERS = re.compile(r"gen|generals?|int|integers?|semi-continuous|semis?|sos[12]?")
+
+CONSTANT = "Constant"
+"""Name of the variable, always 1, that our constants stand with."""
 
 # No pattern may begin with blanks: a long run of them would be tried at each of its places.
 NUMBER = r"(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
-NAME = r"[A-Za-z_!\"#$%&(),;?@'`{}~][\w.!\"#$%&(),;?@'`{}~]*(?:\[\d+(?:,\d+)*\])?"
+NAME = r"[A-Za-z_!\"#$%&(),;?@'`{}~][\w.!\"#$%&(),;?@'`{}~]*(?:\[[\w.,'\"]+\])*"
 
 LABEL = re.compile(rf"\s*{NAME}\s*:", re.ASCII)
 LINEAR = re.compile(rf"(?:([+-])\s*)?(?:({NUMBER})\s*({NAME})?|({NAME}))|(\S)", re.ASCII)
@@ -51,6 +56,13 @@ QUADRATIC = re.compile(
 BRACKET = re.compile(r"(?:([+-])\s*)?(?<![^\s+:-])\[(?P<inner>.*?)\]\s*/\s*2(?![\d.])", re.DOTALL)
 BOUND = re.compile(rf"([<>]=?|=[<>]?)\s*([+-]?\s*{NUMBER})\s*", re.ASCII)
 SENSE = re.compile(r"[<>=]+")
+SIDE = re.compile(rf"\s*([+-]?\s*{NUMBER})\s*([<>]=?|=[<>]?)", re.ASCII)
+FIXED = re.compile(rf"\s*({NAME})\s*=\s*([+-]?\s*{NUMBER})\s*", re.ASCII)
+LIMIT = re.compile(
+    rf"(?:(?P<low>[+-]?\s*{NUMBER})\s*<=?\s*)?(?P<name>{NAME})(?:\s*(?P<sense>[<>]=?)\s*(?P<end>[+-]?\s*{NUMBER}))?",
+    re.ASCII,
+)
+MIRROR = str.maketrans("<>", "><")
 
 
 class Section:
@@ -60,6 +72,11 @@ class Section:
         self.path = path
         self.lines: list[str] = []
         self.numbers: list[int] = []
+
+    def add(self, line: str, number: int) -> None:
+        """One more line."""
+        self.lines.append(line)
+        self.numbers.append(number)
 
     @property
     def text(self) -> str:
@@ -77,35 +94,34 @@ def read(path: str | Path) -> Qubo | Capacity:
     """Read a Qubo, or a Capacity where there is a row; a maximum becomes a minimum."""
     sections, sign = _sections(path)
     index = _variables(sections["binaries"])
-    terms = _objective(sections["objective"], index).scaled(sign)
-    row = _row(sections["rows"], index)
+    constants = _constants(sections, index)
+    terms = _objective(sections["objective"], index, constants).scaled(sign)
+    row = _row(sections["rows"], index, constants)
     return terms.qubo() if row is None else terms.under(row)
 
 
 def _sections(path: str | Path) -> tuple[dict[str, Section], float]:
     """The sections by name, and −1 for a maximum."""
     lines = Lines(path, marks=r"\\")
-    sense = lines.word("minimize or maximize").lower()
-    if SECTION.get(sense) != "objective":
+    sense, _, rest = lines.word("minimize or maximize").partition(" ")
+    if SECTION.get(sense.lower()) != "objective":
         raise lines.error(f"the file must begin with minimize or maximize, got {sense[:40]!r}", back=1)
     sections = {name: Section(path) for name in HEADINGS}
+    sections["objective"].add(rest, lines.line)
     current = "objective"
     while lines.left and current != "end":
         line = lines.word("a line")
-        heading = "_".join(line.lower().split())
-        if OTHERS.fullmatch(heading) or SECTION.get(heading) == "objective":
+        heading = SECTION.get("_".join(line.lower().split()), "")
+        if heading == "objective" or (current == "others" and not heading):
             raise lines.error(f"the file must have one objective and binary variables, got {line!r}", back=1)
-        if heading in SECTION:
-            current = SECTION[heading]
-        elif current == "bounds":
-            raise lines.error(f"binary variables must have no bounds of their own, got {line[:40]!r}", back=1)
+        if heading:
+            current = heading
         else:
-            sections[current].lines.append(line)
-            sections[current].numbers.append(lines.line)
+            sections[current].add(line, lines.line)
     if current != "end":
         raise lines.error("the file must end with End; is it whole?")
     lines.end()
-    return sections, 1.0 if sense.startswith("min") else -1.0
+    return sections, 1.0 if sense.lower().startswith("min") else -1.0
 
 
 def _variables(section: Section) -> dict[str, int]:
@@ -118,19 +134,64 @@ def _variables(section: Section) -> dict[str, int]:
     return index
 
 
-def _objective(section: Section, index: dict[str, int]) -> Terms:
+def _constants(sections: dict[str, Section], index: dict[str, int]) -> dict[str, float]:
+    """Values of the variables that are fixed and no bits; their lines are taken out.
+
+    COPT has them where its rows stand, with no heading at all where there are none.
+    """
+    found: dict[str, float] = {}
+    for name in ("objective", "rows", "bounds"):
+        section = sections[name]
+        for at, line in enumerate(section.lines):
+            match = FIXED.fullmatch(line)
+            if match and match[1] not in index:
+                found[match[1]] = float("".join(match[2].split()))
+                section.lines[at] = ""
+    _check_bounds(sections["bounds"], index)
+    return found
+
+
+def _check_bounds(section: Section, index: dict[str, int]) -> None:
+    """Refuse bounds that say more than that a variable is 0 or 1."""
+    for at, line in enumerate(section.lines):
+        match = LIMIT.fullmatch(line.strip())
+        if line.strip() and not (match and match["name"] in index and _redundant(match)):
+            place = sum(len(one) + 1 for one in section.lines[:at])
+            rule = "binary variables must have no bounds of their own, and others be fixed"
+            raise section.error(section.text, place, rule)
+
+
+def _redundant(match: re.Match[str]) -> bool:
+    """Whether a line says of 0 ≤ x ≤ 1 a half or both, and nothing else."""
+    low, end = (float("".join(match[name].split())) if match[name] else None for name in ("low", "end"))
+    if end is None or not match["sense"].startswith(">"):
+        return (low, end) in ((0, None), (None, 1), (0, 1))
+    return (low, end) == (None, 0)
+
+
+def _objective(section: Section, index: dict[str, int], constants: dict[str, float]) -> Terms:
     text = _unlabelled(section.text)
-    inner, sign = "", 1.0
-    if bracket := BRACKET.search(text):
-        sign = -1.0 if bracket[1] == "-" else 1.0
+    i, j, value = list[Indices](), list[Indices](), list[Floats]()
+    while bracket := BRACKET.search(text):
+        if not bracket[1] and text[: bracket.start()].strip():
+            raise section.error(text, bracket.start(), "a bracket must have a sign before it and no factor")
         inner = _blank(text[: bracket.start("inner")]) + bracket["inner"]
-        text = text[: bracket.start()] + _blank(bracket[0]) + text[bracket.end() :]
-    linear, offset = _linear(section, text, index)
-    i, j, value = _quadratic(section, inner, index)
-    return Terms(linear, i, j, sign * value / 2, offset)
+        first, second, products = _quadratic(section, inner, index)
+        i, j = [*i, first], [*j, second]
+        value.append((-1.0 if bracket[1] == "-" else 1.0) * products / 2)
+        text = text[: bracket.start()] + _blank(bracket[0]) + " " + text[bracket.end() :]
+    linear, offset = _linear(section, text, index, constants)
+    none = np.zeros(0, dtype=np.int64)
+    return Terms(
+        linear,
+        np.concatenate([none, *i]),
+        np.concatenate([none, *j]),
+        np.concatenate([np.zeros(0), *value]),
+        offset,
+    )
 
 
-def _row(section: Section, index: dict[str, int]) -> Row | None:
+def _row(section: Section, index: dict[str, int], constants: dict[str, float]) -> Row | None:
     text = _unlabelled(section.text)
     if not text.strip():
         return None
@@ -139,20 +200,31 @@ def _row(section: Section, index: dict[str, int]) -> Row | None:
         rule = "there must be at most one constraint, the capacity, with one sign"
         raise section.error(text, senses[1].start(), rule)
     at = senses[0].start() if senses else len(text)
-    bound = BOUND.fullmatch(text, at)
-    if bound is None:
-        raise section.error(text, at, "the constraint must end in <=, = or >= and a number")
-    costs, constant = _linear(section, text[:at], index)
-    K = float("".join(bound[2].split())) - constant
-    return Row(costs, -np.inf if "<" in bound[1] else K, np.inf if ">" in bound[1] else K)
+    side, bound = SIDE.match(text), BOUND.fullmatch(text, at)
+    if side is not None:
+        lost = side.end()
+        costs, constant = _linear(section, _blank(text[:lost]) + text[lost:], index, constants)
+        number, sense = side[1], side[2].translate(MIRROR)
+    elif bound is not None:
+        costs, constant = _linear(section, text[:at], index, constants)
+        number, sense = bound[2], bound[1]
+    else:
+        raise section.error(text, at, "the constraint must have <=, = or >= and a number on one side")
+    K = float("".join(number.split())) - constant
+    return Row(costs, -np.inf if "<" in sense else K, np.inf if ">" in sense else K)
 
 
-def _linear(section: Section, text: str, index: dict[str, int]) -> tuple[Floats, float]:
+def _linear(
+    section: Section, text: str, index: dict[str, int], constants: dict[str, float]
+) -> tuple[Floats, float]:
     """Coefficients (n,) and the constant of a sum."""
     parts = _parts(LINEAR, section, text)
     names = [with_number or alone for _, _, with_number, alone, _ in parts]
     values = np.array([float(f"{sign}{number or 1}") for sign, number, _, _, _ in parts])
-    at = _positions(section, text, names, index)
+    # What stands with a fixed variable is a constant of so many of it.
+    values *= np.array([constants.get(name, 1.0) for name in names])
+    free = ["" if name in constants else name for name in names]
+    at = _positions(section, text, free, index)
     named = at >= 0
     return sums(at[named], values[named], len(index)), float(values[~named].sum())
 
@@ -198,7 +270,11 @@ def _blank(text: str) -> str:
 
 
 def write(path: str | Path, instance: Qubo | Capacity) -> None:
-    """Write variables x0 … x(n−1). Raises InputError for an instance without variables."""
+    """Write variables x0 … x(n−1), and where there is a constant one more that is fixed to 1.
+
+    Raises:
+        InputError: the instance has no variables.
+    """
     terms = Terms.of(instance)
     if not terms.n:
         raise InputError("an .lp file must have at least one variable, got none; save it as .npz")
@@ -208,9 +284,10 @@ def write(path: str | Path, instance: Qubo | Capacity) -> None:
     triples = zip(terms.i.tolist(), terms.j.tolist(), (2 * terms.value).tolist(), strict=True)
     pairs = [f"{value:+} x{i} * x{j}" for i, j, value in triples]
     quadratic = ["+ [", *pairs, "] / 2"] if pairs else []
-    constant = [f"{terms.offset:+}"] if terms.offset else []
+    constant = [f"{terms.offset:+} {CONSTANT}"] if terms.offset else []
+    fixed = ["Bounds", f"{CONSTANT} = 1"] if terms.offset else []
     rows = _rows(instance)
-    parts = [["Minimize", "objective:"], objective, quadratic, constant, ["Subject To"], rows]
+    parts = [["Minimize", "objective:"], objective, constant, quadratic, ["Subject To"], rows, fixed]
     write_lines(path, chain(*parts, ["Binaries"], names, ["End"]))
 
 

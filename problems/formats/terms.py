@@ -74,6 +74,21 @@ class Terms:
         constant = offset - float(linear.sum()) + float(value.sum())
         return cls(2 * linear - 2 * lost, i[~square], j[~square], 4 * value[~square], constant)
 
+    def over_bits(self, spins: Any) -> Terms:
+        """The same function where the variables marked in (n,) are spins s = 2x − 1, told over bits."""
+        if not spins.any():
+            return self
+        # Each variable is a·x + b; a square is that of a bit, and 1 of a spin.
+        a, b = np.where(spins, 2.0, 1.0), np.where(spins, -1.0, 0.0)
+        i, j, value, square = self.i, self.j, self.value, self.i == self.j
+        apart, n = np.where(square, 0.0, value), self.n
+        own = sums(i, np.where(square & ~spins[i], value, 0.0), n)
+        lost = sums(i, apart * a[i] * b[j], n) + sums(j, apart * a[j] * b[i], n)
+        constant = float((self.linear * b).sum() + (apart * b[i] * b[j]).sum())
+        constant += float(np.where(square & spins[i], value, 0.0).sum())
+        pairs = (i[~square], j[~square], (value * a[i] * a[j])[~square])
+        return Terms(self.linear * a + own + lost, *pairs, self.offset + constant)
+
     def scaled(self, factor: float) -> Terms:
         """All terms times `factor`; −1 turns a maximum into a minimum."""
         # Adding 0 makes −0 a plain 0.

@@ -206,15 +206,16 @@ def test_dimod_reads_our_cqm_and_lp_files(instance, tmp_path) -> None:
         with (tmp_path / f"i.{name}").open("rb") as file:
             model = (dimod.ConstrainedQuadraticModel.from_file if name == "cqm" else dimod.lp.load)(file)
         assert len(model.constraints) == isinstance(instance, Capacity)
-        sample = (points, list(model.variables))
+        known = np.hstack([points, np.ones((len(points), len(model.variables) - instance.n))])
+        sample = (known, list(model.variables))  # the variable that a constant stands with is 1
         np.testing.assert_allclose(
             model.objective.energies(sample),
             instance.losses(points),
             rtol=0,
             atol=10 * instance.resolution + 1e-300,
         )
-        for x in points if model.constraints else ():
-            kept = model.check_feasible((x, list(model.variables)), rtol=0, atol=1e-9)
+        for x, point in zip(points, known, strict=True) if model.constraints else ():
+            kept = model.check_feasible((point, list(model.variables)), rtol=0, atol=1e-9)
             assert kept == (instance.violation(x) <= 1e-9)
 
 
@@ -248,14 +249,17 @@ def test_highs_reads_our_lp_files(exact, tmp_path) -> None:
     capacity = Capacity(Q, [1, 1, 1] if exact else [1, 2.5, 3], 2, 0.25)
     problems.save_instance(capacity, tmp_path / "c.lp")
     model = highs_model(tmp_path / "c.lp")
-    lower = sp.csc_array(tuple(map(np.array, model["hessian"])), shape=(3, 3)).toarray()
+    values, indices, starts = model["hessian"]
+    lower = sp.csc_array((values, indices, [*starts, len(values)][:4]), shape=(3, 3)).toarray()
     symmetric = lower + np.tril(lower, -1).T
     points = all_bits(3)
-    energies = points @ np.array(model["costs"]) + np.einsum("ki,ij,kj->k", points, symmetric, points) / 2
+    assert model["costs"][3:] == [0.25]  # of the variable that is 1
+    energies = points @ np.array(model["costs"][:3]) + 0.25
+    energies += np.einsum("ki,ij,kj->k", points, symmetric, points) / 2
     np.testing.assert_allclose(energies + model["offset"], capacity.losses(points))
-    assert model["names"] == ["x0", "x1", "x2"]
-    assert model["upper"] == [1, 1, 1]
-    assert all(model["integer"])
+    assert model["names"] == ["x0", "x1", "x2", "Constant"]
+    assert model["upper"] == [1, 1, 1, 1]
+    assert model["integer"] == [True, True, True, False]
     assert model["weights"] == list(capacity.costs)
     assert model["rows"] == [[2 if exact else None, 2]]
 
