@@ -19,8 +19,14 @@ def case_id(claim: Claim, name: str, case: object) -> str:
     return f"{claim.holds.__name__}-{name}-{case}".replace(" ", "-")
 
 
+def absent(name: str) -> list[pytest.MarkDecorator]:
+    """A skip with its reason where a package that a solver requires is not installed."""
+    lacks = [package for package, version in solvers.get(name).versions().items() if not version]
+    return [pytest.mark.skip(reason=f"{name} needs {package}") for package in lacks]
+
+
 CASES = [
-    pytest.param(claim, name, case, id=case_id(claim, name, case))
+    pytest.param(claim, name, case, id=case_id(claim, name, case), marks=absent(name))
     for claim in claims.CLAIMS
     for name in solvers.names()
     for case in claim.cases(name)
