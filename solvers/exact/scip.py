@@ -57,13 +57,18 @@ def scip(
     run.stopped()
 
 
-def _model(scaled: Scaled, forbidden: list[Bits], run: Run) -> tuple[Any, list[Any]]:
-    """The program and its bits; no program where the time ran out on the way."""
+def _library() -> Any:
+    """The package without its types, of which its releases have some or none."""
     import pyscipopt
 
-    model = pyscipopt.Model()
+    return pyscipopt
+
+
+def _model(scaled: Scaled, forbidden: list[Bits], run: Run) -> tuple[Any, list[Any]]:
+    """The program and its bits; no program where the time ran out on the way."""
+    library = _library()
+    model, total = library.Model(), library.quicksum
     model.hideOutput()
-    total = pyscipopt.quicksum
     x = [model.addVar(vtype="B", obj=cost) for cost in scaled.linear.tolist()]
     triples = zip(scaled.i.tolist(), scaled.j.tolist(), scaled.value.tolist(), strict=True)
     for number, (i, j, value) in enumerate(triples):
@@ -126,11 +131,11 @@ def _limits(model: Any, run: Run, nodes: int | None) -> None:
 
 def _watcher(x: list[Any], scaled: Scaled, run: Run) -> Any:
     """Offers every incumbent, and ends the search when the run says so."""
-    from pyscipopt import SCIP_EVENTTYPE, Eventhdlr
+    library = _library()
+    found = library.SCIP_EVENTTYPE.BESTSOLFOUND
+    kinds = (found, library.SCIP_EVENTTYPE.NODESOLVED, library.SCIP_EVENTTYPE.LPSOLVED)
 
-    kinds = (SCIP_EVENTTYPE.BESTSOLFOUND, SCIP_EVENTTYPE.NODESOLVED, SCIP_EVENTTYPE.LPSOLVED)
-
-    class Watcher(Eventhdlr):  # type: ignore[misc]  # pyscipopt comes untyped
+    class Watcher(library.Eventhdlr):  # type: ignore[misc]  # taken without its types
         def eventinit(self) -> None:
             for kind in kinds:
                 self.model.catchEvent(kind, self)
@@ -140,7 +145,7 @@ def _watcher(x: list[Any], scaled: Scaled, run: Run) -> Any:
                 self.model.dropEvent(kind, self)
 
         def eventexec(self, event: Any) -> None:
-            if event.getType() == SCIP_EVENTTYPE.BESTSOLFOUND:
+            if event.getType() == found:
                 best = self.model.getBestSol()
                 run.offer(point_of([self.model.getSolVal(best, one) for one in x]))
             if run.stopped():

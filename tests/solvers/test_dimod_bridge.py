@@ -17,8 +17,12 @@ from qubopress import solvers
 from qubopress.problems import InputError, Qubo
 from qubopress.solvers import dimod_bridge, registry
 
-SAMPLERS = [name for name in solvers.names() if Qubo in solvers.get(name).accepts]
-"""Every registered solver that a dimod sampler can be made of."""
+SAMPLERS = [
+    name
+    for name in solvers.names()
+    if Qubo in solvers.get(name).accepts and all(solvers.get(name).versions().values())
+]
+"""Every registered solver that a dimod sampler can be made of, and whose packages are here."""
 
 
 @pytest.fixture
