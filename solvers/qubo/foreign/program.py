@@ -16,9 +16,12 @@ import time
 from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ....problems import InputError
-from ...run import Run
+from ....problems.errors import InputError
+
+if TYPE_CHECKING:
+    from ...run import Run
 
 __all__ = ["EXAMPLE", "Program", "fingerprint", "split", "words_of"]
 
