@@ -19,7 +19,7 @@ from .linearised import products
 
 __all__ = ["SIZE", "TOLERANCE", "Scaled", "point_of"]
 
-SIZE = 1e4
+SIZE = 1e5
 """Largest coefficient of the scaled objective."""
 
 TOLERANCE = 1e-9
@@ -57,7 +57,7 @@ class Scaled:
         """A lower bound on the objective, less what the solver's tolerances may hide, is one on the loss."""
         if not np.isfinite(objective):
             return
-        hidden = TOLERANCE * (len(self.linear) + 3 * len(self.value) + 1) * SIZE / 1e3
+        hidden = TOLERANCE * (len(self.linear) + len(self.value) + 1)
         qubo = self.instance.qubo
         run.prove((objective - hidden) / self.scale + qubo.offset - self.instance.resolution)
 

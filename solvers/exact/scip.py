@@ -14,6 +14,9 @@ from .linearised import local_start
 
 __all__ = ["scip"]
 
+SHARE = 0.9
+"""Of the time that is left: SCIP looks at the clock now and then, and takes a moment to end."""
+
 MOST_SECONDS = 1e20
 """SCIP's infinity."""
 
@@ -72,7 +75,7 @@ def _model(scaled: Scaled, forbidden: list[Bits], run: Run) -> tuple[Any, list[A
     x = [model.addVar(vtype="B", obj=cost) for cost in scaled.linear.tolist()]
     triples = zip(scaled.i.tolist(), scaled.j.tolist(), scaled.value.tolist(), strict=True)
     for number, (i, j, value) in enumerate(triples):
-        if number % 1000 == 0 and run.stopped():
+        if number % 200 == 0 and run.stopped():
             return None, x
         z = model.addVar(vtype="C", lb=0.0, ub=1.0, obj=value)
         # Only the side that the objective does not hold by itself.
@@ -121,7 +124,7 @@ def _limits(model: Any, run: Run, nodes: int | None) -> None:
         "numerics/epsilon": 1e-10,
         "randomization/randomseedshift": int(run.rng.integers(2**31 - 1)),
         "randomization/permutationseed": 0,
-        "limits/time": max(run.remaining(), 1e-3) if run.seconds is not None else MOST_SECONDS,
+        "limits/time": MOST_SECONDS if run.seconds is None else max(SHARE * run.remaining(), 1e-3),
     }
     if nodes is not None:
         chosen["limits/totalnodes"] = nodes

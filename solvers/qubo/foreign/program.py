@@ -152,7 +152,7 @@ class Program:
     def late(self, run: Run) -> bool:
         """Whether to end it: the run has what it wants, or the budget is used and the time to be late too."""
         over = 0.0 if run.seconds is None else run.elapsed() - run.seconds
-        return run.hit() or run.proven() or over > LATE
+        return run.hit() or run.proven() or over > min(LATE, run.seconds or LATE)
 
     def end(self) -> None:
         """Ask it to end, and wait a moment for it."""
