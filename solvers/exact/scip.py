@@ -14,9 +14,6 @@ from .linearised import local_start
 
 __all__ = ["scip"]
 
-SHARE = 0.9
-"""Of the time that is left: SCIP looks at the clock now and then, and takes a moment to end."""
-
 MOST_SECONDS = 1e20
 """SCIP's infinity."""
 
@@ -101,6 +98,8 @@ def _search(model: Any, x: list[Any], scaled: Scaled, run: Run, nodes: int | Non
     watcher = _watcher(x, scaled, run)
     model.includeEventhdlr(watcher, "incumbents", "tells the run of every incumbent and asks it")
     model.optimizeNogil() if hasattr(model, "optimizeNogil") else model.optimize()
+    # It may have stopped a moment early.
+    run.exhausted |= model.getStatus() == "timelimit"
     used = int(model.getNTotalNodes())
     run.tally("nodes", used)
     if not model.getNSols():
@@ -124,7 +123,7 @@ def _limits(model: Any, run: Run, nodes: int | None) -> None:
         "numerics/epsilon": 1e-10,
         "randomization/randomseedshift": int(run.rng.integers(2**31 - 1)),
         "randomization/permutationseed": 0,
-        "limits/time": MOST_SECONDS if run.seconds is None else max(SHARE * run.remaining(), 1e-3),
+        "limits/time": MOST_SECONDS if run.seconds is None else max(run.remaining(), 1e-3),
     }
     if nodes is not None:
         chosen["limits/totalnodes"] = nodes
@@ -138,7 +137,9 @@ def _watcher(x: list[Any], scaled: Scaled, run: Run) -> Any:
     found = library.SCIP_EVENTTYPE.BESTSOLFOUND
     kinds = (found, library.SCIP_EVENTTYPE.NODESOLVED, library.SCIP_EVENTTYPE.LPSOLVED)
 
-    class Watcher(library.Eventhdlr):  # type: ignore[misc]  # taken without its types
+    base: Any = library.Eventhdlr
+
+    class Watcher(base):  # type: ignore[misc]  # taken without its types
         def eventinit(self) -> None:
             for kind in kinds:
                 self.model.catchEvent(kind, self)
