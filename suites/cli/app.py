@@ -11,10 +11,10 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from ..exchange import commands as exchange
 from ..terminal.console import BAD_INPUT, INTERRUPTED, CallError, tell
 from . import (
     catalogue,
-    exchange,
     experiments,
     extend,
     measure,

@@ -29,9 +29,9 @@ def instances(
     plugins: Plugins = "",
 ) -> None:
     """Write a suite's instances as files for other people's tools, with a manifest and checksums."""
-    from ..exchange.slices import Limits
-    from ..exchange.writing import write_instances
     from ..suite import load
+    from .slices import Limits
+    from .writing import write_instances
 
     load_plugins(plugins)
     chosen = load(suite).narrowed(problem=problem)
@@ -60,8 +60,8 @@ def judge(
     import tempfile
 
     from ... import results
-    from ..exchange.judging import judge_solutions
     from ..terminal.boards import show_board
+    from .judging import judge_solutions
 
     check_format(format)
     faults = 0
