@@ -72,6 +72,6 @@ def judge(
                 faults += 1
                 tell(f"false: {one.entrant} on {one.instance}: {one.fault}")
         board = results.leaderboard(place, suite="judged")
-        show_board(board, format, title="judged solutions: excess over the best known, the baseline is 1")
+        show_board(board, format, name="judged solutions")
     if faults:
         raise typer.Exit(FOUND_WRONG)
