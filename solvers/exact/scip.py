@@ -137,6 +137,7 @@ def _watcher(x: list[Any], scaled: Scaled, run: Run) -> Any:
     found = library.SCIP_EVENTTYPE.BESTSOLFOUND
     kinds = (found, library.SCIP_EVENTTYPE.NODESOLVED, library.SCIP_EVENTTYPE.LPSOLVED)
 
+    stages = (library.SCIP_STAGE.PRESOLVING, library.SCIP_STAGE.SOLVING)
     base: Any = library.Eventhdlr
 
     class Watcher(base):  # type: ignore[misc]  # taken without its types
@@ -152,7 +153,8 @@ def _watcher(x: list[Any], scaled: Scaled, run: Run) -> Any:
             if event.getType() == found:
                 best = self.model.getBestSol()
                 run.offer(point_of([self.model.getSolVal(best, one) for one in x]))
-            if run.stopped():
+            # Between presolve and search SCIP finds incumbents and cannot be interrupted.
+            if self.model.getStage() in stages and run.stopped():
                 self.model.interruptSolve()
 
     return Watcher()
