@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import sys
 import tomllib
@@ -57,6 +58,8 @@ def made_of(suite: Path, instances: Iterable[str], *options: Any) -> str:
         contents = [hashlib.sha256(Path(one).read_bytes()).hexdigest() for one in files]
     except (OSError, ValueError, RecursionError):
         return ""
+    if any(isinstance(one, float) and not math.isfinite(one) for one in options):
+        return ""  # the run will refuse it
     environment = sorted((name, value) for name, value in os.environ.items() if name.startswith("QUBOPRESS_"))
     parts = [text.decode(), files, contents, options, environment, os.getcwd(), list(_code()), _installed()]
     return hashlib.sha256(canonical(parts).encode()).hexdigest()[:32]

@@ -20,10 +20,13 @@ if TYPE_CHECKING:
 
     from ..problems import Instance, Task
 
-__all__ = ["COMMAND", "InstanceSpec", "SolverSpec", "canonical", "seed_of", "text"]
+__all__ = ["COMMAND", "MOST_SEEDS", "InstanceSpec", "SolverSpec", "canonical", "seed_of", "text"]
 
 COMMAND = "command"
 """The solver that starts an executable, and the key of a suite that asks for one."""
+
+MOST_SEEDS = 100_000
+"""Replicates of a cell that nobody can have meant to go beyond."""
 
 TASK_KEYS = {"calibration": 500, "calibration_seed": 0}
 """Parameters of the task rather than of the formulation, with their defaults."""
@@ -88,7 +91,7 @@ class SolverSpec:
         """
         seeds = parameters.pop("seeds", None)
         if seeds is not None:
-            count(seeds, name="seeds", low=1)
+            count(seeds, name="seeds", low=1, high=MOST_SEEDS)
         if COMMAND in parameters:
             called = executable.named(text(name, name="the name of a solver"), parameters)
             found = solvers.get(COMMAND).settings(executable.settings(parameters))

@@ -15,14 +15,11 @@ from ..problems.arrays import count, number
 from ..problems.errors import InputError, unknown_name
 from ..results import Budget
 from ..results.storage.names import unfit
-from .spec import COMMAND, InstanceSpec, SolverSpec, canonical, text
+from .spec import COMMAND, MOST_SEEDS, InstanceSpec, SolverSpec, canonical, text
 
 __all__ = ["Outline", "Suite", "load", "outline", "path_of", "suite_names"]
 
 BUILTIN = Path(__file__).with_name("builtin")
-
-MOST_SEEDS = 100_000
-"""Replicates of a cell that nobody can have meant to go beyond."""
 
 Spec = TypeVar("Spec", InstanceSpec, SolverSpec)
 

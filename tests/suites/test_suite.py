@@ -86,8 +86,8 @@ def test_sweeps_that_overlap_name_a_cell_once(tmp_path: Path) -> None:
         ("seconds = 0.5", "seconds = 0", "seconds must be positive, got 0"),
         ("seconds = 0.5", 'seconds = "long"', "seconds must be a finite number"),
         ("seconds = 0.5", "seconds = nan", "seconds must be a finite number"),
-        ("seeds = 3", "seeds = 0", "seeds must be an integer of at least 1, got 0"),
-        ('name = "neal"', 'name = "neal"\nseeds = 0', "seeds must be an integer of at least 1, got 0"),
+        ("seeds = 3", "seeds = 0", "seeds must be an integer in [1, 100000], got 0"),
+        ('name = "neal"', 'name = "neal"\nseeds = 0', "seeds must be an integer in [1, 100000], got 0"),
         ("seeds = 3", "restarts = 1.5", "restarts must be an integer of at least 1, got 1.5"),
         ("seeds = 3", "threads = true", "threads must be an integer of at least 1, got True"),
         ('name = "mine"', "name = 7", "name must be a text, got 7"),
@@ -170,7 +170,7 @@ def test_a_solver_named_exactly_is_added(tmp_path: Path) -> None:
         ({"problem": "x*"}, "no problem of suite mine matches 'x*'; it has: adaround, taylor"),
         ({"seconds": 0.0}, "seconds must be positive, got 0.0"),
         ({"seconds": float("nan")}, "seconds must be a finite number, got nan"),
-        ({"seeds": 0}, "seeds must be an integer of at least 1, got 0"),
+        ({"seeds": 0}, "seeds must be an integer in [1, 100000], got 0"),
     ],
 )
 def test_a_narrowing_to_nothing_is_refused(

@@ -50,7 +50,7 @@ def _shared(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
         ("run smoke --problem x*", "no problem of suite smoke matches 'x*'"),
         ("run smoke --seconds 0", "seconds must be positive, got 0.0"),
         ("run smoke --seconds nan", "seconds must be a finite number, got nan"),
-        ("run smoke --seeds 0", "seeds must be an integer of at least 1, got 0"),
+        ("run smoke --seeds 0", "seeds must be an integer in [1, 100000], got 0"),
         ("run smoke --jobs 0", "--jobs must be at least 1, got 0"),
         ("run smoke --memory lots", "--memory must be a size such as 512M or 4G, got 'lots'"),
         ("run smoke --memory 0G", "--memory must be a size such as 512M or 4G, got '0G'"),
