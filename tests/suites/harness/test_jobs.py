@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -42,3 +44,22 @@ def test_a_request_that_is_none_is_broken_and_ends_no_child(kind: str) -> None:
 def test_a_parameter_out_of_range_is_refused() -> None:
     spec = InstanceSpec("adaround", "digits-mlp", parameters={"bits": 0})
     assert "bits must" in answer("survey", survey_request(spec))["refused"]
+
+
+LOADED_TOGETHER = """
+from importlib import import_module
+from qubopress import problems, solvers
+required = [solvers.get(name).requires for name in solvers.names()]
+required += [problems.get(name).requires for name in problems.names()]
+for modules in required:
+    for module in filter(None, modules.values()):
+        import_module(module)
+"""
+
+
+def test_what_solvers_and_formulations_need_can_be_loaded_in_one_process() -> None:
+    # Some libraries exclude each other, and the server that forks all cells has what any of them needs.
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED_TOGETHER], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
