@@ -185,10 +185,10 @@ def jeffreys(
     """Jeffreys' interval of a probability after k of n successes; it holds 0 for k = 0 and 1 for k = n."""
     k, n = np.asarray(k), np.asarray(n)
     tail = (1 - level) / 2
-    from scipy import stats  # takes most of a second
+    from scipy.special import betaincinv  # Beta's quantile; scipy.stats takes most of a second
 
-    low = np.where(k == 0, 0.0, stats.beta.ppf(tail, k + 0.5, n - k + 0.5))
-    high = np.where(k == n, 1.0, stats.beta.ppf(1 - tail, k + 0.5, n - k + 0.5))
+    low = np.where(k == 0, 0.0, betaincinv(k + 0.5, n - k + 0.5, tail))
+    high = np.where(k == n, 1.0, betaincinv(k + 0.5, n - k + 0.5, 1 - tail))
     return low, high
 
 

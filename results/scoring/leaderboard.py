@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from .references import References, load_references
 from .scored_cells import Wanted, labels, matching, read, score
 from .statistics import median_interval
 
-__all__ = ["COLUMNS", "board", "leaderboard"]
+__all__ = ["COLUMNS", "board", "leaderboard", "leaderboards"]
 
 COLUMNS = (
     "rank",
@@ -108,16 +109,60 @@ def leaderboard(
         `attrs` hold the "instances", the "common" ones that it ranks over, those "unbeaten" by anybody, and
         those "unregistered", whose excess is relative to this source alone: names of instances.
     """
-    frame, traces = read(source, traces)
-    references = references or load_references()
-    frame = timed(score(frame, references=references), traces)
-    if at_seconds is not None:
-        # The seconds of a budget are what is cut.
-        frame = frame.assign(label=labels(frame, limits=LIMITS[1:]))
-    frame = frame[matching(frame, suite=suite, family=family)]
-    if at_seconds is None:
-        return board(frame, references, do_nothing=do_nothing)
-    return _cut_board(frame, traces, references, at_seconds, do_nothing)
+    judged = _Judged.of(source, traces, references, at_seconds)
+    return judged.board(matching(judged.frame, suite=suite, family=family), do_nothing)
+
+
+def leaderboards(
+    source: str | Path | pd.DataFrame,
+    *,
+    suite: Wanted = None,
+    family: Wanted = None,
+    at_seconds: float | None = None,
+    traces: Traces | None = None,
+    references: References | None = None,
+    do_nothing: bool = False,
+) -> dict[tuple[str, str], pd.DataFrame]:
+    """A `leaderboard` for each suite and family, which are no rivals; the source is read and scored once."""
+    judged = _Judged.of(source, traces, references, at_seconds)
+    asked = judged.frame[matching(judged.frame, suite=suite, family=family)]
+    return {
+        (str(one), str(of)): judged.board(judged.frame.index.isin(cells.index), do_nothing)
+        for (one, of), cells in asked.groupby(["suite", "family"])
+    }
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """The cells of a source, scored over all of it."""
+
+    frame: pd.DataFrame
+    traces: Traces | None
+    references: References
+    at_seconds: float | None
+
+    @classmethod
+    def of(
+        cls,
+        source: str | Path | pd.DataFrame,
+        traces: Traces | None,
+        references: References | None,
+        at_seconds: float | None,
+    ) -> _Judged:
+        frame, traces = read(source, traces)
+        references = references or load_references()
+        frame = timed(score(frame, references=references), traces)
+        if at_seconds is not None:
+            # The seconds of a budget are what is cut.
+            frame = frame.assign(label=labels(frame, limits=LIMITS[1:]))
+        return cls(frame, traces, references, at_seconds)
+
+    def board(self, asked: Any, do_nothing: bool) -> pd.DataFrame:
+        """The board of the cells that are asked for."""
+        frame = self.frame[asked]
+        if self.at_seconds is None:
+            return board(frame, self.references, do_nothing=do_nothing)
+        return _cut_board(frame, self.traces, self.references, self.at_seconds, do_nothing)
 
 
 def board(frame: pd.DataFrame, references: References, *, do_nothing: bool = False) -> pd.DataFrame:

@@ -81,23 +81,17 @@ def show_leaderboards(
     """
     import pandas as pd
 
-    from ... import results
-    from ...results.scoring.scored_cells import matching
+    from ...results.scoring.leaderboard import leaderboards
     from ...results.storage.record import STATUSES
     from .tables import show
 
-    cells = results.load(store)
-    asked = matching(cells, suite=suite, family=family)
-    pairs = cells.loc[asked, ["suite", "family"]].drop_duplicates().sort_values(["suite", "family"])
-    boards = [
-        (one, of, results.leaderboard(store, suite=one, family=of, at_seconds=at_seconds, do_nothing=True))
-        for one, of in pairs.itertuples(index=False)
-    ]
+    boards = leaderboards(store, suite=suite, family=family, at_seconds=at_seconds, do_nothing=True)
     if format == "table":
-        for one, of, board in boards:
+        for (one, of), board in boards.items():
             show_board(board, format, name=f"{one} · {of or 'no family'}", columns=columns)
     elif boards:
-        whole = pd.concat([_named(board, one, of, format) for one, of, board in boards], ignore_index=True)
+        named = [_named(board, one, of, format) for (one, of), board in boards.items()]
+        whole = pd.concat(named, ignore_index=True)
         counts = {name: "Int64" for name in (*COUNTED, *STATUSES) if name in whole}
         show(whole.astype(counts), format, columns=columns)
     return bool(boards)

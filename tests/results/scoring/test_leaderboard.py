@@ -11,7 +11,7 @@ import pytest
 from records import make_benchmark, make_store, multiply
 
 from qubopress.results import Store, by_parameter, leaderboard, load
-from qubopress.results.scoring.leaderboard import COLUMNS
+from qubopress.results.scoring.leaderboard import COLUMNS, leaderboards
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +46,15 @@ def test_a_path_and_its_table_give_the_same_board(benchmark: Path) -> None:
     with Store(benchmark) as store:
         traces = store.traces()
     pd.testing.assert_frame_equal(leaderboard(benchmark), leaderboard(load(benchmark), traces=traces))
+
+
+@pytest.mark.parametrize("at_seconds", [None, 2.0])
+def test_each_suites_and_familys_board_is_its_leaderboard(benchmark: Path, at_seconds: float | None) -> None:
+    boards = leaderboards(benchmark, at_seconds=at_seconds, do_nothing=True)
+    assert list(boards) == [("paper-1", family) for family in ("analog", "pruning", "rounding")]
+    for (suite, family), board in boards.items():
+        wanted = {"suite": suite, "family": family, "at_seconds": at_seconds, "do_nothing": True}
+        pd.testing.assert_frame_equal(board, leaderboard(benchmark, **wanted))
 
 
 def test_a_table_without_its_traces_leaves_open_what_depends_on_them(benchmark: Path) -> None:
