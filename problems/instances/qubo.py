@@ -87,11 +87,20 @@ class Qubo(OverBits):
         np.fill_diagonal(off, 0.0)
         return frozen(off)
 
+    @property
+    def _quarters(self) -> bool:
+        """Whether four times every coefficient is an integer, as of a symmetric Q of integers or halves."""
+        values = np.append(self.Q.data if self.sparse else self.Q.ravel(), self.offset)
+        return bool((4 * values == np.rint(4 * values)).all())
+
     @cached_property
     def resolution(self) -> float:
         """Loss difference below which float64 sums in another order may disagree."""
         with np.errstate(over="ignore"):
-            size = abs(self.offset) + float(abs(self.Q).sum())
+            size = float(abs(self.Q).sum())
+            # A constant takes digits from the sum, unless all are quarters of integers that float64 holds.
+            if not (self._quarters and 4 * (size + abs(self.offset)) < 2**53):
+                size += abs(self.offset)
         # Halving the least number there is loses it, once an entry.
         return 1e-13 * size + self.n**2 * float(np.finfo(np.float64).smallest_subnormal)
 

@@ -47,8 +47,11 @@ __all__ = [
 ]
 
 TIE = 1e-9
-"""Losses closer than this, relative to the larger of best loss and baseline, are the same loss:
-we recompute losses in float64, where another order of the sums moves the last few of 15 digits."""
+"""Losses closer than this, relative to the way from best loss to baseline, are the same loss."""
+
+NOISE = 1e-13
+"""So are losses closer than this, relative to the larger of the two: we recompute losses in float64, where
+another order of the sums moves the last of 15 digits. A large constant in the objective hides no more."""
 
 SMALLEST_GAIN = 1e-200
 """A baseline nearer than this to the reference gives no scale to divide by."""
@@ -167,13 +170,16 @@ def improves(frame: pd.DataFrame, registry: Mapping[str, float]) -> pd.Series[bo
 def tie(reference: ArrayLike, baseline: ArrayLike) -> NDArray[np.float64]:
     """How far two losses of an instance may lie apart and still be the same; NaN baselines count as 0."""
     known, base = np.asarray(reference, dtype=np.float64), np.asarray(baseline, dtype=np.float64)
-    return np.asarray(TIE * np.fmax(np.abs(known), np.abs(base)))
+    base = np.where(np.isnan(base), 0.0, base)
+    with np.errstate(invalid="ignore", over="ignore"):
+        way, size = np.abs(base - known), np.fmax(np.abs(known), np.abs(base))
+    return np.asarray(np.fmax(TIE * way, NOISE * size))
 
 
 def normalised_excess(loss: ArrayLike, reference: ArrayLike, baseline: ArrayLike) -> NDArray[np.float64]:
     """(loss − reference) / (baseline − reference): 0 is the best known loss, 1 is the baseline's.
 
-    Where the baseline is no worse than the reference (up to TIE) there is no such scale: nobody gained
+    Where the baseline is no worse than the reference (up to `tie`) there is no such scale: nobody gained
     anything. A loss as good as the baseline then scores 0, being the best known, and one that is worse by d
     scores 1 + d / (d + |baseline|), hence in (1, 2]. The order of losses is kept.
 
@@ -181,7 +187,7 @@ def normalised_excess(loss: ArrayLike, reference: ArrayLike, baseline: ArrayLike
         loss, reference, baseline: of any shapes that broadcast; a NaN in one gives NaN.
     """
     loss, reference, baseline = (np.asarray(x, dtype=np.float64) for x in (loss, reference, baseline))
-    same = np.maximum(TIE * np.maximum(np.abs(reference), np.abs(baseline)), SMALLEST_GAIN)
+    same = np.maximum(tie(reference, baseline), SMALLEST_GAIN)
     gain = baseline - reference
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         excess = (loss - reference) / gain
@@ -226,15 +232,15 @@ def shifted_geometric_mean(seconds: ArrayLike, *, shift: float = SHIFT_SECONDS) 
 def wins(frame: pd.DataFrame, solver: pd.Series[str]) -> pd.Series[int]:
     """Count, for each label in `solver` (one a row), the pairs of instance and budget that it won.
 
-    It wins where its median loss over seeds is the lowest, ties (up to TIE) included. A cell that is not
+    It wins where its median loss over seeds is the lowest, ties (`tie`) included. A cell that is not
     ranked counts as an infinite loss, so a solver that mostly fails wins nothing.
     """
     match = [frame["instance_key"], budgets(frame)]
     losses = frame["loss"].where(ranked(frame), np.inf)
     median = losses.groupby([*match, solver.rename("label")]).median()
     by_match = median.groupby(level=[0, 1])
-    baseline = frame["baseline_loss"].abs().groupby(frame["instance_key"]).first().fillna(0.0)
+    baseline = frame["baseline_loss"].groupby(frame["instance_key"]).first()
     best = by_match.transform("min")
-    scale = np.maximum(best.abs(), baseline.reindex(best.index.get_level_values(0)).to_numpy())
-    won = np.isfinite(median) & (median <= best + TIE * scale)
+    of = baseline.reindex(best.index.get_level_values(0)).to_numpy()
+    won = np.isfinite(median) & (median <= best + tie(best, of))
     return won.groupby(level="label").sum().astype(int)

@@ -101,7 +101,7 @@ def test_excess_does_not_mind_negative_losses() -> None:
     assert scores.normalised_excess([-1.0, 1.0], -1.0, 0.0).tolist() == [0.0, 2.0]
 
 
-@pytest.mark.parametrize("baseline", [2.0, 1.0, 0.0, -1.0, 2.0 + 1e-12])
+@pytest.mark.parametrize("baseline", [2.0, 1.0, 0.0, -1.0, 2.0 + 1e-13])
 def test_where_nothing_beats_the_baseline_only_its_equals_score_0(baseline: float) -> None:
     at_baseline, at_reference, worse = scores.normalised_excess([baseline, 2.0, 7.0], 2.0, baseline)
     assert at_baseline == 0.0
@@ -177,3 +177,11 @@ def test_each_budget_is_won_apart_and_failures_win_nothing(tmp_path: Path) -> No
     ]
     frame = table(tmp_path, cells)
     assert scores.wins(frame, frame["solver"]).to_dict() == {"quick": 1, "deep": 1}
+
+
+@pytest.mark.parametrize("constant", [0.0, 1e6, -1e9, 1e12, -1e12, 1e14, -1e14])
+def test_a_constant_in_the_objective_changes_no_score(constant: float) -> None:
+    losses = np.array([-400.0, -250.0, -100.0])
+    shifted = scores.normalised_excess(losses + constant, -400.0 + constant, -100.0 + constant)
+    assert shifted.tolist() == [0.0, 0.5, 1.0]
+    assert scores.tie(-400.0 + constant, -100.0 + constant) < 150.0
