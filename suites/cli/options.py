@@ -17,8 +17,8 @@ USAGE_ERROR: Any = next(
     kind for kind in reversed(typer.BadParameter.__mro__) if hasattr(kind, "format_message")
 )
 
-WHOLE = ("instance", "set_", "solver_set", "layer", "add")
-"""Repeatable options whose values may hold a comma: files, and settings such as levels=[1, 2]."""
+WHOLE = ("instance", "set_", "solver_set", "layer", "add", "tasks")
+"""Repeatable options whose values may hold a comma: files, settings such as levels=[1, 2], names of tasks."""
 
 
 class _Once:

@@ -37,7 +37,7 @@ def test_the_only_name_it_installs_is_qubopress(wheel: Path) -> None:
     assert {top for top in tops if not top.endswith(".dist-info")} == {"qubopress"}
     packages = {name.split("/")[1] for name in names if name.startswith("qubopress/")}
     assert packages == {"problems", "solvers", "suites", "results"}
-    assert not [name for name in names if "test" in name or "/asv/" in name or name.endswith(".pyc")]
+    assert not [name for name in names if "/test" in name or "/asv/" in name or name.endswith(".pyc")]
 
 
 def test_it_carries_what_runs_without_the_checkout(wheel: Path) -> None:

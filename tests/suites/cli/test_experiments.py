@@ -57,6 +57,14 @@ WRONG = [
     ("pruning-claims mine.db", "the store must hold cells of both sides of a claim, got none"),
     ("pruning-claims mine.db none.db", "none.db must be an existing store"),
     ("pruning-claims mine.db --out none/x.csv", "--out must lie in a folder that exists, got none/x.csv"),
+    ("rounding-methods --network nosuch --out .", "no network named 'nosuch'"),
+    ("rounding-methods --draws 0 --out .", "--draws must be at least 1, got 0"),
+    ("rounding-methods --calibration 0 --out .", "--calibration must be at least 1, got 0"),
+    ("rounding-methods --out none/new", "--out must lie in a folder that exists, got none/new"),
+    ("bit-budgets --network nosuch --out .", "no network named 'nosuch'"),
+    ("bit-budgets --draws 0 --out .", "--draws must be at least 1, got 0"),
+    ("bit-budgets --samples 0 --out .", "--samples must be at least 1, got 0"),
+    ("bit-budgets --out none/new", "--out must lie in a folder that exists, got none/new"),
     ("nosuch", "No such command 'nosuch'"),
 ]
 

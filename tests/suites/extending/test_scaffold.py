@@ -58,7 +58,7 @@ def test_what_is_written_passes_our_linter_as_it_is(tmp_path: Path) -> None:
         called(sys.executable, "-m", "ruff", *check, "--no-cache", "--config", config, tmp_path, cwd=tmp_path)
 
 
-NARROWED = [("solver", ["--problem", "taylor"]), ("problem", ["--solver", "swap"])]
+NARROWED = [("solver", ["--problem", "joint-fisher"]), ("problem", ["--solver", "swap"])]
 
 
 @pytest.mark.parametrize(("kind", "narrowed"), NARROWED)

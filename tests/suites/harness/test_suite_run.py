@@ -473,7 +473,16 @@ def begin(tmp_path: Path, mark: str, *, solver: str, seeds: int) -> subprocess.P
     folder.mkdir(exist_ok=True)
     (folder / "stubborn.py").write_text(STUBBORN, encoding="utf-8")
     command = [sys.executable, "-m", "qubopress.suites.cli", "run", "smoke", "--store", "r.db"]
-    command += ["--problem", "taylor", "--solver", solver, "--seeds", str(seeds), "--plugins", "plugins"]
+    command += [
+        "--problem",
+        "joint-fisher",
+        "--solver",
+        solver,
+        "--seeds",
+        str(seeds),
+        "--plugins",
+        "plugins",
+    ]
     environment = {**os.environ, "QUBOPRESS_TEST": mark}
     return subprocess.Popen(
         [*command, "--seconds", "0.2" if solver == "swap" else "60"],
