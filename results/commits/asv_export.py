@@ -14,9 +14,11 @@ import re
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from math import isnan
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from ..scoring import scores
@@ -33,7 +35,7 @@ __all__ = ["METRICS", "Commit", "Exported", "Metric", "commit_of", "export_asv"]
 ENVIRONMENT = "qubopress-store"
 """What stands for asv's environment in the names of our result files."""
 
-VERSION = "1"
+VERSION = "2"
 """Raise it when a metric is computed in another way: asv then shows no older points."""
 
 PARAMETERS = ("solver", "family", "budget")
@@ -101,7 +103,7 @@ def export_asv(
     written = 0
     for (commit, machine), cells in kept.groupby(["commit", "machine"]):
         results = _results(cells, described, metrics)
-        written += sum(value is not None for values, *_ in results.values() for value in values)
+        written += sum(not isnan(value) for values, *_ in results.values() for value in values)
         _write(folder, commits[commit], machine, pythons[commit, machine], results)
     dates = sorted((commits[name] for name in kept["commit"].unique()), key=lambda one: one.date)
     return Exported(written, tuple(one.hash for one in dates), left_out, _count(points) - _count(kept))
@@ -200,12 +202,23 @@ def _counter(name: str) -> Callable[[pd.DataFrame], float]:
     return mean
 
 
+def _shifted(value: float) -> float:
+    """1 + value, 0 at the least: asv's threshold is a share of a number, so that below 0 there is none."""
+    return float(np.maximum(0.0, 1.0 + value))
+
+
 METRICS = {
     "track_excess": Metric(
-        "excess", "Mean normalised excess: 0 is the best known, 1 the baseline", lambda c: c["excess"].mean()
+        "1 + excess",
+        "Mean normalised excess: 1 is the best known, 2 the baseline",
+        lambda c: _shifted(c["excess"].mean()),
     ),
     "track_seconds": Metric("seconds", "Shifted geometric mean of the solver's own seconds", _seconds),
-    "track_drop": Metric("metric", "Mean loss of the network's own metric", lambda c: c["drop"].mean()),
+    "track_drop": Metric(
+        "1 + share",
+        "Mean loss of the network's own metric as a share of the float network's: 1 is none",
+        lambda c: _shifted((c["drop"] / c["float_metric"].abs()).mean()),
+    ),
     "track_failed": Metric("share", "Share of cells that are not ranked", lambda c: 1 - c["ranked"].mean()),
     "track_peak_bytes": Metric("bytes", "Mean peak memory of a cell", lambda c: c["peak_bytes"].mean()),
 }
@@ -241,7 +254,7 @@ def _results(
             prefix, _, name = one["name"].rpartition(".")
             if f"{prefix}." == _prefix(suite):
                 values = [_value(metrics[name], groups.get(key)) for key in _product(one["params"])]
-                if any(value is not None for value in values):
+                if not all(map(isnan, values)):
                     found[one["name"]] = [values, one["params"], VERSION]
     return found
 
@@ -251,9 +264,9 @@ def _product(params: list[list[str]]) -> pd.MultiIndex:
     return pd.MultiIndex.from_product(params)
 
 
-def _value(metric: Metric, cells: pd.DataFrame | None) -> float | None:
-    value = float("nan") if cells is None else metric.of(cells)
-    return float(value) if pd.notna(value) else None
+def _value(metric: Metric, cells: pd.DataFrame | None) -> float:
+    """NaN, which asv takes as skipped, where nothing was measured; null would be a failure to it."""
+    return float("nan") if cells is None else float(metric.of(cells))
 
 
 COLUMNS = ["result", "params", "version"]
@@ -295,7 +308,7 @@ def _save(path: Path, content: dict[str, Any], *, version: int) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StoreError(f"{path.parent} must be a folder that can be made: {error.strerror}") from None
-    write_whole(path, json.dumps({**content, "version": version}, indent=1, allow_nan=False))
+    write_whole(path, json.dumps({**content, "version": version}, indent=1))
 
 
 PREFIX = "suites."

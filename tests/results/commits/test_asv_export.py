@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 from records import make_store
 
@@ -90,7 +92,7 @@ def test_asv_publishes_an_export_and_flags_a_slowdown_and_a_loss_of_quality(
         f"suites.smoke.{name}{series}" for name in ("track_excess", "track_seconds", "track_count_sweeps")
     }
     assert found[f"suites.smoke.track_seconds{series}"] == pytest.approx((1.0, 2.0))
-    assert found[f"suites.smoke.track_excess{series}"] == pytest.approx((1 / 8, 2 / 8))
+    assert found[f"suites.smoke.track_excess{series}"] == pytest.approx((1 + 1 / 8, 1 + 2 / 8))
 
 
 def test_asv_flags_nothing_where_nothing_changed_or_all_got_better(
@@ -126,8 +128,8 @@ def test_times_of_busy_machines_and_counts_of_used_up_budgets_are_no_points(
     export_asv(make_store(tmp_path / "r.db", busy), tmp_path / "results", repository=tmp_path / "repo")
     results = results_of(tmp_path / "results", commits[0])
     # In asv's order: beam, then sa.
-    assert results["suites.smoke.track_seconds"][0] == [pytest.approx(1.0), None]
-    assert results["suites.smoke.track_count_sweeps"][0] == [None, 100]
+    assert results["suites.smoke.track_seconds"][0] == pytest.approx([1.0, np.nan], nan_ok=True)
+    assert results["suites.smoke.track_count_sweeps"][0] == pytest.approx([np.nan, 100], nan_ok=True)
     assert results["suites.smoke.track_failed"][0] == [0, 0]
 
 
@@ -187,3 +189,11 @@ def test_bisecting_names_the_first_bad_commit_and_those_that_nobody_measured(
     assert f"first bad commit {commits[PLANTED][:12]}, {doubt}: sa in rounding" in said
     assert cli.call(["compare", "a.db", "b.db", "--bisect"]) == 2
     assert "--bisect takes two commits of one database" in capsys.readouterr().err
+
+
+def test_what_can_be_negative_is_shifted_and_what_is_unknown_stays_so() -> None:
+    better = pd.DataFrame({"excess": [-0.25, -0.25], "drop": [-0.09, 0.0], "float_metric": [0.9, -0.9]})
+    assert METRICS["track_excess"].of(better) == 0.75
+    assert METRICS["track_drop"].of(better) == pytest.approx(0.95)
+    assert METRICS["track_excess"].of(better - 9.0) == 0.0
+    assert np.isnan(METRICS["track_excess"].of(better * np.nan))
