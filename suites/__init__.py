@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ..problems.lazy import lazily
 
 if TYPE_CHECKING:
     from .compressing.report import Report, report_of
@@ -53,9 +54,4 @@ HOMES = {
 """Module of each public name: imported when first asked for, because `qubopress --help` needs no torch."""
 
 
-def __getattr__(name: str) -> Any:
-    if name not in HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f".{HOMES[name]}", __name__), name)
-    globals()[name] = value
-    return value
+__getattr__, __dir__ = lazily(__name__, HOMES)

@@ -25,7 +25,7 @@ REACHES: dict[str, set[str]] = {
 
 ORDER = {
     "problems": (
-        "errors moved",
+        "errors moved lazy",
         "arrays checksums groups selection surgery",
         "instances datasets",
         "formats networks",
