@@ -36,6 +36,7 @@ def asv_site(
     """Let the site that `asv publish` wrote open without a network."""
     from ..regression.asv_site import PACKAGES, localise
 
-    done = localise(site)
-    advice = f"needs a network to open; with Debian's {PACKAGES} it would not"
-    print(f"{site}: {'opens without a network' if done else advice}")
+    if localise(site):
+        print(f"{site} needs no network; to see it: python -m http.server --directory {site}")
+    else:
+        print(f"{site} needs a network to open; with Debian's {PACKAGES} it would not")
