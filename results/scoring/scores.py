@@ -226,7 +226,7 @@ def shifted_geometric_mean(seconds: ArrayLike, *, shift: float = SHIFT_SECONDS) 
     """exp(mean(log(seconds + shift))) − shift over the finite entries; NaN when there are none."""
     times = np.asarray(seconds, dtype=np.float64)
     times = times[np.isfinite(times)]
-    return float(np.exp(np.log(times + shift).mean()) - shift) if times.size else float("nan")
+    return float(shift * np.expm1(np.log1p(times / shift).mean())) if times.size else float("nan")
 
 
 def wins(frame: pd.DataFrame, solver: pd.Series[str]) -> pd.Series[int]:

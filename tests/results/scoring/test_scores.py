@@ -185,3 +185,7 @@ def test_a_constant_in_the_objective_changes_no_score(constant: float) -> None:
     shifted = scores.normalised_excess(losses + constant, -400.0 + constant, -100.0 + constant)
     assert shifted.tolist() == [0.0, 0.5, 1.0]
     assert scores.tie(-400.0 + constant, -100.0 + constant) < 150.0
+
+
+def test_no_time_is_no_time() -> None:
+    assert scores.shifted_geometric_mean([0.0, 0.0, 0.0]) == 0.0
