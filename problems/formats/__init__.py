@@ -90,9 +90,17 @@ READ = {
         Format("biqmac", lists.read_biqmac, lists.refuse, ()),
         Format("gset", lists.read_gset, lists.refuse, ()),
         Format("qbsolv", lists.read_qbsolv, lists.refuse, ()),
+        Format("qoblib", lists.read_qoblib, lists.refuse, ()),
     )
 }
 """Formats of libraries, which are read and not written. Their names are no endings."""
 
-ENDINGS = {"bq": "biqmac", "sparse": "biqmac", "mc": "gset", "rud": "gset", "qubo": "qbsolv"}
+ENDINGS = {
+    "bq": "biqmac",
+    "sparse": "biqmac",
+    "mc": "gset",
+    "rud": "gset",
+    "qubo": "qbsolv",
+    "qs": "qoblib",
+}
 """Endings that say which of them a file is; .txt is used for several, unlike in sign, so it says nothing."""

@@ -3,18 +3,21 @@
 - beasley: OR-Library's bqp, `1` for one problem, then `n m` and lines `i j q` from 1; maximises xᵀQx.
 - biqmac: the Biq Mac Library's .sparse and .bq, the same lines; minimises xᵀQx.
 - gset: rudy's graphs, `n m` and edges `i j w` from 1, w = 1 where it is left out; maximises the cut.
+- qoblib: QOBLIB's .qs, the lines of biqmac below a comment `# ObjectiveOffset c`; minimises xᵀQx + c.
 - qbsolv: .qubo, `p qubo 0 n diagonals couplings` and lines `i j q` from 0; minimises, each line counts once.
 
-In beasley and biqmac Q is symmetric: a line with i ≠ j counts twice.
+In beasley, biqmac and qoblib Q is symmetric: a line with i ≠ j counts twice.
 
 References:
     Beasley 1998, Heuristic algorithms for the unconstrained binary quadratic programming problem.
     Wiegele 2007, Biq Mac Library. Rinaldi 1998, rudy. D-Wave, qbsolv: file format.
+    Koch et al. 2025, arXiv:2504.03832 (QOBLIB).
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +30,7 @@ from ..instances.qubo import Qubo
 from .terms import Indices, Terms, sums
 from .text import Lines
 
-__all__ = ["read_beasley", "read_biqmac", "read_gset", "read_qbsolv", "refuse"]
+__all__ = ["read_beasley", "read_biqmac", "read_gset", "read_qbsolv", "read_qoblib", "refuse"]
 
 
 def read_beasley(path: str | Path) -> Qubo:
@@ -44,12 +47,27 @@ def read_biqmac(path: str | Path) -> Qubo:
     return _symmetric(Lines(path), 1.0)
 
 
-def _symmetric(lines: Lines, sign: float) -> Qubo:
+def read_qoblib(path: str | Path) -> Qubo:
+    """Read a .qs file; one without the comment has no constant."""
+    lines = Lines(path)
+    said = [one.split() for one in lines.comments if one.split()[:1] == ["ObjectiveOffset"]]
+    if len(said) > 1:
+        raise FileError(f"{path} must have one comment ObjectiveOffset, got {len(said)}")
+    try:
+        (offset,) = [float(value) for value in said[0][1:]] if said else [0.0]
+    except ValueError:
+        offset = np.nan
+    if not np.isfinite(offset):
+        raise FileError(f"{path} must have a finite number in its comment ObjectiveOffset")
+    return _symmetric(lines, 1.0, offset)
+
+
+def _symmetric(lines: Lines, sign: float, offset: float = 0.0) -> Qubo:
     """`n m` and m entries of a symmetric Q."""
     n, entries = lines.counts("number of variables", "number of entries")
     i, j, value = _triples(lines, entries, n)
     lines.end()
-    return _terms(n, i, j, sign * np.where(i == j, value, 2 * value)).qubo()
+    return replace(_terms(n, i, j, sign * np.where(i == j, value, 2 * value)), offset=offset).qubo()
 
 
 def read_gset(path: str | Path) -> Qubo:

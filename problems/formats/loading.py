@@ -26,7 +26,8 @@ def load_instance(path: str | Path, *, format: str | None = None) -> Qubo | Capa
     Parameters:
         path: the file.
         format: "npz" (ours), "bqm", "coo", "cqm", "lp", "mqlib" or "qplib", or one that is only read:
-            "beasley", "biqmac", "gset", "qbsolv"; else the extension of the file says, before .gz if need be.
+            "beasley", "biqmac", "gset", "qbsolv", "qoblib"; else the extension of the file says, before .gz
+            or .xz if need be.
 
     Raises:
         MissingDataError: there is no such file.
@@ -70,7 +71,7 @@ def _format(path: str | Path, name: str | None) -> str:
         if name not in (*known, *READ):
             raise InputError(f"format must be one of {', '.join((*known, *READ))}, got {name!r}")
         return name
-    extension = Path(Path(path).name.lower().removesuffix(".gz")).suffix[1:]
+    extension = Path(Path(path).name.lower().removesuffix(".gz").removesuffix(".xz")).suffix[1:]
     extension = ENDINGS.get(extension, extension)
     if extension not in (*known, *READ):
         listed = ", ".join(f".{each}" for each in known)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lzma
 import math
 import struct
 import tokenize
@@ -10,6 +11,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
@@ -42,6 +44,7 @@ NPY = b"\x93NUMPY"
 """How an .npy file begins."""
 
 GZIP = b"\x1f\x8b"
+XZ = b"\xfd7zXZ\x00"
 
 MOST_BYTES = 2**31
 """Files of other formats are read as a whole, some with a tenfold of their size in memory."""
@@ -136,7 +139,7 @@ def arrays_of(path: str | Path) -> dict[str, Any]:
 
 
 def content(path: str | Path) -> bytes:
-    """All bytes of a file of at most `MOST_BYTES`, unpacked where it is one of gzip's.
+    """All bytes of a file of at most `MOST_BYTES`, unpacked where it is one of gzip's or xz's.
 
     Raises:
         MissingDataError: there is no such file.
@@ -150,23 +153,28 @@ def content(path: str | Path) -> bytes:
         data = Path(path).read_bytes()
     except OSError as error:
         raise FileError(f"{path} must be readable, got: {error.strerror or error}") from None
-    return _unzipped(data, path) if data.startswith(GZIP) else data
+    if data.startswith(GZIP):
+        return _unpacked(data, path, "a whole gzip file", partial(zlib.decompressobj, wbits=31))
+    if data.startswith(XZ):
+        limited = partial(lzma.LZMADecompressor, lzma.FORMAT_XZ, MOST_BYTES)
+        return _unpacked(data, path, "a whole xz file", limited)
+    return data
 
 
-def _unzipped(data: bytes, path: str | Path) -> bytes:
-    """What gzip packed, one part after the other, stopped at the first byte too many."""
+def _unpacked(data: bytes, path: str | Path, whole: str, unpacking: Callable[[], Any]) -> bytes:
+    """What was packed, one part after the other, stopped at the first byte too many."""
     parts, left = [], MOST_BYTES
     while data:
-        unpacker = zlib.decompressobj(wbits=31)
+        unpacker = unpacking()
         try:
             parts.append(unpacker.decompress(data, left + 1))
-        except zlib.error:
-            raise FileError(f"{path} must be a whole gzip file, got a damaged one") from None
+        except (zlib.error, lzma.LZMAError):
+            raise FileError(f"{path} must be {whole}, got a damaged one") from None
         left -= len(parts[-1])
         if left < 0:
             raise FileError(f"{path} must unpack to at most {MOST_BYTES} bytes, got more; save it as .npz")
         if not unpacker.eof:
-            raise FileError(f"{path} must be a whole gzip file, got one that is cut off")
+            raise FileError(f"{path} must be {whole}, got one that is cut off")
         data = unpacker.unused_data
     return b"".join(parts)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import lzma
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -27,17 +29,18 @@ CASES = [
     ("biqmac", f"# from a library\n{TRIPLES}", TWICE),
     ("gset", GRAPH, -CUT),
     ("gset", "3 2\n1 2\n2 3\n", -((A != B) * 1 + (B != C))),
+    ("qoblib", f"# from a library\n# ObjectiveOffset -1.5\n{TRIPLES}", TWICE - 1.5),
+    ("qoblib", TRIPLES, TWICE),
     ("qbsolv", QBSOLV, 5 * A - 3 * B + 4 * A * B - 7 * B * C),
 ]
 
 
 @pytest.mark.parametrize(("name", "text", "losses"), CASES)
-@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, lzma.compress])
 def test_a_list_has_the_losses_of_its_library(
-    name: str, text: str, losses: np.ndarray, packed: bool, tmp_path: Path
+    name: str, text: str, losses: np.ndarray, pack: Callable[[bytes], bytes], tmp_path: Path
 ) -> None:
-    data = text.encode()
-    (tmp_path / "f.txt").write_bytes(gzip.compress(data) if packed else data)
+    (tmp_path / "f.txt").write_bytes(pack(text.encode()))
     found = problems.load_instance(tmp_path / "f.txt", format=name).losses(POINTS)
     np.testing.assert_allclose(found, losses)
 
@@ -51,11 +54,14 @@ def test_a_list_has_the_losses_of_its_library(
         ("mc", GRAPH),
         ("qubo", QBSOLV),
         ("qubo.gz", QBSOLV),
+        ("qs", TRIPLES),
+        ("qs.xz", TRIPLES),
     ],
 )
 def test_an_ending_of_its_own_tells_the_library(ending: str, text: str, tmp_path: Path) -> None:
     data = text.encode()
-    (tmp_path / f"f.{ending}").write_bytes(gzip.compress(data) if ending.endswith("gz") else data)
+    pack = {"gz": gzip.compress, "xz": lzma.compress}.get(ending[-2:], bytes)
+    (tmp_path / f"f.{ending}").write_bytes(pack(data))
     assert problems.load_instance(tmp_path / f"f.{ending}").n == 3
 
 
@@ -79,6 +85,13 @@ def test_a_txt_is_not_guessed(tmp_path: Path) -> None:
         ("qbsolv", QBSOLV.replace("3 2 2", "3 1 3"), "must have 1 diagonal entries as it says, got 2"),
         ("qbsolv", QBSOLV.replace("0 3 2", "0 999999999 2"), "the number of variables must be at most"),
         ("gset", "", "must follow, got nothing"),
+        (
+            "qoblib",
+            f"# ObjectiveOffset 1\n# ObjectiveOffset 2\n{TRIPLES}",
+            "one comment ObjectiveOffset, got 2",
+        ),
+        ("qoblib", f"# ObjectiveOffset inf\n{TRIPLES}", "a finite number in its comment ObjectiveOffset"),
+        ("qoblib", f"# ObjectiveOffset\n{TRIPLES}", "a finite number in its comment ObjectiveOffset"),
     ],
 )
 def test_damage_in_a_list_is_told_in_one_line(name: str, text: str, message: str, tmp_path: Path) -> None:
@@ -106,3 +119,15 @@ def test_a_damaged_or_a_bursting_gzip_is_refused(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr("qubopress.problems.instances.npz.MOST_BYTES", 1000)
     with pytest.raises(InputError, match="must unpack to at most 1000 bytes, got more"):
         problems.load_instance(path)
+
+
+@pytest.mark.parametrize(("pack", "kind"), [(gzip.compress, "gzip"), (lzma.compress, "xz")])
+def test_a_packed_file_that_was_cut_or_damaged_is_refused(
+    pack: Callable[[bytes], bytes], kind: str, tmp_path: Path
+) -> None:
+    data = pack(TRIPLES.encode() * 50)
+    damaged = data[:30] + bytes([data[30] ^ 255]) + data[31:]
+    for content, why in ((data[:-4], "one that is cut off"), (damaged, "a damaged one|one that is cut off")):
+        (tmp_path / "f.qs").write_bytes(content)
+        with pytest.raises(InputError, match=f"must be a whole {kind} file, got ({why})"):
+            problems.load_instance(tmp_path / "f.qs")
