@@ -68,9 +68,14 @@ DAMAGE = (
 
 
 def write_arrays(path: str | Path, kind: str, arrays: dict[str, Any]) -> None:
-    """Write `arrays` under the shape's name `kind`, as `replacing` does."""
-    with replacing(path) as file:
-        np.savez(file, kind=np.str_(kind), **arrays)
+    """Write `arrays` under the shape's name `kind`, as `replacing` does.
+
+    NumPy's own `savez` writes the time of day beside each array, so that equal instances have unlike files.
+    """
+    with replacing(path) as file, zipfile.ZipFile(file, "w") as archive:
+        for name, array in ({"kind": np.str_(kind)} | arrays).items():
+            with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, np.asanyarray(array), allow_pickle=False)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from tiny import all_bits, random_gram
 
 from qubopress import problems
 from qubopress.problems import Capacity, InputError, MissingDataError, Qubo, Rounding
+from qubopress.problems.formats import FORMATS
 
 ALL = ["bqm", "coo", "cqm", "lp", "mqlib", "npz", "qplib"]
 WITH_CAPACITY = ["cqm", "lp", "npz", "qplib"]
@@ -288,3 +290,16 @@ def _mqlib_objective(text: str, points: np.ndarray) -> np.ndarray:
     for i, j, q in lines[1:]:
         value += (1 if i == j else 2) * float(q) * points[:, int(i) - 1] * points[:, int(j) - 1]
     return value
+
+
+@pytest.mark.parametrize("name", [*FORMATS, "npz"])
+def test_a_file_does_not_tell_when_it_was_written(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found, zone = [], time.localtime
+    for hour in (0, 5):
+        monkeypatch.setattr(time, "localtime", lambda *_, later=3600 * hour: zone(1.7e9 + later))
+        path = tmp_path / f"at-{hour}.{name}"
+        problems.save_instance(Qubo([[1.0, -2.0], [0.0, 0.5]], offset=1.5), path, format=name)
+        found.append(path.read_bytes())
+    assert found[0] == found[1]

@@ -99,7 +99,7 @@ def test_a_save_that_fails_leaves_the_old_file_and_no_other(tmp_path, monkeypatc
 
     path = tmp_path / "q.npz"
     Qubo(np.eye(2)).save(path)
-    monkeypatch.setattr(np, "savez", full)
+    monkeypatch.setattr(np.lib.format, "write_array", full)
     with pytest.raises(
         InputError, match=r"q.npz must be a place to write a file, got: No space left on device"
     ):
