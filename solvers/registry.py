@@ -7,7 +7,6 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
@@ -18,6 +17,7 @@ from ..problems import SHAPES, Capacity, InputError, Instance, Qubo
 from ..problems import registry as formulations
 from ..problems.arrays import chosen
 from ..problems.errors import unknown_name
+from ..problems.packages import installed
 
 __all__ = ["Choice", "Entry", "Parameter", "Range", "get", "names", "solver"]
 
@@ -136,7 +136,7 @@ class Entry:
 
     def versions(self) -> dict[str, str]:
         """Version of each package that it requires, "" where that is not installed."""
-        return {name: _version(name) for name in self.requires}
+        return {name: installed(name) for name in self.requires}
 
     def refuses(self, instance: Instance) -> str | None:
         """Why the solver declines an instance of this size, or any here, None if it does not."""
@@ -147,14 +147,6 @@ class Entry:
         if self.max_variables is None or size <= self.max_variables:
             return None
         return f"{self.name} takes at most {self.max_variables} variables, got {size}"
-
-
-@functools.cache
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return ""
 
 
 SIGNS = ("@solver(",)

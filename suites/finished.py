@@ -25,7 +25,7 @@ from ..results.storage.whole_files import write_whole
 from .plugins import find_entry_points
 from .spec import canonical
 
-__all__ = ["Note", "made_of", "note", "remembered", "settled"]
+__all__ = ["Note", "made_of", "note", "remembered", "settled", "wanted"]
 
 PACKAGE = Path(__file__).parents[1]
 
@@ -72,8 +72,12 @@ def settled(key: str, store: Path, *, rerun_failed: bool = False) -> Note | None
         return None
     with Store(store) as records:
         ended = records.statuses()
-    whole = all(cell in ended and (not rerun_failed or ended[cell] in SETTLED) for cell in found.cells)
-    return found if whole else None
+    return None if any(wanted(ended.get(cell), rerun_failed) for cell in found.cells) else found
+
+
+def wanted(status: str | None, rerun_failed: bool) -> bool:
+    """Whether a cell of this stored status is to be run."""
+    return status is None or (rerun_failed and status not in SETTLED)
 
 
 def note(key: str, found: Note) -> None:

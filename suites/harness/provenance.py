@@ -9,8 +9,9 @@ import platform
 import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+from ...problems.packages import installed
 
 __all__ = ["Provenance", "provenance", "version_of"]
 
@@ -45,13 +46,9 @@ def provenance() -> Provenance:
     return Provenance(_commit(), _machine(), versions, identity)
 
 
-@functools.cache
 def version_of(name: str) -> str:
     """Version of an installed package, "absent" where there is none."""
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return "absent"
+    return installed(name) or "absent"
 
 
 def _code_hash() -> str:

@@ -23,6 +23,7 @@ from ...results.scoring.references import load_references
 from ...results.storage.record import RANKED
 from ...solvers import Status
 from .. import plugins
+from ..finished import wanted
 from ..suite import Suite
 from ..suite import load as load_suite
 from .cell import Cell, failed
@@ -119,15 +120,15 @@ def run(
         cells = list(_cells(chosen, surveys))
         server.preload(solvers=warm_pairs(cells))
         ended = records.statuses()
-        todo = [cell for cell in cells if _wanted(ended.get(cell.key(where)), rerun_failed)]
+        todo = [cell for cell in cells if wanted(ended.get(cell.key(where)), rerun_failed)]
         result.resumed, result.cells = len(cells) - len(todo), tuple(cell.key(where) for cell in cells)
         told.begin(len(cells), result.resumed)
         bounds = _Bounds(records, surveys.values())
         with _Claims(store) as claims:
             for wait in (False, True):
                 # What another run is at comes last, one at a time: no wait keeps a cell from its deadline.
-                wanted = claims.of(todo, wait, lambda cell: records.status(cell.key(where)), ended, where)
-                given = (job_of(cell, where, folder) for cell in _told(wanted, told))
+                claimed = claims.of(todo, wait, lambda cell: records.status(cell.key(where)), ended, where)
+                given = (job_of(cell, where, folder) for cell in _told(claimed, told))
                 for outcome in server.run(given, workers=1 if wait else jobs):
                     record = bounds.held(record_of(outcome, where))
                     records.add(record, replace=True)
@@ -316,12 +317,6 @@ def warm_pairs(cells: list[Cell]) -> list[tuple[str, str]]:
     pairs = {(cell.solver.name, shape) for cell in cells for shape in cell.survey.shapes}
     pairs |= {(cell.spec.prepare, "Capacity") for cell in cells if cell.spec.prepare}
     return sorted((name, shape) for name, shape in pairs if plugins.source_of(solvers.get(name).search) == "")
-
-
-def _wanted(status: str | None, rerun_failed: bool) -> bool:
-    """Whether a cell of this stored status is to be run."""
-    settled = (*RANKED, str(Status.INFEASIBLE), str(Status.SKIPPED))
-    return status is None or (rerun_failed and status not in settled)
 
 
 def job_of(cell: Cell, where: Provenance, folder: str) -> Job:

@@ -25,7 +25,7 @@ REACHES: dict[str, set[str]] = {
 
 ORDER = {
     "problems": (
-        "errors moved lazy",
+        "errors moved lazy packages",
         "arrays checksums groups selection surgery",
         "instances datasets",
         "formats networks",
