@@ -193,7 +193,7 @@ def the_budget_is_kept(name: str, kind: str) -> None:
     solvers.warm(name, type(instance), sparse=bool(getattr(instance, "sparse", False)))
     for _ in range(TRIES):
         found, took = _timed(instance, name)
-        if found.bits is not None and took < BUDGET + OVERRUN:
+        if found.loss is not None and took < BUDGET + OVERRUN:
             break
     poll = "poll run.stopped() per sweep"
     must(took < BUDGET + OVERRUN, f"took {took:.2f} s of a budget of {BUDGET} s; {poll}")
