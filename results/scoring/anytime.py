@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from ..storage import traces as stored
 from ..storage.budget_columns import budgets
 from .scores import (
     CAP,
@@ -60,6 +61,10 @@ Shares = dict[str, tuple[NDArray[np.float64], int]]
 MARKED = "marked: schedule depends on the budget"
 TOO_SHORT = "marked: ran for less"
 
+BLOCK = 10_000
+"""Cells whose improvements are looked at together."""
+
+_NEEDED = ("cell", "instance_key", "ranked", "seconds", "loss", "reference", "baseline_loss")
 _MATCH = ("label", "instance_key", "budget")
 _HITS = {name: f"hit_{name}" for name in TARGETS}
 
@@ -73,26 +78,32 @@ def improvements(frame: pd.DataFrame, traces: Traces) -> pd.DataFrame:
         recorded loss, which was recomputed from its bits; no earlier incumbent counts as lower, whatever was
         claimed.
     """
+    joined = stored.Traces.of(traces)
     rows = np.flatnonzero(frame["ranked"].to_numpy())
-    ends = frame["seconds"].fillna(cutoff(frame)).fillna(0.0).to_numpy()[rows]
+    begin, lengths = joined.spans(frame["cell"].iloc[rows])
+    row = np.repeat(rows, lengths + 1)
+    last = np.cumsum(lengths + 1) - 1
+    within = np.ones(len(row), dtype=bool)
+    within[last] = False
+    # The points of a cell lie side by side in the traces, and before its end in the table.
+    place = (np.arange(len(row)) - np.repeat(last - lengths - begin, lengths + 1))[within]
+    seconds, loss = np.empty(len(row)), np.empty(len(row))
     final = frame["loss"].to_numpy()
-    known = [
-        (row, traces[cell])
-        for row, cell in zip(rows, frame["cell"].iloc[rows], strict=True)
-        if cell in traces
-    ]
-    of = np.repeat([row for row, _ in known], [len(points) for _, points in known]).astype(np.intp)
-    points = np.concatenate([_NO_TRACE, *(points for _, points in known)])
-    table = pd.DataFrame({
-        "row": np.concatenate([of, rows]),
-        "seconds": np.concatenate([points[:, 0], ends]),
-        "loss": np.concatenate([points[:, 1], final[rows]]),
-    })  # fmt: skip
-    table = table.sort_values(["row", "seconds"], kind="stable", ignore_index=True)
-    lowest = table.groupby("row")["loss"].cummin()
-    table["loss"] = np.maximum(lowest, final[table["row"]])
+    seconds[last] = frame["seconds"].fillna(cutoff(frame)).fillna(0.0).to_numpy()[rows]
+    loss[last] = final[rows]
+    seconds[within], loss[within] = joined.points[place].T
+    order = np.lexsort((seconds, row)) if _falls(row, seconds) else slice(None)
+    table = pd.DataFrame({"row": row, "seconds": seconds[order], "loss": loss[order]})
+    if _falls(row, -table["loss"].to_numpy()):
+        table["loss"] = table.groupby("row")["loss"].cummin()
+    table["loss"] = np.maximum(table["loss"], final[row])
     reference, baseline = (frame[name].to_numpy()[table["row"]] for name in ("reference", "baseline_loss"))
     return table.assign(excess=normalised_excess(table["loss"], reference, baseline))
+
+
+def _falls(row: NDArray[np.intp], values: NDArray[np.float64]) -> bool:
+    """Whether a value is below the one before it in the same row."""
+    return bool(((values[1:] < values[:-1]) & (row[1:] == row[:-1])).any())
 
 
 def timed(frame: pd.DataFrame, traces: Traces | None) -> pd.DataFrame:
@@ -104,10 +115,18 @@ def timed(frame: pd.DataFrame, traces: Traces | None) -> pd.DataFrame:
         return frame.assign(
             **dict.fromkeys(("primal_integral", "penalised_seconds", *_HITS.values()), np.nan)
         )
+    # A table of all improvements of a large store would take more memory than the store.
+    needed = frame[list(_NEEDED)].assign(budget_seconds=cutoff(frame))
+    joined = stored.Traces.of(traces)
+    blocks = [_over_time(needed[at : at + BLOCK], joined) for at in range(0, max(len(frame), 1), BLOCK)]
+    frame = frame.assign(**pd.concat(blocks))
+    return frame.assign(penalised_seconds=penalised_seconds(frame))
+
+
+def _over_time(frame: pd.DataFrame, traces: Traces) -> pd.DataFrame:
     table = improvements(frame, traces)
     hits = {_HITS[name]: hit_seconds(frame, table, target) for name, target in TARGETS.items()}
-    frame = frame.assign(primal_integral=primal_integral(frame, table), **hits)
-    return frame.assign(penalised_seconds=penalised_seconds(frame))
+    return pd.DataFrame({"primal_integral": primal_integral(frame, table), **hits})
 
 
 def primal_integral(frame: pd.DataFrame, table: pd.DataFrame) -> pd.Series[float]:
@@ -134,9 +153,10 @@ def primal_integral(frame: pd.DataFrame, table: pd.DataFrame) -> pd.Series[float
 
 def hit_seconds(frame: pd.DataFrame, table: pd.DataFrame, target: float) -> pd.Series[float]:
     """When each cell first had an excess of at most `target`: infinite if never, NaN without a baseline."""
-    hits = table[table["excess"] <= target].groupby("row")["seconds"].min()
+    reached = (table["excess"] <= target).to_numpy()
+    row, times = table["row"].to_numpy()[reached], table["seconds"].to_numpy()[reached]
     seconds = np.full(len(frame), np.inf)
-    seconds[hits.index] = hits
+    seconds[row[::-1]] = times[::-1]  # the earliest of a cell is written last
     return pd.Series(seconds, frame.index).where(np.isfinite(frame["baseline_loss"]))
 
 

@@ -132,6 +132,13 @@ def leaderboards(
     }
 
 
+_UNSCORED = (
+    *("problem", "network", "message", "finished_at", "energy", "bound", "peak_bytes"),
+    *("counts", "limits", "measures", "problem_parameters", "variables"),
+)
+"""What no board looks at."""
+
+
 @dataclass(frozen=True)
 class _Judged:
     """The cells of a source, scored over all of it."""
@@ -149,12 +156,14 @@ class _Judged:
         references: References | None,
         at_seconds: float | None,
     ) -> _Judged:
-        frame, traces = read(source, traces)
+        frame, traces = read(source, traces, without=_UNSCORED)
         references = references or load_references()
         frame = timed(score(frame, references=references), traces)
         if at_seconds is not None:
             # The seconds of a budget are what is cut.
             frame = frame.assign(label=labels(frame, limits=LIMITS[1:]))
+        else:
+            frame = frame.drop(columns=["cell", "parameters"])
         return cls(frame, traces, references, at_seconds)
 
     def board(self, asked: Any, do_nothing: bool) -> pd.DataFrame:

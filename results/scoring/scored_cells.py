@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Container, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -25,13 +25,13 @@ def differs(settings: list[dict[str, Any]], name: str) -> bool:
 
 
 def read(
-    source: str | Path | pd.DataFrame, traces: Traces | None = None
+    source: str | Path | pd.DataFrame, traces: Traces | None = None, *, without: Container[str] = ()
 ) -> tuple[pd.DataFrame, Traces | None]:
-    """Give the table and the traces of a store; a table is taken as it is."""
+    """Give the table, but for some columns, and the traces of a store; a table is taken as it is."""
     if isinstance(source, pd.DataFrame):
         return source, traces
     with Store(source) as store:
-        return store.frame(), store.traces()
+        return store.frame(without=without), store.traces()
 
 
 def score(source: str | Path | pd.DataFrame, *, references: References | None = None) -> pd.DataFrame:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from .resampled_median import median_ends
 
 __all__ = ["LEVEL", "holm", "mean_interval", "median_interval"]
 
@@ -15,26 +17,22 @@ LEVEL = 0.95
 _BLOCK = 2**15  # values drawn at a time: what stays in the cache, and bounds the memory
 
 
-def median_interval(
-    values: ArrayLike,
-    groups: ArrayLike,
-    *,
-    resamples: int = RESAMPLES,
-    level: float = LEVEL,
-    seed: int = 0,
-) -> tuple[float, float]:
-    """Percentile bootstrap interval of the median over (instance, seed) cells.
+def median_interval(values: ArrayLike, groups: ArrayLike, *, level: float = LEVEL) -> tuple[float, float]:
+    """Percentile bootstrap interval of the median over (instance, seed) cells, of all resamples at once.
 
     Each resample draws instances with replacement and then, within each drawn one, as many of its cells
     with replacement as it has: seeds of one instance are alike and must not count as independent.
-    Deterministic by `seed`. Of fewer than two values nothing can be said: (NaN, NaN).
+    Of fewer than two values nothing can be said: (NaN, NaN).
 
     Parameters:
         values: (cells,) scores; NaNs are left out.
         groups: (cells,) the instance of each.
-        resamples, level, seed: how many resamples, the interval's coverage, the seed of their generator.
+        level: the interval's coverage.
     """
-    return _interval(_resampled_medians, values, groups, resamples, level, seed)
+    values, groups = _known(values, groups)
+    if len(values) < 2:
+        return float("nan"), float("nan")
+    return median_ends(*_by_instance(values, groups), level)
 
 
 def mean_interval(
@@ -45,29 +43,26 @@ def mean_interval(
     level: float = LEVEL,
     seed: int = 0,
 ) -> tuple[float, float]:
-    """Percentile bootstrap interval of the mean, resampling instances and then cells within each.
+    """Percentile bootstrap interval of the mean, resampling as `median_interval` does.
 
-    Parameters and the case of too few values are those of `median_interval`.
+    Deterministic by `seed`. Of fewer than two values nothing can be said: (NaN, NaN).
+
+    Parameters:
+        values, groups, level: as there.
+        resamples, seed: how many resamples, the seed of their generator.
     """
-    return _interval(_resampled_means, values, groups, resamples, level, seed)
-
-
-def _interval(
-    resampled: Callable[..., NDArray[np.float64]],
-    values: ArrayLike,
-    groups: ArrayLike,
-    resamples: int,
-    level: float,
-    seed: int,
-) -> tuple[float, float]:
-    """Percentile interval of a statistic that `resampled` computes on each resample of what is known."""
-    values, groups = np.asarray(values, dtype=np.float64), np.asarray(groups)
-    known = ~np.isnan(values)
-    if known.sum() < 2:
+    values, groups = _known(values, groups)
+    if len(values) < 2:
         return float("nan"), float("nan")
-    found = resampled(values[known], groups[known], resamples, np.random.default_rng(seed))
+    found = _resampled_means(values, groups, resamples, np.random.default_rng(seed))
     low, high = np.quantile(found, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
+
+
+def _known(values: ArrayLike, groups: ArrayLike) -> tuple[NDArray[np.float64], NDArray[Any]]:
+    values, groups = np.asarray(values, dtype=np.float64), np.asarray(groups)
+    known = ~np.isnan(values)
+    return values[known], groups[known]
 
 
 def _resampled_means(
@@ -78,25 +73,6 @@ def _resampled_means(
     padded = np.append(cells, 0.0)
     drawn_blocks = _draws(counts, resamples, rng)
     return np.concatenate([padded[drawn].sum(axis=1) / valid for drawn, valid in drawn_blocks])
-
-
-def _resampled_medians(
-    values: NDArray[np.float64], groups: NDArray[np.generic], resamples: int, rng: np.random.Generator
-) -> NDArray[np.float64]:
-    """Medians of `resamples` hierarchical resamples, by counting how often each cell was drawn: no sort."""
-    cells, counts = _by_instance(values, groups)
-    ordered = np.sort(cells)
-    places = np.append(np.argsort(np.argsort(cells, kind="stable")), cells.size)
-    medians = []
-    for drawn, valid in _draws(counts, resamples, rng):
-        size = len(drawn)
-        bins = places[drawn] + np.arange(size)[:, None] * (cells.size + 1)
-        times = np.bincount(bins.ravel(), minlength=size * (cells.size + 1)).reshape(size, -1)
-        so_far = np.cumsum(times[:, :-1], axis=1)
-        middles = ((valid - 1) // 2, valid // 2)
-        lower, upper = (ordered[(so_far <= middle[:, None]).sum(axis=1)] for middle in middles)
-        medians.append((lower + upper) / 2)
-    return np.concatenate(medians)
 
 
 def _by_instance(

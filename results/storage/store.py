@@ -9,19 +9,19 @@ from __future__ import annotations
 import json
 import math
 import sqlite3
-import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import fields
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from .record import DEEPEST, InstanceInfo, Record, canonical, too_deep
+from .cell_table import FLAGS, cell_table
+from .errors import StoreError
+from .record import InstanceInfo, Record, canonical
+from .traces import Traces, pack_trace, unpack_trace
 
 __all__ = ["Store", "StoreError", "load"]
 
@@ -69,14 +69,10 @@ _TABLES = {
 }
 """The tables by name, each with its kind and its statement on one line."""
 
-LONGEST_SECONDS = 1e9
-"""Longer than thirty years nothing was measured."""
-
 _CELL = tuple(field.name for field in fields(Record) if field.name not in ("stages", "trace"))
 _INSTANCE = tuple(field.name for field in fields(InstanceInfo))
 _STAGE = ("variables", "loss", "violation", "bits", "shape")
 _JSON = {"parameters", "versions", "counts", "limits", "measures", "stage_variables", "stage_losses", "shape"}
-_FLAGS = ("timing_grade", "anytime", "higher_is_better")
 
 _LOADED = tuple(name for name in _CELL if name != "versions")
 _JOINED = {
@@ -87,13 +83,6 @@ _JOINED = {
     "float_metric": "instance.float_metric",
     "higher_is_better": "instance.higher_is_better",
 }
-_WHOLE = ("seed", "restarts", "evaluations", "threads", "peak_bytes", "variables")
-_REAL = ("budget_seconds", "loss", "energy", "violation", "bound", "metric", "seconds", "wall_seconds")
-_REAL_OF_INSTANCE = ("baseline_loss", "baseline_metric", "float_metric")
-
-
-class StoreError(ValueError):
-    """The store cannot be read or written as asked. The message is one line and names the cure."""
 
 
 class Store:
@@ -184,37 +173,36 @@ class Store:
             return self._record(row)
         raise StoreError(f"{self.path} must hold the cell {cell!r}; `load` lists those it holds")
 
-    def traces(self) -> dict[str, NDArray[np.float64]]:
+    def traces(self) -> Traces:
         """The (k, 2) seconds and losses of every cell that has a trace, by cell key."""
         query = "SELECT cell.cell, points FROM trace JOIN cell ON cell.id = trace.cell ORDER BY cell.id"
-        return {cell: _finite(_unpack_trace(points), cell, self.path) for cell, points in self._rows(query)}
+        traces = Traces(self._rows(query))
+        if cell := traces.wrong():
+            raise StoreError(
+                f"{self.path} must hold finite traces from 0 on, got another in cell {cell!r}; it was altered"
+            )
+        return traces
 
     def environments(self) -> list[tuple[str, str, dict[str, str]]]:
         """The distinct (commit, machine, versions) that the cells come from."""
         rows = self._rows('SELECT DISTINCT "commit", machine, versions FROM cell ORDER BY 1, 2, 3')
         return [(commit, machine, dict(json.loads(versions))) for commit, machine, versions in rows]
 
-    def frame(self, *, versions: bool = False) -> pd.DataFrame:
-        """One row a cell; see `load`. With `versions`, which take some time, these as canonical JSON too."""
-        own = _CELL if versions else _LOADED
-        parts = [f'cell."{name}"' for name in own] + list(_JOINED.values())
+    def frame(self, *, versions: bool = False, without: Container[str] = ()) -> pd.DataFrame:
+        """One row a cell; see `load`. With `versions`, which take some time, these as canonical JSON too.
+
+        Columns that nobody needs may be left out: a large store is read sooner.
+        """
+        own = [name for name in (_CELL if versions else _LOADED) if name not in without]
+        joined = {name: place for name, place in _JOINED.items() if name not in without}
+        parts = [f'cell."{name}"' for name in own] + list(joined.values())
         query = f"SELECT {', '.join(parts)} FROM cell LEFT JOIN instance ON key = instance_key ORDER BY id"  # noqa: S608
-        frame = pd.DataFrame(list(self._rows(query)), columns=[*own, *_JOINED])
-        kinds: dict[str, str] = dict.fromkeys(_WHOLE, "Int64")
-        kinds |= dict.fromkeys((*_REAL, *_REAL_OF_INSTANCE), "float64")
-        try:
-            table = frame.astype({**kinds, **dict.fromkeys(_FLAGS, "boolean")})
-        except (TypeError, ValueError) as error:
-            raise StoreError(
-                f"{self.path} must hold numbers where numbers belong; it was altered: {error}"
-            ) from None
-        _check_frame(table, self.path)
-        return table
+        return cell_table(self._rows(query), [*own, *joined], self.path)
 
     def _record(self, row: tuple[Any, ...]) -> Record:
         stages = tuple(self._stages(row[0]))
         points = self._rows("SELECT points FROM trace WHERE cell = ?", row[0])
-        trace = [point for (packed,) in points for point in _unpack_trace(packed).tolist()]
+        trace = [point for (packed,) in points for point in unpack_trace(packed).tolist()]
         record: Record = self._build(Record, _CELL, row[1:], stages=stages, trace=trace)
         return record
 
@@ -257,38 +245,6 @@ def load(path: str | Path) -> pd.DataFrame:
     """
     with Store(path) as store:
         return store.frame()
-
-
-def _check_frame(table: pd.DataFrame, path: Path) -> None:
-    """StoreError where a time or a budget is none, or JSON is too deep to be read."""
-    for name in ("budget_seconds", "seconds", "wall_seconds"):
-        wrong = table[name].notna() & ~table[name].between(0.0, LONGEST_SECONDS)
-        if wrong.any():
-            cell, value = table.loc[wrong, ["cell", name]].iloc[0]
-            raise StoreError(
-                f"{path} must hold {name} from 0 to {LONGEST_SECONDS:g}, got {value} in cell {cell!r}; "
-                "it was altered: `qubopress verify` names each false record"
-            )
-    for name in ("parameters", "counts", "limits", "measures", "problem_parameters"):
-        for text in table[name].dropna().unique():
-            _object(text, name, path)
-
-
-def _object(text: str, name: str, path: Path) -> None:
-    try:
-        sound = isinstance(json.loads(text), dict) and not too_deep(text)
-    except (ValueError, RecursionError):
-        sound = False
-    if not sound:
-        raise StoreError(f"{path} must hold {name} as JSON that is no deeper than {DEEPEST}; it was altered")
-
-
-def _finite(points: NDArray[np.float64], cell: str, path: Path) -> NDArray[np.float64]:
-    if not np.isfinite(points).all() or (points[:, 0] < 0).any():
-        raise StoreError(
-            f"{path} must hold finite traces from 0 on, got another in cell {cell!r}; it was altered"
-        )
-    return points
 
 
 def _bytes(path: Path) -> int:
@@ -445,7 +401,7 @@ def _add(db: sqlite3.Connection, record: Record) -> None:
     for position, stage in enumerate(record.stages):
         _insert(db, "stage", _STAGE, stage, cell=row, position=position)
     if record.trace:
-        db.execute("INSERT INTO trace VALUES (?, ?)", (row, _pack_trace(record.trace)))
+        db.execute("INSERT INTO trace VALUES (?, ?)", (row, pack_trace(record.trace)))
 
 
 def _insert(
@@ -489,27 +445,8 @@ def _value(name: str, value: Any) -> Any:
     """A column's value as its field holds it."""
     if name in _JSON:
         return json.loads(value)
-    if name in _FLAGS:
+    if name in FLAGS:
         return bool(value)
     if name == "baseline_loss" and value is None:
         return math.nan  # SQLite keeps a NaN as NULL
     return value
-
-
-def _pack_trace(trace: tuple[tuple[float, float], ...]) -> bytes:
-    return zlib.compress(np.asarray(trace, dtype="<f8").tobytes())
-
-
-def _unpack_trace(points: bytes) -> NDArray[np.float64]:
-    inflater = zlib.decompressobj()
-    try:
-        raw = inflater.decompress(points, _TRACE_BYTES)
-        if not inflater.eof:
-            raise ValueError("cut off or too long")
-        return np.frombuffer(raw, dtype="<f8").reshape(-1, 2).astype(np.float64)
-    except (zlib.error, ValueError) as error:
-        message = f"a trace must be pairs of numbers; the store was damaged or altered: {error}"
-        raise StoreError(message) from None
-
-
-_TRACE_BYTES = 2**26  # four million improvements; a longer trace is a bomb

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -13,7 +14,6 @@ def test_an_interval_is_the_same_every_time_and_holds_the_median() -> None:
     values, groups = rng.normal(size=60), np.repeat(np.arange(20), 3)
     low, high = median_interval(values, groups)
     assert (low, high) == median_interval(values, groups)
-    assert (low, high) != median_interval(values, groups, seed=1)
     assert low < np.median(values) < high
 
 
@@ -32,7 +32,7 @@ def test_an_interval_covers_the_true_median_about_as_often_as_it_says() -> None:
     hits = 0
     for _ in range(100):
         values = np.repeat(rng.normal(size=25), 2) + 0.1 * rng.normal(size=50)
-        low, high = median_interval(values, groups, resamples=300)
+        low, high = median_interval(values, groups)
         hits += low <= 0.0 <= high
     assert 85 <= hits <= 100
 
@@ -64,15 +64,56 @@ def test_instances_may_have_different_numbers_of_seeds() -> None:
     assert median_interval([3.0, 3.0, 3.0], ["a", "a", "b"]) == (3.0, 3.0)
 
 
-def test_the_bootstrap_of_few_cells_is_the_enumeration_of_all_resamples() -> None:
-    values = {0: [1.0, 4.0], 1: [2.0]}
+def resamples(values: list[list[float]]) -> list[tuple[list[float], float]]:
+    """Every resample of the values by instance, with its probability."""
+    found = []
+    for chosen in itertools.product(values, repeat=len(values)):
+        drawn = [list(itertools.product(own, repeat=len(own))) for own in chosen]
+        weight = 1.0 / (len(values) ** len(values) * np.prod([len(one) for one in drawn]))
+        found += [([*itertools.chain(*cells)], float(weight)) for cells in itertools.product(*drawn)]
+    return found
+
+
+@pytest.mark.parametrize("level", [0.5, 0.8, 0.95])
+@pytest.mark.parametrize(
+    "values", [[[1.0, 4.0], [2.0]], [[1.0, 4.0, 3.0]], [[3.0], [1.0], [2.0, 2.0]], [[5.0, 1.0], [2.0, 3.0]]]
+)
+def test_the_bootstrap_of_few_cells_is_the_enumeration_of_all_resamples(
+    values: list[list[float]], level: float
+) -> None:
+    ends = {"low": Counter[float](), "high": Counter[float]()}
+    for cells, weight in resamples(values):
+        ordered = sorted(cells)
+        ends["low"][ordered[(len(ordered) - 1) // 2]] += weight
+        ends["high"][ordered[len(ordered) // 2]] += weight
+
+    def quantile(end: str, share: float) -> float:
+        reached = itertools.accumulate(
+            sorted(ends[end].items()), lambda so_far, one: (one[0], so_far[1] + one[1])
+        )
+        return next(value for value, total in reached if total >= share - 1e-12)
+
+    expected = quantile("low", (1 - level) / 2), quantile("high", (1 + level) / 2)
+    groups = [place for place, own in enumerate(values) for _ in own]
+    assert median_interval([*itertools.chain(*values)], groups, level=level) == expected
+
+
+def test_the_interval_of_many_cells_is_that_of_many_resamples() -> None:
+    rng = np.random.default_rng(4)
+    counts = rng.integers(1, 6, 60)
+    values = [list(rng.normal(rng.normal(), 0.5, count)) for count in counts]
     medians = []
-    for chosen in itertools.product([0, 1], repeat=2):  # as likely as one another, so 16 medians each
-        options = [list(itertools.product(values[i], repeat=len(values[i]))) * (1 + 3 * i) for i in chosen]
-        medians += [np.median([*a, *b]) for a, b in itertools.product(*options)]
-    expected = np.quantile(medians, [0.25, 0.75])
-    interval = median_interval([1.0, 4.0, 2.0], [0, 0, 1], level=0.5, resamples=20_000)
-    assert interval == pytest.approx(expected)
+    for _ in range(4_000):
+        chosen = (values[place] for place in rng.integers(0, 60, 60))
+        medians.append(np.median(np.concatenate([rng.choice(own, len(own)) for own in chosen])))
+    interval = median_interval([*itertools.chain(*values)], np.repeat(np.arange(60), counts))
+    assert interval == pytest.approx(np.quantile(medians, [0.025, 0.975]), abs=0.05)
+
+
+def test_one_instance_of_many_seeds_among_many_of_one_takes_no_memory() -> None:
+    values = np.random.default_rng(5).normal(size=4_000)
+    low, high = median_interval(values, np.minimum(np.arange(4_000), 2_000))
+    assert -0.2 < low < high < 0.2
 
 
 def test_holms_correction_is_stepped_down_and_never_above_1() -> None:

@@ -1,0 +1,99 @@
+"""The traces of a store, end to end in one array: a hundred thousand small arrays would cost far more."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import StoreError
+
+__all__ = ["Traces", "pack_trace", "unpack_trace"]
+
+Points = NDArray[np.float64]
+
+LARGEST_BYTES = 2**26
+"""Four million improvements; a longer trace is a bomb."""
+
+
+class Traces(Mapping[str, Points]):
+    """The (k, 2) seconds and losses of cells, by their keys.
+
+    Attributes:
+        begin: (cells + 1,) where each trace begins in the points, and the last one ends.
+        points: (all, 2) of all the cells.
+    """
+
+    def __init__(self, packed: Iterable[tuple[str, bytes]] = ()) -> None:
+        self._places: dict[str, int] = {}
+        ends, raw = [0], bytearray()
+        for cell, points in packed:
+            self._places[cell] = len(self._places)
+            raw += _inflated(points)
+            ends.append(len(raw) // 16)
+        self.begin = np.array(ends, dtype=np.intp)
+        self.points = np.frombuffer(raw, dtype="<f8").reshape(-1, 2).astype(np.float64, copy=False)
+
+    @classmethod
+    def of(cls, traces: Mapping[str, Points]) -> Traces:
+        """The same traces, end to end."""
+        if isinstance(traces, Traces):
+            return traces
+        joined = cls()
+        joined._places = {cell: place for place, cell in enumerate(traces)}
+        joined.begin = np.cumsum([0, *(len(points) for points in traces.values())])
+        joined.points = np.concatenate([joined.points, *traces.values()])
+        return joined
+
+    def __getitem__(self, cell: str) -> Points:
+        place = self._places[cell]
+        return self.points[self.begin[place] : self.begin[place + 1]]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def wrong(self) -> str | None:
+        """The first cell with a point that is not finite or has a time below 0."""
+        bad = ~np.isfinite(self.points).all(axis=1) | (self.points[:, 0] < 0)
+        if not bad.any():
+            return None
+        place = int(np.searchsorted(self.begin, np.argmax(bad), side="right")) - 1
+        return list(self._places)[place]
+
+    def spans(self, cells: Iterable[Any]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Where the traces of these cells begin, and how many points each has: none where it has no trace."""
+        places = np.fromiter((self._places.get(cell, -1) for cell in cells), dtype=np.intp)
+        lengths = np.append(np.diff(self.begin), 0)[places]
+        return self.begin[places], lengths
+
+
+def pack_trace(trace: tuple[tuple[float, float], ...]) -> bytes:
+    """A trace as a store keeps it."""
+    return zlib.compress(np.asarray(trace, dtype="<f8").tobytes())
+
+
+def unpack_trace(points: bytes) -> Points:
+    """The (k, 2) points of a stored trace; StoreError where it is none."""
+    return np.frombuffer(_inflated(points), dtype="<f8").reshape(-1, 2).astype(np.float64)
+
+
+def _inflated(points: bytes) -> bytes:
+    """Bytes of whole points."""
+    inflater = zlib.decompressobj()
+    try:
+        raw = inflater.decompress(points, LARGEST_BYTES)
+        if not inflater.eof:
+            raise ValueError("cut off or too long")
+        if len(raw) % 16:
+            raise ValueError(f"{len(raw)} bytes")
+    except (zlib.error, ValueError) as error:
+        raise StoreError(
+            f"a trace must be pairs of numbers; the store was damaged or altered: {error}"
+        ) from None
+    return raw
