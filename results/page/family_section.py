@@ -33,7 +33,8 @@ def family_section(
     cells: pd.DataFrame, traces: Traces, looks: draw.Styles, *, place: int, drawn: list[draw.Figure]
 ) -> Markup:
     """The section of the page's family number `place`; its pictures are added to those drawn so far."""
-    mine = {name: look for name, look in looks.items() if name in set(cells["label"])}
+    entered = set(cells["label"].unique())
+    mine = {name: look for name, look in looks.items() if name in entered}
     return render(
         "family_section.html",
         place=place,

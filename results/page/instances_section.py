@@ -26,26 +26,41 @@ HEADS = (
     ("seconds", ""),
 )
 
+SHOWN = (
+    *("instance", "instance_key", "family", "problem", "network", "variables", "problem_parameters"),
+    *("baseline_loss", "baseline_metric", "float_metric", "metric_name", "ranked", "improves"),
+    *("finished_at", "label", "seed", "budget", "status", "loss", "excess", "violation", "metric", "seconds"),
+)
+"""Columns that an entry is made of; copies of all would take a large store's page seconds."""
+
+MOST_ROWS = 200
+"""More cells of an instance are not looked at one by one: each solver's best is shown, and the rest named."""
+
 
 def instances_section(frame: pd.DataFrame, references: References) -> Markup:
     """A folded entry for each instance of a scored table, family by family, the largest first."""
-    order = frame.assign(size=frame["variables"].astype("float64").fillna(0))
-    order = order.sort_values(["family", "size", "instance"], ascending=[True, False, True], kind="stable")
+    order = frame[list(SHOWN)].assign(size=frame["variables"].astype("float64").fillna(0))
+    order = order.sort_values(
+        ["family", "size", "instance", "loss", "label", "seed"],
+        ascending=[True, False, True, True, True, True],
+    )
     entries = [_entry(cells, references) for _, cells in order.groupby("instance_key", sort=False)]
     return render("instances_section.html", entries=entries, heads=HEADS)
 
 
 def _entry(cells: pd.DataFrame, references: References) -> dict[str, Any]:
+    """Of cells that are sorted by their loss."""
     first = cells.iloc[0]
-    best = cells[cells["ranked"]].sort_values(["loss", "finished_at"], kind="stable").head(1)
+    best = cells[cells["ranked"]].nsmallest(1, "loss", keep="all").sort_values("finished_at").head(1)
     by = f"best {best['label'].iloc[0]}" if len(best) else "no ranked solution"
     size = f"{int(first['variables']):,} variables" if pd.notna(first["variables"]) else "size unknown"
-    order = cells.sort_values(["loss", "label", "seed"], kind="stable")
+    shown = cells if len(cells) <= MOST_ROWS else cells.drop_duplicates("label")
     return {
         "name": first["instance"],
         "note": f"{first['family']}, {size}, {len(cells):,} cells, {by}",
+        "left": len(cells) - len(shown),
         "facts": [*_facts(first), ("Reference", _reference(first, best, references))],
-        "incumbents": [_incumbent(row) for row in order.to_dict("records")],
+        "incumbents": [_incumbent(row) for row in shown.to_dict("records")],
     }
 
 

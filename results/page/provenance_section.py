@@ -54,7 +54,7 @@ def _row(frame: pd.DataFrame, commit: str, machine: str, versions: dict[str, str
 
 
 def _here(frame: pd.DataFrame, environments: Sequence[Environment]) -> list[Environment]:
-    seen = set(zip(frame["commit"], frame["machine"], strict=True))
+    seen = set(frame[["commit", "machine"]].drop_duplicates().itertuples(index=False, name=None))
     return [entry for entry in environments if entry[:2] in seen]
 
 

@@ -20,7 +20,8 @@ def common(frame: pd.DataFrame) -> tuple[set[str], set[str]]:
 
     Of the sets that one solver entered, or two share, it is that with the most pairs of instance and solver.
     """
-    entered = {str(label): set(keys) for label, keys in frame.groupby("label")["instance_key"]}
+    keys = frame.groupby("label")["instance_key"].unique()
+    entered = {str(label): set(own) for label, own in keys.items()}
     sets: set[frozenset[str]] = {frozenset(a & b) for a in entered.values() for b in entered.values()}
 
     def worth(shared: frozenset[str]) -> tuple[int, int, list[str]]:
@@ -82,7 +83,7 @@ def unbeaten(frame: pd.DataFrame) -> list[str]:
 def adapters(frame: pd.DataFrame) -> pd.Series[str]:
     """By label, how it was brought to the instances that it does not take itself."""
     told = frame.get("adapter", pd.Series("", frame.index)).fillna("").astype(str)
-    return told.groupby(frame["label"]).agg(lambda texts: ", ".join(sorted(set(texts) - {""})))
+    return told.groupby(frame["label"]).agg(lambda texts: ", ".join(sorted({*texts.unique()} - {""})))
 
 
 def notes(board: pd.DataFrame) -> list[str]:

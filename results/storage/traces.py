@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from .errors import StoreError
@@ -66,9 +66,11 @@ class Traces(Mapping[str, Points]):
         place = int(np.searchsorted(self.begin, np.argmax(bad), side="right")) - 1
         return list(self._places)[place]
 
-    def spans(self, cells: Iterable[Any]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    def spans(self, cells: pd.Series[str]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Where the traces of these cells begin, and how many points each has: none where it has no trace."""
-        places = np.fromiter((self._places.get(cell, -1) for cell in cells), dtype=np.intp)
+        places = np.fromiter(
+            (self._places.get(cell, -1) for cell in cells.to_numpy(dtype=object)), dtype=np.intp
+        )
         lengths = np.append(np.diff(self.begin), 0)[places]
         return self.begin[places], lengths
 

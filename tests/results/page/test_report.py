@@ -15,6 +15,7 @@ import pytest
 from records import HOSTILE, make_benchmark, make_store, multiply
 
 from qubopress.results import StoreError, apply, load_references, propose, report
+from qubopress.results.page import instances_section
 
 
 class Outline(HTMLParser):
@@ -206,6 +207,18 @@ def test_a_page_of_ten_thousand_cells_is_light(tmp_path: Path) -> None:
     out = report(multiply(make_benchmark(tmp_path / "s.db", seeds=1), 101), tmp_path / "r.html")
     assert out.stat().st_size < 20_000_000
     assert "9,999, of which" in out.read_text(encoding="utf-8")
+
+
+def test_of_an_instance_of_many_cells_each_solvers_best_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(instances_section, "MOST_ROWS", 3)
+    cells = [{"solver": name, "seed": seed, "loss": seed + 0.125} for name in ("a", "b") for seed in (1, 2)]
+    text = " ".join(outline(report(make_store(tmp_path / "s.db", cells), tmp_path / "r.html")).texts)
+    assert "2 more are in the download" in text
+    shown = text[text.index("The best cell of each solver") :]
+    assert shown.count("1.125") == 2
+    assert "2.125" not in shown
 
 
 def test_a_report_of_nothing_is_refused_in_one_line(tmp_path: Path) -> None:
