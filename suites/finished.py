@@ -22,6 +22,7 @@ from typing import Any
 from ..problems.cache import folder
 from ..results import RANKED, Store, StoreError
 from ..results.storage.whole_files import write_whole
+from .harness.provenance import commit_here
 from .plugins import find_entry_points
 from .spec import canonical
 
@@ -72,7 +73,11 @@ def settled(key: str, store: Path, *, rerun_failed: bool = False) -> Note | None
         return None
     with Store(store) as records:
         ended = records.statuses()
-    return None if any(wanted(ended.get(cell), rerun_failed) for cell in found.cells) else found
+    if any(wanted(ended.get(cell), rerun_failed) for cell in found.cells):
+        return None
+    with suppress(StoreError), Store(store, write=True) as records:  # a store may be there to be read only
+        records.resume(found.cells, commit_here())
+    return found
 
 
 def wanted(status: str | None, rerun_failed: bool) -> bool:

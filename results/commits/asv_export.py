@@ -28,6 +28,7 @@ from ..scoring.scores import ENDED_BY_ITSELF
 from ..storage.budget_columns import budgets
 from ..storage.store import Store, StoreError
 from ..storage.whole_files import write_whole
+from .at_commits import at_commits
 from .compare import KEY
 
 __all__ = ["METRICS", "Commit", "Exported", "Metric", "commit_of", "export_asv"]
@@ -91,7 +92,8 @@ def export_asv(
     """
     folder = Path(folder)
     with Store(store) as opened:
-        frame, environments = opened.frame(), opened.environments()
+        environments = opened.environments()
+    frame = at_commits(store).reset_index(drop=True)
     commits, left_out = _commits(frame["commit"].unique(), Path(repository))
     scored = _scored(frame, references or load_references())
     points = scored[scored["commit"].isin(list(commits))]
@@ -104,7 +106,7 @@ def export_asv(
     for (commit, machine), cells in kept.groupby(["commit", "machine"]):
         results = _results(cells, described, metrics)
         written += sum(not isnan(value) for values, *_ in results.values() for value in values)
-        _write(folder, commits[commit], machine, pythons[commit, machine], results)
+        _write(folder, commits[commit], machine, pythons.get((commit, machine), ""), results)
     dates = sorted((commits[name] for name in kept["commit"].unique()), key=lambda one: one.date)
     return Exported(written, tuple(one.hash for one in dates), left_out, _count(points) - _count(kept))
 

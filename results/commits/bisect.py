@@ -9,8 +9,9 @@ from pathlib import Path
 import pandas as pd
 
 from ..scoring.scored_cells import Wanted
-from ..storage.store import StoreError, load
+from ..storage.store import StoreError
 from .asv_export import Commit, commit_of
+from .at_commits import at_commits
 from .compare import Outcome, compare
 
 __all__ = ["FirstBad", "first_bad"]
@@ -50,7 +51,7 @@ def first_bad(
     repository = Path(repository)
     names = {
         found.hash: str(name)
-        for name in load(store)["commit"].unique()
+        for name in at_commits(store)["commit"].unique()
         if isinstance(found := commit_of(str(name), repository), Commit)
     }
     start, end = (_known(side, repository) for side in (base, head))

@@ -24,6 +24,7 @@ from ..scoring.scores import ENDED_BY_ITSELF
 from ..scoring.statistics import holm, mean_interval
 from ..storage.budget_columns import budgets
 from ..storage.store import StoreError, load
+from .at_commits import at_commits
 
 __all__ = ["ALL", "KEY", "Comparison", "Outcome", "Verdict", "compare"]
 
@@ -143,6 +144,8 @@ def compare(
 ) -> Comparison:
     """Compare two stores, or with `store` two commits in it (each named by the beginning of its hash).
 
+    A cell stands at the commit that measured it and at those whose runs resumed it (`at_commits`).
+
     Where a side measured a cell more than once, the last time counts. Quality takes every pair, a cell that
     is not ranked at the baseline's excess; time only pairs measured alone, on the same machine, both ranked;
     counts only pairs that both ended by themselves.
@@ -185,21 +188,16 @@ def _side(side: str | Path | pd.DataFrame, store: str | Path | None) -> pd.DataF
         return side
     if store is None:
         return load(side)
-    frame = load(store)
+    frame = at_commits(store)
     commits = frame["commit"].unique()
     chosen = [commit for commit in commits if commit == side] or [
         c for c in commits if c.startswith(str(side))
     ]
-    if not chosen:
-        held = ", ".join(sorted(commits)) or "none"
-        raise StoreError(
-            f"{store} must hold exactly one commit {str(side)!r}, got 0; it holds {held}; a run that "
-            "resumed every cell has the code of the commit that measured them: name that one"
-        )
     if len(chosen) != 1:
         held = ", ".join(sorted(commits)) or "none"
         raise StoreError(
-            f"{store} must hold exactly one commit {str(side)!r}, got {len(chosen)}; it holds {held}"
+            f"{store} must hold exactly one commit {str(side)!r}, got {len(chosen)}; it holds {held}; "
+            "a run at a commit enters what it resumes there too"
         )
     return frame[frame["commit"] == chosen[0]]
 
@@ -209,7 +207,8 @@ def _pairs(both: pd.DataFrame) -> pd.DataFrame:
     last = both.sort_values("finished_at", kind="stable").drop_duplicates(["side", *KEY], keep="last")
     key = [*KEY, "label", "family", "instance"]
     base, head = (last[last["side"] == side] for side in ("base", "head"))
-    kept = ["excess", "seconds", "ranked", "status", "machine", "timing_grade", "counts", "commit"]
+    kept = ["excess", "seconds", "ranked", "status", "machine", "timing_grade", "counts", "commit", "cell"]
+    kept.append("finished_at")
     return base[[*key, *kept]].merge(head[[*KEY, *kept]], on=list(KEY), suffixes=("_base", "_head"))
 
 
@@ -324,6 +323,11 @@ def least_p(pairs: int) -> float:
 def _notes(rows: pd.DataFrame, pairs: pd.DataFrame, same_code: bool) -> Iterator[str]:
     """What limits the verdicts."""
     tested = rows[(rows["pairs"] > 0) & (rows["solver"] != ALL)]
+    if one := int(_one_measurement(pairs).sum()):
+        yield (
+            f"{one} of {len(pairs)} pairs are one measurement on both sides: a run found it finished, as "
+            "nothing that computes it had changed."
+        )
     yield from _too_few(tested)
     alone = pairs["timing_grade_base"].astype(bool) & pairs["timing_grade_head"].astype(bool)
     if beside := int((~alone).sum()):
@@ -337,6 +341,14 @@ def _notes(rows: pd.DataFrame, pairs: pd.DataFrame, same_code: bool) -> Iterator
             f"Times of {slower} of {len(times)} solvers rose together: look at the machine's load before the "
             "code, and measure both sides again, in turn."
         )
+
+
+def _one_measurement(pairs: pd.DataFrame) -> pd.Series[bool]:
+    """Pairs of a cell with itself, at two commits."""
+    same = (pairs["cell_base"] == pairs["cell_head"]) & (
+        pairs["finished_at_base"] == pairs["finished_at_head"]
+    )
+    return same & (pairs["commit_base"] != pairs["commit_head"])
 
 
 def _too_few(tested: pd.DataFrame) -> Iterator[str]:

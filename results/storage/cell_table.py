@@ -66,7 +66,7 @@ def _typed(name: str, column: list[Any]) -> Any:
     kind = _KINDS.get(name)
     if kind == "float64":
         return np.concatenate([np.empty(0), *column])
-    return pd.Series(column) if kind is None else pd.array(column, dtype=kind)  # type: ignore[call-overload]
+    return pd.Series(column) if kind is None else pd.array(column, dtype=kind)
 
 
 def _check(table: pd.DataFrame, path: Path) -> None:

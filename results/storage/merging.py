@@ -65,6 +65,7 @@ def _into(new: Path, paths: list[Path]) -> Merged:
     """Fill a new store in one transaction."""
     infos: dict[str, InstanceInfo] = {}
     cells: dict[str, str] = {}
+    keys: dict[str, str] = {}
     same = 0
 
     def unlike() -> Iterator[Record]:
@@ -87,9 +88,12 @@ def _into(new: Path, paths: list[Path]) -> Merged:
                         )
 
     with Store(new, write=True) as store:
-        store.add_all(_under_own_keys(unlike()))
+        store.add_all(_under_own_keys(unlike(), keys))
         for info in infos.values():
             store.add_instance(info)
+        for path in paths:
+            for commit, found in _resumed(path):
+                store.resume([keys[measured] for measured in found], commit)
     return Merged(len(cells), same)
 
 
@@ -106,14 +110,22 @@ def _describe(infos: dict[str, InstanceInfo], store: Store) -> None:
             )
 
 
-def _under_own_keys(records: Iterator[Record]) -> Iterator[Record]:
-    """Every record with a key that no other has."""
+def _resumed(path: Path) -> Iterator[tuple[str, list[str]]]:
+    """By commit, the measurements that a run found finished there."""
+    with Store(path) as store:
+        for commit, cells in store.resumed().items():
+            yield commit, [_measurement(store.record(cell)) for cell in cells]
+
+
+def _under_own_keys(records: Iterator[Record], keys: dict[str, str]) -> Iterator[Record]:
+    """Every record with a key that no other has, which is kept by its measurement."""
     taken: set[str] = set()
     for record in records:
         key = _content_key(record)
         if key in taken:
             key = f"{key}@{_measurement(record)[-12:]}"
         taken.add(key)
+        keys[_measurement(record)] = key
         yield _named(record, key)
 
 

@@ -62,9 +62,16 @@ PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {SCHEMA_VERSION};
 """
 
+_RESUMED = """
+CREATE TABLE resumed (
+    cell INTEGER NOT NULL REFERENCES cell (id) ON DELETE CASCADE, "commit" TEXT NOT NULL,
+    PRIMARY KEY (cell, "commit")
+) STRICT"""
+"""At which other commits a run found a cell finished. Made when it is first needed."""
+
 _TABLES = {
     text.split()[2]: ("table", text)
-    for text in (" ".join(statement.split()) for statement in _SCHEMA.split(";"))
+    for text in (" ".join(statement.split()) for statement in f"{_SCHEMA};{_RESUMED}".split(";"))
     if text.startswith("CREATE TABLE")
 }
 """The tables by name, each with its kind and its statement on one line."""
@@ -140,6 +147,32 @@ class Store:
         with self._commit() as db:
             for record in records:
                 _add(db, record)
+
+    def resume(self, cells: Iterable[str], commit: str) -> None:
+        """Note that a run at this commit found these cells finished: by their keys its code is theirs."""
+        elsewhere = {cell for cell, at in self._rows('SELECT cell, "commit" FROM cell') if at != commit}
+        new = elsewhere.intersection(cells) - {*self.resumed().get(commit, ())}
+        if not new:
+            return
+        with self._commit() as db:
+            if not self._has_resumed():
+                db.execute(_RESUMED)
+            told = "INSERT OR IGNORE INTO resumed SELECT id, ? FROM cell WHERE cell = ?"
+            db.executemany(told, [(commit, cell) for cell in sorted(new)])
+
+    def resumed(self) -> dict[str, list[str]]:
+        """By commit, the cells that a run found finished there."""
+        found: dict[str, list[str]] = {}
+        if self._has_resumed():
+            query = (
+                'SELECT resumed."commit", cell.cell FROM resumed JOIN cell ON id = resumed.cell ORDER BY id'
+            )
+            for commit, cell in self._rows(query):
+                found.setdefault(commit, []).append(cell)
+        return found
+
+    def _has_resumed(self) -> bool:
+        return any(True for _ in self._rows("SELECT 1 FROM sqlite_schema WHERE name = 'resumed'"))
 
     def statuses(self) -> dict[str, str]:
         """How every cell ended, by its key."""

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ...problems.packages import installed
 
-__all__ = ["Provenance", "provenance", "version_of"]
+__all__ = ["Provenance", "commit_here", "provenance", "version_of"]
 
 COMPUTING = ("numpy", "scipy", "torch", "numba", "dimod")
 """Libraries whose version can change any result; what one solver alone imports, its `requires` names."""
@@ -43,7 +43,7 @@ def provenance() -> Provenance:
     versions |= {name: version_of(name) for name in COMPUTING}
     parts = [_code_hash(), *(f"{name}={value}" for name, value in sorted(versions.items()))]
     identity = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
-    return Provenance(_commit(), _machine(), versions, identity)
+    return Provenance(commit_here(), _machine(), versions, identity)
 
 
 def version_of(name: str) -> str:
@@ -63,7 +63,7 @@ def _code_hash() -> str:
     return digest.hexdigest()
 
 
-def _commit() -> str:
+def commit_here() -> str:
     """Short hash of the checkout with "+" where it has changes, or the version where there is none."""
     head = _git("rev-parse", "--short=12", "HEAD")
     if not head or _git("rev-parse", "--show-toplevel") != str(ROOT):

@@ -122,6 +122,7 @@ def run(
         ended = records.statuses()
         todo = [cell for cell in cells if wanted(ended.get(cell.key(where)), rerun_failed)]
         result.resumed, result.cells = len(cells) - len(todo), tuple(cell.key(where) for cell in cells)
+        records.resume(set(result.cells) - {cell.key(where) for cell in todo}, where.commit)
         told.begin(len(cells), result.resumed)
         bounds = _Bounds(records, surveys.values())
         with _Claims(store) as claims:

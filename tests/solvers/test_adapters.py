@@ -67,11 +67,11 @@ def test_the_trace_of_a_layer_begins_at_round_to_nearest() -> None:
 
 
 def test_every_neuron_gets_its_share_though_the_one_before_used_its_up(seen: list[Run]) -> None:
-    found = solvers.solve(Rounding(np.eye(2), np.full((8, 2), 0.9)), "spy", seconds=0.16)
+    found = solvers.solve(Rounding(np.eye(2), np.full((8, 2), 0.9)), "spy", seconds=0.8)
     assert len(seen) == 8
     assert found.status is Status.BUDGET
-    assert seen[0].seconds == pytest.approx(0.02, rel=0.2)
-    assert all(run.seconds is not None and 0.0 < run.seconds < 0.03 for run in seen)
+    assert seen[0].seconds == pytest.approx(0.1, rel=0.2)
+    assert all(run.seconds is not None and 0.0 < run.seconds < 0.15 for run in seen)
 
 
 def test_neurons_that_were_not_reached_stay_at_nearest() -> None:

@@ -34,7 +34,6 @@ HOSTILE = {
     "prints-forever": ("BUDGET", "", f'echo {ZEROS} > "$4"\nyes'),
     "writes-forever": ("FAILED", "no solution|SIGXFSZ|exit code", 'yes > "$4"'),
     "forks-away": ("FINISHED", "", f'setsid sleep 611 > /dev/null 2>&1 &\necho {ZEROS} > "$4"'),
-    "swells": ("MEMORY", "passed the memory cap", f'echo {ZEROS} > "$4"\nhead -c 2G /dev/zero | tail -n 1'),
 }
 
 
@@ -76,12 +75,19 @@ def test_a_program_ranks_beside_ours_under_its_own_name(tmp_path: Path, descent:
     assert all(falsehood is None for _, falsehood in verify(tmp_path / "r.db"))
 
 
+def test_a_program_that_swells_ends_at_the_cap(tmp_path: Path) -> None:
+    body = f'echo {ZEROS} > "$4"\nhead -c 2G /dev/zero | tail -n 1'
+    table = f"name = 'swells'\ncommand = {json.dumps(command(script(tmp_path, 'swells', body)))}"
+    found = run(suite(tmp_path, table, seconds=30.0), tmp_path / "r.db", memory=600 << 20)["swells"]
+    assert (found.status, "passed the memory cap" in found.message) == ("MEMORY", True), found.message
+
+
 def test_hostile_programs_end_as_hostile_solvers_do(tmp_path: Path) -> None:
     tables = [
         f"name = {name!r}\ncommand = {json.dumps(command(script(tmp_path, name, body)))}"
         for name, (_, _, body) in HOSTILE.items()
     ]
-    found = run(suite(tmp_path, *tables, seconds=0.5), tmp_path / "r.db", memory=600 << 20)
+    found = run(suite(tmp_path, *tables, seconds=0.5), tmp_path / "r.db")
     for name, (status, reason, _) in HOSTILE.items():
         record = found[name]
         assert (name, record.status) == (name, status), record.message

@@ -9,7 +9,7 @@ import pytest
 from records import make_record as record
 
 from qubopress.problems import cache
-from qubopress.results import Store
+from qubopress.results import Store, StoreError
 from qubopress.suites import finished
 from qubopress.suites.finished import Note, made_of, note, remembered, settled
 
@@ -80,6 +80,34 @@ def test_a_run_is_settled_where_every_cell_is_in_the_store(tmp_path: Path) -> No
     assert settled("more", path) is None
     assert settled("k", tmp_path / "other.db") is None
     assert settled("unknown", path) is settled("", path) is None
+
+
+def test_a_settled_run_at_another_commit_enters_its_cells_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finished, "commit_here", lambda: "later")
+    path = tmp_path / "s.db"
+    with Store(path, write=True) as store:
+        store.add(record(cell="a"))
+        store.add(record(cell="b"))
+    note("k", Note("own", "", ("a",)))
+    settled("k", path)
+    with Store(path) as store:
+        assert store.resumed() == {"later": ["a"]}
+
+
+def test_a_settled_store_that_cannot_be_written_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise StoreError("read-only")
+
+    monkeypatch.setattr(Store, "resume", refuse)
+    path = tmp_path / "s.db"
+    with Store(path, write=True) as store:
+        store.add(record(cell="a"))
+    note("k", Note("own", "", ("a",)))
+    assert settled("k", path) == Note("own", "", ("a",))
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"name": 1}', '{"name": "a", "by": "", "cells": 3}'])

@@ -10,7 +10,7 @@ import pytest
 from records import make_store
 from scipy import stats
 
-from qubopress.results import Outcome, StoreError, Verdict, compare
+from qubopress.results import Outcome, Store, StoreError, Verdict, compare
 from qubopress.results.scoring.statistics import holm
 
 INFOS = [{"key": f"key-{i}", "name": f"instance {i}"} for i in range(8)]
@@ -205,6 +205,28 @@ def test_two_commits_of_one_store_are_compared(tmp_path: Path) -> None:
     assert compare("aaa", "aaa111", store=store).outcome is Outcome.CLEAN
     with pytest.raises(StoreError, match="exactly one commit 'ccc', got 0; it holds 0123abc, aaa111"):
         compare("ccc", "bbb", store=store)
+
+
+def test_a_commit_whose_run_resumed_every_cell_counts_as_measured(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "s.db", cells(commit="aaa111"), INFOS)
+    with Store(store, write=True) as opened:
+        opened.resume(opened.statuses(), "bbb222")
+    found = compare("aaa", "bbb", store=store)
+    assert found.outcome is Outcome.CLEAN
+    assert found.matched == 24
+    assert any("24 of 24 pairs are one measurement on both sides" in note for note in found.notes)
+
+
+def test_what_a_commit_measured_anew_is_compared_with_what_it_resumed(tmp_path: Path) -> None:
+    old, new = cells(commit="aaa111"), cells(2.0, commit="bbb222")
+    store = make_store(tmp_path / "s.db", [*old, *new[8:]], INFOS)
+    with Store(store, write=True) as opened:
+        for commit in ("aaa111", "bbb222"):
+            opened.resume([f"cell-{place}" for place in range(8)], commit)
+    found = compare("aaa", "bbb", store=store)
+    assert found.outcome is Outcome.REGRESSION
+    assert set(found.regressions()["solver"]) == {"sa"}
+    assert any("8 of 32 pairs are one measurement" in note for note in found.notes)
 
 
 def test_narrowing_to_a_family_or_suite_leaves_the_rest_out(tmp_path: Path) -> None:

@@ -441,6 +441,19 @@ def test_reading_leaves_no_file_behind_and_changes_nothing(tmp_path: Path) -> No
     assert path.read_bytes() == before
 
 
+def test_what_a_run_resumed_is_kept_by_commit_and_goes_with_its_cell(tmp_path: Path) -> None:
+    path = make_store(tmp_path / "s.db", [{"commit": "one"}, {"commit": "one"}])
+    with Store(path, write=True) as store:
+        assert store.resumed() == {}
+        store.resume(["cell-0", "cell-1", "cell-none"], "two")
+        store.resume(["cell-0"], "two")
+        store.resume(["cell-0"], "one")
+        assert store.resumed() == {"two": ["cell-0", "cell-1"]}
+        store.add(make_record(cell="cell-0", commit="three"), replace=True)
+    with Store(path) as store:
+        assert store.resumed() == {"two": ["cell-1"]}
+
+
 def test_an_odd_name_is_a_name(tmp_path: Path) -> None:
     assert len(load(make_store(tmp_path / "a b?mode=memory#%20é.db", [{}]))) == 1
 

@@ -45,6 +45,16 @@ def test_a_cell_that_two_stores_share_is_one(tmp_path: Path, capsys: Captured) -
     assert capsys.readouterr().out == "3 cells of 2 stores in new.db, 2 were the same\n"
 
 
+def test_a_merge_keeps_at_which_commits_a_cell_was_resumed(tmp_path: Path) -> None:
+    a, b = make_store(tmp_path / "a.db", [{}]), make_store(tmp_path / "b.db", [{"commit": "fedc987"}])
+    for path, commit in ((a, "later"), (b, "latest")):
+        with Store(path, write=True) as store:
+            store.resume(["cell-0"], commit)
+    first, second = merged(a, b)
+    with Store("new.db") as new:
+        assert new.resumed() == {"later": [first.cell], "latest": [second.cell]}
+
+
 @pytest.mark.parametrize(
     "change",
     [

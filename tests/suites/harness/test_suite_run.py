@@ -20,7 +20,7 @@ from qubopress.problems import InputError, MissingDataError
 from qubopress.problems.datasets import published
 from qubopress.results import Record, Store
 from qubopress.suites import Progress, plugins
-from qubopress.suites.harness import provenance
+from qubopress.suites.harness import provenance, suite_run
 
 BITS = """
 seconds = 5
@@ -119,6 +119,20 @@ def test_a_second_run_measures_nothing(tmp_path: Path) -> None:
     assert (first.measured, second.measured, second.resumed) == (2, 0, 2)
     assert told.begun == (2, 2)
     assert records(tmp_path / "r.db") == before
+
+
+def test_a_run_at_another_commit_enters_there_what_it_resumes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    suite = small(tmp_path, "swap", "random")
+    first = suites.run(suite, store=tmp_path / "r.db")
+    later = dataclasses.replace(provenance.provenance(), commit="later")
+    monkeypatch.setattr(suite_run, "provenance", lambda: later)
+    suites.run(suite, store=tmp_path / "r.db")
+    with Store(tmp_path / "r.db") as store:
+        assert {commit: set(cells) for commit, cells in store.resumed().items()} == {
+            "later": set(first.cells)
+        }
 
 
 def test_other_code_measures_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
