@@ -23,10 +23,11 @@ if TYPE_CHECKING:
     )
     from .storage.bits import pack, unpack
     from .storage.budget import Budget
+    from .storage.errors import StoreError
     from .storage.export import export
     from .storage.merging import Merged, merge
     from .storage.record import RANKED, InstanceInfo, Record, RecordError, Stage
-    from .storage.store import Store, StoreError, load
+    from .storage.store import Store, load
 
 __all__ = [
     "RANKED",

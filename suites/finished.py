@@ -22,11 +22,10 @@ from typing import Any
 from ..problems.cache import folder
 from ..results import RANKED, Store, StoreError
 from ..results.storage.whole_files import write_whole
-from .harness.provenance import commit_here
 from .plugins import find_entry_points
 from .spec import canonical
 
-__all__ = ["Note", "made_of", "note", "remembered", "settled", "wanted"]
+__all__ = ["Note", "enter", "made_of", "note", "remembered", "settled", "wanted"]
 
 PACKAGE = Path(__file__).parents[1]
 
@@ -75,9 +74,13 @@ def settled(key: str, store: Path, *, rerun_failed: bool = False) -> Note | None
         ended = records.statuses()
     if any(wanted(ended.get(cell), rerun_failed) for cell in found.cells):
         return None
-    with suppress(StoreError), Store(store, write=True) as records:  # a store may be there to be read only
-        records.resume(found.cells, commit_here())
     return found
+
+
+def enter(found: Note, store: Path, commit: str) -> None:
+    """Note in the store that a run at this commit found the cells there, if the store may be written."""
+    with suppress(StoreError), Store(store, write=True) as records:
+        records.resume(found.cells, commit)
 
 
 def wanted(status: str | None, rerun_failed: bool) -> bool:

@@ -26,7 +26,8 @@ from ..scoring.references import References, load_references
 from ..scoring.scored_cells import score
 from ..scoring.scores import ENDED_BY_ITSELF
 from ..storage.budget_columns import budgets
-from ..storage.store import Store, StoreError
+from ..storage.errors import StoreError
+from ..storage.store import Store
 from ..storage.whole_files import write_whole
 from .at_commits import at_commits
 from .compare import KEY

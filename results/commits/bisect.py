@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from ..scoring.scored_cells import Wanted
-from ..storage.store import StoreError
+from ..storage.errors import StoreError
 from .asv_export import Commit, commit_of
 from .at_commits import at_commits
 from .compare import Outcome, compare

@@ -23,7 +23,8 @@ from ..scoring.scored_cells import Wanted, labels, matching
 from ..scoring.scores import ENDED_BY_ITSELF
 from ..scoring.statistics import holm, mean_interval
 from ..storage.budget_columns import budgets
-from ..storage.store import StoreError, load
+from ..storage.errors import StoreError
+from ..storage.store import load
 from .at_commits import at_commits
 
 __all__ = ["ALL", "KEY", "Comparison", "Outcome", "Verdict", "compare"]

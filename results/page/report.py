@@ -14,7 +14,8 @@ from ..scoring.leaderboard import board
 from ..scoring.references import References, load_references
 from ..scoring.scored_cells import Wanted, matching, score
 from ..scoring.scores import POLICY
-from ..storage.store import Store, StoreError
+from ..storage.errors import StoreError
+from ..storage.store import Store
 from ..storage.whole_files import write_whole
 from . import figures as draw
 from .board_section import board_section, budgets

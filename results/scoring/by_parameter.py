@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..storage.store import StoreError
+from ..storage.errors import StoreError
 from .scored_cells import UNSET, Wanted, as_text, differs, matching, score
 
 __all__ = ["by_parameter"]

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from ..storage.budget import LIMITS
+from ..storage.errors import StoreError
 from ..storage.record import STATUSES
-from ..storage.store import StoreError
 from . import contest, scores
 from .anytime import Traces, cut, improvements, time_to_target, timed
 from .references import References, load_references

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..storage.store import StoreError
+from ..storage.errors import StoreError
 from .scored_cells import score
 from .statistics import mean_interval
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
+from .errors import StoreError
 from .record import InstanceInfo, Record
-from .store import StoreError
 from .whole_files import write_whole
 
 __all__ = ["REJUDGEABLE", "read_cells", "write_cells"]

@@ -11,7 +11,8 @@ from typing import Any
 
 import pandas as pd
 
-from .store import Store, StoreError
+from .errors import StoreError
+from .store import Store
 from .whole_files import write_whole
 
 __all__ = ["export"]

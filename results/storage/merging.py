@@ -15,8 +15,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from .errors import StoreError
 from .record import InstanceInfo, Record, canonical
-from .store import Store, StoreError
+from .store import Store
 
 __all__ = ["Merged", "merge"]
 

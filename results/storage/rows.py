@@ -10,8 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from .errors import StoreError
 from .record import InstanceInfo, Record, RecordError
-from .store import Store, StoreError
+from .store import Store
 from .whole_files import write_whole
 
 __all__ = ["ROWS", "as_store", "light_rows", "write_lines", "write_rows"]

@@ -23,7 +23,7 @@ from .errors import StoreError
 from .record import InstanceInfo, Record, canonical
 from .traces import Traces, pack_trace, unpack_trace
 
-__all__ = ["Store", "StoreError", "load"]
+__all__ = ["Store", "load"]
 
 APPLICATION_ID = 0x51554250  # "QUBP": how a store is told from any other SQLite file
 SCHEMA_VERSION = 4

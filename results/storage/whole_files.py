@@ -6,7 +6,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from .store import StoreError
+from .errors import StoreError
 
 __all__ = ["write_whole"]
 

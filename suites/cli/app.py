@@ -109,7 +109,7 @@ USERS = {
     f"{PACKAGE}.{name}"
     for name in (
         "problems.errors.InputError",
-        "results.storage.store.StoreError",
+        "results.storage.errors.StoreError",
         "results.scoring.references.ReferencesError",
         "suites.harness.executor.ServerError",
     )

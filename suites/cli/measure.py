@@ -80,6 +80,9 @@ def run(
         )
     )
     if whole := finished.settled(made_of, store, rerun_failed=rerun_failed):
+        from ..harness.provenance import commit_here
+
+        finished.enter(whole, store, commit_here())
         tell(f"0 cells measured, {len(whole.cells)} resumed, in {store}")
         show_boards(store, whole, format)
         return

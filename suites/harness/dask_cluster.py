@@ -3,9 +3,10 @@
 A job carries specs, not arrays. What a formulation measures on a network is built by the worker that surveys
 the instance; from there it goes, by way of the client, to every worker that lacks it, once, as bytes under
 its content key. The client is the only writer of the store. A worker that dies loses the jobs it ran to
-another one; since a record is written when its outcome arrives, no cell is counted twice. A job that the
-client no longer waits for, because it was interrupted or is gone, is killed on its worker. What crosses is
-plain data, but Dask unpickles what it carries: the scheduler and its network must be the user's own.
+another one, as do those of a worker that is not heard of for a while; since a record is written when its
+outcome arrives, no cell is counted twice. A job that the client no longer waits for, because it was
+interrupted or is gone, is killed on its worker. What crosses is plain data, but Dask unpickles what it
+carries: the scheduler and its network must be the user's own.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 from ...problems import InputError, cache
 from ...problems.errors import one_line
@@ -42,8 +43,18 @@ LOOK_SECONDS = 1.0
 PATIENCE_SECONDS = 60.0
 """How long a run waits for a worker when the last one is gone."""
 
+FROZEN_SECONDS = 30.0
+"""A worker tells that it lives every second or so; of one that has not for so long, nothing is expected."""
+
 RETRIES = 2
 """How often a job is tried again whose warm server died under it."""
+
+
+Running: TypeAlias = dict[str, tuple[Job, Any]]
+"""Jobs under way with their futures, by the futures' keys."""
+
+Done: TypeAlias = "queue.SimpleQueue[Any]"
+"""Futures as they end, cancelled ones too."""
 
 
 class Cluster:
@@ -66,6 +77,8 @@ class Cluster:
         self._loads: list[str] = []
         self._pieces: dict[str, None] = {}
         self._known: dict[str, set[str]] = {}
+        self._heard: dict[str, tuple[float, float]] = {}
+        self._frozen: set[str] = set()
 
     def __enter__(self) -> Self:
         try:
@@ -95,7 +108,14 @@ class Cluster:
             self._client.wait_for_workers(1, timeout=ANSWER_SECONDS)
         except TimeoutError:
             raise InputError(f"the scheduler at {self.address} has no worker; start one first") from None
-        for worker, found in self._client.run(identity, on_error="return").items():
+        try:
+            everywhere = _within(PATIENCE_SECONDS, lambda: self._client.run(identity, on_error="return"))
+        except TimeoutError:
+            raise InputError(
+                f"every worker of {self.address} must answer within {PATIENCE_SECONDS:g} s; "
+                "stop the one that hangs"
+            ) from None
+        for worker, found in everywhere.items():
             if isinstance(found, BaseException):
                 raise InputError(f"worker {worker} cannot run qubopress: {one_line(found)}")
             if found != identity():
@@ -112,20 +132,19 @@ class Cluster:
             ServerError: the scheduler is gone, or for `patience` seconds there was no worker.
         """
         waiting = iter(jobs)
-        done: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        running: dict[str, tuple[Job, Any]] = {}
+        done: Done = queue.SimpleQueue()
+        running: Running = {}
         try:
             while True:
                 threads = self._threads()
+                self._move(running, done)
                 self._ship(threads)
                 room = AHEAD * max(1, sum(threads.values())) - len(running)
                 for job in islice(waiting, max(room, 0)):
-                    future = self._submit(job)
-                    running[future.key] = job, future
-                    future.add_done_callback(done.put)
+                    self._start(job, running, done)
                 if not running:
                     return
-                future = self._next(done)
+                future = self._next(running, done)
                 job, _ = running.pop(future.key)
                 outcome = _outcome(future, job)
                 self._learn(outcome, future)
@@ -136,27 +155,53 @@ class Cluster:
                 self._client.cancel([future for _, future in running.values()])
 
     def _threads(self) -> dict[str, int]:
-        """Threads of every worker, by its address; none where the scheduler does not answer."""
+        """Threads of every worker that lives, by its address; none where the scheduler does not answer."""
         try:
-            return dict(self._client.nthreads())
+            workers = self._client.scheduler_info()["workers"]
         except (OSError, TimeoutError):
             return {}
+        now = time.monotonic()
+        for worker, told in workers.items():
+            seen, _ = self._heard.get(worker, (None, now))
+            if seen != told["last_seen"]:  # the scheduler's clock, which need not be ours
+                self._heard[worker] = told["last_seen"], now
+        self._frozen = {worker for worker in workers if now - self._heard[worker][1] > FROZEN_SECONDS}
+        return {worker: told["nthreads"] for worker, told in workers.items() if worker not in self._frozen}
+
+    def _start(self, job: Job, running: Running, done: Done) -> None:
+        future = self._submit(job)
+        running[future.key] = job, future
+        future.add_done_callback(done.put)
 
     def _submit(self, job: Job) -> Any:
         plain = vars(replace(job, tag=None))
+        chosen = {"workers": sorted(self._heard.keys() - self._frozen)} if self._frozen else {}
         # Not pure: the same call again is another measurement.
-        return self._client.submit(run_remotely, plain, self._loads, self.memory, pure=False, retries=RETRIES)
+        return self._client.submit(
+            run_remotely, plain, self._loads, self.memory, pure=False, retries=RETRIES, **chosen
+        )
 
-    def _next(self, done: queue.SimpleQueue[Any]) -> Any:
-        """The next future that is done."""
+    def _move(self, running: Running, done: Done) -> None:
+        """Start the jobs of frozen workers anew on others; one that thaws finds its job taken back."""
+        if not self._frozen:
+            return
+        held = self._client.processing(sorted(self._frozen))
+        for key in {key for keys in held.values() for key in keys} & running.keys():
+            job, future = running.pop(key)
+            future.cancel()
+            self._start(job, running, done)
+
+    def _next(self, running: Running, done: Done) -> Any:
+        """The next of the running futures that is done."""
         seen = time.monotonic()
         while True:
-            try:
-                return done.get(timeout=min(LOOK_SECONDS, self.patience))
-            except queue.Empty:
-                pass
+            with suppress(queue.Empty):
+                future = done.get(timeout=min(LOOK_SECONDS, self.patience))
+                if future.key in running:
+                    return future
             if self._threads():
                 seen = time.monotonic()
+                self._move(running, done)
             elif time.monotonic() - seen > self.patience:
                 raise ServerError(
                     f"the cluster has had no worker for {self.patience:g} s; "
@@ -197,10 +242,31 @@ class Cluster:
     def _on(self, worker: str, function: Callable[..., Any], *arguments: Any) -> list[Any]:
         """What a function comes to on a worker, beside its jobs; nothing where the worker is gone."""
         try:
-            found = self._client.run(function, *arguments, workers=[worker], on_error="ignore")
+            told = {"workers": [worker], "on_error": "ignore"}
+            found = _within(FROZEN_SECONDS, lambda: self._client.run(function, *arguments, **told))
         except (OSError, TimeoutError, ValueError, KeyError):
             return []
         return list(found.values())
+
+
+def _within(seconds: float, call: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What a call comes to; after so many seconds a TimeoutError, and nobody waits for it any longer."""
+    ended: queue.SimpleQueue[tuple[dict[str, Any], BaseException | None]] = queue.SimpleQueue()
+
+    def answer() -> None:
+        try:
+            ended.put((call(), None))
+        except BaseException as error:
+            ended.put(({}, error))
+
+    threading.Thread(target=answer, daemon=True).start()
+    try:
+        found, error = ended.get(timeout=seconds)
+    except queue.Empty:
+        raise TimeoutError from None
+    if error is not None:
+        raise error
+    return found
 
 
 def _outcome(future: Any, job: Job) -> JobOutcome:

@@ -82,32 +82,29 @@ def test_a_run_is_settled_where_every_cell_is_in_the_store(tmp_path: Path) -> No
     assert settled("unknown", path) is settled("", path) is None
 
 
-def test_a_settled_run_at_another_commit_enters_its_cells_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(finished, "commit_here", lambda: "later")
+def test_cells_of_a_settled_run_are_entered_at_its_commit(tmp_path: Path) -> None:
     path = tmp_path / "s.db"
     with Store(path, write=True) as store:
         store.add(record(cell="a"))
         store.add(record(cell="b"))
-    note("k", Note("own", "", ("a",)))
-    settled("k", path)
+    finished.enter(Note("own", "", ("a",)), path, "later")
     with Store(path) as store:
         assert store.resumed() == {"later": ["a"]}
 
 
-def test_a_settled_store_that_cannot_be_written_is_read(
+def test_where_the_store_cannot_be_written_nothing_is_entered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> None:
         raise StoreError("read-only")
 
-    monkeypatch.setattr(Store, "resume", refuse)
     path = tmp_path / "s.db"
     with Store(path, write=True) as store:
         store.add(record(cell="a"))
-    note("k", Note("own", "", ("a",)))
-    assert settled("k", path) == Note("own", "", ("a",))
+    monkeypatch.setattr(Store, "resume", refuse)
+    finished.enter(Note("own", "", ("a",)), path, "later")
+    with Store(path) as store:
+        assert store.resumed() == {}
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"name": 1}', '{"name": "a", "by": "", "cells": 3}'])

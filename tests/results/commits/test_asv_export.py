@@ -16,7 +16,7 @@ from records import make_store
 
 from qubopress.results.commits.asv_export import METRICS, export_asv
 from qubopress.results.scoring.references import References
-from qubopress.results.storage.store import StoreError
+from qubopress.results.storage.errors import StoreError
 from qubopress.suites import cli
 
 NONE = References(0, "2026-01-01", {})

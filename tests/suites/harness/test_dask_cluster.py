@@ -9,7 +9,7 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -77,6 +77,11 @@ def worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[FakeWorker]]:
         vars(dask_cluster._local).clear()
 
 
+def workers(*addresses: str, seen: float = 0.0) -> dict[str, Any]:
+    """What a scheduler tells of its workers."""
+    return {"workers": {one: {"nthreads": 1, "last_seen": seen} for one in addresses}}
+
+
 class LocalCluster(dask_cluster.Cluster):
     """A cluster of one worker that is this process; a job is done as soon as it is submitted."""
 
@@ -84,7 +89,7 @@ class LocalCluster(dask_cluster.Cluster):
         self.most = 0
 
         class Client:
-            nthreads = staticmethod(lambda: {FakeWorker.address: 1})
+            scheduler_info = staticmethod(lambda: workers(FakeWorker.address))
             cancel = staticmethod(lambda futures: None)
             run = staticmethod(lambda function, *arguments, **_: {"one": function(*arguments)})
 
@@ -193,7 +198,7 @@ class Endless(LocalCluster):
 
 def test_a_cluster_without_workers_ends_the_run_after_its_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     with Endless("somewhere:1", patience=0.2) as there:
-        monkeypatch.setattr(there._client, "nthreads", dict)
+        monkeypatch.setattr(there._client, "scheduler_info", workers)
         with pytest.raises(
             ServerError, match=r"no worker for 0\.2 s; finished cells are in the store, start a worker"
         ) as caught:
@@ -206,10 +211,60 @@ def test_patience_begins_anew_with_every_worker(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(dask_cluster, "LOOK_SECONDS", 0.05)
     begun = time.monotonic()
     with Endless("somewhere:1", patience=0.5) as there:
-        there._client.nthreads = lambda: {"one": 1} if 0.2 < time.monotonic() - begun < 0.4 else {}
+        there._client.scheduler_info = lambda: (
+            workers("one") if 0.2 < time.monotonic() - begun < 0.4 else workers()
+        )
         with pytest.raises(ServerError, match="no worker"):
             list(there.run([SURVEY]))
     assert time.monotonic() - begun > 0.7
+
+
+class Freezing(Endless):
+    """Two workers, one of which is heard of once; its job goes to the other, where it ends."""
+
+    def __enter__(self) -> Freezing:
+        super().__enter__()
+        self.asked: list[Any] = []
+        held: dict[str, Any] = {"deaf": [], "alive": []}
+        began = time.monotonic()
+
+        def told() -> dict[str, Any]:
+            found = workers("deaf", "alive")
+            found["workers"]["alive"]["last_seen"] = time.monotonic() - began
+            return found
+
+        def submit(*_: Any, workers: Sequence[str] = ("deaf",), **__: Any) -> Any:
+            self.asked.append(list(workers))
+            future = Future(
+                value={"answer": None, "status": "", "reason": "", "wall": 0.0, "address": workers[0]}
+            )
+            future.cancel = lambda: self.cancelled.append(future)  # type: ignore[attr-defined]
+            held[workers[0]].append(future.key)
+            if list(workers) == ["deaf"]:
+                future.add_done_callback = lambda call: None  # type: ignore[method-assign]
+            return future
+
+        self._client.submit, self._client.scheduler_info = submit, told  # type: ignore[method-assign]
+        self._client.processing = lambda names: {name: held[name] for name in names}
+        return self
+
+
+def test_the_job_of_a_worker_that_hangs_goes_to_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dask_cluster, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(dask_cluster, "FROZEN_SECONDS", 0.3)
+    with Freezing("somewhere:1") as there:
+        (outcome,) = there.run([SURVEY])
+    assert outcome.status == ""
+    assert there.asked == [["deaf"], ["alive"]]
+    assert len(there.cancelled) == 1
+
+
+def test_what_does_not_answer_is_given_up() -> None:
+    with pytest.raises(TimeoutError, match=r"^$"):
+        dask_cluster._within(0.05, lambda: time.sleep(0.5) or {})
+    with pytest.raises(KeyError, match="gone"):
+        dask_cluster._within(5.0, lambda: {}["gone"])
+    assert dask_cluster._within(5.0, lambda: {"a": 1}) == {"a": 1}
 
 
 def test_a_job_that_nobody_waits_for_is_killed(
@@ -311,7 +366,8 @@ def test_all_cells_end_once_though_a_worker_is_killed_in_one(tmp_path: Path) -> 
         def finished(self, record: Record) -> None:
             self.counts[record.cell] += 1
             if self.killed is None:
-                self.killed = kill_one_that_works(there)
+                self.killed = one_that_works(there)
+                os.kill(self.killed, signal.SIGKILL)
 
     told = Killing()
     with clean_registries(), lab(tmp_path) as there:
@@ -342,8 +398,8 @@ def ancestors(pid: int) -> list[int]:
         return []
 
 
-def kill_one_that_works(there: Lab) -> int:
-    """Kill a worker while a search of `slow` goes on in a process of its own."""
+def one_that_works(there: Lab) -> int:
+    """A worker under which a search of `slow` goes on in a process of its own."""
 
     def working() -> int | None:
         for worker in there.workers:
@@ -355,8 +411,36 @@ def kill_one_that_works(there: Lab) -> int:
     wait_for(working, seconds=30)
     pid = working()
     assert pid is not None
-    os.kill(pid, signal.SIGKILL)
     return pid
+
+
+@pytest.mark.slow
+def test_a_frozen_worker_does_not_hold_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "plugins"
+    folder.mkdir()
+    (folder / "slow.py").write_text(SLOW.replace("SECONDS", "1.0"), encoding="utf-8")
+    monkeypatch.setattr(dask_cluster, "FROZEN_SECONDS", 5.0)
+
+    class Freezing(Progress):
+        frozen: int | None = None
+
+        def finished(self, record: Record) -> None:
+            if self.frozen is None:
+                self.frozen = one_that_works(there)
+                os.kill(self.frozen, signal.SIGSTOP)
+
+    with clean_registries(), lab(tmp_path) as there:
+        from qubopress.suites import plugins
+
+        plugins.load_folder(str(folder))
+        suite = small(tmp_path, "slow", "random", seeds=4)
+        with dask_cluster.Cluster(there.address) as first:
+            first._client.wait_for_workers(2, timeout=60)
+        options: dict[str, Any] = {"executor": f"dask://{there.address}", "plugin_folder": folder}
+        begun = time.monotonic()
+        done = suites.run(suite, store=tmp_path / "r.db", progress=Freezing(), **options)
+        print(f"{time.monotonic() - begun:.0f} s with a frozen worker")
+        assert (done.measured, done.statuses) == (8, {"FINISHED": 8})
 
 
 @pytest.mark.slow
