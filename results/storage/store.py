@@ -10,7 +10,7 @@ import json
 import math
 import sqlite3
 from collections.abc import Container, Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import fields
 from pathlib import Path
 from types import TracebackType
@@ -246,8 +246,13 @@ class Store:
 
     def _rows(self, query: str, *values: object) -> Iterator[tuple[Any, ...]]:
         self._steps = 0
-        with _explained(self.path), closing(self._db.execute(query, values)) as cursor:
-            yield from cursor
+        with _explained(self.path):
+            cursor = self._db.execute(query, values)
+            try:
+                yield from cursor
+            finally:
+                with suppress(sqlite3.ProgrammingError):  # who breaks off half-way may have closed the store
+                    cursor.close()
 
     def _build(self, kind: Any, names: tuple[str, ...], row: tuple[Any, ...], **more: Any) -> Any:
         try:
