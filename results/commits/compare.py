@@ -208,7 +208,18 @@ def _pairs(both: pd.DataFrame) -> pd.DataFrame:
     last = both.sort_values("finished_at", kind="stable").drop_duplicates(["side", *KEY], keep="last")
     key = [*KEY, "label", "family", "instance"]
     base, head = (last[last["side"] == side] for side in ("base", "head"))
-    kept = ["excess", "seconds", "ranked", "status", "machine", "timing_grade", "counts", "commit", "cell"]
+    kept = [
+        "loss",
+        "excess",
+        "seconds",
+        "ranked",
+        "status",
+        "machine",
+        "timing_grade",
+        "counts",
+        "commit",
+        "cell",
+    ]
     kept.append("finished_at")
     return base[[*key, *kept]].merge(head[[*KEY, *kept]], on=list(KEY), suffixes=("_base", "_head"))
 
@@ -346,10 +357,10 @@ def _notes(rows: pd.DataFrame, pairs: pd.DataFrame, same_code: bool) -> Iterator
 
 def _one_measurement(pairs: pd.DataFrame) -> pd.Series[bool]:
     """Pairs of a cell with itself, at two commits."""
-    same = (pairs["cell_base"] == pairs["cell_head"]) & (
-        pairs["finished_at_base"] == pairs["finished_at_head"]
-    )
-    return same & (pairs["commit_base"] != pairs["commit_head"])
+    same = pairs["commit_base"] != pairs["commit_head"]
+    for name in ("cell", "finished_at", "loss", "seconds"):
+        same &= pairs[f"{name}_base"] == pairs[f"{name}_head"]
+    return same
 
 
 def _too_few(tested: pd.DataFrame) -> Iterator[str]:

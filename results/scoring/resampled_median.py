@@ -1,6 +1,6 @@
 """The bootstrap interval of a median without a draw: the law of the resampled median is known.
 
-A resample's upper median is at most x if and only if more than half of its cells are. Each of the I instances
+A resample's median is at most x if more than half of its cells are. Each of the I instances
 drawn, of n cells k of which are at most x, adds 2B - n to the lead of these cells, B being binomial (n, k/n);
 so the lead is a sum of I independent terms, and its law one term's, folded I times (Efron 1982 gives this for
 one cell an instance).
@@ -28,8 +28,7 @@ DEVIATIONS, TERMS = 10, 40
 def median_ends(cells: Floats, counts: Whole, level: float) -> tuple[float, float]:
     """Where the resampled medians' middle `level` begins and ends.
 
-    Of an even number of cells the lower of the two in the middle counts for the beginning, the upper for
-    the end.
+    Of an even number of cells either of the two in the middle is the median, with equal chances.
 
     Parameters:
         cells: (cells,) values, an instance's side by side.
@@ -39,19 +38,19 @@ def median_ends(cells: Floats, counts: Whole, level: float) -> tuple[float, floa
     ordered, tail = np.unique(cells), (1.0 - level) / 2.0
     first = np.cumsum(counts) - counts
 
-    def reached(place: int) -> tuple[float, float]:
+    def reached(place: int) -> float:
         below = np.add.reduceat((cells <= ordered[place]).astype(np.intp), first)
         return _lead(counts, below)
 
     places = range(len(ordered))
-    low = bisect_left(places, tail - SLACK, key=lambda place: reached(place)[0])
-    high = bisect_left(places, 1.0 - tail - SLACK, key=lambda place: reached(place)[1])
+    low = bisect_left(places, tail - SLACK, key=reached)
+    high = bisect_left(places, 1.0 - tail - SLACK, key=reached)
     last = len(ordered) - 1
     return float(ordered[min(low, last)]), float(ordered[min(high, last)])
 
 
-def _lead(counts: Whole, below: Whole) -> tuple[float, float]:
-    """Probabilities that in a resample at least, and more than, half of the cells are of those `below`."""
+def _lead(counts: Whole, below: Whole) -> float:
+    """Probability that in a resample more than half of the cells are of those `below`; a tie counts half."""
     terms, most = counts.size, int(counts.max())
     law = _term(counts, below)
     leads = np.arange(-most, most + 1)
@@ -59,14 +58,13 @@ def _lead(counts: Whole, below: Whole) -> tuple[float, float]:
     deviation = float(np.sqrt(law @ (leads - mean) ** 2))
     reach = DEVIATIONS * deviation * np.sqrt(terms) + TERMS * most
     if abs(mean) * terms > reach:
-        return (1.0, 1.0) if mean > 0 else (0.0, 0.0)
+        return float(mean > 0)
     # Beyond its reach the sum would come round to the other side, where it has no mass.
     length = 1 << int(min(terms * most, abs(mean) * terms + reach)).bit_length() + 1
     wrapped = np.zeros(length)
     np.add.at(wrapped, leads % length, law)
     folded = np.fft.irfft(np.fft.rfft(wrapped) ** terms, length)
-    more = float(folded[1 : length // 2].sum())
-    return more + float(folded[0]), more
+    return float(folded[1 : length // 2].sum() + folded[0] / 2)
 
 
 def _term(counts: Whole, below: Whole) -> Floats:

@@ -81,19 +81,18 @@ def resamples(values: list[list[float]]) -> list[tuple[list[float], float]]:
 def test_the_bootstrap_of_few_cells_is_the_enumeration_of_all_resamples(
     values: list[list[float]], level: float
 ) -> None:
-    ends = {"low": Counter[float](), "high": Counter[float]()}
+    chances = Counter[float]()
     for cells, weight in resamples(values):
-        ordered = sorted(cells)
-        ends["low"][ordered[(len(ordered) - 1) // 2]] += weight
-        ends["high"][ordered[len(ordered) // 2]] += weight
+        for middle in ((len(cells) - 1) // 2, len(cells) // 2):
+            chances[sorted(cells)[middle]] += weight / 2
 
-    def quantile(end: str, share: float) -> float:
+    def quantile(share: float) -> float:
         reached = itertools.accumulate(
-            sorted(ends[end].items()), lambda so_far, one: (one[0], so_far[1] + one[1])
+            sorted(chances.items()), lambda so_far, one: (one[0], so_far[1] + one[1])
         )
         return next(value for value, total in reached if total >= share - 1e-12)
 
-    expected = quantile("low", (1 - level) / 2), quantile("high", (1 + level) / 2)
+    expected = quantile((1 - level) / 2), quantile((1 + level) / 2)
     groups = [place for place, own in enumerate(values) for _ in own]
     assert median_interval([*itertools.chain(*values)], groups, level=level) == expected
 
