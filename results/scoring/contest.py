@@ -19,9 +19,12 @@ def common(frame: pd.DataFrame) -> tuple[set[str], set[str]]:
     """Instances over which a board ranks, and the labels of the solvers that entered all of them.
 
     Of the sets that one solver entered, or two share, it is that with the most pairs of instance and solver.
+    Who lied in a cell is not among the solvers.
     """
-    keys = frame.groupby("label")["instance_key"].unique()
+    keys = frame[~frame["label"].isin(liars(frame))].groupby("label")["instance_key"].unique()
     entered = {str(label): set(own) for label, own in keys.items()}
+    if not entered:
+        return set(frame["instance_key"].unique()), set()
     sets: set[frozenset[str]] = {frozenset(a & b) for a in entered.values() for b in entered.values()}
 
     def worth(shared: frozenset[str]) -> tuple[int, int, list[str]]:
@@ -34,12 +37,20 @@ def common(frame: pd.DataFrame) -> tuple[set[str], set[str]]:
 
 def shortfalls(frame: pd.DataFrame, ranked: set[str], shared: set[str]) -> dict[str, str]:
     """Why each of the other solvers is not ranked."""
-    others = frame[~frame["label"].isin(ranked)]
+    others, lied = frame[~frame["label"].isin(ranked)], liars(frame)
     counts = others[others["instance_key"].isin(shared)].groupby("label")["instance_key"].nunique()
     return {
-        str(label): f"entered {counts.get(label, 0)} of the {len(shared)} instances ranked over"
+        str(label): f"lied in {lied[label]} of its cells"
+        if label in lied
+        else f"entered {counts.get(label, 0)} of the {len(shared)} instances ranked over"
         for label in others["label"].unique()
     }
+
+
+def liars(frame: pd.DataFrame) -> dict[str, int]:
+    """By label, in how many cells it claimed what its bits, or anybody's, refute: none of its word counts."""
+    lied = frame.loc[frame["status"] == "LIED", "label"].value_counts()
+    return {str(label): int(count) for label, count in lied.items()}
 
 
 def idle(frame: pd.DataFrame) -> pd.DataFrame:

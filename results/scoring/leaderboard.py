@@ -66,7 +66,7 @@ def leaderboard(
     A missing interval is the median alone.
 
     Ranked are the solvers that entered the same instances, over these (`contest.common`); whoever entered
-    fewer stands below them, scored over its own, without a rank.
+    fewer stands below them, scored over its own, without a rank; so does a solver that lied in a cell.
 
     Columns:
 
@@ -297,7 +297,7 @@ def _shared_ranks(board: pd.DataFrame) -> list[int]:
     """Give the ranks of rows sorted by excess, as `leaderboard` states; an unknown excess comes last."""
     middle = board["excess"].fillna(np.inf)
     lows, highs = board["excess_low"].fillna(middle), board["excess_high"].fillna(middle)
-    ranks = [1]
+    ranks = [1][: len(board)]
     for place in range(1, len(board)):
         leader = ranks[-1] - 1
         overlaps = lows[place] <= highs[leader] and lows[leader] <= highs[place]

@@ -109,7 +109,7 @@ POLICY = (
     "A solver's score is the median excess over its cells, with a 95 % bootstrap interval that resamples "
     "instances and then seeds within them. Solvers whose interval overlaps that of their group's leader "
     "share a rank. A board ranks over the instances that its solvers share; whoever did not enter all of "
-    'these stands below, without a rank. The row "do nothing" is one who takes every baseline. '
+    'these, or lied in a cell, stands below, without a rank. The row "do nothing" takes every baseline. '
     "A win is the lowest median loss of an instance and budget; ties all win.",
     "The primal integral is the mean over the budget of the excess reached so far, at most "
     f"{CAP:g}, and {CAP:g} before the first solution. It is averaged over cells.",

@@ -50,6 +50,22 @@ def test_where_nobody_entered_all_what_most_share_is_ranked(tmp_path: Path) -> N
     assert board.attrs["common"] == ["instance 0", "instance 1"]
 
 
+def test_who_lied_in_one_cell_has_no_rank_for_any(tmp_path: Path) -> None:
+    cells = spread("honest", {0: 3.0, 1: 3.0}) + spread("other", {0: 4.0, 1: 4.0})
+    cells += spread("liar", {0: 1.0}) + spread("liar", {1: 1.0}, status="LIED")
+    board = board_of(tmp_path, cells).set_index("solver")
+    assert pd.isna(board.loc["liar", "rank"])
+    assert board.loc["liar", "unranked"] == "lied in 1 of its cells"
+    assert board.loc[["honest", "other"], "rank"].notna().all()
+    assert list(board.index) == ["honest", "other", "liar"]
+
+
+def test_a_board_of_liars_has_rows_and_no_rank(tmp_path: Path) -> None:
+    board = board_of(tmp_path, spread("liar", {0: 1.0, 1: 1.0}, status="LIED"))
+    assert board["solver"].tolist() == ["liar"]
+    assert board["rank"].isna().all()
+
+
 def test_a_shape_that_few_take_does_not_cost_the_others_their_rank(tmp_path: Path) -> None:
     cells = [cell for name in "abcd" for cell in spread(name, {0: 2.0, 1: 3.0})]
     cells += spread("black box", {0: 4.0, 1: 4.0, 2: 4.0})
