@@ -9,7 +9,7 @@ from ..instances.capacity import Capacity
 from ..instances.npz import kind_of
 from ..instances.qubo import Qubo
 from ..instances.rounding import Rounding
-from . import ENDINGS, FORMATS, READ, matrix
+from . import ENDINGS, FORMATS, READ, matrix, mqlib
 
 __all__ = ["load_instance", "save_instance"]
 
@@ -36,7 +36,12 @@ def load_instance(path: str | Path, *, format: str | None = None) -> Qubo | Capa
     if not Path(path).is_file():
         raise MissingDataError(f"no instance file at {path}; write one with instance.save(path)")
     name = "npz" if format is None and _is_archive(path) else _format(path, format)
-    return _load(path) if name == "npz" else (FORMATS | READ)[name].read(path)
+    if name == "npz":
+        return _load(path)
+    instance = (FORMATS | READ)[name].read(path)
+    if name == "mqlib" and format is None and isinstance(instance, Qubo):
+        mqlib.refuse_graph(path, instance)
+    return instance
 
 
 def save_instance(

@@ -20,7 +20,17 @@ from ..instances.qubo import Qubo
 from .terms import Terms, sums
 from .text import Lines, write_lines
 
-__all__ = ["read", "write"]
+__all__ = ["read", "refuse_graph", "write"]
+
+
+def refuse_graph(path: str | Path, qubo: Qubo) -> None:
+    """FileError where a file's ending alone said what it is, and it may be a graph for Max-Cut as well."""
+    whole = bool(np.isin(qubo.Q.data if qubo.sparse else qubo.Q, (0.0, 1.0, -1.0)).all())
+    if whole and Lines(path).remark("offset") is None and not qubo.Q.diagonal().any():
+        raise FileError(
+            f"{path} must hold a QUBO and may be a graph for Max-Cut: all its weights are 1 or -1, none "
+            "on the diagonal; pass format= (--input-format), gset or mqlib"
+        )
 
 
 def read(path: str | Path) -> Qubo:

@@ -98,6 +98,17 @@ def test_a_labelled_bqm_keeps_the_order_of_its_variables(vartype, version, tmp_p
     np.testing.assert_allclose(losses, bqm.energies((values, list(bqm.variables))))
 
 
+def test_a_graph_under_mqlibs_ending_is_read_only_when_its_format_is_named(tmp_path) -> None:
+    (tmp_path / "G1.mqlib").write_text("3 2\n1 2 1\n2 3 -1\n")
+    with pytest.raises(InputError, match=r"G1\.mqlib must hold a QUBO and may be a graph for Max-Cut"):
+        problems.load_instance(tmp_path / "G1.mqlib")
+    cut = problems.load_instance(tmp_path / "G1.mqlib", format="gset")
+    assert cut.losses(all_bits(3)).min() == -1.0
+    own = problems.load_instance(tmp_path / "G1.mqlib", format="mqlib")
+    problems.save_instance(own, tmp_path / "own.mqlib")
+    np.testing.assert_array_equal(problems.load_instance(tmp_path / "own.mqlib").Q, own.Q)
+
+
 @pytest.mark.parametrize("name", ["bqm", "coo", "cqm", "lp", "mqlib", "npz"])
 def test_every_cut_of_a_file_of_ours_is_refused(name, tmp_path) -> None:
     path = tmp_path / f"f.{name}"
