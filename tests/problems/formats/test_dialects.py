@@ -5,6 +5,7 @@ From runs of dimod 0.12, HiGHS 1.15, Gurobi 13, pyscipopt 6.3, COPT 8, CPLEX 22.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import dimod
@@ -137,3 +138,64 @@ def test_a_cqm_of_bits_and_spins_has_its_energies(capacity: bool, tmp_path: Path
         assert found.loss(x) == pytest.approx(model.objective.energy(sample))
         if capacity:
             assert (found.violation(x) == 0) == model.check_feasible(sample)
+
+
+# ---- written here and now
+
+
+MODEL = np.round(np.triu(np.random.default_rng(10).normal(size=(10, 10))), 3)
+COSTS = np.random.default_rng(11).integers(1, 9, 10)
+
+
+def by_dimod(path: Path) -> None:
+    bits = [dimod.Binary(f"x{k}") for k in range(10)]
+    model = dimod.ConstrainedQuadraticModel()
+    terms = (MODEL[i, j] * bits[i] * (1 if i == j else bits[j]) for i in range(10) for j in range(i, 10))
+    model.set_objective(dimod.quicksum(terms) + 7.5)
+    model.add_constraint(dimod.quicksum(int(c) * x for c, x in zip(COSTS, bits, strict=True)) <= 25)
+    path.write_text(dimod.lp.dumps(model))
+
+
+def by_highs(path: Path) -> None:
+    highspy = pytest.importorskip("highspy", reason="a solver's extra")
+    highs = highspy.Highs()
+    highs.silent()
+    for k in range(10):
+        highs.addVariable(0, 1, MODEL[k, k])
+        highs.changeColIntegrality(k, highspy.HighsVarType.kInteger)
+    highs.addRow(-highspy.kHighsInf, 25, 10, np.arange(10), COSTS.astype(float))
+    highs.changeObjectiveOffset(7.5)
+    below = [(i, j) for i in range(10) for j in range(i + 1, 10)]  # column by column of the lower half
+    starts = np.searchsorted([i for i, _ in below], np.arange(10))
+    values = np.array([MODEL[i, j] for i, j in below])
+    highs.passHessian(
+        10,
+        len(below),
+        int(highspy.HessianFormat.kTriangular),
+        starts,
+        np.array([j for _, j in below]),
+        values,
+    )
+    highs.writeModel(str(path))
+
+
+def by_gurobi(path: Path) -> None:
+    gurobi = pytest.importorskip("gurobipy", reason="a solver's extra")
+    with gurobi.Env(params={"OutputFlag": 0}) as environment, gurobi.Model(env=environment) as model:
+        bits = [model.addVar(vtype="B", name=f"x{k}") for k in range(10)]
+        terms = (MODEL[i, j] * bits[i] * (1 if i == j else bits[j]) for i in range(10) for j in range(i, 10))
+        model.setObjective(gurobi.quicksum(terms) + 7.5)
+        model.addConstr(gurobi.quicksum(int(c) * x for c, x in zip(COSTS, bits, strict=True)) <= 25)
+        model.write(str(path))
+
+
+@pytest.mark.parametrize("write", [by_dimod, by_highs, by_gurobi])
+def test_what_a_tool_writes_here_has_its_energies_on_all_points(
+    write: Callable[[Path], None], tmp_path: Path
+) -> None:
+    write(tmp_path / "f.lp")
+    found = problems.load_instance(tmp_path / "f.lp")
+    assert isinstance(found, Capacity)
+    points = all_bits(10)
+    np.testing.assert_allclose(found.losses(points), np.einsum("pi,ij,pj->p", points, MODEL, points) + 7.5)
+    assert (list(found.costs), found.K) == (list(COSTS), 25)
