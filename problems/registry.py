@@ -17,6 +17,7 @@ from torch import nn
 from .arrays import Bits
 from .errors import InputError, MissingDataError, unknown_name
 from .instances.instance import Instance
+from .registering import registering
 from .tasks.task import Task
 
 __all__ = ["Generate", "Problem", "drive", "get", "names", "problem"]
@@ -130,6 +131,7 @@ def problem(
         InputError: the name is taken, or a parameter has no default.
     """
 
+    @registering
     def register(generate: Generate) -> Generate:
         ours = generate.__module__.startswith(f"{__package__}.")
         if name in (_REGISTRY if ours else _all()):

@@ -18,6 +18,7 @@ from ..problems import registry as formulations
 from ..problems.arrays import chosen
 from ..problems.errors import unknown_name
 from ..problems.packages import installed
+from ..problems.registering import registering
 
 __all__ = ["Choice", "Entry", "Parameter", "Range", "get", "names", "solver"]
 
@@ -202,15 +203,10 @@ def solver(
             asked for by a solver that takes no Qubo or takes a Capacity itself.
     """
     shapes = (accepts,) if isinstance(accepts, type) else tuple(accepts)
-    for shape in shapes:
-        if shape not in SHAPES.values():
-            raise InputError(f"accepts must name Qubo, Capacity, Rounding or BlackBox, got {shape!r}")
 
-    chosen(capacity, ("field-search", "penalty"), name="capacity")
-    if capacity == "penalty" and (Qubo not in shapes or Capacity in shapes):
-        raise InputError(f"capacity='penalty' must come with a solver of Qubos alone, got {name!r}; drop it")
-
+    @registering
     def register(search: Search) -> Search:
+        _check(name, shapes, capacity)
         ours = search.__module__.startswith(f"{__package__}.")
         if name in (_REGISTRY if ours else _all()):
             raise InputError(f"a solver named {name!r} is registered already; choose another name")
@@ -232,6 +228,16 @@ def solver(
         return search
 
     return register
+
+
+def _check(name: str, shapes: tuple[type, ...], capacity: str) -> None:
+    for shape in shapes:
+        if shape not in SHAPES.values():
+            raise InputError(f"accepts must name Qubo, Capacity, Rounding or BlackBox, got {shape!r}")
+
+    chosen(capacity, ("field-search", "penalty"), name="capacity")
+    if capacity == "penalty" and (Qubo not in shapes or Capacity in shapes):
+        raise InputError(f"capacity='penalty' must come with a solver of Qubos alone, got {name!r}; drop it")
 
 
 def _parameters(search: Callable[..., None]) -> MappingProxyType[str, Parameter]:

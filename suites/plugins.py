@@ -18,6 +18,7 @@ from typing import Any
 from .. import problems, solvers
 from ..problems import InputError
 from ..problems.errors import one_line
+from ..problems.registering import one_by_one
 from .plugin_files import hash_of
 
 __all__ = [
@@ -146,8 +147,12 @@ def _import(name: str, path: Path) -> None:
 
 
 def _guarded(what: str, load: Callable[[], object]) -> None:
+    def tell(function: str, error: InputError) -> None:
+        warnings.warn(f"{function} of {what} is left out: {one_line(error, named=True)}", stacklevel=3)
+
     try:
-        load()
+        with one_by_one(tell):
+            load()
     except (Exception, SystemExit) as error:
         warnings.warn(f"{what} is left out: {one_line(error, named=True)}", stacklevel=3)
 

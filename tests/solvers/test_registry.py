@@ -80,13 +80,13 @@ def test_a_parameter_without_a_default_is_refused() -> None:
 
 def test_a_way_to_a_capacity_that_is_none_is_refused() -> None:
     with pytest.raises(InputError, match="capacity must be one of field-search, penalty, got 'slack'"):
-        solvers.solver("mine", accepts=Qubo, capacity="slack")
+        register(accepts=Qubo, capacity="slack")
 
 
 @pytest.mark.parametrize("accepts", [Capacity, (Qubo, Capacity)])
 def test_a_penalty_is_for_solvers_of_qubos_alone(accepts: Any) -> None:
     with pytest.raises(InputError, match="capacity='penalty' must come with a solver of Qubos alone"):
-        solvers.solver("mine", accepts=accepts, capacity="penalty")
+        register(accepts=accepts, capacity="penalty")
 
 
 def test_a_shape_that_is_none_of_ours_is_refused() -> None:

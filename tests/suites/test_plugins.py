@@ -69,7 +69,6 @@ def test_no_folder_is_no_plugin_and_a_missing_one_an_error(tmp_path: Path) -> No
         ("raise SystemExit(3)", "SystemExit: 3"),
         ("raise RuntimeError('two\\nlines')", "RuntimeError: two lines$"),
         ("raise SystemExit", "SystemExit$"),
-        (SOLVER.format(name="tabu", what=""), "InputError: a solver named 'tabu' is registered already"),
     ],
 )
 def test_a_broken_file_is_a_warning_and_the_others_are_loaded(tmp_path: Path, text: str, reason: str) -> None:
@@ -78,6 +77,26 @@ def test_a_broken_file_is_a_warning_and_the_others_are_loaded(tmp_path: Path, te
     with pytest.warns(UserWarning, match=rf"plug-in .*a\.py is left out: {reason}"):
         plugins.load_folder(str(tmp_path))
     assert "second" in solvers.names()
+
+
+BAD = {
+    "taken": "@solvers.solver('tabu', accepts=problems.Qubo)\ndef bad(qubo, run):\n    pass\n",
+    "no shape": "@solvers.solver('shapeless', accepts=int)\ndef bad(qubo, run):\n    pass\n",
+    "no default": "@problems.problem('askew')\ndef bad(task, *, bits):\n    yield\n",
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_one_bad_function_leaves_its_neighbours(tmp_path: Path, kind: str) -> None:
+    text = f"from qubopress import problems\n{SOLVER.format(name='first', what='')}\n{BAD[kind]}"
+    write(tmp_path / "mine.py", "last")
+    last = (tmp_path / "mine.py").read_text(encoding="utf-8")
+    (tmp_path / "mine.py").write_text(f"{text}\n{last}", encoding="utf-8")
+    with pytest.warns(UserWarning, match=r"bad of plug-in .*mine\.py is left out: InputError: ") as told:
+        plugins.load_folder(str(tmp_path))
+    assert len(told) == 1
+    assert {"first", "last"} <= set(solvers.names())
+    assert plugins.source_of(solvers.get("last").search)
 
 
 def test_the_source_of_a_plugin_is_its_file(tmp_path: Path) -> None:
