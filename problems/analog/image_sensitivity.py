@@ -7,7 +7,7 @@ image's gradient by that node's rate times the pull: one reverse pass a pixel se
 
 from __future__ import annotations
 
-from typing import TypeAlias, TypeVar, cast
+from typing import TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from ..arrays import Floats, number
 from ..errors import InputError
-from ..networks.dynamics import Slope
 from ..networks.interaction import InteractionSystem
+from ..networks.trajectories import hear_pushes
 
 __all__ = [
     "MOST",
@@ -42,9 +42,6 @@ MOST = 8000
 System = TypeVar("System", bound=InteractionSystem)
 WHOLE = "gram of whole couplings"
 """Piece of the cache that holds the joint gram of the trained couplings."""
-
-Trace: TypeAlias = list[tuple[int, Tensor, Tensor]]
-"""Of every slope evaluated: its segment, the state there and the rate added to it, each (n, batch)."""
 
 
 def system_of(network: nn.Module) -> InteractionSystem:
@@ -80,39 +77,52 @@ def couplings_kept(share: float, E: int, *, name: str) -> int:
     return wanted
 
 
-class _Probed(InteractionSystem):
-    """The same system, whose every slope takes a further rate of 0 that can be differentiated by."""
+def sensitivities(
+    system: InteractionSystem, starts: Tensor, segments: list[int], *, directions: Tensor | None = None
+) -> list[Tensor]:
+    """∂ image / ∂ couplings (batch, pixels, E) of each of the segments, at starts (batch, n).
 
-    trace: Trace
-
-    def slope(self, segment: int) -> Slope:
-        """Rate of change of states (n, batch), noted with the state at every call."""
-        inner = super().slope(segment)
-
-        def noted(state: Tensor) -> Tensor:
-            rate = torch.zeros_like(state, requires_grad=True)
-            self.trace.append((segment, state.detach(), rate))
-            return inner(state) + rate
-
-        return noted
-
-
-def sensitivities(system: InteractionSystem, starts: Tensor, segments: list[int]) -> list[Tensor]:
-    """∂ image / ∂ couplings (batch, pixels, E) of each of the segments, at starts (batch, n)."""
-    probed = _probed(system)
-    pixels = probed(starts).flatten(start_dim=1)
-    slopes = [one for one in probed.trace if one[0] in segments]
-    rates = [rate for _, _, rate in slopes]
-    columns = [
-        torch.autograd.grad(pixels[:, p].sum(), rates, retain_graph=p + 1 < pixels.shape[1])
-        for p in range(pixels.shape[1])
-    ]
+    With `directions` (batch, r, pixels) only r products with them, (batch, r, E).
+    """
+    design = system.design
+    if directions is None:
+        directions = torch.eye(design.visible, dtype=starts.dtype).expand(len(starts), -1, -1)
+    rows = directions.shape[1]
+    states, pushes = pushes_of(system, starts, directions)
     found = []
     for segment in segments:
-        mine = [t for t, (of, _, _) in enumerate(slopes) if of == segment]
-        states = torch.stack([slopes[t][1] for t in mine])
-        found.append(_by_coupling(probed, states, [torch.stack([c[t] for c in columns]) for t in mine]))
+        mine = [push.reshape(design.nodes, len(starts), rows).permute(2, 0, 1) for push in pushes[segment]]
+        found.append(_by_coupling(system, torch.stack(states[segment]), mine))
     return found
+
+
+def pushes_of(
+    system: InteractionSystem, starts: Tensor, directions: Tensor
+) -> tuple[list[list[Tensor]], list[list[Tensor]]]:
+    """By segment and slope: states (n, batch), and the gradients of images by the rates (n, batch · r).
+
+    Parameters:
+        system: whose couplings.
+        starts: (batch, n).
+        directions: (batch, r, pixels) whose products with the images are differentiated.
+    """
+    design, (wanted, rows, _) = system.design, directions.shape
+    states: list[list[Tensor]] = [[] for _ in range(design.segments)]
+    pushes: list[list[Tensor]] = [[] for _ in range(design.segments)]
+
+    def hear(segment: int, state: Tensor, push: Tensor) -> None:
+        states[segment].append(state[:, ::rows])
+        pushes[segment].append(push)
+
+    def push_of(final: Tensor) -> Tensor:
+        shown = final.T.detach().requires_grad_()
+        weights = directions.reshape(wanted * rows, 1, design.side, design.side)
+        (push,) = torch.autograd.grad((system.shown(shown) * weights).sum(), shown)
+        return push.T.contiguous()
+
+    many = starts.repeat_interleave(rows, dim=0).T
+    hear_pushes(system.plan(), many, system.couplings, system.bias, system.lock, push_of, hear)
+    return states, pushes
 
 
 def _by_coupling(system: InteractionSystem, states: Tensor, pushes: list[Tensor]) -> Tensor:
@@ -202,12 +212,6 @@ def images_of(system: InteractionSystem, starts: Tensor) -> Tensor:
 def double(system: InteractionSystem) -> InteractionSystem:
     """A copy in float64, in which sensitivities are measured."""
     return _copy(system, InteractionSystem)
-
-
-def _probed(system: InteractionSystem) -> _Probed:
-    probed = _copy(system, _Probed)
-    probed.trace = []
-    return probed
 
 
 def _copy(system: InteractionSystem, kind: type[System]) -> System:

@@ -22,7 +22,9 @@ from torch import Tensor, nn
 
 from ..arrays import count, number
 from ..errors import InputError
+from .coupling_products import Places, places
 from .dynamics import Slope, drift, heun, rk4, saturating_drift
+from .trajectories import Plan, final_states
 
 __all__ = ["KINDS", "Design", "InteractionSystem", "neighbours"]
 
@@ -142,6 +144,7 @@ class InteractionSystem(nn.Module):
         self.bias = nn.Parameter(torch.zeros(design.segments, design.nodes))
         locks = design.nodes if design.kind == "phase" else 0
         self.lock = nn.Parameter(torch.zeros(design.segments, locks))
+        self._found: tuple[Edges, Places] | None = None
 
     def starts(self, wanted: int, *, random: torch.Generator) -> Tensor:
         """Initial states (wanted, n), uniform in ±spread."""
@@ -149,13 +152,41 @@ class InteractionSystem(nn.Module):
 
     def forward(self, starts: Tensor) -> Tensor:
         """Images (batch, 1, side, side) that initial states (batch, n) settle into."""
-        side = self.design.side
-        final = self.run(starts)[:, : self.design.visible]
-        shown = torch.sin(final) if self.design.kind == "phase" else torch.tanh(final)
+        return self.shown(self.run(starts))
+
+    def shown(self, final: Tensor) -> Tensor:
+        """Images (batch, 1, side, side) that final states (batch, n) are read out as."""
+        side, visible = self.design.side, final[:, : self.design.visible]
+        shown = torch.sin(visible) if self.design.kind == "phase" else torch.tanh(visible)
         return 0.5 * (1.0 + shown).reshape(-1, 1, side, side)
 
     def run(self, starts: Tensor) -> Tensor:
         """Final states (batch, n) of all nodes."""
+        if not self._exact(starts):
+            return self.stepwise(starts)
+        return final_states(self.plan(), starts.T, self.couplings, self.bias, self.lock).T
+
+    def _exact(self, starts: Tensor) -> bool:
+        """Whether the sparse products take these starts: on the processor, of the parameters' own type."""
+        kinds = {starts.dtype, self.couplings.dtype, self.bias.dtype}
+        return starts.device.type == "cpu" and kinds in ({torch.float32}, {torch.float64})
+
+    def plan(self) -> Plan:
+        """What `trajectories` needs to know of a run."""
+        design = self.design
+        dt = design.duration / design.steps
+        return Plan(design.kind, design.method, design.segments, design.steps, dt, self._places())
+
+    def _places(self) -> Places:
+        """Where the couplings lie, found anew when the edges are others."""
+        edges = self.edges.numpy()
+        if self._found is None or not np.array_equal(self._found[0], edges):
+            found = places(edges, self.design.nodes, directed=self.design.directed)
+            self._found = (edges.copy(), found)
+        return self._found[1]
+
+    def stepwise(self, starts: Tensor) -> Tensor:
+        """The same by dense matrices and torch's own gradients, on any device: the reference of `run`."""
         state, dt = starts.T, self.design.duration / self.design.steps
         step = STEPPERS[self.design.method]
         for segment in range(self.design.segments):
