@@ -13,7 +13,6 @@ from scipy import linalg
 from torch import Tensor, nn
 
 from ..arrays import Bits, Floats, number
-from ..cache import cached
 from ..errors import InputError
 from ..instances.rounding import Rounding
 from ..layers.samples import tensor_of
@@ -21,15 +20,22 @@ from ..networks.interaction import InteractionSystem
 from ..quantization.grids import Grid, grid_for
 from ..registry import problem
 from ..tasks.task import Task
+from .coupling_tiles import (
+    Part,
+    Tiles,
+    cached_tiles,
+    grams,
+    mixtures_of,
+    removal_cost,
+    tile_of,
+    tiles_of,
+)
 from .hardware_costs import measures
 from .image_sensitivity import (
-    WHOLE,
     couplings_kept,
     double,
     gradient,
-    gram,
     images_of,
-    joint_gram,
     least_missed,
     system_of,
 )
@@ -43,7 +49,7 @@ SHARES = (0.0, 0.03, 0.1, 0.3, 1.0)
 """Of the step that would make up for all errors if images were linear: those that are tried."""
 
 
-@problem("ais-rounding", family="analog", measures=measures)
+@problem("ais-rounding", family="analog", measures=measures, later={"tile": 0, "mixtures": 0})
 def ais_rounding(
     task: Task,
     *,
@@ -52,6 +58,8 @@ def ais_rounding(
     density: float = 1.0,
     sequential: bool = True,
     damping: float = 0.001,
+    tile: int = 0,
+    mixtures: int = 0,
 ) -> Generator[Rounding, Bits, nn.Module]:
     """Decide the b-bit level of every coupling, one segment of time after another.
 
@@ -67,6 +75,10 @@ def ais_rounding(
     between the levels would err least on held-out states. The step of the grid is the hardware's, one for
     each segment.
 
+    A system with too many couplings for that is decided tile by tile: a `Rounding` for the couplings that the
+    nodes of a square of pixels feel, with the part of H among them. What is off in one tile is the next ones'
+    to make up for, again by the exact Jᵀr, unless `sequential` is off.
+
     Parameters:
         task: an interaction system, and the initial states that calibrate it.
         bits: b in [1, 8]. From 7 on the choice is between the two levels beside a coupling.
@@ -76,6 +88,9 @@ def ais_rounding(
         sequential: whether t makes up for errors so far; if not it is 0.
         damping: share of the mean diagonal of E[JᵀJ], positive. Of 0.001 to 0.03 the first had the least
             error of held-out images at 3 bits.
+        tile: side of the square in pixels; 0 takes whole segments up to 8,000 couplings and 2 beyond.
+        mixtures: random ones of a start's pixels that H is measured by; 0 takes every pixel alone up to 8,000
+            couplings and 8 beyond.
 
     Raises:
         InputError: a parameter outside its range, or a network that is no interaction system.
@@ -84,19 +99,22 @@ def ais_rounding(
     trained = double(given)
     starts, held = (tensor_of(one, "ais-rounding").double() for one in (task.inputs, task.held_inputs))
     wanted, held_wanted = images_of(trained, starts), images_of(trained, held)
-    thinned = trained.without(_kept(task, trained, starts, density))
+    thinned = trained.without(_kept(task, trained, starts, density, tile=tile, mixtures=mixtures))
     compressed = double(thinned)
+    side = tile_of(trained, tile)
+    tiles, mixed = tiles_of(thinned, side), mixtures_of(mixtures, trained)
     grids = [grid_for(row[None].numpy(), bits=bits, grid=grid, per="tensor") for row in thinned.couplings]
     for segment, made in enumerate(grids):
         piece = f"gram of couplings of segment {segment}, density {density}, damping {damping}"
-        form = cached(task, piece, partial(_form, thinned, starts, segment, damping))["gram"]
-        target = thinned.couplings[segment].numpy()
-        if sequential:
-            push = gradient(compressed, starts, wanted, segment)
-            target = target + _made_up(compressed, segment, made, held, held_wanted, _step(form, push))
-        layer = segment_rounding(target, made, form)
-        levels = yield layer.instance
-        compressed.couplings[segment] = torch.from_numpy(layer.couplings(levels))
+        measure = partial(_forms, thinned, starts, segment, damping, tiles, mixed)
+        for part, form in zip(tiles, cached_tiles(task, piece, measure, tiles, side, mixed), strict=True):
+            target = thinned.couplings[segment, part].numpy()
+            if sequential:
+                step = _step(form, gradient(compressed, starts, wanted, segment)[part])
+                target = target + _made_up(compressed, segment, part, made, held, held_wanted, step)
+            layer = segment_rounding(target, made, form)
+            levels = yield layer.instance
+            compressed.couplings[segment, part] = torch.from_numpy(layer.couplings(levels))
     return compressed.to(given.couplings.dtype)
 
 
@@ -135,38 +153,48 @@ def _step(form: Floats, push: Floats) -> Floats:
 
 
 def _made_up(
-    system: InteractionSystem, segment: int, grid: Grid, starts: Tensor, wanted: Tensor, step: Floats
+    system: InteractionSystem,
+    segment: int,
+    part: Part,
+    grid: Grid,
+    starts: Tensor,
+    wanted: Tensor,
+    step: Floats,
 ) -> Floats:
-    """That share of a step (E,) of a segment's couplings which the images are best for.
+    """That share of a step (b,) of some of a segment's couplings which the images are best for.
 
     It is judged inside the grid's ends, beyond which no level makes up for anything.
     """
-    couplings = system.couplings[segment].numpy()
+    couplings = system.couplings[segment, part].numpy()
     low, high = (grid.step[0] * (end - grid.zero[0]) for end in (grid.low, grid.high))
     tried = copy.deepcopy(system)
 
     def error(share: float) -> float:
-        tried.couplings[segment] = torch.from_numpy(np.clip(couplings + share * step, low, high))
+        tried.couplings[segment, part] = torch.from_numpy(np.clip(couplings + share * step, low, high))
         return float((images_of(tried, starts) - wanted).square().sum())
 
     return min(SHARES, key=error) * step
 
 
-def _form(system: InteractionSystem, starts: Tensor, segment: int, damping: float) -> dict[str, Floats]:
-    """H of a segment."""
+def _forms(
+    system: InteractionSystem, starts: Tensor, segment: int, damping: float, tiles: Tiles, mixtures: int
+) -> list[Floats]:
+    """H of a segment, tile by tile."""
     share = number(damping, name="damping")
     if share <= 0:
         raise InputError(f"damping must be positive, got {damping}; 0.001 is usual")
-    form = gram(system, starts, segment)
-    # Where no coupling moves the images, H must still be a matrix to solve with.
-    form.flat[:: len(form) + 1] += share * (float(np.diag(form).mean()) or 1.0)
-    return {"gram": form}
+    forms = grams(system, starts, [segment], torch.ones(1, len(system.edges)), tiles, mixtures)
+    for form in forms:
+        # Where no coupling moves the images, H must still be a matrix to solve with.
+        form.flat[:: len(form) + 1] += share * (float(np.diag(form).mean()) or 1.0)
+    return forms
 
 
-def _kept(task: Task, system: InteractionSystem, starts: Tensor, density: float) -> Tensor:
+def _kept(
+    task: Task, system: InteractionSystem, starts: Tensor, density: float, *, tile: int, mixtures: int
+) -> Tensor:
     """Flags (E,) of the couplings that are fabricated."""
     wanted = couplings_kept(density, len(system.edges), name="density")
     if wanted == len(system.edges):
         return torch.ones(wanted, dtype=torch.bool)
-    found = cached(task, WHOLE, lambda: {"gram": joint_gram(system, starts, system.couplings)})
-    return torch.from_numpy(least_missed(found["gram"], wanted))
+    return torch.from_numpy(least_missed(removal_cost(task, system, starts, tile, mixtures), wanted))

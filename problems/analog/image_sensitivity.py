@@ -7,10 +7,11 @@ image's gradient by that node's rate times the pull: one reverse pass a pixel se
 
 from __future__ import annotations
 
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
+import scipy.sparse as sp
 import torch
 from torch import Tensor, nn
 
@@ -29,6 +30,8 @@ __all__ = [
     "images_of",
     "joint_gram",
     "least_missed",
+    "mean_square",
+    "pushes_of",
     "sensitivities",
     "system_of",
 ]
@@ -37,7 +40,7 @@ CHUNK = 50
 """Samples at a time."""
 
 MOST = 8000
-"""Couplings of a segment: their gram takes the square of this in numbers."""
+"""Couplings that are decided at once: their gram takes the square of this in numbers."""
 
 System = TypeVar("System", bound=InteractionSystem)
 WHOLE = "gram of whole couplings"
@@ -45,20 +48,11 @@ WHOLE = "gram of whole couplings"
 
 
 def system_of(network: nn.Module) -> InteractionSystem:
-    """The network, if it is an interaction system of a size whose gram fits into memory.
-
-    Raises:
-        InputError: it is none, or has too many couplings.
-    """
+    """The network, if it is an interaction system. Raises InputError for any other."""
     if not isinstance(network, InteractionSystem):
         raise InputError(
             "the network must be an interaction system, such as digits-generator, "
             f"got a {type(network).__name__}"
-        )
-    if len(network.edges) > MOST:
-        raise InputError(
-            f"a system must have at most {MOST} couplings a segment, got {len(network.edges)}; "
-            "lower its radius"
         )
     return network
 
@@ -157,15 +151,16 @@ def gram(system: InteractionSystem, starts: Tensor, segment: int) -> Floats:
     """Gauss–Newton matrix (E, E) of a segment's couplings k: dᵀ gram d is the mean squared error of images
     that k + d makes to first order, summed over the pixels.
     """
-    return _mean_square(system, starts, [segment], torch.ones(1, len(system.edges)))
+    return mean_square(system, starts, [segment], torch.ones(1, len(system.edges)))
 
 
 def joint_gram(system: InteractionSystem, starts: Tensor, weights: Tensor) -> Floats:
     """The same (E, E) where all segments move along together: by d_e weights[m, e] in segment m."""
-    return _mean_square(system, starts, list(range(system.design.segments)), weights)
+    return mean_square(system, starts, list(range(system.design.segments)), weights)
 
 
-def _mean_square(system: InteractionSystem, starts: Tensor, segments: list[int], weights: Tensor) -> Floats:
+def mean_square(system: InteractionSystem, starts: Tensor, segments: list[int], weights: Tensor) -> Floats:
+    """The same of some segments that move along together, by d_e weights[i, e] in the i-th of them."""
     total = np.zeros((len(system.edges), len(system.edges)))
     for begin in range(0, len(starts), CHUNK):
         parts = sensitivities(system, starts[begin : begin + CHUNK], segments)
@@ -175,16 +170,22 @@ def _mean_square(system: InteractionSystem, starts: Tensor, segments: list[int],
     return np.asarray(total / len(starts))
 
 
-def least_missed(cost: Floats, wanted: int) -> npt.NDArray[np.bool_]:
+def least_missed(cost: Any, wanted: int) -> npt.NDArray[np.bool_]:
     """Flags (E,) of the `wanted` couplings that stay when one after another goes.
 
-    Each time that one goes whose going adds the least to rᵀ cost r, r marking those that have gone.
+    Each time that one goes whose going adds the least to rᵀ cost r, r marking those that have gone. The cost
+    is symmetric, an array or sparse.
     """
-    kept, added = np.ones(len(cost), dtype=bool), np.diag(cost).copy()
-    for _ in range(len(cost) - wanted):
-        gone = int(np.argmin(np.where(kept, added, np.inf)))
+    kept, added = np.ones(cost.shape[0], dtype=bool), np.array(cost.diagonal())
+    for _ in range(len(kept) - wanted):
+        gone = int(np.argmin(added))
         kept[gone] = False
-        added += 2.0 * cost[gone]
+        if sp.issparse(cost):
+            row = slice(cost.indptr[gone], cost.indptr[gone + 1])
+            added[cost.indices[row]] += 2.0 * cost.data[row]
+        else:
+            added += 2.0 * cost[gone]
+        added[gone] = np.inf
     return kept
 
 

@@ -94,7 +94,7 @@ class _Trajectory(torch.autograd.Function):
         return final
 
     @staticmethod
-    @torch.autograd.function.once_differentiable  # type: ignore[untyped-decorator]
+    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, push: Tensor) -> tuple[Tensor | None, ...]:
         couplings, bias, lock, *marks = ctx.saved_tensors
         run = _Run(ctx.plan, couplings, bias, lock)

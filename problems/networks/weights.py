@@ -14,7 +14,7 @@ from ..errors import InputError, MissingDataError
 from .real import package_version
 from .zoo import network
 
-__all__ = ["WEIGHTS", "load_network", "weights_checksum", "weights_metadata"]
+__all__ = ["WEIGHTS", "load_network", "narrowed", "weights_checksum", "weights_metadata"]
 
 WEIGHTS = Path(__file__).resolve().parents[1] / "weights"
 
@@ -35,8 +35,11 @@ def load_network(name: str, *, weights: Path | None = None) -> nn.Module:
         )
     with torch.device("meta"):  # no initial weights are drawn, so the global generator stays as it was
         module = spec.build()
+    kinds = {key: tensor.dtype for key, tensor in module.state_dict().items()}
+    # A file may be narrower than the network is in memory.
+    state = {key: tensor.to(kinds.get(key, tensor.dtype)) for key, tensor in load_file(path).items()}
     try:
-        module.load_state_dict(load_file(path), assign=True)
+        module.load_state_dict(state, assign=True)
     except RuntimeError as error:
         raise InputError(
             f"{path} must fit the layers of {name}, got other tensors; train {name} again"
@@ -62,6 +65,18 @@ def weights_metadata(name: str, *, weights: Path | None = None) -> dict[str, str
         raise InputError(
             f"{path} must be a safetensors file, got damaged content; train {name} again"
         ) from error
+
+
+def narrowed(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Tensors by name in 16 bits each: floats in half precision, integers where all of a tensor's fit."""
+    return {key: _narrow(tensor) for key, tensor in state.items()}
+
+
+def _narrow(tensor: torch.Tensor) -> torch.Tensor:
+    if tensor.is_floating_point():
+        return tensor.half()
+    small = tensor.short()
+    return small if torch.equal(small.to(tensor.dtype), tensor) else tensor
 
 
 def weights_checksum(module: nn.Module) -> str:

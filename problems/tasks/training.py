@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import torch
@@ -11,7 +12,7 @@ from torch import nn
 from ..datasets.dataset import load_dataset
 from ..errors import InputError
 from ..instances.npz import replacing
-from ..networks.weights import WEIGHTS
+from ..networks.weights import WEIGHTS, narrowed
 from ..networks.zoo import Network, network
 from .fitting import Course, Progress
 from .kinds import kind_of
@@ -61,6 +62,8 @@ def save_weights(name: str, module: nn.Module, *, seed: int, epochs: int, folder
     """
     spec = _trainable(name)
     kind, data = kind_of(spec), load_dataset(spec.dataset)
+    if spec.half:
+        module = _rounded(module)
     measured = kind.judge(module, data)
     assert kind.worth is not None
     if missed := kind.worth(measured, data):
@@ -74,7 +77,7 @@ def save_weights(name: str, module: nn.Module, *, seed: int, epochs: int, folder
         kind.metric_key: repr(measured),
         "torch": torch.__version__,
     }
-    return _write(module, metadata, folder / f"{name}.safetensors")
+    return _write(module, metadata, folder / f"{name}.safetensors", half=spec.half)
 
 
 def _trainable(name: str) -> Network:
@@ -92,9 +95,17 @@ def initialised(spec: Network, *, seed: int) -> nn.Module:
         return spec.build()
 
 
-def _write(module: nn.Module, metadata: dict[str, str], path: Path) -> Path:
+def _rounded(module: nn.Module) -> nn.Module:
+    """A copy with the weights that a file of half precision holds."""
+    made = copy.deepcopy(module)
+    made.load_state_dict(narrowed(made.state_dict()))
+    return made
+
+
+def _write(module: nn.Module, metadata: dict[str, str], path: Path, *, half: bool = False) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in module.state_dict().items()}
+    tensors = narrowed(tensors) if half else tensors
     with replacing(path) as file:
         file.write(save(tensors, metadata=metadata))
     return path

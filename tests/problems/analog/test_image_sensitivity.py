@@ -6,6 +6,7 @@ import copy
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 import torch
 from generating import system
 from tiny import one_thread
@@ -109,8 +110,14 @@ def test_measuring_leaves_system_and_generators_of_numbers_as_they_were() -> Non
     assert not made.couplings.requires_grad
 
 
-def test_other_networks_and_systems_too_large_are_refused_in_one_line() -> None:
+def test_other_networks_are_refused_in_one_line() -> None:
     with pytest.raises(InputError, match=r"interaction system, such as digits-generator, got a Linear"):
         image_sensitivity.system_of(torch.nn.Linear(2, 2))
-    with pytest.raises(InputError, match="at most 8000 couplings a segment, got 17172; lower its radius"):
-        image_sensitivity.system_of(system(side=28, radius=2))
+
+
+def test_couplings_go_one_by_one_from_a_sparse_cost_too() -> None:
+    rows = np.random.default_rng(1).standard_normal((20, 9)) * (np.arange(9) < 5)
+    cost = rows.T @ rows + np.eye(9)
+    for wanted in range(10):
+        found = image_sensitivity.least_missed(sp.csr_array(cost), wanted)
+        assert np.array_equal(found, image_sensitivity.least_missed(cost, wanted))

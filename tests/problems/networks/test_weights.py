@@ -10,7 +10,7 @@ from data_files import offline
 from torch import nn
 
 from qubopress.problems.errors import InputError, MissingDataError
-from qubopress.problems.networks import weights
+from qubopress.problems.networks import weights, zoo
 from qubopress.problems.tasks import training
 
 pytestmark = pytest.mark.usefixtures(offline.__name__)
@@ -46,3 +46,20 @@ def test_the_checksum_tells_names_and_shapes_apart() -> None:
         other.weight.copy_(one.weight.reshape(2, 3))
     sums = {weights.weights_checksum(module) for module in (one, other, nn.Sequential(one))}
     assert len(sums) == 3
+
+
+def test_half_precision_is_on_disk_alone(tmp_path: Path) -> None:
+    made = training.initialised(zoo.network("fashion-generator-flat"), seed=0)
+    origin = {"network": "fashion-generator-flat"}
+    path = training._write(made, origin, tmp_path / "half.safetensors", half=True)
+    loaded = weights.load_network("fashion-generator-flat", weights=path)
+    assert path.stat().st_size < 0.4 * sum(one.nbytes for one in made.state_dict().values())
+    for (name, one), (_, other) in zip(made.state_dict().items(), loaded.state_dict().items(), strict=True):
+        assert one.dtype == other.dtype, name
+        torch.testing.assert_close(one.half().to(one.dtype) if one.is_floating_point() else one, other)
+
+
+def test_integers_that_16_bits_do_not_hold_stay_as_they_are() -> None:
+    found = weights.narrowed({"small": torch.tensor([32767]), "large": torch.tensor([32768])})
+    assert (found["small"].dtype, found["large"].dtype) == (torch.int16, torch.int64)
+    assert found["large"].item() == 32768
