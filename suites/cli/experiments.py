@@ -232,6 +232,27 @@ def compressed_generators(
     _show(module.run(store, out=out, solver=solver))
 
 
+@experiment.command("large-generators")
+def large_generators(
+    part: Annotated[
+        list[str] | None,
+        typer.Option(help=f"One of steps, forms, images, levels, {REPEATABLE}; all if not given."),
+    ] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="Folder of weights that `qubopress train` wrote, for images.")
+    ] = None,
+    out: Out = DATA / "analog-large",
+) -> None:
+    """Measure generators of 28 pixels a side: their steps, their images, and their levels."""
+    check_folder("--out", out)
+    if weights and not weights.is_dir():
+        raise CallError(f"--weights must be a folder that exists, got {weights}")
+    from ..experiments import large_generators as module
+
+    one_of("--part", part or [], list(module.PARTS))
+    _show(module.run(part or list(module.PARTS), out=out, weights=weights))
+
+
 @experiment.command("pruning-claims")
 def pruning_claims(
     stores: Annotated[
