@@ -27,6 +27,7 @@ from .coupling_tiles import (
     grams,
     mixtures_of,
     removal_cost,
+    rows_of,
     tile_of,
     tiles_of,
 )
@@ -76,8 +77,8 @@ def ais_rounding(
     each segment.
 
     A system with too many couplings for that is decided tile by tile: a `Rounding` for the couplings that the
-    nodes of a square of pixels feel, with the part of H among them. What is off in one tile is the next ones'
-    to make up for, again by the exact Jᵀr, unless `sequential` is off.
+    nodes of a square of pixels feel, with the part of H among them. What is off after one row of tiles is the
+    next one's to make up for, again by the exact Jᵀr, unless `sequential` is off.
 
     Parameters:
         task: an interaction system, and the initial states that calibrate it.
@@ -107,14 +108,18 @@ def ais_rounding(
     for segment, made in enumerate(grids):
         piece = f"gram of couplings of segment {segment}, density {density}, damping {damping}"
         measure = partial(_forms, thinned, starts, segment, damping, tiles, mixed)
-        for part, form in zip(tiles, cached_tiles(task, piece, measure, tiles, side, mixed), strict=True):
-            target = thinned.couplings[segment, part].numpy()
+        forms = cached_tiles(task, piece, measure, tiles, side, mixed)
+        target = thinned.couplings[segment].numpy().copy()
+        for row in rows_of(thinned, tiles, side):
             if sequential:
-                step = _step(form, gradient(compressed, starts, wanted, segment)[part])
-                target = target + _made_up(compressed, segment, part, made, held, held_wanted, step)
-            layer = segment_rounding(target, made, form)
-            levels = yield layer.instance
-            compressed.couplings[segment, part] = torch.from_numpy(layer.couplings(levels))
+                push, parts = gradient(compressed, starts, wanted, segment), [tiles[one] for one in row]
+                steps = [_step(forms[one], push[tiles[one]]) for one in row]
+                here, step = np.concatenate(parts), np.concatenate(steps)
+                target[here] += _made_up(compressed, segment, here, made, held, held_wanted, step)
+            for one in row:
+                layer = segment_rounding(target[tiles[one]], made, forms[one])
+                levels = yield layer.instance
+                compressed.couplings[segment, tiles[one]] = torch.from_numpy(layer.couplings(levels))
     return compressed.to(given.couplings.dtype)
 
 

@@ -32,6 +32,7 @@ __all__ = [
     "grams",
     "mixtures_of",
     "removal_cost",
+    "rows_of",
     "tile_grams",
     "tile_of",
     "tiles_of",
@@ -79,6 +80,13 @@ def tiles_of(system: InteractionSystem, side: int) -> Tiles:
     if largest > MOST:
         raise InputError(f"a tile must have at most {MOST} couplings, got {largest}; lower tile")
     return found
+
+
+def rows_of(system: InteractionSystem, tiles: Tiles, side: int) -> list[list[int]]:
+    """Numbers of the tiles, a list for each row of squares of side² pixels from the top."""
+    edge = system.design.side
+    first = [int(system.edges[tile[0], 0]) % edge**2 // edge // (side or edge) for tile in tiles]
+    return [[one for one, of in enumerate(first) if of == row] for row in dict.fromkeys(first)]
 
 
 def grams(

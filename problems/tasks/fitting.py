@@ -34,6 +34,7 @@ class Course:
         seed: of whatever is drawn.
         progress: hears after each epoch its number, from 1 on, of how many, and how good it was.
         keep: folder for what an interrupted training goes on from, None to keep nothing.
+        until: epochs after which a generator's training stops, to be gone on with from `keep`; None is all.
     """
 
     spec: Network
@@ -42,6 +43,7 @@ class Course:
     seed: int
     progress: Progress | None = None
     keep: Path | None = None
+    until: int | None = None
 
 
 def fit_classes(module: nn.Module, course: Course) -> nn.Module:

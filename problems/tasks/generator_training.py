@@ -70,6 +70,7 @@ def fit_generator(module: nn.Module, course: Course) -> Generator:
         seed=course.seed,
         progress=course.progress,
         keep=course.keep and course.keep / f"{spec.name}.training",
+        until=course.until,
     )
 
 
@@ -81,6 +82,7 @@ def train_generator(
     seed: int,
     progress: Callable[[int, int, float], None] | None = None,
     keep: Path | None = None,
+    until: int | None = None,
 ) -> Generator:
     """Train a generator in a contest on images (N, 1, side, side) and return its average.
 
@@ -88,6 +90,7 @@ def train_generator(
         progress: hears after each epoch its number, from 1 on, of how many, and the distance the critic saw.
         keep: twenty times in all, the checkpoint is written to `keep`.safetensors and a grid of samples to
             `keep`.png; a checkpoint that is there is gone on from. Once all epochs are done it is removed.
+        until: stop after so many epochs, with a checkpoint; the average is what it is by then.
 
     Raises:
         InputError: a checkpoint of another training, or no place to write to.
@@ -96,14 +99,16 @@ def train_generator(
     checkpoint = keep and keep.with_name(f"{keep.name}.safetensors")
     if checkpoint and checkpoint.is_file():
         contest.resume(checkpoint)
-    while contest.done < terms.epochs:
+    last = terms.epochs if until is None else min(until, terms.epochs)
+    while contest.done < last:
         distance = contest.epoch()
         if progress is not None:
             progress(contest.done, terms.epochs, distance)
-        if keep and checkpoint and contest.done % max(1, terms.epochs // SAVED) == 0:
+        due = contest.done % max(1, terms.epochs // SAVED) == 0 or contest.done == last
+        if keep and checkpoint and due:
             contest.save(checkpoint)
             save_grid(contest.sample(SHOWN), keep.with_name(f"{keep.name}.png"))
-    if checkpoint:
+    if checkpoint and contest.done == terms.epochs:
         checkpoint.unlink(missing_ok=True)
     return contest.average
 

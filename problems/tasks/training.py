@@ -27,13 +27,15 @@ def train(
     epochs: int | None = None,
     progress: Progress | None = None,
     keep: Path | None = None,
+    until: int | None = None,
 ) -> tuple[nn.Module, float]:
     """Train a network and measure it: the module, in eval mode and without gradients, and its test metric.
 
     `epochs` replaces the registered number; the test split only measures, it chooses nothing.
     After each epoch `progress(epoch, epochs, loss)` hears its number, from 1 on, and its mean training loss
     (cross-entropy in nats, or squared error; of a generator, the distance that its critic saw). A generator's
-    training goes on from the checkpoint in the folder `keep`, and puts that and pictures of samples there.
+    training goes on from the checkpoint in the folder `keep`, and puts that and pictures of samples there; it
+    alone may stop earlier, after `until` epochs, and be gone on with.
     The same seed gives the same weights on the same machine and
     number of threads; global generators stay as they were.
     Raises InputError for an unknown network, epochs < 1 or seed < 0, MissingDataError without its data set.
@@ -46,8 +48,9 @@ def train(
         )
     if seed < 0:
         raise InputError(f"seed must be 0 or more, got {seed}; pass a non-negative integer")
+    _check_stop(spec, until, rounds)
     kind, data = kind_of(spec), load_dataset(spec.dataset)
-    course = Course(spec, data, rounds, seed, progress, keep)
+    course = Course(spec, data, rounds, seed, progress, keep, until)
     assert kind.train is not None
     module = kind.train(initialised(spec, seed=seed), course)
     return module, kind.judge(module, data)
@@ -86,6 +89,14 @@ def _trainable(name: str) -> Network:
     if spec.package:
         raise InputError(f"{name} must be trained here, got one that {spec.package} ships; call load_network")
     return spec
+
+
+def _check_stop(spec: Network, until: int | None, rounds: int) -> None:
+    """InputError where training cannot stop after so many epochs."""
+    if until is not None and not 1 <= until <= rounds:
+        raise InputError(f"until must lie in [1, {rounds}], the epochs of {spec.name}, got {until}")
+    if until is not None and spec.kind != "generator":
+        raise InputError(f"{spec.name} must be a generator to stop early, got a {spec.kind}; leave out until")
 
 
 def initialised(spec: Network, *, seed: int) -> nn.Module:

@@ -211,6 +211,10 @@ def train(
     out: Annotated[Path, typer.Option(help="Folder for the weights.")] = Path(),
     seed: int = 0,
     epochs: Annotated[int | None, typer.Option(help="Passes over the data instead of the usual.")] = None,
+    until: Annotated[
+        int | None,
+        typer.Option(help="Stop a generator after so many of the passes; without it the call then goes on."),
+    ] = None,
 ) -> None:
     """Train a network from a seed and write its weights; a generator's training resumes where it stopped."""
     if not out.is_dir():
@@ -227,7 +231,8 @@ def train(
         if epoch % max(1, total // 100) == 0:
             tell(f"epoch {epoch} of {total}: {kind.heard} {loss:.4f}")
 
-    module, measured = train_network(network_name, seed=seed, epochs=epochs, progress=tell_epoch, keep=out)
-    done = epochs or spec.epochs
+    given: dict[str, Any] = {"seed": seed, "epochs": epochs, "until": until}
+    module, measured = train_network(network_name, progress=tell_epoch, keep=out, **given)
+    done = until or epochs or spec.epochs
     path = save_weights(network_name, module, seed=seed, epochs=done, folder=out)
     print(f"test {kind.metric} {measured:.4f}, weights in {path}")

@@ -40,6 +40,8 @@ SHOWN = 20
 
 Row = dict[str, Any]
 
+ROUNDED = "ais-rounding"
+
 # ---- steps
 
 
@@ -91,37 +93,31 @@ def _gradients(
 # ---- forms
 
 
-def forms(out: Path, *, calibration: int = 100, bits: int = 3) -> pd.DataFrame:
+APPROXIMATE: tuple[Row, ...] = (
+    *({"tile": tile, "mixtures": 0} for tile in (0, 4, 2, 1)),
+    *({"tile": tile, "mixtures": 8} for tile in (0, 2, 1)),
+)
+"""First the whole matrix."""
+
+
+def forms(out: Path, *, calibration: int = 100, bits: int = 3, keep: float = 0.75) -> pd.DataFrame:
     """What tiles and mixtures lose on digits-generator, whose whole matrix fits into memory."""
     task = problems.task_of("digits-generator", calibration=calibration)
-    approximate: list[Row] = [{}, {"tile": 4}, {"tile": 2}, {"tile": 1}, {"mixtures": 8}]
-    approximate += [{"tile": 2, "mixtures": 8}, {"tile": 1, "mixtures": 8}]
-    found = [{"decided": "nothing", "distance": cast(Any, task.judge)(task.network), "error": 0.0}]
-    cases: list[tuple[str, str, Row, Row]] = [
-        ("ais-rounding", "round-to-nearest", {"bits": bits}, {"tile": 4})
-    ]
-    cases += [("ais-rounding", "coordinate-descent", {"bits": bits}, one) for one in approximate]
-    cases += [("ais-topology", "greedy", {"keep": 0.75}, one) for one in approximate]
-    for problem, solver, given, one in cases:
-        unrelated = {"sequential": False} if problem == "ais-rounding" else {}
-        began = time.process_time()
-        made = _decided(problem, solver, task, given | one | unrelated)
-        found.append(
-            {
-                "decided": problem,
-                "solver": solver,
-                **given,
-                "tile": one.get("tile", 0),
-                "mixtures": one.get("mixtures", 0),
-            }
-            | {
-                "distance": cast(Any, task.judge)(made),
-                "error": _error(made, task),
-                "seconds": time.process_time() - began,
-            }
-        )
+    found: list[Row] = [{"decided": "nothing", "distance": cast(Any, task.judge)(task.network), "error": 0.0}]
+    tried = [(ROUNDED, "round-to-nearest", {"bits": bits}, {"tile": 4})]
+    tried += [(ROUNDED, "coordinate-descent", {"bits": bits}, one) for one in APPROXIMATE]
+    tried += [("ais-topology", "greedy", {"keep": keep}, one) for one in APPROXIMATE]
+    for problem, solver, given, one in tried:
+        made = _decided(problem, solver, task, _alone(problem) | given | one)
+        row = {"decided": problem, "solver": solver, **given, **(one if "mixtures" in one else {})}
+        found.append(row | {"distance": cast(Any, task.judge)(made), "error": _error(made, task)})
         _tell(found[-1])
     return pd.DataFrame(found)
+
+
+def _alone(problem: str) -> Row:
+    """Tiles that are decided each by itself."""
+    return {"sequential": False} if problem == ROUNDED else {}
 
 
 def _decided(problem: str, solver: str, task: problems.Task, parameters: Row) -> InteractionSystem:
@@ -190,11 +186,14 @@ def _size(module: Generator) -> int:
 # ---- levels
 
 CASES: tuple[tuple[str, str, Row], ...] = (
-    *(("ais-rounding", "round-to-nearest", {"bits": bits}) for bits in (8, 6, 4, 3, 2)),
-    *(("ais-rounding", "coordinate-descent", {"bits": bits}) for bits in (4, 3, 2)),
-    *(("ais-rounding", "coordinate-descent", {"bits": 4, "density": share}) for share in (0.9, 0.75, 0.5)),
-    *(("ais-rounding", "round-to-nearest", {"bits": 4, "density": share}) for share in (0.9, 0.75, 0.5)),
+    *((ROUNDED, "round-to-nearest", {"bits": bits}) for bits in (8, 6, 4, 3, 2)),
+    *((ROUNDED, "coordinate-descent", {"bits": bits}) for bits in (6, 4, 3, 2)),
+    *((ROUNDED, "coordinate-descent", {"bits": bits, "sequential": True}) for bits in (4, 3)),
+    *((ROUNDED, "round-to-nearest", {"bits": 4, "density": share}) for share in (0.75, 0.5)),
+    *((ROUNDED, "coordinate-descent", {"bits": 4, "density": share}) for share in (0.75, 0.5)),
+    ("ais-topology", "greedy", {"keep": 0.75}),
 )
+"""Tiles are decided each by itself unless told otherwise."""
 
 
 def levels(
@@ -206,13 +205,14 @@ def levels(
     """
     task, dataset, found = problems.task_of(name, calibration=calibration), network(name).dataset, []
     drawn = [frechet_distance.samples_of(cast(Generator, task.network), seed=seed) for seed in range(seeds)]
-    found.append({"problem": "none", "solver": "float", "error": 0.0} | _judged(name, 0, drawn, dataset))
+    found.append({"problem": "", "solver": "float", "error": 0.0} | _judged(name, 0, drawn, dataset))
     for problem, solver, given in cases:
         began = time.process_time()
-        made = _decided(problem, solver, task, given | {"sequential": False})
-        spent = time.process_time() - began
+        made = _decided(problem, solver, task, _alone(problem) | given)
+        row = {"problem": problem, "solver": solver, "seconds": time.process_time() - began, **given}
+        row["kept"] = given.get("density", given.get("keep", 1.0))
+        row |= {"sequential": "yes" if given.get("sequential") else "no", "error": _error(made, task)}
         drawn = [frechet_distance.samples_of(made, seed=seed) for seed in range(seeds)]
-        row = {"problem": problem, "solver": solver, **given, "error": _error(made, task), "seconds": spent}
         found.append(row | _judged(name, len(made.edges), drawn, dataset))
         _tell(found[-1])
         pd.DataFrame(found).round(4).to_csv(out / "levels.csv", index=False)
@@ -220,13 +220,10 @@ def levels(
 
 
 def _tell(row: Row) -> None:
-    print(
-        ", ".join(
-            f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}"
-            for key, value in row.items()
-        ),
-        file=sys.stderr,
+    told = (
+        f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}" for key, value in row.items()
     )
+    print(", ".join(told), file=sys.stderr)
 
 
 PARTS: dict[str, Callable[..., pd.DataFrame]] = {
@@ -243,6 +240,6 @@ def run(parts: list[str], *, out: Path, weights: Path | None = None) -> Iterator
     out.mkdir(exist_ok=True)
     for part in parts:
         table = PARTS[part](out, **({"weights": weights} if part == "images" else {}))
-        # Gradients agree to less than four decimals would show.
+        # Gradients agree too well for decimals.
         table.to_csv(out / f"{part}.csv", index=False, float_format="%.4g")
         yield part, table

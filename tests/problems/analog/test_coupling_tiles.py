@@ -14,6 +14,7 @@ from qubopress.problems.analog.coupling_tiles import (
     block_matrix,
     mixtures_of,
     removal_cost,
+    rows_of,
     tile_grams,
     tile_of,
     tiles_of,
@@ -37,6 +38,12 @@ def test_each_coupling_is_in_the_tile_of_the_node_that_feels_it(directed: bool) 
     for tile in found:
         pixels = made.edges[torch.from_numpy(tile), 0].numpy() % 9
         assert len({(pixel // 3 // 2, pixel % 3 // 2) for pixel in pixels.tolist()}) == 1
+
+
+def test_rows_of_tiles_follow_each_other_from_the_top() -> None:
+    made = system(side=3, hidden=1)
+    assert rows_of(made, tiles_of(made, 2), 2) == [[0, 1], [2, 3]]
+    assert rows_of(made, tiles_of(made, 0), 0) == [[0]]
 
 
 @pytest.mark.parametrize("kind", ["phase", "tanh"])

@@ -87,6 +87,30 @@ def test_an_interrupted_training_resumes_and_leaves_only_the_picture(tmp_path: P
     assert [path.name for path in tmp_path.iterdir()] == ["small.png"]
 
 
+def test_a_training_that_stops_early_is_gone_on_with(tmp_path: Path) -> None:
+    given = {"terms": TERMS, "seed": 1, "keep": tmp_path / "small"}
+    early = train_generator(untrained(), images(), until=3, **given)  # type: ignore[arg-type]
+    assert (tmp_path / "small.safetensors").is_file()
+    again = train_generator(untrained(5), images(), until=3, **given)  # type: ignore[arg-type]
+    assert checksum(again) == checksum(early) != checksum(trained(1))
+    whole = train_generator(untrained(), images(), **given)  # type: ignore[arg-type]
+    assert checksum(whole) == checksum(trained(1))
+    assert not (tmp_path / "small.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "until", "message"),
+    [
+        ("digits-generator", 0, r"until must lie in \[1, 300\], the epochs of digits-generator, got 0"),
+        ("digits-generator", 301, r"until must lie in \[1, 300\], the epochs of digits-generator, got 301"),
+        ("digits-mlp", 3, "digits-mlp must be a generator to stop early, got a classifier; leave out until"),
+    ],
+)
+def test_what_cannot_stop_early_is_refused(name: str, until: int, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        training.train(name, until=until)
+
+
 def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
     contest = Contest(untrained(), images(), terms=TERMS, seed=0)
     contest.epoch()
