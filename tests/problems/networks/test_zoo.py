@@ -18,6 +18,7 @@ from qubopress.problems.datasets import dataset as data
 from qubopress.problems.errors import InputError, MissingDataError
 from qubopress.problems.networks import weights, zoo
 from qubopress.problems.networks.image_generators import Generator
+from qubopress.problems.networks.interaction import InteractionSystem
 from qubopress.problems.tasks import accuracy, frechet_distance, kinds
 from qubopress.problems.tasks.denoising_metrics import psnr
 
@@ -115,6 +116,23 @@ def test_hidden_nodes_and_segments_are_worth_having(part: str) -> None:
 @pytest.mark.parametrize("name", GENERATORS)
 def test_a_generators_weights_are_smaller_still(name: str) -> None:
     assert (weights.WEIGHTS / f"{name}.safetensors").stat().st_size < 200_000
+
+
+def test_a_large_generators_weights_are_smaller_than_a_megabyte() -> None:
+    assert (weights.WEIGHTS / "fashion-generator.safetensors").stat().st_size < 1_000_000
+    design = cast(InteractionSystem, weights.load_network("fashion-generator")).design
+    assert (design.side, design.nodes, design.radius, design.segments) == (28, 1568, 2, 4)
+
+
+@pytest.mark.slow
+def test_the_stored_distance_of_the_large_generator_is_the_distance() -> None:
+    dataset_of("fashion-generator")
+    images = frechet_distance.samples_of(cast(Generator, weights.load_network("fashion-generator")))
+    found = frechet_distance.distance(images, "fashion-mnist")
+    assert found == pytest.approx(kinds.float_metric("fashion-generator"), rel=0.01)
+    gaussian = frechet_distance.distance(frechet_distance.gaussian_images("fashion-mnist"), "fashion-mnist")
+    assert found < 0.2 * gaussian
+    assert frechet_distance.coverage(images, "fashion-mnist") == 1.0
 
 
 @pytest.mark.parametrize("name", TUNING)
