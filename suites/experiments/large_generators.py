@@ -79,7 +79,7 @@ def _gradients(
         held[one.untyped_storage().data_ptr()] = one.untyped_storage().nbytes()
         return one
 
-    seconds, found = 0.0, ()
+    seconds, found = 0.0, tuple[Tensor, ...]()
     for _ in range(2):
         held.clear()
         began = time.process_time()
@@ -104,7 +104,7 @@ def forms(out: Path, *, calibration: int = 100, bits: int = 3, keep: float = 0.7
     """What tiles and mixtures lose on digits-generator, whose whole matrix fits into memory."""
     task = problems.task_of("digits-generator", calibration=calibration)
     found: list[Row] = [{"decided": "nothing", "distance": cast(Any, task.judge)(task.network), "error": 0.0}]
-    tried = [(ROUNDED, "round-to-nearest", {"bits": bits}, {"tile": 4})]
+    tried: list[tuple[str, str, Row, Row]] = [(ROUNDED, "round-to-nearest", {"bits": bits}, {"tile": 4})]
     tried += [(ROUNDED, "coordinate-descent", {"bits": bits}, one) for one in APPROXIMATE]
     tried += [("ais-topology", "greedy", {"keep": keep}, one) for one in APPROXIMATE]
     for problem, solver, given, one in tried:
