@@ -69,6 +69,8 @@ class Listing:
     page: str = RESULTS
 
 
+LARGE, MEASURED = "results/data/analog-large", "qubopress experiment large-generators"
+
 ROUNDING = "results/data/rounding/by-bits.csv"
 CLAIM = {
     "claim": "claim",
@@ -241,6 +243,73 @@ BLOCKS = (
             "confidence": "confidence",
         },
         "qubopress experiment trained-generators",
+        page="docs/analog.md",
+    ),
+    Listing(
+        "large-steps",
+        f"{LARGE}/steps.csv",
+        {
+            "steps a segment": "steps a segment",
+            "run (s)": "s",
+            "stepwise (s)": "s, reference",
+            "ratio": "times as fast",
+            "run (MB)": "MB",
+            "stepwise (MB)": "MB, reference",
+            "apart": "apart",
+        },
+        f"{MEASURED} --part steps",
+        page="docs/analog.md",
+    ),
+    Listing(
+        "large-images",
+        f"{LARGE}/images.csv",
+        {
+            "images": "images of",
+            "parameters": "parameters",
+            "draws": "draws",
+            "distance": "distance",
+            "ratio": "over the floor",
+            "low": "from",
+            "high": "to",
+            "coverage": "classes covered",
+            "confidence": "confidence",
+        },
+        f"{MEASURED} --part images",
+        page="docs/analog.md",
+    ),
+    Listing(
+        "large-forms",
+        f"{LARGE}/forms.csv",
+        {
+            "decided": "problem",
+            "solver": "solver",
+            "bits": "bits",
+            "keep": "couplings kept",
+            "tile": "tile",
+            "mixtures": "mixtures",
+            "error": "error",
+            "distance": "distance",
+        },
+        f"{MEASURED} --part forms",
+        page="docs/analog.md",
+    ),
+    Listing(
+        "large-levels",
+        f"{LARGE}/levels.csv",
+        {
+            "problem": "problem",
+            "bits": "bits",
+            "kept": "couplings kept",
+            "solver": "solver",
+            "sequential": "rows make up",
+            "error": "error",
+            "distance": "distance",
+            "ratio": "over the floor",
+            "low": "from",
+            "high": "to",
+            "coverage": "classes covered",
+        },
+        f"{MEASURED} --part levels",
         page="docs/analog.md",
     ),
 )
