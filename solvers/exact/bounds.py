@@ -1,9 +1,4 @@
-"""Lower bounds that exact solvers share: the sum of what each variable may save, and convex shifts.
-
-For binary x every u gives xᵀAx + cᵀx = xᵀ(A − diag u)x + (c + u)ᵀx. Where M = A − diag u is positive
-definite, the right side's minimum over all real x, −¼ (c + u)ᵀM⁻¹(c + u), is a lower bound; the best u for
-one c is the semidefinite (Shor) bound.
-"""
+"""Lower bounds that exact solvers share: the sum of what each variable may save, and convex shifts."""
 
 from __future__ import annotations
 
@@ -14,22 +9,12 @@ import numpy as np
 
 from ...problems import Qubo
 from ...problems.arrays import Floats
+from ..convex_shifts import ROOT_BARRIERS, best_shift, first_shift, reach_of
 
-__all__ = ["Relaxations", "best_shift", "dense_couplings", "lattice", "posiform", "relaxations"]
+__all__ = ["Relaxations", "dense_couplings", "lattice", "posiform", "relaxations"]
 
 BARRIER = 1e-9
 """Variance, in units of each variable's largest slope squared, that keeps shifts off the singular."""
-
-ROOT_BARRIERS = tuple(10.0**-power for power in range(2, 10))
-"""The root's shift is followed down this path; a deeper one begins where its parent's ended."""
-
-NEWTON_STEPS = 30
-
-ENOUGH = 1e-3
-"""Newton's method ends where a step promises less than this share of the bound's size."""
-
-MARGIN = 1e-10
-"""Share of its diagonal that a matrix keeps from singular: far more than a Cholesky factor's rounding."""
 
 
 def dense_couplings(qubo: Qubo) -> Floats:
@@ -55,75 +40,6 @@ def lattice(qubo: Qubo) -> float:
     return 0.0
 
 
-def _inverse(M: Floats) -> Floats | None:
-    """M⁻¹ (n, n), None unless M is positive definite beyond the doubt of rounding."""
-    try:
-        np.linalg.cholesky(M - MARGIN * np.diag(np.diag(M)))
-    except np.linalg.LinAlgError:
-        return None
-    inverse = np.linalg.inv(M)
-    return np.asarray((inverse + inverse.T) / 2)
-
-
-def _first_shift(A: Floats, least: Floats) -> Floats:
-    """A shift (n,) that makes A − diag u diagonally dominant, each entry below −`least`."""
-    return np.asarray(-1.1 * np.abs(A).sum(axis=1) - least)
-
-
-def best_shift(A: Floats, c: Floats, spread: Floats, u: Floats) -> tuple[Floats, Floats]:
-    """The shift (n,) of the best expected bound, and (A − diag u)⁻¹, by Newton's method from u.
-
-    Maximises −¼ E[(c + z + u)ᵀM⁻¹(c + z + u)] over u, M = A − diag u, z of mean 0 and covariance `spread`.
-    This is concave, and spread > 0 keeps M off the singular. With W = M⁻¹, y = −½W(c + u), V = W·spread·W
-    the gradient is y − y² − ¼ diag V and the Hessian −½ W ∘ ((1 − 2y)(1 − 2y)ᵀ + V).
-
-    Parameters:
-        A: (n, n) symmetric couplings.
-        c: (n,) linear part.
-        spread: (n, n) positive definite.
-        u: (n,) where to begin; A − diag u must be positive definite.
-    """
-    value, W = _expected(A, c, spread, u)
-    for _ in range(NEWTON_STEPS):
-        assert W is not None
-        y, V = -0.5 * W @ (c + u), W @ spread @ W
-        gradient = y - y * y - 0.25 * np.diag(V)
-        curvature = 0.5 * W * (np.outer(1.0 - 2.0 * y, 1.0 - 2.0 * y) + V)
-        step = np.asarray(np.linalg.solve(curvature, gradient), dtype=np.float64)
-        if not gradient @ step > ENOUGH * abs(value):
-            break
-        length, better, inverse = _along(A, c, spread, u, step, value)
-        if inverse is None:
-            break
-        u, value, W = u + length * step, better, inverse
-    assert W is not None
-    return u, W
-
-
-def _expected(A: Floats, c: Floats, spread: Floats, u: Floats) -> tuple[float, Floats | None]:
-    """The expected bound at a shift and its inverse; −inf where that is not convex."""
-    W = _inverse(A - np.diag(u))
-    return (-np.inf, None) if W is None else (-0.25 * float((c + u) @ W @ (c + u) + (W * spread).sum()), W)
-
-
-def _along(
-    A: Floats, c: Floats, spread: Floats, u: Floats, step: Floats, value: float
-) -> tuple[float, float, Floats | None]:
-    """Length along a step, doubled while that helps or halved until it does; its value and inverse."""
-    length, (found, W) = 1.0, _expected(A, c, spread, u + step)
-    while found <= value and length > 1e-6:
-        length /= 2.0
-        found, W = _expected(A, c, spread, u + length * step)
-    if found <= value:
-        return 0.0, value, None
-    while length >= 1.0:
-        further, wider = _expected(A, c, spread, u + 2.0 * length * step)
-        if further <= found:
-            break
-        length, found, W = 2.0 * length, further, wider
-    return length, found, W
-
-
 class Relaxations(NamedTuple):
     """A convex quadratic yᵀMy + (c + u)ᵀy for each depth k, over variables k …; those before are fixed.
 
@@ -134,6 +50,7 @@ class Relaxations(NamedTuple):
         centre: (n + 1, n) its minimiser where all fixed variables are 0.
         pull: (n + 1, n, n) what x_j = 1 adds to the minimiser, by fixed variable j and free variable.
         inverse: (n + 1, n, n) M⁻¹.
+        width, stiffness: (n + 1, n) diag M⁻¹, and 1 over it.
         reserve: (n + 1,) what rounding may have added to a minimum computed with these.
         costs: (n,) of a capacity, 0 without one.
         toward: (n + 1, n) M⁻¹ @ costs of the free variables.
@@ -144,6 +61,8 @@ class Relaxations(NamedTuple):
     centre: Floats
     pull: Floats
     inverse: Floats
+    width: Floats
+    stiffness: Floats
     reserve: Floats
     costs: Floats
     toward: Floats
@@ -168,11 +87,11 @@ def relaxations(
     n = linear.size
     r = Relaxations(
         np.zeros((n + 1, n)), np.zeros((n + 1, n)), np.zeros((n + 1, n, n)), np.zeros((n + 1, n, n)),
-        np.zeros(n + 1), costs.copy(), np.zeros((n + 1, n)), np.zeros(n + 1),
+        np.zeros((n + 1, n)), np.zeros((n + 1, n)), np.zeros(n + 1), costs.copy(),
+        np.zeros((n + 1, n)), np.zeros(n + 1),
     )  # fmt: skip
-    reach = np.abs(linear) + 2.0 * np.abs(A).sum(axis=1)
-    reach = np.maximum(reach, 1e-6 * (reach.max() or 1.0))
-    u = _first_shift(A, 1e-6 * reach)
+    reach = reach_of(A, linear)
+    u = first_shift(A, 1e-6 * reach)
     for k in range(n):
         if stopped():
             return None
@@ -184,6 +103,8 @@ def relaxations(
         for barrier in (BARRIER,) if k else ROOT_BARRIERS:
             u, W = best_shift(A[free, free], c, spread + barrier * np.diag(reach[free] ** 2), u)
         r.shift[k, free], r.inverse[k, free, free] = u, W
+        r.width[k, free] = np.diag(W)
+        r.stiffness[k, free] = 1.0 / np.diag(W)
         r.centre[k, free] = -0.5 * W @ (linear[free] + u)
         r.pull[k, fixed, free] = -0.5 * (W @ between).T
         r.toward[k, free], r.size[k] = W @ costs[free], costs[free] @ W @ costs[free]

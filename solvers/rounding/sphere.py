@@ -5,6 +5,10 @@ its cheapest level first, and a prefix is left once it costs more than the best 
 we add a least cost of the coordinates still free: with G − diag(u) ⪰ 0 on them and u ≥ 0, they cost at least
 Σ u_j d_j², d_j the way from their unconstrained optimum to the nearest level. Columns stand in the order of a
 sorted QR factorisation (Wübben et al. 2001), which leaves the short directions for last.
+
+Neurons share one tree. One that it does not finish soon gets a tree of its own: bits satisfy y² = y, so a
+diagonal may be moved from the gram to the slope, and the one of the semidefinite bound (Buchheim et al. 2012
+branch on it as well) makes a gram of low rank definite and counts that bits end at 0 and 1.
 """
 
 from __future__ import annotations
@@ -23,14 +27,16 @@ from ...problems.arrays import Bits, Floats
 from ..compiled import copy, per_look
 from ..registry import Range, solver
 from ..run import Run
-from .descent import descend, keep
-from .factors import UNIT, sorted_factor, triangle
+from .box_minimum import centres
+from .descent import SCANS, descend, descend_pairs, keep
+from .factors import UNIT, Columns, sorted_factor, triangle
 from .prefixes import cheapest
 from .sphere_bounds import curbs
+from .sphere_shifts import BITS, Shifted, shifted
 
 __all__ = ["sphere"]
 
-LADDER = 4
+LADDER = 16
 """Of so many nodes one goes into raising the bound of a neuron that is not proven yet."""
 
 
@@ -38,11 +44,27 @@ WORK = 2e9
 """Operations that the beam for the first radius may take, about a second."""
 
 
+WIDEST = 1_024
+"""Prefixes of that beam at most."""
+
+
+PATIENCE = 1_000_000
+"""Nodes of the shared tree before a neuron gets its own, which takes about as long to make."""
+
+
+ROOTED = 4_096
+"""Prefixes of the beam in a neuron's own tree."""
+
+
+STATIONS = 16
+"""Depths of a neuron's own tree whose least costs are prepared."""
+
+
 @solver("sphere", accepts=Rounding, reference="Schnorr & Euchner 1994", exact=True)
 def sphere(
     rounding: Rounding, run: Run, *, nodes: Annotated[int, Range(1_000, 10**12, log=True)] = 10**8
 ) -> None:
-    """Search each neuron's tree to its end, all in turns; a node costs O(f). Proof to about 60 bits a neuron.
+    """Search each neuron's tree to its end, all in turns; a node costs O(f). Proof to about 65 bits a neuron.
 
     A second, smaller search climbs from sphere to sphere: one that proves to be empty is a lower bound.
 
@@ -76,9 +98,10 @@ def _begin(rounding: Rounding, run: Run) -> Bits:
     """A first point: nearest planes and descent, then beams as wide as WORK allows."""
     x = rounding.nearest()
     run.offer(x)
-    columns, lower = triangle(rounding.gram, "act", 3e-3)
+    columns, lower = triangle(rounding.gram, "sorted", 3e-3)
+    target = centres(rounding, columns, lower)
     every = np.arange(rounding.n)
-    width = int(np.clip(WORK / (rounding.n * rounding.f**2), 1, 256))
+    width = int(np.clip(WORK / (rounding.n * rounding.f**2), 1, WIDEST))
     losses = rounding.row_losses(x)
     for kept in (1, width):
         size = rounding.n if kept == 1 else 1
@@ -86,10 +109,11 @@ def _begin(rounding: Rounding, run: Run) -> Bits:
             if run.stopped():
                 return x
             found = x.copy()
-            chosen = cheapest(rounding, rows, columns, lower, kept)
+            chosen = cheapest(rounding, rows, columns, lower, kept, target=target)
             assert chosen is not None
             found[np.ix_(rows, columns)] = chosen
             descend(rounding, found, rows)
+            descend_pairs(rounding, found, rows, kept // SCANS)
             keep(rounding, x, losses, rows, found[rows])
         run.offer(x, float(losses.sum()))
     return x
@@ -123,7 +147,7 @@ class _Branch(NamedTuple):
     """The tree of the k coordinates that not every neuron fixes, as kernels read it.
 
     Attributes:
-        gram: (k, k), which is TᵀT.
+        gram: (k, k), which is TᵀT, or was before a shift.
         pivot: (k,) squared diagonal of T.
         spread: (k, k) what a unit step at a coordinate adds to the targets of those after it.
         curb: (k + 1, k) u of each depth.
@@ -137,51 +161,73 @@ class _Branch(NamedTuple):
     leaf: int
 
 
+class _Grown(NamedTuple):
+    """A branch, and what its making leaves behind.
+
+    Attributes:
+        branch: what kernels read.
+        inverse: (k, k) of the factor, its rows of zeros given a one on the diagonal.
+        drift: (k, k) rounding error that a unit step at a coordinate (column) may leave in a term (row).
+    """
+
+    branch: _Branch
+    inverse: Floats
+    drift: Floats
+
+    def drifted(self, root: float, steps: Floats) -> float:
+        """Most by which rounding on the way may raise a cost below root²; no step is above `steps` (k,)."""
+        pivot = np.sqrt(self.branch.pivot)
+        steps = np.where(pivot > 0, root / np.where(pivot > 0, pivot, 1.0), steps)
+        drift = self.drift @ steps
+        return float(2 * root * np.linalg.norm(drift) + drift @ drift)
+
+
+def _grow(gram: Floats, lower: Floats, curb: Floats, terms: int) -> _Grown:
+    """The branch of a gram (k, k) and its factor; `terms` is how many numbers its sums add up at most."""
+    pivot = np.diag(lower)
+    unit = np.where(pivot > 0, pivot, 1.0)
+    inverse = scipy.linalg.solve_triangular(lower + np.diag(unit - pivot), np.eye(len(lower)), lower=True)
+    spread = np.ascontiguousarray((inverse * unit).T)
+    drift = 4 * terms * UNIT * (np.abs(lower) @ np.abs(spread).T)
+    leaf = int(np.flatnonzero(pivot).max(initial=-1)) + 1
+    return _Grown(_Branch(np.ascontiguousarray(gram), pivot**2, spread, curb, leaf), inverse, drift)
+
+
 class _Tree:
     """What the neurons' trees have in common.
 
     Columns that every neuron fixes come first: they cost what they cost, and move the targets of the others.
 
     Attributes:
+        run: whose budget ends the making of trees.
         columns: (f,) in the order of the tree.
         held: how many of them every neuron fixes.
         gram: (f, f) in that order.
         lower: (f, f) its factor.
-        inverse: (k, k) of the factor of the others, its rows of zeros given a one on the diagonal.
-        branch: what kernels read.
-        drift: (k, k) rounding error that a unit step at a coordinate (column) may leave in a term (row).
+        grown: the branch of the others.
         gap: (f, f) how far each entry of the gram may be from the factor's product.
     """
 
     def __init__(self, rounding: Rounding, run: Run) -> None:
         fixed = (rounding.fixed >= 0).all(axis=0)
+        self.run = run
         self.columns, self.lower = sorted_factor(rounding.gram, fixed)
         self.held = int(fixed.sum())
         self.gram = rounding.gram[np.ix_(self.columns, self.columns)]
         size, own = np.abs(self.lower), self.lower[self.held :, self.held :]
         rounded = rounding.f * UNIT * (size.T @ size)
         self.gap = np.abs(self.lower.T @ self.lower - self.gram) + rounded
-        pivot = np.diag(own)
-        unit = np.where(pivot > 0, pivot, 1.0)
-        self.inverse = scipy.linalg.solve_triangular(
-            own + np.diag(unit - pivot), np.eye(len(own)), lower=True
-        )
-        spread = np.ascontiguousarray((self.inverse * unit).T)
-        self.drift = 4 * rounding.f * UNIT * (np.abs(own) @ np.abs(spread).T)
-        leaf = int(np.flatnonzero(pivot).max(initial=-1)) + 1
-        gram = np.ascontiguousarray(self.gram[self.held :, self.held :])
-        self.branch = _Branch(gram, pivot**2, spread, curbs(own, run), leaf)
+        gram = self.gram[self.held :, self.held :]
+        self.grown = _grow(gram, own, curbs(own, run), rounding.f)
+        self.branch = self.grown.branch
 
     def error(self, reach: Floats, form: float) -> float:
         """Most by which what the kernel counts for a point of a form below `form` may exceed that form.
 
         A step costs pivot·step² ≤ form; one that costs nothing is at most the coordinate's `reach` (f,).
         """
-        pivot = np.sqrt(self.branch.pivot)
-        root, own = np.sqrt(max(0.0, form)), reach[self.held :]
-        steps = np.where(pivot > 0, root / np.where(pivot > 0, pivot, 1.0), own)
-        drift = self.drift @ steps
-        return float(2 * root * np.linalg.norm(drift) + drift @ drift + reach @ self.gap @ reach)
+        drifted = self.grown.drifted(np.sqrt(max(0.0, form)), reach[self.held :])
+        return float(drifted + reach @ self.gap @ reach)
 
 
 class _Point(NamedTuple):
@@ -231,6 +277,9 @@ class _Search:
         best: (k,) its best levels; their form is `form`.
         least: proven lower bound on every form.
         done: whether the two are one.
+        free: coordinates of the shared tree to decide; `rest` has the levels of all where these are 0.
+        visited: nodes of the shared tree.
+        tried: whether a tree of the neuron's own was asked for.
     """
 
     def __init__(self, rounding: Rounding, tree: _Tree, row: int, x: Bits) -> None:
@@ -240,7 +289,7 @@ class _Search:
         high = np.where(fixed >= 0, fixed, rounding.levels[tree.columns] - 1).astype(np.float64)
         first = low[held] - shift[held]
         terms = tree.lower[:, held] @ first
-        target = shift[own] - tree.inverse @ terms[own]
+        target = shift[own] - tree.grown.inverse @ terms[own]
         self.row, self.branch, self.given = row, tree.branch, float(terms[held] @ terms[held])
         offset = float(first @ tree.gram[held, held] @ first) - self.given
         pull = tree.gram[own, held] @ first
@@ -252,23 +301,77 @@ class _Search:
         self.least = min(self.form, float(tree.branch.curb[0] @ away**2) * (1 - 1e-9) - self.margin)
         self.main, self.ladder = _Dive(self.point, self.form), self._rung()
         self.done = tree.branch.leaf == 0
+        self.tree, self.visited, self.tried = tree, 0, False
+        self.free, self.rest = np.arange(self.best.size), np.zeros_like(self.best)
         if self.done:
             self.least = self.form
+
+    def _beam(self, found: Shifted) -> None:
+        """Take the cheapest prefix of the shifted form where it is better: a beam that knows of the box."""
+        shifted, every = Rounding(found.lower.T @ found.lower, found.target[None]), np.arange(self.free.size)
+        chosen = cheapest(shifted, np.arange(1), every, found.lower, ROOTED)
+        assert chosen is not None
+        bits = chosen[0].astype(np.int64)
+        form = float(_form(self.branch, self.point, bits))
+        if form < self.form:
+            self.best, self.form = bits, form
 
     def levels(self, rounding: Rounding, tree: _Tree) -> Bits:
         """The neuron's best levels (f,)."""
         x = np.array(rounding.fixed[self.row])
-        x[tree.columns[tree.held :]] = self.best
+        x[tree.columns[tree.held :]] = self.rest
+        x[tree.columns[tree.held + self.free]] += self.best.astype(np.int8)
         return x
 
     def dig(self, nodes: int) -> int:
         """Visit so many nodes, and a share of them on the ladder; what was visited comes back."""
+        if self.visited >= PATIENCE and not self.tried:
+            self.replant()
         visited = self.climb(nodes // LADDER)
         if self.least < self.form:
             visited += self._visit(self.main, nodes)
         if self.main.depth < 0 or self.least >= self.form:
             self.least, self.done = self.form, True
+        self.visited += visited
         return visited
+
+    def replant(self) -> None:
+        """Go over to a shifted tree of the neuron's own bits; levels, many bits or rounding forbid it."""
+        self.tried = True
+        point, span = self.point, self.point.high - self.point.low
+        free = np.flatnonzero((span > 0) & (np.diag(self.branch.gram) > 0))
+        if not 0 < free.size <= BITS or span.max() > 1:
+            return
+        others = self.best - point.shift
+        others[free] = 0.0
+        field = self.branch.gram @ others + point.pull
+        offset = float(point.offset + others @ (field + point.pull))
+        gram, place = self.branch.gram[np.ix_(free, free)], (point.shift - point.low)[free]
+        found = shifted(gram, place, field[free], offset)
+        if found is not None:
+            self._root(found, free, gram[np.ix_(found.order, found.order)], place, field, offset)
+
+    def _root(
+        self, found: Shifted, free: Columns, gram: Floats, place: Floats, field: Floats, offset: float
+    ) -> None:
+        """Begin both dives anew in the shifted tree; its constant joins what costs may be off by."""
+        curb = curbs(found.lower, self.tree.run, stations=STATIONS)
+        grown = _grow(gram, found.lower, curb, free.size)
+        start = (self.best - self.point.low)[free[found.order]].astype(np.int64)
+        self.rest[:] = self.best
+        self.rest[free] = self.point.low[free]
+        self.free, self.best, self.branch = free[found.order], start, grown.branch
+        zero = np.zeros(free.size)
+        self.point = _Point(place[found.order], found.target, field[self.free], zero, zero + 1.0, offset)
+        self.form = float(_form(self.branch, self.point, self.best))
+        self._beam(found)
+        root = np.sqrt(max(0.0, self.form - found.constant + found.doubt))
+        blur = 4 * free.size * UNIT * np.linalg.norm(np.abs(found.lower) @ np.abs(found.target))
+        self.margin = found.doubt + grown.drifted(root, zero) + blur * (2 * root + blur) - found.constant
+        away = np.clip(np.floor(found.target + 0.5), 0.0, 1.0) - found.target
+        least = float(curb[0] @ away**2) * (1 - 1e-9) - self.margin
+        self.least = min(self.form, max(self.least, least))
+        self.main, self.ladder = _Dive(self.point, self.form), self._rung()
 
     def climb(self, nodes: int) -> int:
         """Visit so many nodes of the sphere in hand; the bound rises to its radius once it is done."""

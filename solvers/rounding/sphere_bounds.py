@@ -13,15 +13,20 @@ WINDOW = 96
 """Coordinates whose least cost is prepared at a time."""
 
 
-def curbs(lower: Floats, run: Run) -> Floats:
+def curbs(lower: Floats, run: Run, *, stations: int = 12) -> Floats:
     """For each depth i of the tree u (k + 1, k) ≥ 0 with G − diag(u) ⪰ 0, G the gram of what is left there.
 
     The terms of the next WINDOW coordinates have a gram of their own, and the others cost no less than
     nothing. What holds from depth i on holds for fewer coordinates too, so some depths are enough; the
     others stay at 0 if the budget ends before them.
+
+    Parameters:
+        lower: (k, k) triangular factor of the gram.
+        run: whose budget ends this.
+        stations: how many depths are prepared; WINDOW / 2 apart at most.
     """
     k = len(lower)
-    found, stride = np.zeros((k + 1, k)), max(1, min(WINDOW // 2, k // 12))
+    found, stride = np.zeros((k + 1, k)), max(1, min(WINDOW // 2, k // stations))
     pivot = np.diag(lower)
     for depth in range(0, k, stride):
         if run.stopped():

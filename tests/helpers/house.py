@@ -39,7 +39,7 @@ ORDER = {
     ),
     "solvers": (
         "run registry status traces compiled",
-        "solution devices",
+        "solution devices convex_shifts",
         "qubo",
         "rounding capacity black_box",
         "exact adapters",
