@@ -1,9 +1,11 @@
 """branch-and-bound: depth first; a node's bound is the minimum of a convex quadratic made for its depth.
 
 The order of the variables is fixed, so all nodes of a depth share one matrix, which is shifted convex (see
-`bounds`) and inverted once, before the search; a node then costs O(n), as in Buchheim, Caprara & Lodi 2012
-("An effective branch-and-bound algorithm for convex quadratic integer programming"). A shift of each depth's
-own, the multipliers of the box and of a capacity, and the lattice of the losses are ours.
+`convex_shifts`) and inverted once, before the search; a node then costs O(n), as in Buchheim, Caprara & Lodi
+2012 ("An effective branch-and-bound algorithm for convex quadratic integer programming"). A shift of each
+depth's own, the multipliers of the box and of a capacity, and the lattice of the losses are ours. So are the
+order and the first incumbent: the root's convex form is a closest-vector problem, whose columns a sorted QR
+factorisation (Wübben et al. 2001) orders and a beam searches.
 """
 
 from __future__ import annotations
@@ -13,12 +15,15 @@ from typing import Annotated, Any, NamedTuple
 import numba
 import numpy as np
 
-from ...problems import Capacity, Qubo
+from ...problems import Capacity, Qubo, Rounding
 from ...problems.arrays import Bits, Floats
 from ..capacity.finishing import finish
 from ..compiled import copy, per_look
+from ..convex_shifts import root_shift
 from ..qubo.flips import descend, matrix_of, noise, slopes
 from ..registry import Range, solver
+from ..rounding.factors import Columns, sorted_factor
+from ..rounding.prefixes import cheapest
 from ..run import Run
 from .bounds import Relaxations, dense_couplings, lattice, posiform, relaxations
 
@@ -30,7 +35,10 @@ TRUST = 0.9
 STARTS = 100
 """Descents for a first incumbent; the better it is, the fewer nodes live."""
 
-LIFTS = 8
+WIDTH = 16_384
+"""Prefixes of the beam that looks for the first incumbent too."""
+
+LIFTS = 24
 """Most multipliers that one bound is lifted by."""
 
 PULL = 1.0
@@ -45,7 +53,7 @@ PAUSED, LEAF, DONE = range(3)
     accepts=(Qubo, Capacity),
     reference="Buchheim, Caprara & Lodi 2012",
     exact=True,
-    max_variables=150,
+    max_variables=300,
 )
 def branch_and_bound(
     instance: Qubo | Capacity, run: Run, *, nodes: Annotated[int, Range(1, 10**10, log=True)] = 1_000_000
@@ -59,7 +67,10 @@ def branch_and_bound(
     while run.open():
         if tree is None:
             _begin(instance, run)
-            tree = _plant(instance, run)
+            shifted = _shifted(instance.qubo, run)
+            if shifted is not None:
+                _beam(instance, run, shifted)
+                tree = _plant(instance, run, shifted.columns)
         if tree is None:
             run.prove(posiform(instance.qubo))
         if tree is None or not tree.grow(run, nodes):
@@ -79,6 +90,43 @@ def _begin(instance: Qubo | Capacity, run: Run) -> None:
             x = np.where(run.rng.random(qubo.n) < 0.2, x, run.best)
         descend(matrix, slopes(qubo, x), x, noise(qubo), flips)
         run.offer(finish(instance, x))
+
+
+def _shifted(qubo: Qubo, run: Run) -> _Shifted | None:
+    """The root's convex form as a closest-vector problem; None if the budget ran out on the way."""
+    A = dense_couplings(qubo)
+    found = root_shift(A, qubo.linear, run.stopped)
+    if found is None:
+        return None
+    u, inverse = found
+    form = Rounding(A - np.diag(u), -0.5 * (inverse @ (qubo.linear + u))[None])
+    return _Shifted(form, *sorted_factor(form.gram, np.zeros(qubo.n, dtype=np.bool_)))
+
+
+def _beam(instance: Qubo | Capacity, run: Run, shifted: _Shifted) -> None:
+    """Offer the cheapest of WIDTH prefixes of the root's convex form, after a descent."""
+    qubo, columns = instance.qubo, shifted.columns
+    found = cheapest(shifted.form, np.arange(1), columns, shifted.lower, WIDTH, stopped=run.stopped)
+    if found is None:
+        return
+    x = np.zeros(qubo.n, dtype=np.int8)
+    x[columns] = found[0]
+    descend(matrix_of(qubo), slopes(qubo, x), x, noise(qubo), per_look(2 * qubo.n))
+    run.offer(finish(instance, x))
+
+
+class _Shifted(NamedTuple):
+    """A convex quadratic that is the loss at bits, but for a constant.
+
+    Attributes:
+        form: a neuron, whose unconstrained minimum is the root's bound.
+        columns: (n,) its variables in the order of branching; the last are those that the others span best.
+        lower: (n, n) factor of its gram in that order.
+    """
+
+    form: Rounding
+    columns: Columns
+    lower: Floats
 
 
 class _Tables(NamedTuple):
@@ -116,8 +164,9 @@ class _State(NamedTuple):
         minimiser: (n + 1, n + 1, n) of each depth, with j variables of the path put in.
         stale: (n + 2,) the first j that changed since a depth's minimisers were computed.
         child: (2,) bounds of the node's children.
-        multiplier: (n + 1,) of the free variables' boxes, then of the capacity.
+        multiplier: (n,) of the free variables' boxes.
         point: (n,) minimiser under these multipliers.
+        gain: (n,) what a change of each may add.
     """
 
     depth: Any
@@ -134,6 +183,7 @@ class _State(NamedTuple):
     child: Floats
     multiplier: Floats
     point: Floats
+    gain: Floats
 
 
 class _Tree:
@@ -169,10 +219,9 @@ class _Tree:
         return float(min(waiting.min(initial=np.inf), self.state.floor[depth] if depth >= 0 else np.inf))
 
 
-def _plant(instance: Qubo | Capacity, run: Run) -> _Tree | None:
+def _plant(instance: Qubo | Capacity, run: Run, order: Columns) -> _Tree | None:
     """The tree with nothing but its root; None if the budget ran out on the way."""
     qubo = instance.qubo
-    order = _order(dense_couplings(qubo))
     A, linear, first = dense_couplings(qubo)[np.ix_(order, order)], qubo.linear[order], qubo.offset
     costs, room, noise = instance.costs[order], np.array(instance.window), instance.resolution
     # Wider than its slack, as sums here run in another order; `offer` judges feasibility.
@@ -193,17 +242,6 @@ def _plant(instance: Qubo | Capacity, run: Run) -> _Tree | None:
     state = _root(tables, first)
     state.floor[0] = max(state.floor[0], posiform(qubo))
     return _Tree(order, tables, state, lattice(qubo), noise)
-
-
-def _order(A: Floats) -> Any:
-    """Variables in the order of branching: always the one that most binds those still free."""
-    sizes = np.abs(A)
-    left, order = sizes.sum(axis=1), np.zeros(len(A), dtype=np.int64)
-    for place in range(len(A)):
-        order[place] = pick = int(left.argmax())
-        left -= sizes[pick]
-        left[pick] = -np.inf
-    return order
 
 
 def _ranges(A: Floats, room: Floats) -> tuple[Floats, Floats]:
@@ -229,8 +267,9 @@ def _root(tables: _Tables, first: float) -> _State:
         minimiser=np.zeros((n + 1, n + 1, n)),
         stale=np.zeros(n + 2, dtype=np.int64),
         child=np.zeros(2),
-        multiplier=np.zeros(n + 1),
+        multiplier=np.zeros(n),
         point=np.zeros(n),
+        gain=np.zeros(n),
     )
     state.value[0], state.slope[0], state.minimiser[:, 0] = first, tables.linear, relaxed.centre
     minimum = 0.5 * (tables.linear + relaxed.shift[0]) @ relaxed.centre[0]
@@ -288,8 +327,9 @@ def _enter(t: Any, s: Any, d: int, bit: int) -> None:
     s.depth[0] = k
     s.value[k] = s.value[d] + bit * s.slope[d, d]
     s.spent[k] = s.spent[d] + bit * t.relaxations.costs[d]
-    for i in range(k, s.x.size):
-        s.slope[k, i] = s.slope[d, i] + bit * t.rise[d, i]
+    before, after, rise, x = s.slope[d, k:], s.slope[k, k:], t.rise[d, k:], float(bit)
+    for i in range(before.size):
+        after[i] = before[i] + x * rise[i]
     if s.stale[k + 1] > d:
         s.stale[k + 1] = d
 
@@ -316,29 +356,35 @@ def _bound_children(t: Any, s: Any, d: int, cutoff: float) -> None:
         s.child[bit] = bound if bound > s.floor[d] else s.floor[d]
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
 def _refresh(t: Any, s: Any, k: int) -> None:
     """Put the path's changed variables into the minimisers of depth k; depth k + 1 then knows of them too."""
     first, d = s.stale[k], k - 1
     for j in range(first, d):
-        for i in range(k, s.x.size):
-            s.minimiser[k, j + 1, i] = s.minimiser[k, j, i] + s.x[j] * t.relaxations.pull[k, j, i]
+        # Loops from 0 over views have no index that might be negative, which is what lets them use SIMD.
+        before, after, pull = s.minimiser[k, j, k:], s.minimiser[k, j + 1, k:], t.relaxations.pull[k, j, k:]
+        x = float(s.x[j])
+        for i in range(before.size):
+            after[i] = before[i] + x * pull[i]
     s.stale[k] = d
     if first < s.stale[k + 1]:
         s.stale[k + 1] = first
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
 def _relaxed(t: Any, s: Any, k: int, bit: int, bound: float) -> tuple[float, float]:
     """The bound with the convex minimum, and a guess at what multipliers of box and capacity may add."""
     r, d = t.relaxations, k - 1
-    total, hope, spent = 0.0, 0.0, s.spent[d] + bit * r.costs[d]
-    for i in range(k, s.x.size):
-        y = s.minimiser[k, d, i] + bit * r.pull[k, d, i]
-        total += (s.slope[d, i] + bit * t.rise[d, i] + r.shift[k, i]) * y
-        spent += r.costs[i] * y
-        excess = y - 1.0 if y > 1.0 else (y if y < 0.0 else 0.0)
-        hope += excess * excess / r.inverse[k, i, i]
+    base, pull, slope = s.minimiser[k, d, k:], r.pull[k, d, k:], s.slope[d, k:]
+    rise, shift, stiff, costs = t.rise[d, k:], r.shift[k, k:], r.stiffness[k, k:], r.costs[k:]
+    total, hope, used, x = 0.0, 0.0, 0.0, float(bit)
+    for i in range(base.size):
+        y = base[i] + x * pull[i]
+        total += (slope[i] + x * rise[i] + shift[i]) * y
+        used += costs[i] * y
+        excess = max(y - 1.0, 0.0) + min(y, 0.0)
+        hope += excess * excess * stiff[i]
+    spent = s.spent[d] + bit * r.costs[d] + used
     excess = spent - t.room[1] if spent > t.room[1] else (spent - t.room[0] if spent < t.room[0] else 0.0)
     if r.size[k] > 0.0:
         hope += excess * excess / r.size[k]
@@ -348,30 +394,68 @@ def _relaxed(t: Any, s: Any, k: int, bit: int, bound: float) -> tuple[float, flo
 @numba.njit(cache=True, nogil=True)
 def _lifted(t: Any, s: Any, k: int, bit: int, bound: float, cutoff: float) -> float:
     """The bound raised by multipliers of 0 ≤ y ≤ 1 and of the capacity, always by the best one next."""
-    n, r, d, y, w = s.x.size, t.relaxations, k - 1, s.point, s.multiplier
-    for i in range(k, n):
-        y[i] = s.minimiser[k, d, i] + bit * r.pull[k, d, i]
+    n, r, d = s.x.size, t.relaxations, k - 1
+    y, w, gains, costs = s.point[k:], s.multiplier[k:n], s.gain[k:], r.costs[k:]
+    base, pull, stiff, widths = s.minimiser[k, d, k:], r.pull[k, d, k:], r.stiffness[k, k:], r.width[k, k:]
+    for i in range(y.size):
+        y[i] = base[i] + bit * pull[i]
         w[i] = 0.0
-    w[n] = 0.0
-    for _ in range(LIFTS):
-        pick, step, most, spent = -1, 0.0, 0.0, s.spent[d] + bit * r.costs[d]
-        for i in range(k, n):
-            spent += r.costs[i] * y[i]
-            change, gain = _multiplier(y[i], 0.0, 1.0, w[i], r.inverse[k, i, i])
-            if gain > most:
-                pick, step, most = i, change, gain
+    held, first = 0.0, s.spent[d] + bit * r.costs[d]
+    for left in range(LIFTS, 0, -1):
+        pick = _best(gains, _gains(y, w, stiff, widths, gains))
+        step, most = _multiplier(y[pick], 0.0, 1.0, w[pick], widths[pick])
         if r.size[k] > 0.0:
-            change, gain = _multiplier(spent, t.room[0], t.room[1], w[n], r.size[k])
+            change, gain = _multiplier(first + _dot(costs, y), t.room[0], t.room[1], held, r.size[k])
             if gain > most:
-                pick, step, most = n, change, gain
+                pick, step, most = y.size, change, gain
+        if most <= 0.0:
+            break
         # Less than its all, so that its rounding cannot make it too much.
         bound += (1.0 - 1e-6) * most
-        if pick < 0 or bound >= cutoff:
+        # Gains fall, so that what cannot reach the cutoff at this pace never will.
+        if bound >= cutoff or bound + left * most < cutoff:
             break
-        w[pick] += step
-        for i in range(k, n):
-            y[i] -= 0.5 * step * (r.inverse[k, pick, i] if pick < n else r.toward[k, i])
+        if pick < y.size:
+            w[pick] += step
+        else:
+            held += step
+        row = r.inverse[k, k + pick, k:] if pick < y.size else r.toward[k, k:]
+        for i in range(y.size):
+            y[i] -= 0.5 * step * row[i]
     return bound
+
+
+@numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nnan", "nsz"})
+def _gains(y: Any, w: Any, stiff: Any, widths: Any, gains: Any) -> float:
+    """What the best change of each box's multiplier adds to the bound, as `_multiplier` has it; the most."""
+    most = 0.0
+    for i in range(y.size):
+        at, now = y[i], w[i]
+        free = max(at - 1.0, 0.0) + min(at, 0.0)
+        away = at - 1.0 if now > 0.0 else (at if now < 0.0 else free)
+        change = 2.0 * away * stiff[i]
+        change = max(change, -now) if now > 0.0 else (min(change, -now) if now < 0.0 else change)
+        gains[i] = change * (away - 0.25 * widths[i] * change)
+        most = max(most, gains[i])
+    return most
+
+
+@numba.njit(cache=True, nogil=True)
+def _best(gains: Any, most: float) -> int:
+    """The first of the gains that is as large as that."""
+    pick = 0
+    while pick < gains.size - 1 and gains[pick] < most:
+        pick += 1
+    return pick
+
+
+@numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
+def _dot(a: Any, b: Any) -> float:
+    """Sum of products."""
+    total = 0.0
+    for i in range(a.size):
+        total += a[i] * b[i]
+    return total
 
 
 @numba.njit(cache=True, nogil=True)

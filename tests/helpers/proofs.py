@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numba
 import numpy as np
 import pytest
 import scipy.sparse as sp
 from instances import optimum
 
 from qubopress import solvers
-from qubopress.problems import Capacity, Qubo
+from qubopress.problems import Capacity, Qubo, Rounding
 from qubopress.solvers import Status
 
 
@@ -35,3 +38,76 @@ def of_a_capacity(name: str, n: int, seed: int, share: float, *, unit: bool) -> 
     assert found.loss == pytest.approx(best, rel=1e-9, abs=1e-9)
     assert found.bound is not None
     assert found.bound <= best
+
+
+SCALES = (1e-8, 1e-5, 1e-2, 1e2, 1e5, 1e8)
+
+
+def least(qubo: Qubo) -> float:
+    """Least loss over all bits, by Gray code; sums are begun anew before they drift."""
+    return float(qubo.offset + _lowest(qubo.couplings + np.diag(qubo.linear)))
+
+
+@numba.njit
+def _lowest(Q: Any) -> float:
+    n, best, loss = len(Q), 0.0, 0.0
+    x, slope = np.zeros(n), np.diag(Q).copy()
+    for code in range(1, 1 << n):
+        i = 0
+        while not (code >> i) & 1:
+            i += 1
+        sign = 1.0 - 2.0 * x[i]
+        loss += sign * slope[i]
+        x[i] += sign
+        for j in range(n):
+            if j != i:
+                slope[j] += 2.0 * sign * Q[i, j]
+        if code % 1024 == 0:
+            for j in range(n):
+                slope[j] = Q[j, j]
+                for k in range(n):
+                    slope[j] += 2.0 * Q[j, k] * x[k] if k != j else 0.0
+            loss = 0.0
+            for j in range(n):
+                loss += 0.5 * x[j] * (slope[j] + Q[j, j])
+        best = min(best, loss)
+    return best
+
+
+def objective(rng: np.random.Generator, scale: float) -> Any:
+    """Q (n, n), n ≤ 18, drawn at random: normal, whole, with ties, zero rows, sparse or of low rank."""
+    n = int(rng.integers(2, 19))
+    Q = [
+        lambda: rng.normal(size=(n, n)),
+        lambda: rng.integers(-9, 10, (n, n)).astype(float),
+        lambda: np.round(rng.normal(size=(n, n)) / 2),
+        lambda: rng.normal(size=(n, n)) * (rng.random((n, 1)) < 0.6) * (rng.random((1, n)) < 0.6),
+        lambda: rng.normal(size=(n, n)) * (rng.random((n, n)) < 0.2),
+        lambda: np.cov(rng.normal(size=(n, 2 + n // 3))) - np.diag(rng.random(n)),
+    ][rng.integers(6)]()
+    return scale * Q
+
+
+def neurons(rng: np.random.Generator, scale: float) -> Rounding:
+    """Two neurons of at most 18 bits: a gram of any rank, columns 0 or equal, shifts clipped or halves."""
+    f = int(rng.integers(2, 19))
+    X = rng.normal(size=(int(rng.integers(1, f + 3)), f)) * (rng.random(f) < 0.85)
+    if rng.random() < 0.3:
+        X = np.round(X)
+    if rng.random() < 0.3:
+        X[:, 0] = X[:, -1]
+    shift = rng.uniform(-0.5, 1.5, (2, f)) if rng.random() < 0.7 else rng.integers(0, 3, (2, f)) / 2
+    fixed = np.where(rng.random((2, f)) < 0.1, rng.integers(0, 2, (2, f)), -1)
+    return Rounding(scale * X.T @ X, shift, fixed=fixed)
+
+
+def holds(found: solvers.Solution, best: float, resolution: float, offset: float = 0.0) -> None:
+    """No bound above the optimum, no loss below it, and nothing called optimal that is not."""
+    assert found.loss is not None
+    assert found.bound is not None
+    size = 1e-9 * abs(best - offset)
+    assert found.status is not Status.LIED
+    assert found.bound <= best + resolution
+    assert found.loss >= best - resolution - 1e-3 * size
+    if found.status is Status.OPTIMAL:
+        assert found.loss <= best + 2 * resolution + size
