@@ -57,8 +57,9 @@ gate-baseline: .venv/installed
 peers: .venv/installed-dev
 	$(BIN)/qubopress experiment peers
 
+# A broken-off run goes on where it stopped; a smaller one: make frontier SECONDS=10 OUT=frontier-10s
 frontier: .venv/installed-dev
-	$(BIN)/qubopress experiment exact-frontier
+	$(BIN)/qubopress experiment exact-frontier --seconds $(or $(SECONDS),60) --out results/data/$(or $(OUT),frontier)
 
 # The README's tables and results/data/leaderboard.html, from what is stored in results/data; first, where they
 # are named, the cells of stores are published there: make publish ADD="a.db b.db"

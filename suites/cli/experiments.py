@@ -57,14 +57,17 @@ def exact_frontier(
     family: Annotated[
         str | None, typer.Option(help="Measure this one alone; the file's rows of the others are kept.")
     ] = None,
+    anew: Annotated[
+        bool, typer.Option("--anew", help="Measure again what the file holds under the same limit.")
+    ] = False,
 ) -> None:
-    """Find the largest instances that each exact solver proves, family by family."""
+    """Find the largest instances that each exact solver proves, family by family; it resumes by default."""
     positive("--seconds", seconds)
     check_folder("--out", out)
     from ..experiments import exact_frontier as module
 
     one_of("--family", [] if family is None else [family], [one.name for one in module.FAMILIES])
-    _show(module.run(seconds=seconds, out=out, family=family))
+    _show(module.run(seconds=seconds, out=out, family=family, anew=anew))
 
 
 @experiment.command("large-layers")

@@ -2,17 +2,20 @@
 
 `sphere` knows the structure of a rounding neuron and solves nothing else, so only that family has it.
 
-`qubopress experiment exact-frontier` writes frontier.csv and frontier.html and prints a table.
+`qubopress experiment exact-frontier` writes frontier.csv and frontier.html and prints two tables: the largest
+sizes, and how long ours take at each other solver's own largest size. What the file already holds under the
+same limit is not measured again, so that a run that was broken off goes on where it stopped.
 """
 
 from __future__ import annotations
 
 import itertools
-import time
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from html import escape
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -27,16 +30,29 @@ from ...results.page.frame import page
 from ...results.storage.whole_files import write_whole
 from ...solvers import Status
 
-__all__ = ["FAMILIES", "SOLVERS", "SizedFamily", "figure", "frontier", "largest", "run", "sizes"]
+__all__ = [
+    "FAMILIES",
+    "OURS",
+    "SOLVERS",
+    "SizedFamily",
+    "figure",
+    "frontier",
+    "largest",
+    "ratios",
+    "run",
+    "sizes",
+]
 
-SOLVERS = ("exhaustive", "branch-and-bound", "cp-sat", "mip", "sphere")
+OURS = ("branch-and-bound", "sphere")
+
+SOLVERS = ("exhaustive", *OURS, "cp-sat", "mip", "scip", "gurobi")
+"""Those of extras are measured where they are installed."""
 
 FIRST, FACTOR = 10, 1.15
 """The first size, and the ratio of each further one to the one before."""
 
 SHARE = 2.0
-"""Limits after which a solver starts no further size. Ten pairs at most three limits each, and exhaustive's
-enumeration, whose declared limit is small, keep all within 33."""
+"""Limits after which a solver starts no further size, so that a pair takes three at most."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +73,12 @@ class SizedFamily:
 def dense(n: int) -> Qubo:
     """Every coefficient normal."""
     return Qubo(np.random.default_rng(n).normal(size=(n, n)))
+
+
+def dense_signs(n: int) -> Qubo:
+    """Every coupling and field ±1."""
+    upper = np.triu(np.random.default_rng(n).choice([-1.0, 1.0], (n, n)))
+    return Qubo((upper + upper.T) / 2)
 
 
 def signs(n: int) -> Qubo:
@@ -87,6 +109,7 @@ def _neuron() -> Rounding:
 
 FAMILIES = (
     SizedFamily("dense Gaussian", dense),
+    SizedFamily("dense ±1", dense_signs),
     SizedFamily("sparse ±1, degree 6", signs),
     SizedFamily("rounding of one neuron", rounding, most=301),
 )
@@ -97,8 +120,12 @@ def pairs() -> list[tuple[SizedFamily, str]]:
     return [
         (family, solver)
         for family, solver in itertools.product(FAMILIES, SOLVERS)
-        if solvers.reaches(solvers.get(solver), type(family.make(FIRST)))
+        if _installed(solver) and solvers.reaches(solvers.get(solver), type(family.make(FIRST)))
     ]
+
+
+def _installed(solver: str) -> bool:
+    return all(find_spec(module) for module in solvers.get(solver).requires)
 
 
 def sizes(most: int | None = None) -> Iterator[int]:
@@ -110,33 +137,46 @@ def sizes(most: int | None = None) -> Iterator[int]:
     yield most
 
 
-def frontier(family: SizedFamily, solver: str, *, seconds: float) -> Iterator[dict[str, Any]]:
+def frontier(
+    family: SizedFamily, solver: str, *, seconds: float, known: Sequence[dict[str, Any]] = ()
+) -> Iterator[dict[str, Any]]:
     """Solve larger and larger instances until the first that is not proven; a row for each.
 
     Parameters:
         family: of the instances.
         solver: name of an exact solver.
         seconds: limit of a search.
+        known: rows from before, which are handed on in place of a search.
     """
-    begun, ends = time.monotonic(), (family.most, solvers.get(solver).max_variables)
+    used, ends = 0.0, (family.most, solvers.get(solver).max_variables)
+    before = {row["n"]: row for row in known if (row["family"], row["solver"]) == (family.name, solver)}
     # What the solver declines is not asked of it: its declared limit is the last size.
     for n in sizes(min((end for end in ends if end is not None), default=None)):
-        found = solvers.solve(family.make(n), solver, seconds=seconds)
-        gap = None if found.loss is None or found.bound is None else found.loss - found.bound
-        yield {
-            "family": family.name,
-            "solver": solver,
-            "n": n,
-            "status": found.status.value,
-            "seconds": found.seconds,
-            "loss": found.loss,
-            "bound": found.bound,
-            "gap": gap,
-            "nodes": found.counts.get("nodes") or found.counts.get("solutions"),
-            "message": found.message,
-        }
-        if found.status is not Status.OPTIMAL or time.monotonic() - begun > SHARE * seconds:
+        row = before.get(n) or _measured(family, solver, n, seconds)
+        yield row
+        used += row["seconds"]
+        if row["status"] != Status.OPTIMAL.value or used > SHARE * seconds:
             return
+
+
+def _measured(family: SizedFamily, solver: str, n: int, seconds: float) -> dict[str, Any]:
+    """A row of the file; `load` is how many processes of the machine ran or waited in its last minute."""
+    found = solvers.solve(family.make(n), solver, seconds=seconds)
+    gap = None if found.loss is None or found.bound is None else found.loss - found.bound
+    return {
+        "family": family.name,
+        "solver": solver,
+        "n": n,
+        "status": found.status.value,
+        "seconds": found.seconds,
+        "loss": found.loss,
+        "bound": found.bound,
+        "gap": gap,
+        "nodes": found.counts.get("nodes") or found.counts.get("solutions"),
+        "message": found.message,
+        "limit": seconds,
+        "load": round(os.getloadavg()[0], 1),
+    }
 
 
 def largest(rows: pd.DataFrame) -> pd.DataFrame:
@@ -153,6 +193,29 @@ def largest(rows: pd.DataFrame) -> pd.DataFrame:
         at_limit = open_end and proven.max() == limit
         table.setdefault(str(solver), {})[str(family)] = f"{most} (limit {limit})" if at_limit else most
     return pd.DataFrame.from_dict(table, orient="index").rename_axis("solver").reset_index()
+
+
+def ratios(rows: pd.DataFrame) -> pd.DataFrame:
+    """Seconds at the largest n that each other solver proved, and how many times those of ours they are."""
+    proven = rows[rows["status"] == Status.OPTIMAL.value]
+    ours = proven[proven["solver"].isin(OURS)].groupby(["family", "n"])["seconds"].min()
+    table = []
+    for (family, solver), cells in proven[~proven["solver"].isin(OURS)].groupby(
+        ["family", "solver"], sort=False
+    ):
+        one = cells.loc[cells["n"].idxmax()]
+        least = ours.get((family, one["n"]))
+        table.append(
+            {
+                "instances": family,
+                "solver": solver,
+                "n": int(one["n"]),
+                "seconds": f"{one['seconds']:.3g}",
+                "ours": "" if least is None else f"{least:.3g}",
+                "ratio": "" if least is None else f"{one['seconds'] / least:.3g}",
+            }
+        )
+    return pd.DataFrame(table, columns=["instances", "solver", "n", "seconds", "ours", "ratio"])
 
 
 def figure(family: str, rows: pd.DataFrame, looks: draw.Styles, *, seconds: float) -> draw.Figure:
@@ -202,29 +265,46 @@ def document(rows: pd.DataFrame, *, seconds: float) -> str:
     )
 
 
-def run(*, seconds: float, out: Path, family: str | None = None) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Measure, write frontier.csv and frontier.html and yield the table of the largest sizes.
+def run(
+    *, seconds: float, out: Path, family: str | None = None, anew: bool = False
+) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Measure, write frontier.csv and frontier.html and yield the tables.
 
     Parameters:
         seconds: limit of every search.
-        out: folder of the results.
+        out: folder of the results; frontier.csv is written after every search.
         family: name of the only one to measure; the file's rows of the others are kept.
+        anew: measure what the file holds under the same limit, too.
     """
+    file = out / "frontier.csv"
+    others, known = _stored(file, family, seconds)
     found: list[dict[str, Any]] = []
+    out.mkdir(exist_ok=True)
     for one, solver in pairs():
         if family in (None, one.name):
             solvers.warm(solver, type(one.make(FIRST)))
-            found += frontier(one, solver, seconds=seconds)
-    rows = pd.concat([*_others(out / "frontier.csv", family), pd.DataFrame(found)])
-    out.mkdir(exist_ok=True)
-    rows.to_csv(out / "frontier.csv", index=False)
+            for row in frontier(one, solver, seconds=seconds, known=() if anew else known):
+                found.append(row)
+                # What was known and is not reached yet stays, should this run be broken off.
+                left = [] if anew else [old for old in known if _place(old) not in map(_place, found)]
+                write_whole(file, pd.DataFrame([*others, *found, *left]).to_csv(index=False))
+    rows = pd.DataFrame([*others, *found])
+    write_whole(file, rows.to_csv(index=False))
     write_whole(out / "frontier.html", document(rows, seconds=seconds))
     yield f"Largest n proven within {seconds:g} s", largest(rows)
+    yield "Seconds at each other solver's largest n, and ours", ratios(rows)
 
 
-def _others(file: Path, family: str | None) -> list[pd.DataFrame]:
-    """The file's rows of all families but the one that is measured alone."""
-    if family is None or not file.exists():
-        return []
+def _place(row: dict[str, Any]) -> tuple[str, str, int]:
+    return row["family"], row["solver"], row["n"]
+
+
+def _stored(file: Path, family: str | None, seconds: float) -> tuple[list[Any], list[Any]]:
+    """The file's rows of families that are not measured, and those of the others under the same limit."""
+    if not file.exists():
+        return [], []
     rows = pd.read_csv(file)
-    return [rows[rows["family"] != family]]
+    aside = rows["family"] != family if family is not None else pd.Series(False, rows.index)
+    same = rows["limit"] == seconds if "limit" in rows else pd.Series(False, rows.index)
+    plain = rows.astype(object).where(rows.notna(), None)
+    return plain[aside].to_dict("records"), plain[~aside & same].to_dict("records")

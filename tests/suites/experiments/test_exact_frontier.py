@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ from qubopress.suites.experiments.exact_frontier import (
     FAMILIES,
     SizedFamily,
     dense,
+    dense_signs,
     frontier,
     largest,
     rounding,
@@ -73,6 +75,8 @@ def test_a_frontier_that_a_miss_sets_is_a_number() -> None:
 
 def test_the_families_are_what_they_say() -> None:
     assert np.count_nonzero(dense(12).Q) == 144
+    whole = dense_signs(12)
+    assert set(np.unique(np.abs(2 * whole.couplings + np.diag(2 * whole.linear)))) <= {1.0, 2.0}
     sparse = signs(200)
     degree = np.count_nonzero(sparse.couplings) / 200
     assert 5 < degree < 7
@@ -82,7 +86,7 @@ def test_the_families_are_what_they_say() -> None:
 
 def test_a_rounding_row_of_fewer_bits_is_the_whole_row_with_the_rest_fixed() -> None:
     small, whole = rounding(20).row(0).qubo, rounding(301).row(0).qubo
-    assert (small.n, whole.n) == (20, FAMILIES[2].most)
+    assert (small.n, whole.n) == (20, FAMILIES[3].most)
     np.testing.assert_allclose(small.couplings, whole.couplings[:20, :20])
     nearest = module._neuron().nearest()[0]
     for x in np.eye(20):
@@ -104,6 +108,53 @@ def test_one_family_measured_alone_leaves_the_rows_of_the_others(
     assert "must be one of small, tiny, got none" in capsys.readouterr().err
 
 
+def test_a_run_that_was_broken_off_goes_on_where_it_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "FAMILIES", (SMALL,))
+    monkeypatch.setattr(module, "SOLVERS", ("exhaustive",))
+    file, asked, measure = tmp_path / "frontier.csv", [], module._measured
+
+    def measured(family: SizedFamily, solver: str, n: int, seconds: float) -> dict[str, Any]:
+        if len(asked) == 2:
+            raise KeyboardInterrupt
+        asked.append(n)
+        return measure(family, solver, n, seconds)
+
+    monkeypatch.setattr(module, "_measured", measured)
+    with pytest.raises(KeyboardInterrupt):
+        list(module.run(seconds=5.0, out=tmp_path))
+    before = pd.read_csv(file)
+    assert before["n"].tolist() == asked == [10, 12]
+    asked.clear()
+    list(module.run(seconds=5.0, out=tmp_path))
+    assert asked == [13, 14]
+    pd.testing.assert_frame_equal(pd.read_csv(file)[:2], before)
+    asked.clear()
+    with pytest.raises(KeyboardInterrupt):
+        list(module.run(seconds=4.0, out=tmp_path))
+    assert asked == [10, 12]  # as the limit is another one
+
+
+def test_times_are_compared_at_each_other_solvers_own_largest_size() -> None:
+    rows = [
+        ("scip", 40, 9.0),
+        ("scip", 30, 1.0),
+        ("branch-and-bound", 40, 0.5),
+        ("branch-and-bound", 90, 9.0),
+    ]
+    table = module.ratios(
+        pd.DataFrame(
+            [
+                {"family": "f", "solver": solver, "n": n, "seconds": seconds, "status": "OPTIMAL"}
+                for solver, n, seconds in rows
+            ]
+        )
+    )
+    (one,) = table.to_dict("records")
+    assert one == {"instances": "f", "solver": "scip", "n": 40, "seconds": "9", "ours": "0.5", "ratio": "18"}
+
+
 def test_the_page_and_the_table_hold_every_solver(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -112,7 +163,9 @@ def test_the_page_and_the_table_hold_every_solver(
     printed = capsys.readouterr().out
     html = (tmp_path / "new" / "frontier.html").read_text()
     rows = pd.read_csv(tmp_path / "new" / "frontier.csv")
-    assert set(rows["solver"]) == {*module.SOLVERS} - {"sphere"}  # which takes no Qubo
+    assert set(rows["solver"]) == {solver for _, solver in module.pairs()}
+    assert "sphere" not in set(rows["solver"])  # which takes no Qubo
+    assert {"exhaustive", "branch-and-bound", "cp-sat", "mip"} <= set(rows["solver"])
     assert (rows["status"] == "OPTIMAL").all()
     for solver in rows["solver"].unique():
         assert solver in printed
