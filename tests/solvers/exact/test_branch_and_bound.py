@@ -112,11 +112,12 @@ def test_the_bound_at_the_root_is_far_above_what_the_variables_may_save() -> Non
 @pytest.mark.parametrize(
     ("qubo", "nodes"),
     [
-        (Qubo(matrix(50)), 20_000),
+        (Qubo(matrix(50)), 2_000),
+        (Qubo(matrix(90)), 10_000),
         (Qubo(sparse_signs(70, 0)), 20_000),
         (Rounding(gram(30), np.random.default_rng(0).random((1, 30))).row(0).qubo, 100_000),
     ],
-    ids=["dense", "sparse", "rounding"],
+    ids=["dense", "larger", "sparse", "rounding"],
 )
 def test_it_proves_what_enumeration_never_could(qubo: Qubo, nodes: int) -> None:
     found = solvers.solve(qubo, "branch-and-bound", restarts=1, nodes=nodes)

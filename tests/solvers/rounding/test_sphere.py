@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -143,3 +144,30 @@ def test_a_bound_does_not_need_the_optimum_inside_the_unit_box() -> None:
     found = solvers.solve(one, "sphere", restarts=1)
     assert found.status is Status.OPTIMAL
     assert found.loss == pytest.approx(optimum(one), rel=1e-9)
+
+
+def test_a_neurons_own_tree_needs_fewer_nodes_than_the_one_that_all_share() -> None:
+    one, nodes = layer(40, 28, seed=4), []
+    for patience in (np.inf, 0):
+        with patch("qubopress.solvers.rounding.sphere.PATIENCE", patience):
+            found = solvers.solve(one, "sphere", restarts=1)
+        assert found.status is Status.OPTIMAL
+        nodes.append(found.counts["nodes"])
+    assert 2 * nodes[1] < nodes[0]
+
+
+def test_many_levels_keep_to_the_tree_that_all_share() -> None:
+    one = layer(6, 4, seed=1, levels=3)
+    search = _Search(one, _Tree(one, Run(one)), 0, one.nearest()[0])
+    point = search.point
+    search.replant()
+    assert search.tried
+    assert search.point is point
+
+
+def test_an_own_tree_begins_with_a_bound_where_the_shared_one_has_none() -> None:
+    one = layer(30, 20, seed=3, n=1)
+    search = _Search(one, _Tree(one, Run(one)), 0, one.nearest()[0])
+    before, form = search.least, search.form
+    search.replant()
+    assert before < search.least <= search.form <= form
