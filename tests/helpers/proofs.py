@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
+from unittest.mock import patch
 
 import numba
 import numpy as np
@@ -12,7 +15,7 @@ from instances import optimum
 
 from qubopress import solvers
 from qubopress.problems import Capacity, Qubo, Rounding
-from qubopress.solvers import Status
+from qubopress.solvers import Run, Status
 
 
 def of_a_qubo(name: str, n: int, seed: int, size: float, offset: float, *, sparse: bool) -> None:
@@ -38,6 +41,26 @@ def of_a_capacity(name: str, n: int, seed: int, share: float, *, unit: bool) -> 
     assert found.loss == pytest.approx(best, rel=1e-9, abs=1e-9)
     assert found.bound is not None
     assert found.bound <= best
+
+
+@contextmanager
+def poor_start() -> Iterator[None]:
+    """Exact solvers begin with a bad incumbent, so that a bound too high cuts off the optimum and is seen."""
+    with ExitStack() as stack:
+        for name, value in {
+            "exact.branch_and_bound.STARTS": 0,
+            "exact.branch_and_bound._beam": lambda *_: None,
+            "rounding.sphere._begin": _at_zero,
+            "rounding.sphere._Search._beam": lambda *_: None,
+        }.items():
+            stack.enter_context(patch(f"qubopress.solvers.{name}", value))
+        yield
+
+
+def _at_zero(rounding: Rounding, run: Run) -> Any:
+    x = rounding.settle(np.zeros(rounding.shape))
+    run.offer(x)
+    return x
 
 
 SCALES = (1e-8, 1e-5, 1e-2, 1e2, 1e5, 1e8)

@@ -12,9 +12,6 @@ from qubopress import solvers
 from qubopress.problems import Qubo
 from qubopress.solvers import Status
 
-# Without descents the first incumbent is poor, so that only true bounds stay below the optimum.
-POOR_START = patch("qubopress.solvers.exact.branch_and_bound.STARTS", 0)
-
 # Otherwise neurons this small would never leave the tree that all share.
 OWN_TREE = patch("qubopress.solvers.rounding.sphere.PATIENCE", 0)
 
@@ -28,7 +25,7 @@ def test_branch_and_bound_agrees_with_enumeration(scale: float, many: int) -> No
     rng = np.random.default_rng(many)
     for k in range(many):
         qubo = Qubo(proofs.objective(rng, scale))
-        with POOR_START:
+        with proofs.poor_start():
             found = solvers.solve(qubo, "branch-and-bound", restarts=1, nodes=(1, 10, 10**6)[k % 3])
         proofs.holds(found, proofs.least(qubo), qubo.resolution)
         assert found.status is Status.OPTIMAL or k % 3 < 2
@@ -41,7 +38,7 @@ def test_sphere_agrees_with_enumeration_in_a_tree_of_the_neurons_own(scale: floa
     for _ in range(many):
         one = proofs.neurons(rng, scale)
         best = sum(proofs.least(one.row(i).qubo) for i in range(2))
-        with OWN_TREE:
+        with proofs.poor_start(), OWN_TREE:
             found = solvers.solve(one, "sphere", restarts=1)
         proofs.holds(found, best, one.resolution)
         assert found.status is Status.OPTIMAL

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any
-from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -11,13 +10,11 @@ import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from instances import costly, gram, matrix, optimum
+from proofs import poor_start
 
 from qubopress import solvers
 from qubopress.problems import Capacity, Qubo, Rounding
 from qubopress.solvers import Status
-
-# Without descents the first incumbent is poor, so that only true bounds stay below the optimum.
-POOR_START = patch("qubopress.solvers.exact.branch_and_bound.STARTS", 0)
 
 KINDS = st.sampled_from(["normal", "whole", "sparse", "convex", "low rank", "badly scaled"])
 
@@ -50,7 +47,7 @@ def test_no_bound_exceeds_the_optimum_wherever_the_search_stops(
     kind: str, n: int, seed: int, nodes: int
 ) -> None:
     qubo = Qubo(objective(kind, n, seed), float(seed % 3))
-    with POOR_START:
+    with poor_start():
         found, best = solvers.solve(qubo, "branch-and-bound", restarts=1, nodes=nodes), optimum(qubo)
     assert found.bound is not None
     assert found.bound <= best
@@ -76,7 +73,7 @@ def test_no_bound_exceeds_the_optimum_under_a_capacity(
     costs = np.ones(n) if unit else np.random.default_rng(seed).integers(11, 90, n) / 10
     K = round(share * n) if unit else share * float(costs.sum())
     capacity = Capacity(objective(kind, n, seed), costs, K)
-    with POOR_START:
+    with poor_start():
         found = solvers.solve(capacity, "branch-and-bound", restarts=1, nodes=nodes)
     best = optimum(capacity)
     assert found.violation == 0.0
