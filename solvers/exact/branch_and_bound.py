@@ -234,7 +234,7 @@ def _plant(instance: Qubo | Capacity, run: Run, order: Columns) -> _Tree | None:
         # Sums of n terms err by n ε of the sum of their sizes, those that cancel included.
         noise += 2 * qubo.n * float(np.finfo(np.float64).eps) * weight * (qubo.n + instance.K) ** 2
     assert run.best is not None
-    likely = 0.5 + TRUST * (run.best[order] - 0.5)
+    likely = np.asarray(0.5 + TRUST * (run.best[order] - 0.5), dtype=np.float64)
     found = relaxations(A, linear, costs, likely, run.stopped)
     if found is None:
         return None
