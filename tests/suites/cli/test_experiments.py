@@ -20,7 +20,7 @@ WRONG = [
     ("peers --out none/new", "--out must lie in a folder that exists, got none/new; create none first"),
     ("peers --out text", "--out must be a folder, got the file text"),
     ("exact-frontier --seconds -1 --out .", "--seconds must be positive and finite, got -1"),
-    ("exact-frontier --family nosuch --out .", "--family must be one of dense Gaussian, sparse"),
+    ("exact-frontier --family nosuch --out .", "--family must be one of dense Gaussian, dense"),
     ("exact-frontier --out none/new", "--out must lie in a folder that exists, got none/new"),
     ("large-layers --device tpu --out .", "device must be numba, cpu, cuda"),
     ("large-layers --device cuda:99 --out .", "device cuda:99 needs a GPU that torch can see"),
