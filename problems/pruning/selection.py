@@ -7,6 +7,7 @@ channels that stay whatever is chosen, the refinement by the true loss, and the 
 from __future__ import annotations
 
 import inspect
+import math
 import re
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
@@ -38,12 +39,14 @@ __all__ = [
     "NORMALISATIONS",
     "Energy",
     "Plan",
+    "asked",
     "kept",
     "normalised",
     "plan",
     "pruning",
     "select",
     "separate",
+    "smaller",
 ]
 
 CAPACITIES = ("filters", "parameters", "products")
@@ -84,7 +87,7 @@ class Plan:
         unit: what the capacity counts.
         costs: (n,) share of each channel in it.
         budget: most that all kept ones may cost; their exact number where they are counted.
-        least: channels that every group keeps.
+        least: channels that every group keeps, or which fraction of its own.
         normalise: mean that importances are divided by.
         refine: channels that are then chosen by the true loss.
         refit: whether the weights that read kept channels are refitted, by least squares.
@@ -99,7 +102,7 @@ class Plan:
     unit: str
     costs: Floats
     budget: float
-    least: int
+    least: float
     normalise: str
     refine: int
     refit: bool
@@ -110,6 +113,10 @@ class Plan:
     def normalised(self, importance: Floats) -> Floats:
         """An importance (n,) over the mean that is asked for."""
         return normalised(importance, self.groups, self.normalise)
+
+    def least_of(self, width: int) -> int:
+        """How many channels a group of so many keeps."""
+        return math.ceil(self.least * width - 1e-9) if self.least < 1 else int(self.least)
 
 
 Formulation: TypeAlias = Callable[..., Energy]
@@ -200,7 +207,7 @@ def plan(
     *,
     keep: float = 0.64,
     capacity: str = "filters",
-    least: int = 1,
+    least: float = 1,
     normalise: str = "global",
     refine: int = 0,
     refit: bool = False,
@@ -213,7 +220,7 @@ def plan(
         task: the network, and the samples that calibrate it.
         keep: fraction of the capacity kept, in (0, 1].
         capacity: what is counted, "filters", "parameters" or "products".
-        least: channels that every group keeps, at least 1.
+        least: channels that every group keeps, at least 1, or the fraction of its own, in (0, 1).
         normalise: mean that importances are divided by, of the "layer" or "global".
         refine: least certain channels that are then chosen by the true loss.
         refit: refit the weights that read kept channels, by least squares, once the choice is made.
@@ -226,7 +233,8 @@ def plan(
     """
     chosen(normalise, NORMALISATIONS, name="normalise")
     chosen(capacity, CAPACITIES, name="capacity")
-    count(least, name="least", low=1)
+    if not (isinstance(least, float) and 0 < least < 1):
+        count(least, name="least", low=1)
     flag(refit, name="refit")
     if count(finetune, name="finetune", low=0) or refine:
         required(task.criterion)
@@ -285,8 +293,7 @@ def select(
     The `least` channels of each group that the diagonal of Q favours most are kept and are no variables.
     `biases` says whether biases make up for what is removed where the plan refits no weights.
     """
-    free = ~_favoured(plan, Q.diagonal())
-    instance = _restricted(plan, Q, offset, free)
+    instance, free = asked(plan, Q, offset=offset)
     x = np.ones(plan.groups.total, dtype=np.int8)
     plan.task.ledger.enter("channels")
     x[free] = yield instance
@@ -294,20 +301,32 @@ def select(
         places = np.flatnonzero(free)[_least_certain(instance, x[free], plan.refine)]
         plan.task.ledger.enter("least certain channels")
         x[places] = yield _refinement(plan, x, places)
-    return _smaller(plan, x, biases=biases)
+    return smaller(plan, x, biases=biases)
+
+
+def asked(plan: Plan, Q: Any, *, offset: float = 0.0) -> tuple[Capacity, npt.NDArray[np.bool_]]:
+    """The choice among the channels that are free, and which (n,) those are; all others are kept.
+
+    Raises:
+        InputError: the capacity leaves less than the `least` channels to each group.
+    """
+    free = ~_favoured(plan, Q.diagonal())
+    return _restricted(plan, Q, offset, free), free
 
 
 def _favoured(plan: Plan, linear: Floats) -> npt.NDArray[np.bool_]:
     """The channels (n,) that stay whatever is chosen."""
     fixed = np.zeros(plan.groups.total, dtype=bool)
     for span in plan.groups.spans():
-        fixed[span.start + np.argsort(linear[span], kind="stable")[: plan.least]] = True
+        least = plan.least_of(span.stop - span.start)
+        fixed[span.start + np.argsort(linear[span], kind="stable")[:least]] = True
     needed = float(plan.costs[fixed].sum())
     if needed > plan.budget:
-        least = needed / float(plan.costs.sum())
-        channels = "1 channel" if plan.least == 1 else f"{plan.least} channels"
+        share = needed / float(plan.costs.sum())
+        channels = f"{plan.least:g} of the channels" if plan.least < 1 else f"{plan.least} channels"
+        channels = "1 channel" if plan.least == 1 else channels
         raise InputError(
-            f"keep must leave {channels} to each group, at least {least:.3g} of the {plan.unit}, "
+            f"keep must leave {channels} to each group, at least {share:.3g} of the {plan.unit}, "
             f"got {plan.keep}; raise keep"
         )
     return fixed
@@ -359,7 +378,7 @@ def _refinement(plan: Plan, x: Bits, places: npt.NDArray[np.intp]) -> BlackBox:
     return BlackBox(evaluate, len(places), start=start[places], K=K)
 
 
-def _smaller(plan: Plan, x: Bits, *, biases: bool) -> nn.Module:
+def smaller(plan: Plan, x: Bits, *, biases: bool = False) -> nn.Module:
     """The network of the kept channels alone, repaired, its BatchNorms re-estimated, trained if wanted."""
     if x.all():
         network = plan.original.copy()

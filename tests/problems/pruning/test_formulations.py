@@ -195,6 +195,12 @@ def test_every_group_keeps_its_least_whatever_is_chosen(name: str, least: int) -
     assert network[2].out_features >= least
 
 
+@pytest.mark.parametrize(("share", "kept_of"), [(0.5, {4: 2, 6: 3}), (0.3, {4: 2, 6: 2})])
+def test_every_group_keeps_at_least_a_share_of_its_own(share: float, kept_of: dict[int, int]) -> None:
+    (capacity,), _ = replay("taylor", mlp_task(), keep=0.8, least=share)
+    assert capacity.n == 10 - sum(kept_of.values())
+
+
 def test_more_than_a_group_has_cannot_be_asked_of_it() -> None:
     (capacity,), network = replay("taylor", mlp_task(), keep=0.9, least=5)
     assert (capacity.n, network[2].out_features) == (1, 4)
@@ -451,6 +457,8 @@ def never(*_: Any) -> Any:
         ({"keep": 0.5, "least": 3}, "keep must leave 3 channels to each group, at least 0.6 of the filters"),
         ({"keep": 0.001, "capacity": "parameters"}, "at least 0.* of the parameters, got 0.001; raise keep"),
         ({"least": 0}, "least must be an integer of at least 1, got 0"),
+        ({"keep": 0.5, "least": 0.8}, "keep must leave 0.8 of the channels to each group, at least 0.9 of"),
+        ({"least": -0.5}, "least must be an integer of at least 1, got -0.5"),
         ({"least": 1.5}, "least must be an integer of at least 1, got 1.5"),
         ({"capacity": "bytes"}, "capacity must be one of filters, parameters, products, got 'bytes'"),
         ({"capacity": None}, "capacity must be one of filters, parameters, products, got None"),
