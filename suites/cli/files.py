@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import islice
@@ -12,6 +13,8 @@ from ..terminal.console import CallError, tell
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from ...problems import Task
 
 __all__ = ["Wish", "wish_of", "writes"]
 
@@ -33,19 +36,48 @@ class Wish:
     format: str
     leave: tuple[str, ...]
 
-    def called_on(self, network: nn.Module, data: Any, samples: int) -> tuple[Any, Any]:
-        """The data, and where they are needed the first of its samples as the network is called on them."""
+    def called_on(
+        self, network: nn.Module, data: Any, samples: int, *, forward: Callable[..., Any] | None = None
+    ) -> tuple[Any, Any]:
+        """The data, and where they are needed the first of its samples as the network is called on them.
+
+        Raises:
+            CallError: a `forward` of the caller's does not call the network itself.
+        """
         from ...problems import own_task
 
         if self.format not in TRACED:
             return data, None
         if hasattr(data, "__next__"):  # it gives its batches once
             data = [*islice(data, samples)]
-        inputs: Any = own_task(network, data, samples=2).inputs
+        task = own_task(network, data, samples=2, forward=forward)
+        inputs: Any = task.inputs
+        if forward is not None:
+            return data, self._heard(task)
         if not hasattr(inputs, "batches"):
             return data, inputs[:2]
         first = inputs.batches[0]
         return data, dict(first.kwargs) or tuple(first.args)
+
+    def _heard(self, task: Task) -> Any:
+        """What the caller's own forward calls the network on: arguments by place, or all by name."""
+        from ...problems.layers.samples import forward
+
+        made: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
+        hook = task.network.register_forward_pre_hook(
+            lambda _, args, named: made.append((args, named)), with_kwargs=True
+        )
+        try:
+            forward(task.network, task.inputs)
+        finally:
+            hook.remove()
+        if not made:
+            raise CallError(
+                f"--forward must call the network itself to be written as {self.format}, got one that calls "
+                "a part or a method of it; write --as packed"
+            )
+        args, named = made[0]
+        return inspect.signature(task.network.forward).bind(*args, **named).arguments if named else args
 
 
 def wish_of(out: Path, name: str, leave: Iterable[str]) -> Wish:

@@ -93,8 +93,9 @@ def compress(
     with from_here() if own else nullcontext():
         task, network, samples_of = _given(network_name, data)
         wish = wish_of(out, as_, leave)
-        samples_of, example = wish.called_on(network, samples_of, samples)
         functions = _functions(network_name, forward=forward, criterion=criterion)
+        own_forward = functions.get("forward")
+        samples_of, example = wish.called_on(network, samples_of, samples, forward=own_forward)
         compressed = compress_module(
             network,
             samples_of,

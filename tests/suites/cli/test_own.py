@@ -55,6 +55,16 @@ class Named(Own):
 def encoded(model, batch):
     return model.encode(batch[0])
 
+class Scaled(Own):
+    def forward(self, x, scale):
+        return super().forward(x * scale)
+
+def rows():
+    return [{"rows": torch.randn(20, 5, generator=torch.Generator().manual_seed(k))} for k in range(2)]
+
+def scaled(model, batch):
+    return model(batch["rows"], scale=torch.tensor(0.5))
+
 def one_sided(outputs, batch):
     return outputs[batch[1] == 0].pow(2).sum() / len(batch[1])
 
@@ -169,6 +179,17 @@ def test_functions_of_ones_own_call_the_network_and_judge_what_it_puts_out(capsy
     assert call(*own) == 0
     pruned = ("--problem", "taylor", "--set", "keep=0.5", "--criterion", "nets_of_own:one_sided")
     assert call(*own, *pruned) == 0
+
+
+def test_a_file_that_is_traced_hears_how_a_function_of_ones_own_calls_the_network(capsys: Captured) -> None:
+    pytest.importorskip("onnxruntime")
+    own = ("compress", "nets_of_own:Scaled", "--data", "nets_of_own:rows", "--out", "net.onnx")
+    assert call(*own, "--forward", "nets_of_own:scaled") == 0
+    capsys.readouterr()
+    refusal = refused(capsys, *ENCODED[:-1], "net.onnx", "--forward", "nets_of_own:encoded")
+    assert (
+        "--forward must call the network itself to be written as onnx, got one that calls a part" in refusal
+    )
 
 
 @pytest.mark.parametrize(
