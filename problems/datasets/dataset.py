@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from ..errors import InputError, unknown_name
 from .crops import calibration_crops, checksum, test_crops
 from .idx import Bytes
-from .photographs import photographs
+from .photographs import more_photographs, photographs
 from .published import CIFAR_10, EMNIST, FASHION_MNIST, MNIST, read_cifar, read_emnist, read_idx_files
 from .sentences import sentences
 from .shipped import shipped
@@ -217,6 +217,11 @@ DATASETS = {
     "cifar-10": of_files(CIFAR_10, read_cifar, what="32 × 32 objects in 10 classes, in colour"),
     "photographs": Origin(
         photographs, "photographs with simulated noise, and clean", "scikit-image and scikit-learn"
+    ),
+    "more-photographs": Origin(
+        more_photographs,
+        "those and more, grey or by microscope and telescope",
+        "scikit-image and scikit-learn",
     ),
     "photograph-crops": Origin(
         _crops, "224 × 224 cuts of photographs, in colour", "scikit-image and scikit-learn"

@@ -22,7 +22,16 @@ from ..errors import MissingDataError
 from .idx import Bytes
 from .pictures import Floats32, Pairs, as_floats, read_picture, tiles
 
-__all__ = ["PATCH", "TEST", "TRAIN", "held_out_images", "photographs", "sensor_noise"]
+__all__ = [
+    "MORE",
+    "PATCH",
+    "TEST",
+    "TRAIN",
+    "held_out_images",
+    "more_photographs",
+    "photographs",
+    "sensor_noise",
+]
 
 TRAIN = (
     "skimage/data/astronaut.png",
@@ -31,6 +40,20 @@ TRAIN = (
     "sklearn/datasets/images/china.jpg",
 )
 """Scenes that train and calibrate."""
+
+MORE = (
+    "skimage/data/camera.png",
+    "skimage/data/brick.png",
+    "skimage/data/grass.png",
+    "skimage/data/gravel.png",
+    "skimage/data/hubble_deep_field.jpg",
+    "skimage/data/ihc.png",
+    "skimage/data/retina.jpg",
+)
+"""More that train: the first four in grey, the others through a telescope, a microscope and a pupil."""
+
+MOST = 256
+"""Patches of a picture of `MORE`: else the largest, which are dark at their rims, would outweigh the rest."""
 
 TEST = (
     "skimage/data/chelsea.png",
@@ -60,11 +83,29 @@ def photographs() -> Pairs:
     Raises:
         MissingDataError: scikit-image or scikit-learn lack a picture.
     """
-    clean = as_floats(np.concatenate([tiles(_picture(name), PATCH) for name in TRAIN]))
+    return _pairs(_patches(), _checksum())
+
+
+def more_photographs() -> Pairs:
+    """Those and patches of `MORE`, (2869, 3, 32, 32) in all; the test images are those of `photographs`.
+
+    Raises:
+        MissingDataError: scikit-image or scikit-learn lack a picture.
+    """
+    more = [tiles(_picture(name, grey=True), PATCH, most=MOST) for name in MORE]
+    return _pairs(np.concatenate([_patches(), *more]), _checksum(*MORE, recipe=(MOST,)))
+
+
+def _patches() -> Bytes:
+    return np.concatenate([tiles(_picture(name), PATCH) for name in TRAIN])
+
+
+def _pairs(patches: Bytes, checksum: str) -> Pairs:
+    clean = as_floats(patches)
     noisy = sensor_noise(clean, seed=TRAIN_SEED)
     test_noisy, test_clean = (images.reshape(-1, *images.shape[2:]) for images in held_out_images())
     test_clean.setflags(write=False)
-    return noisy, clean, test_noisy, test_clean, _checksum()
+    return noisy, clean, test_noisy, test_clean, checksum
 
 
 def held_out_images(*, seeds: int = TEST_SEEDS) -> tuple[Floats32, Floats32]:
@@ -105,8 +146,8 @@ def _to_srgb(light: Floats) -> Floats:
     return np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)
 
 
-def _picture(name: str) -> Bytes:
-    return read_picture(_path(name))
+def _picture(name: str, *, grey: bool = False) -> Bytes:
+    return read_picture(_path(name), grey=grey)
 
 
 def _path(name: str) -> Path:
@@ -126,10 +167,11 @@ def _path(name: str) -> Path:
     return path
 
 
-def _checksum() -> str:
+def _checksum(*more: str, recipe: tuple[int, ...] = ()) -> str:
     """Hash of the pictures' files and of how noise is made; decoders may differ in the last bit."""
-    recipe = (PATCH, TEST_SIDE, TEST_IMAGES, TEST_SEEDS, SHOT, READ, TRAIN_SEED, TEST_SEED)
-    digest = hashlib.sha256(f"{TRAIN} {TEST} {recipe}".encode())
-    for name in (*TRAIN, *TEST):
+    train = (*TRAIN, *more)
+    made = (PATCH, TEST_SIDE, TEST_IMAGES, TEST_SEEDS, SHOT, READ, TRAIN_SEED, TEST_SEED, *recipe)
+    digest = hashlib.sha256(f"{train} {TEST} {made}".encode())
+    for name in (*train, *TEST):
         digest.update(_path(name).read_bytes())
     return digest.hexdigest()

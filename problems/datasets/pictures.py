@@ -24,8 +24,8 @@ LIMIT = 1 << 25
 """Pixels of a picture; SIDD's largest has 1.6e7."""
 
 
-def read_picture(path: Path) -> Bytes:
-    """A PNG or JPEG file of three colours as uint8 (3, height, width).
+def read_picture(path: Path, *, grey: bool = False) -> Bytes:
+    """A PNG or JPEG file of three colours as uint8 (3, height, width), or of one thrice if `grey`.
 
     Raises:
         InputError: it cannot be read, is of another kind or damaged, or is too large.
@@ -33,8 +33,8 @@ def read_picture(path: Path) -> Bytes:
     try:
         # Only these two decoders run, and none before the size that the header announces is known.
         with warnings.catch_warnings(action="ignore"), Image.open(path, formats=("PNG", "JPEG")) as picture:
-            _check(picture, path)
-            return np.asarray(picture).transpose(2, 0, 1)
+            _check(picture, path, grey=grey)
+            return np.asarray(picture.convert("RGB")).transpose(2, 0, 1)
     except InputError:
         raise
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
@@ -42,11 +42,11 @@ def read_picture(path: Path) -> Bytes:
         raise InputError(f"{path} must be a readable PNG or JPEG, got: {reason}; fetch it again") from error
 
 
-def _check(picture: Image.Image, path: Path) -> None:
+def _check(picture: Image.Image, path: Path, *, grey: bool) -> None:
     if picture.width * picture.height > LIMIT:
         size = f"{picture.width} × {picture.height}"
         raise InputError(f"{path} must have at most {LIMIT:,} pixels, got {size}; cut it")
-    if picture.mode != "RGB":
+    if picture.mode != "RGB" and not (grey and picture.mode == "L"):
         raise InputError(f"{path} must hold 8-bit red, green and blue, got mode {picture.mode}; convert it")
 
 

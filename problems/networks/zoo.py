@@ -171,6 +171,8 @@ NETWORKS = {
         Network("fashion-cnn", "fashion-mnist", partial(convolutional, 32, 32, 64, 64), 3, 0.002, 128),
         Network("fashion-resnet", "fashion-mnist", partial(residual, 8, 16), 4, 0.002, 128),
         _denoiser("photographs-denoiser", "photographs", partial(half_unet, 24, 4), epochs=20),
+        # A scale more, as the Half-UNet has, and four times as many patches and passes.
+        _denoiser("photographs-denoiser-long", "more-photographs", partial(half_unet, 24, 5), epochs=32),
         _denoiser("sidd-denoiser", "sidd", partial(half_unet, 24, 4), epochs=20),
         *_published("mnist", "mnist", 784, 10),
         *_published("emnist", "emnist-balanced", 784, 47),

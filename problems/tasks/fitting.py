@@ -23,6 +23,10 @@ Renewal: TypeAlias = Callable[[int, Samples], Samples]
 """Makes the samples of an epoch, given its number from 0 on and the samples there are."""
 
 
+SIMULATED = ("photographs", "more-photographs")
+"""Data sets whose noise is drawn here, so that it can be drawn anew."""
+
+
 @dataclass(frozen=True, eq=False)
 class Course:
     """One training of a network.
@@ -101,7 +105,7 @@ def renewal(dataset: str) -> Renewal:
 
     def renew(epoch: int, samples: Samples) -> Samples:
         noisy, clean = (_turned(images, epoch) for images in samples)
-        if dataset == "photographs" and epoch:
+        if dataset in SIMULATED and epoch:
             # Draw 0 is the calibration's; a test draw is never reached.
             noisy = torch.tensor(sensor_noise(clean.numpy(), seed=epoch))
         return noisy, clean

@@ -22,6 +22,7 @@ LICENCES = {
     "emnist-balanced": "EMNIST, NIST: free to use",
     "cifar-10": "CIFAR-10: no licence stated",
     "photographs": "photographs of scikit-image and scikit-learn, each free to use as their packages say",
+    "more-photographs": "pictures of scikit-image and scikit-learn, each free to use as their packages say",
     "photograph-crops": "photographs of scikit-image and scikit-learn; weights Apache 2.0",
     "sentences": "documentation of scikit-learn, BSD 3-Clause; weights Apache 2.0",
     "sidd": "SIDD, MIT",

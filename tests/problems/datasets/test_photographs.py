@@ -42,9 +42,27 @@ def test_noisy_and_clean_images_come_in_pairs() -> None:
     assert np.abs(data.train_inputs - data.train_targets).mean(axis=(1, 2, 3)).min() > 0
 
 
+def test_more_photographs_begin_with_the_others_and_are_judged_by_the_same() -> None:
+    data, more = load_dataset("photographs"), load_dataset("more-photographs")
+    assert more.train_inputs.shape == more.train_targets.shape == (2869, 3, 32, 32)
+    np.testing.assert_array_equal(more.train_inputs[:1077], data.train_inputs)
+    np.testing.assert_array_equal(more.test_inputs, data.test_inputs)
+    assert more.checksum != data.checksum
+
+
+def test_a_grey_photograph_is_the_same_in_three_colours_where_it_may_be_grey() -> None:
+    path = photographs._path("skimage/data/camera.png")
+    grey = pictures.read_picture(path, grey=True)
+    assert grey.shape == (3, 512, 512)
+    assert (grey == grey[0]).all()
+    with pytest.raises(InputError, match="must hold 8-bit red, green and blue, got mode L; convert it"):
+        pictures.read_picture(path)
+
+
 def test_no_scene_is_on_both_sides() -> None:
-    assert not set(photographs.TRAIN) & set(photographs.TEST)
-    stereo = [name for name in photographs.TRAIN + photographs.TEST if "motorcycle" in name]
+    trained = photographs.TRAIN + photographs.MORE
+    assert not set(trained) & set(photographs.TEST)
+    stereo = [name for name in trained + photographs.TEST if "motorcycle" in name]
     assert len(stereo) == 1  # both eyes see one scene
 
 
