@@ -271,6 +271,42 @@ def pruning_claims(
     _show(module.run(stores, out=out))
 
 
+@experiment.command("pruning-readings")
+def pruning_readings(
+    network: Annotated[
+        list[str] | None,
+        typer.Option(help=f"A classifier or denoiser of ours, {REPEATABLE}; four if not given."),
+    ] = None,
+    draws: Annotated[int, typer.Option(help="Of calibration data.")] = 6,
+    calibration: Annotated[int, typer.Option(help="Samples of a draw; as many more choose.")] = 100,
+    jobs: Jobs = 1,
+    out: Out = DATA / "pruning-readings",
+) -> None:
+    """Judge formulations of pruning by their defaults, and by settings that the metric chose."""
+    for name, value in (("--draws", draws), ("--calibration", calibration), ("--jobs", jobs)):
+        at_least(name, value)
+    check_folder("--out", out)
+    from ..experiments import pruning_readings as module
+
+    _show(module.run(network or module.NETWORKS, draws=draws, calibration=calibration, jobs=jobs, out=out))
+
+
+@experiment.command("pruning-energies")
+def pruning_energies(
+    network: Annotated[str, typer.Option(help="A classifier or denoiser of ours.")] = "photographs-denoiser",
+    draw: Annotated[int, typer.Option(help="Seed of the calibration data.")] = 0,
+    calibration: Annotated[int, typer.Option(help="Samples.")] = 100,
+    out: Out = DATA / "pruning-energies",
+) -> None:
+    """Lay the hybrid energy of pruning beside the metric: by masks, terms and layers."""
+    at_least("--draw", draw, 0)
+    at_least("--calibration", calibration)
+    check_folder("--out", out)
+    from ..experiments import pruning_energies as module
+
+    _show(module.run(network, draw=draw, calibration=calibration, out=out))
+
+
 def _check_classifiers(option: str, names: Iterable[str]) -> None:
     """InputError for a network that there is none of, CallError for one that sorts nothing into classes."""
     from ...problems.networks.zoo import network

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
-from html import escape
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +13,15 @@ from ...problems import Rounding
 from ...results import leaderboard
 from ...results.storage.cells_csv import read_cells
 from ...results.storage.whole_files import write_whole
+from .pruning_pictures import energies
+from .svg import COLOURS, FAINT, GRID, INK, PAPER, line, svg, text
 
 __all__ = ["FOLDER", "draw", "pictures"]
 
 FOLDER = Path("docs", "pictures")
 
-INK, FAINT, GRID, PAPER = "#1f2933", "#5f6c7b", "#d9dfe6", "#ffffff"
-COLOURS = ("#0b6fa4", "#c2410c", "#15803d", "#7e22ce", "#a16207", "#475569")
+ENERGIES = ("masks", "terms", "layers")
+"""Tables of the experiment pruning-energies."""
 
 SHOWN = ("beam", "nearest-plane", "relaxation", "coordinate-descent", "round-to-nearest")
 """Solvers whose lines are drawn over bits."""
@@ -30,7 +31,7 @@ def draw(root: Path) -> list[Path]:
     """Write every picture below the folder of the docs."""
     folder = root / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
-    return [write_whole(folder / name, text) for name, text in pictures(root / "results" / "data").items()]
+    return [write_whole(folder / name, drawn) for name, drawn in pictures(root / "results" / "data").items()]
 
 
 def pictures(data: Path) -> dict[str, str]:
@@ -41,6 +42,8 @@ def pictures(data: Path) -> dict[str, str]:
         made["board.svg"] = board(leaderboard(read_cells(cells), suite="rounding", do_nothing=True))
     if table.is_file():
         made["accuracy.svg"] = accuracy(pd.read_csv(table))
+    if (folder := data / "pruning-energies").is_dir():
+        made["pruning-energies.svg"] = energies(*(pd.read_csv(folder / f"{name}.csv") for name in ENERGIES))
     return made
 
 
@@ -67,13 +70,13 @@ def way() -> str:
         *_matrix(262, Q),
         *_arrow(478),
         *_weights(520, weights, floor, best[0]),
-        _text(115, 28, "a neuron's weights", weight="bold", anchor="middle"),
-        _text(115, 46, "each between two steps", colour=FAINT, anchor="middle"),
-        _text(355, 28, "its QUBO", weight="bold", anchor="middle"),
-        _text(355, 46, "x = 1 rounds up; couplings from the data", colour=FAINT, anchor="middle"),
-        _text(615, 28, "the network back", weight="bold", anchor="middle"),
-        _text(615, 46, f"bits {' '.join(map(str, best[0]))}", colour=FAINT, anchor="middle"),
-        _text(
+        text(115, 28, "a neuron's weights", weight="bold", anchor="middle"),
+        text(115, 46, "each between two steps", colour=FAINT, anchor="middle"),
+        text(355, 28, "its QUBO", weight="bold", anchor="middle"),
+        text(355, 46, "x = 1 rounds up; couplings from the data", colour=FAINT, anchor="middle"),
+        text(615, 28, "the network back", weight="bold", anchor="middle"),
+        text(615, 46, f"bits {' '.join(map(str, best[0]))}", colour=FAINT, anchor="middle"),
+        text(
             360,
             252,
             f"error of the outputs: {layer.loss(nearest):.3f} by rounding to nearest, "
@@ -81,7 +84,7 @@ def way() -> str:
             anchor="middle",
         ),
     ]
-    return _svg(720, 270, "A neuron's rounding becomes a QUBO, and its solution the rounded weights", marks)
+    return svg(720, 270, "A neuron's rounding becomes a QUBO, and its solution the rounded weights", marks)
 
 
 def _weights(left: float, weights: np.ndarray, floor: np.ndarray, bits: np.ndarray | None) -> Iterator[str]:
@@ -89,16 +92,16 @@ def _weights(left: float, weights: np.ndarray, floor: np.ndarray, bits: np.ndarr
     for i, (weight, low) in enumerate(zip(weights, floor, strict=True)):
         x = left + 25 + 45 * i
         low_y, high_y = 210.0, 90.0
-        yield _line(x, low_y, x, high_y, GRID, 2)
+        yield line(x, low_y, x, high_y, GRID, 2)
         for y, step in ((low_y, low), (high_y, low + 1)):
-            yield _line(x - 12, y, x + 12, y, FAINT, 2)
-            yield _text(x, y + (20 if y == low_y else -13), f"{step:.0f}", colour=FAINT, anchor="middle")
+            yield line(x - 12, y, x + 12, y, FAINT, 2)
+            yield text(x, y + (20 if y == low_y else -13), f"{step:.0f}", colour=FAINT, anchor="middle")
         y = low_y + (high_y - low_y) * (weight - low)
         yield f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" fill="{PAPER if bits is not None else COLOURS[0]}" '
         yield f'stroke="{COLOURS[0]}" stroke-width="2"/>'
         if bits is not None:
             to = high_y if bits[i] else low_y
-            yield _line(x, y, x, to, COLOURS[1], 2)
+            yield line(x, y, x, to, COLOURS[1], 2)
             yield f'<circle cx="{x:.1f}" cy="{to:.1f}" r="6" fill="{COLOURS[1]}"/>'
 
 
@@ -114,7 +117,7 @@ def _matrix(left: float, Q: np.ndarray) -> Iterator[str]:
 
 
 def _arrow(x: float) -> Iterator[str]:
-    yield _line(x, 150, x + 32, 150, INK, 2)
+    yield line(x, 150, x + 32, 150, INK, 2)
     yield f'<path d="M{x + 32} 144l10 6l-10 6z" fill="{INK}"/>'
 
 
@@ -126,12 +129,12 @@ def board(rows: pd.DataFrame) -> str:
     rows = rows[rows["excess"].notna()]
     left, width, top = 200.0, 420.0, 70.0
     scale = max(1.1, min(1.6, float(rows["excess_high"].max())))
-    marks = [_text(20, 30, "Rounding to 2, 3 and 4 bits: excess of each solver", weight="bold")]
+    marks = [text(20, 30, "Rounding to 2, 3 and 4 bits: excess of each solver", weight="bold")]
     for tick in (0.0, 0.25, 0.5, 0.75, 1.0):
         x = left + width * tick / scale
-        marks += [_line(x, top - 12, x, top + 26 * len(rows), INK if tick == 1 else GRID, 1)]
+        marks += [line(x, top - 12, x, top + 26 * len(rows), INK if tick == 1 else GRID, 1)]
         name = {0.0: "0 best known", 1.0: "1 do nothing"}.get(tick, f"{tick:g}")
-        marks += [_text(x, top - 18, name, colour=FAINT, anchor="middle")]
+        marks += [text(x, top - 18, name, colour=FAINT, anchor="middle")]
     for place, row in enumerate(rows.itertuples()):
         y = top + 13 + 26 * place
         low, at, high = (
@@ -139,13 +142,13 @@ def board(rows: pd.DataFrame) -> str:
             for value in (row.excess_low, row.excess, row.excess_high)
         )
         marks += [
-            _text(left - 12, y + 4, str(row.solver), anchor="end"),
-            _line(low, y, high, y, COLOURS[0], 4, opacity=0.35) if low == low else "",
+            text(left - 12, y + 4, str(row.solver), anchor="end"),
+            line(low, y, high, y, COLOURS[0], 4, opacity=0.35) if low == low else "",
             f'<circle cx="{at:.1f}" cy="{y:.1f}" r="5" fill="{COLOURS[0]}"/>',
-            _text(left + width + 14, y + 4, f"{row.excess:.3f}", colour=FAINT),
+            text(left + width + 14, y + 4, f"{row.excess:.3f}", colour=FAINT),
         ]
     label = "Median normalised excess of each solver of the suite rounding, with 95 % intervals"
-    return _svg(720, top + 26 * len(rows) + 24, label, marks)
+    return svg(720, top + 26 * len(rows) + 24, label, marks)
 
 
 # ---- accuracy over bits
@@ -164,21 +167,19 @@ def accuracy(table: pd.DataFrame) -> str:
         across = (bits - widths[0]) / (widths[-1] - widths[0])
         return left + width * across, top + height * (1 - (value - low) / (1 - low))
 
-    marks = [_text(20, 30, "Accuracy against bits, mean over six networks", weight="bold")]
+    marks = [text(20, 30, "Accuracy against bits, mean over six networks", weight="bold")]
     for tick in np.arange(low, 1.01, 0.1):
         y = place(widths[0], float(tick))[1]
-        marks += [_line(left, y, left + width, y, GRID, 1)]
-        marks += [_text(left - 10, y + 4, f"{tick:.0%}", colour=FAINT, anchor="end")]
+        marks += [line(left, y, left + width, y, GRID, 1)]
+        marks += [text(left - 10, y + 4, f"{tick:.0%}", colour=FAINT, anchor="end")]
     for bits in widths:
-        marks += [
-            _text(place(bits, low)[0], top + height + 22, f"{bits} bits", colour=FAINT, anchor="middle")
-        ]
+        marks += [text(place(bits, low)[0], top + height + 22, f"{bits} bits", colour=FAINT, anchor="middle")]
     y = place(widths[0], whole)[1]
-    marks += [_line(left, y, left + width, y, INK, 1, dashed=True)]
-    marks += [_text(left + width + 12, y - 8, f"float {whole:.1%}", colour=FAINT)]
+    marks += [line(left, y, left + width, y, INK, 1, dashed=True)]
+    marks += [text(left + width + 12, y - 8, f"float {whole:.1%}", colour=FAINT)]
     marks += list(_curves(means, widths, place))
     label = "Test accuracy of rounded networks at 2, 3 and 4 bits by solver, beside the float networks'"
-    return _svg(720, top + height + 44, label, marks)
+    return svg(720, top + height + 44, label, marks)
 
 
 def _curves(means: pd.DataFrame, widths: Sequence[int], place: object) -> Iterator[str]:
@@ -189,41 +190,5 @@ def _curves(means: pd.DataFrame, widths: Sequence[int], place: object) -> Iterat
         yield f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2.5"/>'
         yield from (f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{colour}"/>' for x, y in points)
         y = 110 + 24 * number
-        yield _line(520, y, 540, y, colour, 3)
-        yield _text(548, y + 4, str(solver))
-
-
-# ---- SVG
-
-
-def _svg(width: float, height: float, label: str, marks: Sequence[str]) -> str:
-    """A picture on paper of its own, so that it reads on dark pages too."""
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" role="img" '
-    font = 'font-family="system-ui, sans-serif" font-size="13"'
-    paper = f'<rect width="{width:g}" height="{height:g}" rx="8" fill="{PAPER}"/>'
-    body = "\n".join(mark for mark in marks if mark)
-    return f"{head}{font}>\n<title>{escape(label)}</title>\n{paper}\n{body}\n</svg>\n"
-
-
-def _text(
-    x: float, y: float, text: str, *, colour: str = INK, anchor: str = "start", weight: str = "normal"
-) -> str:
-    place = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"'
-    return f'<text {place} fill="{colour}" font-weight="{weight}">{escape(text)}</text>'
-
-
-def _line(
-    x1: float,
-    y1: float,
-    x2: float,
-    y2: float,
-    colour: str,
-    width: float,
-    *,
-    opacity: float = 1.0,
-    dashed: bool = False,
-) -> str:
-    looks: Mapping[str, object] = {"stroke": colour, "stroke-width": width, "stroke-linecap": "round"}
-    more = f' stroke-opacity="{opacity:g}"' * (opacity < 1) + ' stroke-dasharray="3 5"' * dashed
-    told = " ".join(f'{name}="{value}"' for name, value in looks.items())
-    return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" {told}{more}/>'
+        yield line(520, y, 540, y, colour, 3)
+        yield text(548, y + 4, str(solver))
