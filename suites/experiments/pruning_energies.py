@@ -17,11 +17,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from torch import nn
 
 from ... import solvers
 from ...problems import Capacity
 from ...problems.arrays import Bits, Floats
-from ...problems.pruning import formulations
+from ...problems.pruning import formulations, surgery
 from .pruning_readings import Ground
 
 __all__ = ["BETAS", "layers", "masks", "run", "terms"]
@@ -85,7 +86,8 @@ def layers(ground: Ground, rng: np.random.Generator) -> pd.DataFrame:
     for group, span in zip(groups.groups, groups.spans(), strict=True):
         alone = np.ones(groups.total, dtype=np.int8)
         alone[span] = best[span]
-        drawn = pd.DataFrame(_metrics(ground, _shuffled(alone, span, rng)) for _ in range(DRAWN // 6))
+        others = [_shuffled(alone, span, rng) for _ in range(DRAWN // 6)]
+        drawn = pd.DataFrame({**_metrics(ground, x), "spread": _spread(ground, x)} for x in others)
         rows.append(
             {
                 "layer": group.name,
@@ -93,6 +95,7 @@ def layers(ground: Ground, rng: np.random.Generator) -> pd.DataFrame:
                 "Taylor keeps": int(taylor[span].sum()),
                 "optimum keeps": int(best[span].sum()),
                 **_metrics(ground, alone),
+                "spread": _spread(ground, alone),
                 **drawn.mean().add_prefix("random ").to_dict(),
                 "whole": whole,
             }
@@ -106,6 +109,24 @@ def _metrics(ground: Ground, x: Bits) -> dict[str, float]:
         "metric": ground.reached(x, True, "as chosen"),
         "as trained": ground.reached(x, False, "as chosen"),
     }
+
+
+def _spread(ground: Ground, x: Bits) -> float:
+    """What is left of what reaches a BatchNorm: its median standard deviation in units of the trained one's.
+
+    Of the norm that has lost most. Statistics re-estimated there divide by it.
+    """
+    network = surgery.shrink(ground.task.copy(), ground.made.groups, x)
+    before = _variances(network)
+    surgery.reestimate(network, ground.task.inputs)
+    return min(
+        float(np.median(np.sqrt(one / two))) for one, two in zip(_variances(network), before, strict=True)
+    )
+
+
+def _variances(network: nn.Module) -> list[Floats]:
+    norms = [one for one in network.modules() if isinstance(one, nn.BatchNorm2d)]
+    return [norm.get_buffer("running_var").double().numpy().copy() for norm in norms] or [np.ones(1)]
 
 
 def _shuffled(x: Bits, span: slice, rng: np.random.Generator) -> Bits:

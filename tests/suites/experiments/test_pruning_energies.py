@@ -48,3 +48,4 @@ def test_layers_keep_what_the_capacity_has(tables: dict[str, pd.DataFrame]) -> N
     kept = round(0.64 * layers["channels"].sum())
     assert layers["Taylor keeps"].sum() == layers["optimum keeps"].sum() == kept
     assert layers["whole"].nunique() == 1
+    assert (layers["spread"] == 1).all()  # there are no norms
