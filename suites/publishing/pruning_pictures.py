@@ -3,111 +3,145 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from .svg import COLOURS, FAINT, GRID, INK, dot, line, svg, text
+from .svg import COLOURS, FAINT, GRID, dot, line, svg, text
 
 __all__ = ["energies"]
 
 KINDS = {
-    "random": (COLOURS[5], 3.0, "random"),
-    "random, the optimum's numbers": (COLOURS[4], 3.0, "random, as many of each layer as the optimum"),
-    "exchanged": (COLOURS[0], 3.0, "the optimum after some exchanges"),
-    "best, equal shares": (COLOURS[2], 6.0, "least energy, the same share of each layer"),
+    "random": (COLOURS[5], 3.0, "random channels"),
+    "random, the optimum's numbers": (COLOURS[4], 3.0, "random, as many of each layer as the optimum keeps"),
+    "exchanged": (COLOURS[0], 3.0, "the optimum after 1 to 32 exchanges"),
+    "best, equal shares": (COLOURS[2], 6.0, "the least energy with the same share of each layer"),
     "Taylor": (COLOURS[3], 6.0, "Taylor's choice"),
     "optimum": (COLOURS[1], 6.0, "the optimum"),
 }
 """Colour, size and words of each kind of mask."""
 
-TOP, HEIGHT = 70.0, 240.0
+STATISTICS = {"metric": "re-estimated", "as trained": "as trained"}
+"""The statistics of BatchNorms, by the column of the metric."""
 
-
-def energies(masks: pd.DataFrame, terms: pd.DataFrame, layers: pd.DataFrame) -> str:
-    """Three panels: masks by energy, optima by the weight of the similarity, layers pruned alone."""
-    marks = [*_masks(masks), *_terms(terms), *_layers(layers)]
-    label = "PSNR of a pruned denoiser by the hybrid energy, by the weight of its similarity, and by layers"
-    return svg(1080, 460, label, marks)
-
+HEIGHT = 230.0
 
 Place = Callable[[float], float]
 
 
-def _scale(values: np.ndarray, low: float, high: float) -> Place:
-    """Where a value lies between two ends, with room on both sides."""
+def energies(masks: pd.DataFrame, terms: pd.DataFrame, layers: pd.DataFrame) -> str:
+    """Masks by energy under both statistics; optima by the similarity's weight; layers pruned alone."""
+    both = _scale(masks[[*STATISTICS]].to_numpy())
+    marks = [
+        *_masks(_Panel(60, 60, 440, both), masks, "metric"),
+        *_masks(_Panel(600, 60, 440, both), masks, "as trained"),
+        *_key(60, 350),
+        *_terms(_Panel(60, 500, 380, _scale(terms[[*STATISTICS]].to_numpy())), terms),
+        *_layers(_Panel(720, 500, 250, _scale(np.zeros(1))), layers),
+    ]
+    label = "PSNR of a pruned denoiser by the hybrid energy, by the weight of its similarity, and by layers"
+    return svg(1080, 830, label, marks)
+
+
+@dataclass(frozen=True)
+class _Panel:
+    """A place on the paper and what its height stands for."""
+
+    left: float
+    top: float
+    width: float
+    scale: Place
+
+    def y(self, value: float) -> float:
+        return self.top + HEIGHT * (1 - self.scale(value))
+
+    def x(self, share: float) -> float:
+        return self.left + self.width * share
+
+    def frame(self, title: str, across: str, values: np.ndarray) -> Iterator[str]:
+        """The head, a grid of whole decibels, and the words below."""
+        yield text(self.left, self.top - 28, title, weight="bold")
+        yield text(self.left, self.top - 8, "PSNR (dB)", colour=FAINT)
+        for tick in range(int(np.ceil(values.min())), int(np.floor(values.max())) + 1):
+            y = self.y(tick)
+            yield line(self.left, y, self.x(1), y, GRID, 1)
+            yield text(self.left - 8, y + 4, f"{tick}", colour=FAINT, anchor="end")
+        yield text(self.x(0.5), self.top + HEIGHT + 22, across, colour=FAINT, anchor="middle")
+
+
+def _scale(values: np.ndarray) -> Place:
+    """Values as shares of their range, with some room on both sides."""
     least, most = float(values.min()), float(values.max())
     margin = 0.06 * ((most - least) or 1.0)
-    return lambda value: low + (high - low) * (value - least + margin) / (most - least + 2 * margin)
+    return lambda value: (value - least + margin) / (most - least + 2 * margin)
 
 
-def _frame(left: float, width: float, title: str, across: str, values: np.ndarray, y: Place) -> Iterator[str]:
-    """A panel's head, its grid in whole decibels and the words below."""
-    yield text(left, 28, title, weight="bold")
-    for tick in range(int(np.ceil(values.min())), int(np.floor(values.max())) + 1):
-        yield line(left, y(tick), left + width, y(tick), GRID, 1)
-        yield text(left - 8, y(tick) + 4, f"{tick}", colour=FAINT, anchor="end")
-    yield text(left, 50, "PSNR (dB)", colour=FAINT)
-    yield text(left + width / 2, TOP + HEIGHT + 24, across, colour=FAINT, anchor="middle")
+def _masks(panel: _Panel, table: pd.DataFrame, column: str) -> Iterator[str]:
+    across = _scale(table["energy"].to_numpy())
+    title = f"Masks, statistics {STATISTICS[column]}"
+    yield from panel.frame(title, "energy, lower to the left", table[[*STATISTICS]].to_numpy())
+    for kind, (colour, size, _) in KINDS.items():
+        for _, row in table[table["kind"] == kind].iterrows():
+            shown = 0.55 if size < 5 else 1.0
+            yield dot(panel.x(across(row["energy"])), panel.y(row[column]), colour, size, opacity=shown)
 
 
-def _masks(table: pd.DataFrame) -> Iterator[str]:
-    left, width = 50.0, 300.0
-    metric, energy = table["metric"].to_numpy(), table["energy"].to_numpy()
-    x, y = _scale(energy, left, left + width), _scale(metric, TOP + HEIGHT, TOP)
-    yield from _frame(left, width, "Masks", "energy, lower to the left", metric, y)
-    for place, (kind, (colour, size, words)) in enumerate(KINDS.items()):
-        for row in table[table["kind"] == kind].itertuples():
-            yield dot(x(row.energy), y(row.metric), colour, size, opacity=0.6 if size < 5 else 1.0)
-        yield dot(left + 6, TOP + HEIGHT + 48 + 18 * place, colour, size)
-        yield text(left + 20, TOP + HEIGHT + 52 + 18 * place, words)
+def _key(left: float, top: float) -> Iterator[str]:
+    for place, (colour, size, words) in enumerate(KINDS.values()):
+        x, y = left + 340 * (place % 3), top + 22 * (place // 3)
+        yield dot(x, y - 4, colour, size)
+        yield text(x + 14, y, words)
 
 
-def _terms(table: pd.DataFrame) -> Iterator[str]:
-    left, width = 410.0, 260.0
-    betas, metric = sorted(table["beta"].unique()), table["metric"].to_numpy()
-    y = _scale(metric, TOP + HEIGHT, TOP)
-    step = width / (len(betas) - 1)
-    yield from _frame(left, width, "Optima by the weight of the similarity", "", metric, y)
+def _terms(panel: _Panel, table: pd.DataFrame) -> Iterator[str]:
+    betas = sorted(table["beta"].unique())
+    across = "β, the weight of the similarity; 0 is Taylor alone"
+    yield from panel.frame("Which term: optima by weight", "", table[[*STATISTICS]].to_numpy())
     for place, beta in enumerate(betas):
-        yield text(left + step * place, TOP + HEIGHT + 24, f"{beta:g}", colour=FAINT, anchor="middle")
-    yield text(left + width / 2, TOP + HEIGHT + 44, "β; at 0 Taylor alone", colour=FAINT, anchor="middle")
-    for number, (over, rows) in enumerate(table.groupby("normalise", sort=False)):
-        colour, ordered = COLOURS[1 - number], rows.sort_values("beta")["metric"]
-        points = [(left + step * place, y(value)) for place, value in enumerate(ordered)]
-        path = " ".join(f"{a:.1f},{b:.1f}" for a, b in points)
+        x = panel.x(place / (len(betas) - 1))
+        yield text(x, panel.top + HEIGHT + 20, f"{beta:g}", colour=FAINT, anchor="middle")
+    yield text(panel.x(0.5), panel.top + HEIGHT + 40, across, colour=FAINT, anchor="middle")
+    lines = [(over, column) for over in ("global", "layer") for column in STATISTICS]
+    for number, (over, column) in enumerate(lines):
+        rows = table[table["normalise"] == over].sort_values("beta")
+        points = [
+            (panel.x(place / (len(betas) - 1)), panel.y(value)) for place, value in enumerate(rows[column])
+        ]
+        path, colour = " ".join(f"{x:.1f},{y:.1f}" for x, y in points), COLOURS[number]
         yield f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2.5"/>'
-        yield from (dot(a, b, colour, 4) for a, b in points)
-        yield line(
-            left, TOP + HEIGHT + 70 + 20 * number, left + 18, TOP + HEIGHT + 70 + 20 * number, colour, 3
-        )
-        words = "over all channels" if over == "global" else "over each layer"
-        yield text(left + 26, TOP + HEIGHT + 74 + 20 * number, f"importances over the mean {words}")
+        yield from (dot(x, y, colour, 3.5) for x, y in points)
+        x, y = panel.x(0.52 * (number % 2)), panel.top + HEIGHT + 64 + 20 * (number // 2)
+        yield line(x, y - 4, x + 16, y - 4, colour, 3)
+        mean = "all channels'" if over == "global" else "each layer's"
+        yield text(x + 22, y, f"over {mean} mean, {STATISTICS[column]}")
 
 
-def _layers(table: pd.DataFrame) -> Iterator[str]:
-    left, width = 800.0, 250.0
-    whole = float(table["whole"].iloc[0])
-    lost = {"by the optimum": whole - table["metric"], "as many at random": whole - table["random"]}
-    most = max(float(one.max()) for one in lost.values())
-    high = HEIGHT / len(table)
-    yield text(left - 110, 28, "One layer pruned alone: dB lost", weight="bold")
-    yield text(left - 110, 50, "kept by Taylor | by the optimum, of all", colour=FAINT)
-    for place, row in enumerate(table.itertuples(index=False)):
-        y = TOP + high * place
-        name = str(row.layer).replace("encoders.", "scale ").replace(".conv", " conv ")
-        yield text(left - 10, y + high / 2 - 3, name, anchor="end")
-        kept = f"{row[2]} | {row[3]} of {row.channels}"
-        yield text(left - 10, y + high / 2 + 12, kept, colour=FAINT, anchor="end")
-        for number, values in enumerate(lost.values()):
-            colour, value = (COLOURS[1], COLOURS[5])[number], float(values.iloc[place])
-            end = left + width * max(value, 0.0) / most
-            at = y + high * (0.3 + 0.34 * number)
-            yield line(left, at, end, at, colour, 8)
-            yield text(min(end + 8, left + width - 4), at + 4, f"{value:.2f}", colour=INK if value else FAINT)
-    for number, words in enumerate(lost):
-        colour = (COLOURS[1], COLOURS[5])[number]
-        yield line(
-            left, TOP + HEIGHT + 70 + 20 * number, left + 18, TOP + HEIGHT + 70 + 20 * number, colour, 8
-        )
-        yield text(left + 30, TOP + HEIGHT + 74 + 20 * number, words)
+BARS = (
+    ("metric", COLOURS[1], "the optimum's channels, statistics re-estimated"),
+    ("random metric", COLOURS[5], "as many at random, re-estimated"),
+    ("as trained", COLOURS[0], "the optimum's channels, as trained"),
+)
+
+
+def _layers(panel: _Panel, table: pd.DataFrame) -> Iterator[str]:
+    whole, high = float(table["whole"].iloc[0]), HEIGHT / len(table)
+    most = max(float((whole - table[column]).max()) for column, _, _ in BARS)
+    yield text(panel.left - 170, panel.top - 28, "Which layers: dB lost with one pruned alone", weight="bold")
+    told = "kept by the optimum; spread left to a BatchNorm behind"
+    yield text(panel.left - 170, panel.top - 8, told, colour=FAINT)
+    for place, (_, row) in enumerate(table.iterrows()):
+        y = panel.top + high * place
+        name = str(row["layer"]).replace("encoders.", "scale ").replace(".conv", ", conv ")
+        yield text(panel.left - 12, y + high / 2 - 3, name, anchor="end")
+        kept = f"{row['optimum keeps']} of {row['channels']}; {row['spread']:.0%}"
+        yield text(panel.left - 12, y + high / 2 + 12, kept, colour=FAINT, anchor="end")
+        for number, (column, colour, _) in enumerate(BARS):
+            lost = whole - float(row[column])
+            at, end = y + high * (0.22 + 0.28 * number), panel.x(max(lost, 0.0) / most)
+            yield line(panel.left, at, end, at, colour, 6)
+            yield text(end + 8, at + 4, f"{lost:.2f}", colour=FAINT)
+    for number, (_, colour, words) in enumerate(BARS):
+        y = panel.top + HEIGHT + 24 + 20 * number
+        yield line(panel.left - 170, y - 4, panel.left - 154, y - 4, colour, 6)
+        yield text(panel.left - 146, y, words)
