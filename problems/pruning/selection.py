@@ -56,6 +56,10 @@ NORMALISATIONS = ("layer", "global")
 """Over what the mean is taken that an importance is divided by."""
 
 
+HELD = "held-out"
+"""Re-estimate statistics where the held-out samples say so."""
+
+
 @dataclass(frozen=True, eq=False)
 class Energy:
     """What a choice x of channels costs, xᵀQx + offset.
@@ -92,7 +96,7 @@ class Plan:
         refine: channels that are then chosen by the true loss.
         refit: whether the weights that read kept channels are refitted, by least squares.
         finetune: epochs of training at the end.
-        reestimate: whether statistics of BatchNorms are re-estimated.
+        reestimate: whether statistics of BatchNorms are re-estimated, or `HELD` for what leaves less loss.
         original: the task before its network was taken apart.
     """
 
@@ -107,7 +111,7 @@ class Plan:
     refine: int
     refit: bool
     finetune: int
-    reestimate: bool
+    reestimate: bool | str
     original: Task
 
     def normalised(self, importance: Floats) -> Floats:
@@ -212,7 +216,7 @@ def plan(
     refine: int = 0,
     refit: bool = False,
     finetune: int = 0,
-    reestimate: bool = True,
+    reestimate: bool | str = True,
 ) -> Plan:
     """The parameters that all formulations take, checked before anything is measured or solved.
 
@@ -225,7 +229,8 @@ def plan(
         refine: least certain channels that are then chosen by the true loss.
         refit: refit the weights that read kept channels, by least squares, once the choice is made.
         finetune: epochs of training at the end, of the parameters that ask for gradients, or of all.
-        reestimate: put the mean and variance over the calibration samples, if there are eight, in BatchNorms.
+        reestimate: put the mean and variance over the calibration samples, if there are eight, in BatchNorms;
+            "held-out" where the loss on the held-out samples is lower for it.
 
     Raises:
         InputError: a parameter outside its range, no channel to prune, targets that do not fit the outputs,
@@ -238,7 +243,10 @@ def plan(
     flag(refit, name="refit")
     if count(finetune, name="finetune", low=0) or refine:
         required(task.criterion)
-    flag(reestimate, name="reestimate")
+    if reestimate == HELD:
+        required(task.criterion)
+    elif not isinstance(reestimate, bool | np.bool_):
+        raise InputError(f"reestimate must be True, False or {HELD!r}, got {reestimate!r}")
     original, task = task, unpacked(task)
     groups = prunable(task)
     if not isinstance(task.criterion, Refused):  # what does not fit is refused by all, asked for or not
@@ -246,7 +254,7 @@ def plan(
     count(refine, name="refine", low=0, high=groups.total)
     whole = kept(keep, groups.total)
     costs = np.asarray(shares(task, groups, capacity), dtype=np.float64)
-    wanted = reestimate and len(task.inputs) >= surgery.ENOUGH
+    wanted = reestimate if len(task.inputs) >= surgery.ENOUGH else False
     budget = float(whole) if capacity == "filters" else keep * float(costs.sum())
     return Plan(
         task,
@@ -380,22 +388,30 @@ def _refinement(plan: Plan, x: Bits, places: npt.NDArray[np.intp]) -> BlackBox:
 
 def smaller(plan: Plan, x: Bits, *, biases: bool = False) -> nn.Module:
     """The network of the kept channels alone, repaired, its BatchNorms re-estimated, trained if wanted."""
+    again = bool(plan.reestimate)
     if x.all():
         network = plan.original.copy()
     else:
-        network = surgery.shrink(plan.task.copy(), plan.groups, x)
-        if plan.refit or biases:
-            repair(
-                network,
-                x,
-                task=plan.task,
-                groups=plan.groups,
-                weights=plan.refit,
-                norms=plan.reestimate,
-            )
-        if plan.reestimate:
-            surgery.reestimate(network, plan.task.inputs)
-    note(plan.original, plan.groups, network, reestimated=plan.reestimate)
+        network = _repaired(plan, x, biases=biases, norms=again)
+        if plan.reestimate == HELD:
+            other = _repaired(plan, x, biases=biases, norms=False)
+            again = _held_loss(plan, network) <= _held_loss(plan, other)
+            network = network if again else other
+    note(plan.original, plan.groups, network, reestimated=again)
     if plan.finetune:
         surgery.finetune(network, plan.task, epochs=plan.finetune)
     return network.eval()
+
+
+def _repaired(plan: Plan, x: Bits, *, biases: bool, norms: bool) -> nn.Module:
+    """The network of the kept channels alone, repaired; `norms` re-estimates statistics."""
+    network = surgery.shrink(plan.task.copy(), plan.groups, x)
+    if plan.refit or biases:
+        repair(network, x, task=plan.task, groups=plan.groups, weights=plan.refit, norms=norms)
+    if norms:
+        surgery.reestimate(network, plan.task.inputs)
+    return network
+
+
+def _held_loss(plan: Plan, network: nn.Module) -> float:
+    return mean_loss(plan.task, network, plan.task.held_inputs, plan.task.held_targets)

@@ -468,6 +468,7 @@ def never(*_: Any) -> Any:
         ({"refit": None}, "refit must be True or False, got None"),
         ({"finetune": -1}, "finetune must be an integer of at least 0, got -1"),
         ({"finetune": 0.5}, "finetune must be an integer of at least 0, got 0.5"),
+        ({"reestimate": "held"}, "reestimate must be True, False or 'held-out', got 'held'"),
         ({"kep": 0.5}, "no parameter of .* named 'kep'; did you mean 'keep'"),
     ],
 )
@@ -580,6 +581,26 @@ def test_statistics_are_re_estimated_on_enough_samples_and_where_wanted(
     found = torch.cat([one.flatten() for one in statistics_of(network)])
     kept = samples < surgery.ENOUGH or not asked
     assert bool(torch.isin(found, stays).all()) == kept
+
+
+@each_problem
+@pytest.mark.parametrize("spoilt", [False, True])
+def test_statistics_stay_as_trained_where_held_out_samples_lose_by_others(name: str, spoilt: bool) -> None:
+    task = task_of("conv")
+    # Samples that are nothing like those held out make statistics that are nothing like theirs.
+    task = replace(task, inputs=100 * task.inputs + 50) if spoilt else task
+    ways = {way: replay(name, task, keep=0.6, reestimate=way)[1] for way in (True, False, "held-out")}
+    loss = {way: mean_loss(task, one, task.held_inputs, task.held_targets) for way, one in ways.items()}
+    assert loss["held-out"] == min(loss[True], loss[False])
+    assert same(ways["held-out"], ways[loss[True] <= loss[False]])
+    if spoilt:
+        assert loss[False] < loss[True]
+
+
+def test_only_a_task_with_a_loss_can_tell_whether_statistics_should_be_re_estimated() -> None:
+    unlabelled = problems.own_task(mlp(5, 6, 4, 3), torch.ones(12, 5))
+    with pytest.raises(InputError, match="criterion="):
+        replay("l1", unlabelled, never, reestimate="held-out")
 
 
 @each_problem
