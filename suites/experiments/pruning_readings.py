@@ -304,28 +304,31 @@ def means(rows: pd.DataFrame) -> pd.DataFrame:
 def run(
     networks: Sequence[str], *, draws: int, calibration: int, jobs: int, out: Path
 ) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Measure, write rows, means and claims as CSV files anew after every network, and yield the last two.
+    """Measure, write rows, means and claims as CSV files anew after every draw, and yield the last two.
 
     Rows of other networks that the folder has are kept.
 
     Raises:
         InputError, MissingDataError: as `measure`.
     """
-    file = out / "rows.csv"
     for name in networks:
-        cases = [(name, draw, calibration) for draw in range(draws)]
-        rows = pd.DataFrame([row for found in each(measure, cases, jobs=jobs) for row in found])
-        if file.is_file():
-            before = pd.read_csv(file)
-            rows = pd.concat([before[before["network"] != name], rows], ignore_index=True)
-        out.mkdir(parents=True, exist_ok=True)
-        rows.to_csv(file, index=False, float_format="%.6g")
-        _written(pd.read_csv(file), out)
-    rows = pd.read_csv(file)
+        found: list[dict[str, Any]] = []
+        for first in range(0, draws, jobs):
+            cases = [(name, draw, calibration) for draw in range(first, min(first + jobs, draws))]
+            found += [row for one in each(measure, cases, jobs=jobs) for row in one]
+            _written(name, found, out)
+    rows = pd.read_csv(out / "rows.csv")
     yield "means over the draws", means(rows)
     yield "claims, each on pairs of equal draws", claims(rows)
 
 
-def _written(rows: pd.DataFrame, out: Path) -> None:
+def _written(network: str, found: list[dict[str, Any]], out: Path) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    file, rows = out / "rows.csv", pd.DataFrame(found)
+    if file.is_file():
+        before = pd.read_csv(file)
+        rows = pd.concat([before[before["network"] != network], rows], ignore_index=True)
+    rows.to_csv(file, index=False, float_format="%.6g")
+    rows = pd.read_csv(file)
     means(rows).to_csv(out / "means.csv", index=False, float_format="%.4g")
     claims(rows).to_csv(out / "claims.csv", index=False, float_format="%.4g")
