@@ -172,7 +172,9 @@ def sign_magnitude(
     ] = None,
     decide: Annotated[
         list[str] | None,
-        typer.Option(help=f"Network that both solvers decide, {REPEATABLE}; four if not given."),
+        typer.Option(
+            help=f"Network that both solvers decide, {REPEATABLE}; the denoisers of photographs if not given."
+        ),
     ] = None,
     tasks: Annotated[
         list[str] | None, typer.Option(help=f"Of reuse, {REPEATABLE}; all three if not given.")
@@ -275,10 +277,12 @@ def pruning_claims(
 def pruning_readings(
     network: Annotated[
         list[str] | None,
-        typer.Option(help=f"A classifier or denoiser of ours, {REPEATABLE}; four if not given."),
+        typer.Option(
+            help=f"A classifier or denoiser of ours, {REPEATABLE}; the denoisers of photographs if not given."
+        ),
     ] = None,
     draws: Annotated[int, typer.Option(help="Of calibration data.")] = 6,
-    calibration: Annotated[int, typer.Option(help="Samples of a draw; as many more choose.")] = 100,
+    calibration: Annotated[int, typer.Option(help="Samples of a draw; as many more choose.")] = 64,
     jobs: Jobs = 1,
     out: Out = DATA / "pruning-readings",
 ) -> None:

@@ -50,7 +50,7 @@ __all__ = [
     "run",
 ]
 
-NETWORKS = ("photographs-denoiser", "photographs-denoiser-long", "fashion-resnet", "fashion-cnn")
+NETWORKS = ("photographs-denoiser", "photographs-denoiser-long")
 
 KEEP = 0.64
 """As in the paper, 36 % of the filters go."""
