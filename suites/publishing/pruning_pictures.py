@@ -37,11 +37,11 @@ def energies(masks: pd.DataFrame, terms: pd.DataFrame, layers: pd.DataFrame) -> 
         *_masks(_Panel(60, 60, 440, both), masks, "metric"),
         *_masks(_Panel(600, 60, 440, both), masks, "as trained"),
         *_key(60, 350),
-        *_terms(_Panel(60, 500, 380, _scale(terms[[*STATISTICS]].to_numpy())), terms),
-        *_layers(_Panel(720, 500, 250, _scale(np.zeros(1))), layers),
+        *_terms(_Panel(60, 490, 380, _scale(terms[[*STATISTICS]].to_numpy())), terms),
+        *_layers(_Panel(720, 490, 250, _scale(np.zeros(1))), layers),
     ]
     label = "PSNR of a pruned denoiser by the hybrid energy, by the weight of its similarity, and by layers"
-    return svg(1080, 830, label, marks)
+    return svg(1080, 860, label, marks)
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def _masks(panel: _Panel, table: pd.DataFrame, column: str) -> Iterator[str]:
 
 def _key(left: float, top: float) -> Iterator[str]:
     for place, (colour, size, words) in enumerate(KINDS.values()):
-        x, y = left + 340 * (place % 3), top + 22 * (place // 3)
+        x, y = left + 540 * (place % 2), top + 22 * (place // 2)
         yield dot(x, y - 4, colour, size)
         yield text(x + 14, y, words)
 
@@ -111,7 +111,7 @@ def _terms(panel: _Panel, table: pd.DataFrame) -> Iterator[str]:
         path, colour = " ".join(f"{x:.1f},{y:.1f}" for x, y in points), COLOURS[number]
         yield f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2.5"/>'
         yield from (dot(x, y, colour, 3.5) for x, y in points)
-        x, y = panel.x(0.52 * (number % 2)), panel.top + HEIGHT + 64 + 20 * (number // 2)
+        x, y = panel.left, panel.top + HEIGHT + 64 + 20 * number
         yield line(x, y - 4, x + 16, y - 4, colour, 3)
         mean = "all channels'" if over == "global" else "each layer's"
         yield text(x + 22, y, f"over {mean} mean, {STATISTICS[column]}")
@@ -122,6 +122,10 @@ BARS = (
     ("random metric", COLOURS[5], "as many at random, re-estimated"),
     ("as trained", COLOURS[0], "the optimum's channels, as trained"),
 )
+
+
+TOLD = 0.3
+"""Least loss (dB) whose number is told."""
 
 
 def _layers(panel: _Panel, table: pd.DataFrame) -> Iterator[str]:
@@ -140,7 +144,7 @@ def _layers(panel: _Panel, table: pd.DataFrame) -> Iterator[str]:
             lost = whole - float(row[column])
             at, end = y + high * (0.22 + 0.28 * number), panel.x(max(lost, 0.0) / most)
             yield line(panel.left, at, end, at, colour, 6)
-            yield text(end + 8, at + 4, f"{lost:.2f}", colour=FAINT)
+            yield text(end + 8, at + 4, f"{lost:.2f}", colour=FAINT) if lost >= TOLD else ""
     for number, (_, colour, words) in enumerate(BARS):
         y = panel.top + HEIGHT + 24 + 20 * number
         yield line(panel.left - 170, y - 4, panel.left - 154, y - 4, colour, 6)

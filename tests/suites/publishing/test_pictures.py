@@ -11,7 +11,7 @@ from repository import ROOT
 
 from qubopress.suites.publishing import pictures
 
-NAMES = ["accuracy.svg", "board.svg", "way.svg"]
+NAMES = ["accuracy.svg", "board.svg", "pruning-energies.svg", "way.svg"]
 
 
 @pytest.fixture(scope="module")
