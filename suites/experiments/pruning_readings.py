@@ -150,9 +150,9 @@ class Ground:
         if key not in self.scores:
             spec = network_of(self.task.name)
             data = load_dataset(spec.dataset)
-            samples = (np.asarray(one) for one in (self.task.held_inputs, self.task.held_targets))
-            held = dict(zip(("test_inputs", "test_targets"), samples, strict=True))
-            self.scores[key] = kind_of(spec).judge(self._masked(x, reestimate), replace(data, **held))
+            inputs, targets = (np.asarray(one) for one in (self.task.held_inputs, self.task.held_targets))
+            held = replace(data, test_inputs=inputs, test_targets=targets)
+            self.scores[key] = kind_of(spec).judge(self._masked(x, reestimate), held)
         return self.scores[key]
 
     def loss(self, x: Bits, reestimate: bool) -> float:
