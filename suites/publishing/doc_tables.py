@@ -197,6 +197,30 @@ BLOCKS = (
         "qubopress experiment pruning-claims STORE --out FILE",
     ),
     Listing(
+        "pruning readings",
+        "results/data/pruning-readings/means.csv",
+        {
+            "network": "network",
+            "method": "who chooses",
+            "as chosen": "as chosen",
+            "fine-tuned": "fine-tuned",
+            "refitted": "refitted",
+            "held out": "on held-out samples",
+            "judged": "masks judged",
+            "seconds": "seconds to choose",
+        },
+        "qubopress experiment pruning-readings",
+        page="docs/pruning.md",
+    ),
+    Listing(
+        "pruning verdicts",
+        "results/data/pruning-readings/claims.csv",
+        {"claim": "claim", "reading": "reading", "network": "network", "stage": "stage"}
+        | {name: told for name, told in CLAIM.items() if name not in ("claim", "network", "metric")},
+        "qubopress experiment pruning-readings",
+        page="docs/pruning.md",
+    ),
+    Listing(
         "refinement claims",
         "results/data/refinement/claims.csv",
         CLAIM,
