@@ -74,7 +74,7 @@ SETTINGS: Mapping[str, Sequence[dict[str, Any]]] = {
     "hybrid": [
         {"alpha": alpha, "beta": beta, "normalise": over, "least": least}
         for alpha, beta, over, least in product(
-            (0.0, 0.5, 1.0), (0.01, 0.1, 1.0), ("global", "layer"), (1, 0.5)
+            (0.0, 0.5, 1.0), (0.01, 0.1), ("global", "layer"), (1, 0.5, 0.6)
         )
     ],
     "random": [{"seed": seed} for seed in range(36)],
