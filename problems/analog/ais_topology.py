@@ -39,7 +39,8 @@ def ais_topology(
     Parameters:
         task: an interaction system, and the initial states that calibrate it.
         keep: share of the couplings that are fabricated, in (0, 1].
-        tile, mixtures: as of `ais-rounding`.
+        tile: as of `ais-rounding`.
+        mixtures: as of `ais-rounding`.
 
     Raises:
         InputError: a share that leaves none or more than there are, or a network that is no interaction

@@ -89,8 +89,8 @@ def test_every_network_is_trained_on_a_data_set_that_there_is() -> None:
 
 def test_an_unknown_name_gets_the_closest_or_all() -> None:
     assert data.dataset_names() == [
-        "cifar-10", "digits", "emnist-balanced", "fashion-mnist", "mnist", "photograph-crops", "photographs",
-        "sentences", "sidd",
+        "cifar-10", "digits", "emnist-balanced", "fashion-mnist", "mnist", "more-photographs",
+        "photograph-crops", "photographs", "sentences", "sidd",
     ]  # fmt: skip
     with pytest.raises(InputError, match="no data set named 'digit'; did you mean 'digits'"):
         data.load_dataset("digit")
