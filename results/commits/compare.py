@@ -219,8 +219,8 @@ def _pairs(both: pd.DataFrame) -> pd.DataFrame:
         "counts",
         "commit",
         "cell",
+        "finished_at",
     ]
-    kept.append("finished_at")
     return base[[*key, *kept]].merge(head[[*KEY, *kept]], on=list(KEY), suffixes=("_base", "_head"))
 
 

@@ -301,6 +301,3 @@ def time_grid(table: pd.DataFrame, *, points: int = 140) -> NDArray[np.float64]:
 def _shares(values: pd.Series[float], labels: Any) -> Shares:
     groups = values.groupby(labels)
     return {str(label): (np.sort(part[np.isfinite(part)].to_numpy()), len(part)) for label, part in groups}
-
-
-_NO_TRACE = np.empty((0, 2))

@@ -15,12 +15,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from ..storage.errors import StoreError
 from .scored_cells import score
 from .statistics import mean_interval
 
-__all__ = ["PairedChoice", "Side", "judged", "verdict"]
+__all__ = ["PairedChoice", "Side", "judged", "side_by_side", "verdict"]
 
 SHARED = ("keep", "capacity", "refine", "finetune", "calibration", "calibration_seed", "bits", "prepare")
 """Parameters that say how much is compressed and on which data; the others are a formulation's own."""
@@ -132,19 +133,32 @@ def _values(frame: pd.DataFrame, metric: pd.Series[str]) -> pd.Series[float]:
 
 
 def _row(text: str, network: str, metric: str, cells: pd.DataFrame) -> dict[str, Any]:
-    differences = (cells["sign"] * (cells["value_better"] - cells["value_worse"])).to_numpy()
-    low, high = mean_interval(differences, np.arange(len(differences)))
+    better, worse = cells["value_better"], cells["value_worse"]
+    differences = (cells["sign"] * (better - worse)).to_numpy()
+    found = side_by_side(better, worse, differences, np.arange(len(differences)))
+    return {"claim": text, "network": network, "metric": metric, **found}
+
+
+def side_by_side(
+    better: Any, worse: Any, differences: Any, groups: ArrayLike, *, margin: float = 0.0
+) -> dict[str, Any]:
+    """Means of two sides and of their differences, its interval, and whether that lies above the margin.
+
+    Parameters:
+        better, worse: arrays or series of the two sides' values.
+        differences: (pairs,) of the pairs that both have.
+        groups: (pairs,) which belong together.
+        margin: by how much the better side must lie above.
+    """
+    low, high = mean_interval(differences, groups)
     return {
-        "claim": text,
-        "network": network,
-        "metric": metric,
-        "worse": cells["value_worse"].mean(),
-        "better": cells["value_better"].mean(),
+        "worse": worse.mean(),
+        "better": better.mean(),
         "difference": differences.mean(),
         "low": low,
         "high": high,
-        "pairs": len(cells),
-        "verdict": verdict(low, high),
+        "pairs": len(differences),
+        "verdict": verdict(low - margin, high - margin),
     }
 
 

@@ -71,7 +71,7 @@ def _typed(name: str, column: list[Any]) -> Any:
 
 def _check(table: pd.DataFrame, path: Path) -> None:
     """StoreError where a time or a budget is none, or JSON is too deep to be read."""
-    for name in {"budget_seconds", "seconds", "wall_seconds"} & {*table}:
+    for name in table.columns.intersection(["budget_seconds", "seconds", "wall_seconds"]):
         wrong = table[name].notna() & ~table[name].between(0.0, LONGEST_SECONDS)
         if wrong.any():
             cell, value = table.loc[wrong, ["cell", name]].iloc[0]
@@ -79,7 +79,8 @@ def _check(table: pd.DataFrame, path: Path) -> None:
                 f"{path} must hold {name} from 0 to {LONGEST_SECONDS:g}, got {value} in cell {cell!r}; "
                 "it was altered: `qubopress verify` names each false record"
             )
-    for name in {"parameters", "counts", "limits", "measures", "problem_parameters"} & {*table}:
+    told = ["parameters", "counts", "limits", "measures", "problem_parameters"]
+    for name in table.columns.intersection(told):
         for text in table[name].dropna().unique():
             _object(text, name, path)
 

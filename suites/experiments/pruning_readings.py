@@ -33,8 +33,7 @@ from ...problems.pruning import formulations, surgery
 from ...problems.pruning.channels import mean_loss
 from ...problems.pruning.selection import Plan, asked, plan, smaller
 from ...problems.tasks.kinds import kind_of
-from ...results.scoring.paired_choices import verdict
-from ...results.scoring.statistics import mean_interval
+from ...results.scoring.paired_choices import side_by_side
 from .parallel import each
 
 __all__ = [
@@ -265,6 +264,7 @@ def claims(rows: pd.DataFrame) -> pd.DataFrame:
         known = table.dropna(subset=[better, worse])
         for (network, metric, stage), pairs in known.groupby(level=[0, 1, 2], sort=False):
             names = [name.split(",")[0] for name in (better, worse)]
+            sides = pairs[better].to_numpy(), pairs[worse].to_numpy()
             found.append(
                 {
                     "claim": " above ".join(names),
@@ -272,24 +272,10 @@ def claims(rows: pd.DataFrame) -> pd.DataFrame:
                     "network": network,
                     "stage": stage,
                     "metric": metric,
-                    **_judged(pairs[better].to_numpy(), pairs[worse].to_numpy()),
+                    **side_by_side(*sides, sides[0] - sides[1], np.arange(len(pairs))),
                 }
             )
     return pd.DataFrame(found)
-
-
-def _judged(better: Any, worse: Any) -> dict[str, Any]:
-    differences = better - worse
-    low, high = mean_interval(differences, np.arange(len(differences)))
-    return {
-        "worse": worse.mean(),
-        "better": better.mean(),
-        "difference": differences.mean(),
-        "low": low,
-        "high": high,
-        "pairs": len(differences),
-        "verdict": verdict(low, high),
-    }
 
 
 def means(rows: pd.DataFrame) -> pd.DataFrame:

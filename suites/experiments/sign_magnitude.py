@@ -29,7 +29,7 @@ from ...problems.networks.zoo import Network
 from ...problems.networks.zoo import network as find_network
 from ...problems.quantization.weight_layers import Weighted
 from ...problems.tasks.accuracy import accuracy
-from ...results.scoring.paired_choices import verdict
+from ...results.scoring.paired_choices import side_by_side
 from ...results.scoring.statistics import mean_interval
 from .parallel import each
 from .supermasks import Trained, topology_of, train_supermask
@@ -387,19 +387,8 @@ def _judged(
 ) -> dict[str, Any]:
     """A row as `results.claims.judged` makes it; the mean difference must lie above the margin."""
     differences = sign * (better - worse).dropna()
-    low, high = mean_interval(differences, differences.index)
-    return {
-        "claim": text,
-        "network": network,
-        "metric": metric,
-        "worse": worse.mean(),
-        "better": better.mean(),
-        "difference": differences.mean(),
-        "low": low,
-        "high": high,
-        "pairs": len(differences),
-        "verdict": verdict(low - margin, high - margin),
-    }
+    found = side_by_side(better, worse, differences, differences.index, margin=margin)
+    return {"claim": text, "network": network, "metric": metric, **found}
 
 
 USUAL_SEEDS, SEEDS = 5, {"fashion-mlp50": 3}

@@ -71,6 +71,16 @@ class Listing:
 
 LARGE, MEASURED = "results/data/analog-large", "qubopress experiment large-generators"
 
+JUDGED_IMAGES = {
+    "distance": "distance",
+    "ratio": "over the floor",
+    "low": "from",
+    "high": "to",
+    "coverage": "classes covered",
+    "confidence": "confidence",
+}
+"""Columns of a table of generators."""
+
 ROUNDING = "results/data/rounding/by-bits.csv"
 CLAIM = {
     "claim": "claim",
@@ -259,12 +269,7 @@ BLOCKS = (
             "generator": "images of",
             "parameters": "parameters",
             "seeds": "seeds",
-            "distance": "distance",
-            "ratio": "over the floor",
-            "low": "from",
-            "high": "to",
-            "coverage": "classes covered",
-            "confidence": "confidence",
+            **JUDGED_IMAGES,
         },
         "qubopress experiment trained-generators",
         page="docs/analog.md",
@@ -291,12 +296,7 @@ BLOCKS = (
             "images": "images of",
             "parameters": "parameters",
             "draws": "draws",
-            "distance": "distance",
-            "ratio": "over the floor",
-            "low": "from",
-            "high": "to",
-            "coverage": "classes covered",
-            "confidence": "confidence",
+            **JUDGED_IMAGES,
         },
         f"{MEASURED} --part images",
         page="docs/analog.md",
