@@ -13,8 +13,10 @@ leaderboard: .venv/installed
 test: .venv/installed-dev
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
+# Planted slowdowns are seen on a machine that does nothing else, so they run alone.
 test-slow: .venv/installed-dev
-	$(BIN)/python -m pytest -m "slow and not network"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "slow and not network" --ignore tests/suites/regression
+	$(BIN)/python -m pytest -m "slow and not network" tests/suites/regression
 
 check: .venv/installed-dev
 	$(BIN)/ruff check .

@@ -19,10 +19,15 @@ def with_bit(kept: Bits, *, first: bool) -> Bits:
 
 
 def largest(losses: Floats, rank: int) -> npt.NDArray[np.int64]:
-    """Rows of the table (r, c) to keep: those that span the most volume, and the one of the lowest loss."""
+    """Rows of the table (r, c) to keep: those that span the most volume, and the one of the lowest loss.
+
+    A loss is infinite where it was not asked for.
+    """
     from tntorch.maxvol import py_maxvol
 
     lowest, known = losses.min(), losses[np.isfinite(losses)]
+    if not known.size:  # The budget ended before the table: no row is better than another.
+        return np.arange(min(rank, len(losses)))
     spread = float(known.mean() - lowest) or 1.0
     # Of this size whatever the losses' unit; a table of equal rows still has an orthonormal basis.
     basis, _ = np.linalg.qr(np.exp(-(losses - lowest) / spread))
