@@ -241,7 +241,7 @@ def compressed_generators(
 def large_generators(
     part: Annotated[
         list[str] | None,
-        typer.Option(help=f"One of steps, forms, images, levels, {REPEATABLE}; all if not given."),
+        typer.Option(help=f"One of steps, search, forms, images, levels, {REPEATABLE}; all if not given."),
     ] = None,
     weights: Annotated[
         Path | None, typer.Option(help="Folder of weights that `qubopress train` wrote, for images.")

@@ -1,4 +1,4 @@
-"""Large generators: what a step costs, what tiles approximate, how far images are, and at how few bits.
+"""Large generators: what a step costs, which rival, what tiles lose, how far images are, at how few bits.
 
 `qubopress experiment large-generators` writes a table for each part, and a picture of samples beside real
 images. Distances are ratios to the `floor`, that of real training images to real test images, in the features
@@ -7,8 +7,10 @@ of a classifier of ours; intervals are over draws of the initial states that jud
 
 from __future__ import annotations
 
+import itertools
 import sys
 import time
+from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -16,20 +18,21 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ... import problems, solvers
 from ...problems.datasets.dataset import load_dataset
-from ...problems.networks.image_generators import Generator, save_grid
+from ...problems.networks.image_generators import Generator, NeuralGenerator, save_grid
 from ...problems.networks.interaction import Design, InteractionSystem
 from ...problems.networks.weights import load_network
 from ...problems.networks.zoo import LARGE, network
 from ...problems.registry import drive
 from ...problems.tasks import frechet_distance
+from ...problems.tasks.generator_training import Terms, train_generator
 from ...problems.tasks.training import initialised
 from ...results.scoring.statistics import mean_interval
 
-__all__ = ["PARTS", "forms", "images", "levels", "run", "steps"]
+__all__ = ["PARTS", "forms", "images", "levels", "run", "search", "steps"]
 
 SYSTEM = "fashion-generator"
 
@@ -88,6 +91,58 @@ def _gradients(
         found = torch.autograd.grad(error, list(system.parameters()))
         seconds = time.process_time() - began
     return seconds, sum(held.values()), found
+
+
+# ---- search
+
+RATES = (0.0003, 0.001, 0.003)
+
+SHAPES = ((1, 32), (2, 32), (3, 32), (2, 64), (2, 128))
+"""Hidden layers, and random numbers that enter."""
+
+
+def search(
+    out: Path,
+    *,
+    epochs: int = 4,
+    seed: int = 1,
+    shapes: Any = SHAPES,
+    rates: tuple[float, ...] = RATES,
+    taught: int = 50_000,
+) -> pd.DataFrame:
+    """Which neural generator of as many parameters to hold the system against, on training images alone.
+
+    Each is trained on the first `taught` of them, from another seed than those reported, and judged by its
+    distance to the next 10,000.
+    """
+    spec, found = network(SYSTEM), []
+    real = torch.tensor(load_dataset(spec.dataset).train_inputs)
+    wanted = _size(initialised(spec, seed=seed))
+    for (layers, latent), rate in itertools.product(shapes, rates):
+        rival, width = _rival(layers, latent, wanted, seed)
+        began = time.process_time()
+        terms = Terms(learning_rate=rate, batch=spec.batch, epochs=epochs)
+        made = train_generator(rival, real[:taught], terms=terms, seed=seed)
+        row: Row = {"layers": layers, "latent": latent, "width": width, "parameters": _size(rival)}
+        row |= {"rate": rate, "seconds": time.process_time() - began}
+        drawn = frechet_distance.samples_of(made, seed=seed)
+        row["distance"] = frechet_distance.distance(drawn, spec.dataset, real=real[taught:][:10_000])
+        found.append(row)
+        _tell(row)
+    return pd.DataFrame(found).sort_values("distance", ignore_index=True)
+
+
+def _rival(layers: int, latent: int, wanted: int, seed: int) -> tuple[NeuralGenerator, int]:
+    """An untrained neural generator of as many parameters as the system, or the next fewer, and its width."""
+
+    def of(width: int) -> NeuralGenerator:
+        return NeuralGenerator(latent=latent, widths=(width,) * layers, side=Design(**LARGE).side)
+
+    with torch.device("meta"):
+        width = bisect_right(range(1, wanted), wanted, key=lambda one: _size(of(one)))
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        return of(width), width
 
 
 # ---- forms
@@ -179,7 +234,7 @@ def _judged(name: str, parameters: int, drawn: list[Tensor], dataset: str) -> Ro
     }
 
 
-def _size(module: Generator) -> int:
+def _size(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
 
 
@@ -228,6 +283,7 @@ def _tell(row: Row) -> None:
 
 PARTS: dict[str, Callable[..., pd.DataFrame]] = {
     "steps": steps,
+    "search": search,
     "forms": forms,
     "images": images,
     "levels": levels,

@@ -39,6 +39,20 @@ def test_fewer_levels_are_further_from_real_images(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_rivals_have_as_many_parameters_and_the_nearest_stands_first(tmp_path: Path) -> None:
+    try:
+        load_dataset("fashion-mnist")
+    except MissingDataError as missing:
+        pytest.skip(str(missing))
+    shapes = ((1, 32), (3, 8))
+    found = large_generators.search(tmp_path, epochs=1, shapes=shapes, rates=(1e-9, 0.001), taught=2000)
+    assert len(found) == 4
+    assert found["parameters"].between(0.99 * 293_568, 293_568).all()
+    assert found["distance"].is_monotonic_increasing
+    assert found["rate"][0] == 0.001
+
+
+@pytest.mark.slow
 def test_a_generator_stands_between_real_images_and_an_untrained_one(tmp_path: Path) -> None:
     try:
         load_dataset("fashion-mnist")
