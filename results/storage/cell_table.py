@@ -43,6 +43,8 @@ def cell_table(rows: Iterator[Sequence[Any]], names: Sequence[str], path: Path) 
     """
     try:
         table = pd.DataFrame({name: _typed(name, column) for name, column in _columns(rows, names)})
+    except StoreError:
+        raise  # the rows themselves
     except (TypeError, ValueError) as error:
         raise StoreError(f"{path} must hold numbers where numbers belong; it was altered: {error}") from None
     _check(table, path)

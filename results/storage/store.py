@@ -412,7 +412,7 @@ def _explained(path: Path) -> Iterator[None]:
         raise  # our own bug, such as using a closed store
     except sqlite3.Error as error:
         raise StoreError(
-            f"{path} must be a sound, accessible store; SQLite says: {error}; {_cure(error)}"
+            f"{path} must be a sound, accessible store; {_cure(error)}; SQLite says: {error}"
         ) from None
 
 

@@ -321,6 +321,17 @@ def test_a_damaged_store_is_refused_in_one_line(tmp_path: Path) -> None:
         load(path)
 
 
+def test_what_sqlite_says_on_several_lines_is_told_on_one(tmp_path: Path) -> None:
+    path = make_store(tmp_path / "results.db")
+    content = path.read_bytes()
+    at = content.index(b"CREATE TABLE cell") + len(b"CREATE TABLE ")
+    path.write_bytes(content[:at] + b"\xff" + content[at + 1 :])
+    with pytest.raises(StoreError, match="must be a sound, accessible store") as raised, Store(path) as store:
+        store.frame()
+    assert "\n" not in str(raised.value)
+    assert len(str(raised.value)) < 700
+
+
 def test_altered_rows_are_refused_in_one_line(tmp_path: Path) -> None:
     path = make_store(tmp_path / "s.db", [{}])
     with closing(sqlite3.connect(path)) as db, db:
