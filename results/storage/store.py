@@ -410,13 +410,13 @@ def _explained(path: Path) -> Iterator[None]:
         yield
     except sqlite3.ProgrammingError:
         raise  # our own bug, such as using a closed store
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         raise StoreError(
             f"{path} must be a sound, accessible store; {_cure(error)}; SQLite says: {error}"
         ) from None
 
 
-def _cure(error: sqlite3.Error) -> str:
+def _cure(error: Exception) -> str:
     name = getattr(error, "sqlite_errorname", "")
     for prefix, cure in _CURES.items():
         if name.startswith(prefix):

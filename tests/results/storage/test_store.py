@@ -321,11 +321,14 @@ def test_a_damaged_store_is_refused_in_one_line(tmp_path: Path) -> None:
         load(path)
 
 
-def test_what_sqlite_says_on_several_lines_is_told_on_one(tmp_path: Path) -> None:
-    path = make_store(tmp_path / "results.db")
+@pytest.mark.parametrize("before", [b"CREATE TABLE ", b"TEXT NO"])
+def test_what_sqlite_says_on_several_lines_or_in_no_text_is_told_on_one(
+    tmp_path: Path, before: bytes
+) -> None:
+    path = make_store(tmp_path / "s.db", [{}])
     content = path.read_bytes()
-    at = content.index(b"CREATE TABLE cell") + len(b"CREATE TABLE ")
-    path.write_bytes(content[:at] + b"\xff" + content[at + 1 :])
+    at = content.index(before, content.index(b"CREATE TABLE cell")) + len(before)
+    path.write_bytes(content[:at] + b"\xe6" + content[at + 1 :])
     with pytest.raises(StoreError, match="must be a sound, accessible store") as raised, Store(path) as store:
         store.frame()
     assert "\n" not in str(raised.value)
