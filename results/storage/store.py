@@ -189,7 +189,8 @@ class Store:
     def instances(self) -> list[InstanceInfo]:
         """Every instance described, in the order of their keys."""
         rows = self._rows(f"SELECT {', '.join(_INSTANCE)} FROM instance ORDER BY key")  # noqa: S608  # our names
-        return [self._build(InstanceInfo, _INSTANCE, row) for row in rows]
+        with self._sound():
+            return [InstanceInfo(**_values(_INSTANCE, row)) for row in rows]
 
     def records(self) -> Iterator[Record]:
         """Every record in the order it came, bits and trace included, one at a time.
@@ -219,7 +220,8 @@ class Store:
     def environments(self) -> list[tuple[str, str, dict[str, str]]]:
         """The distinct (commit, machine, versions) that the cells come from."""
         rows = self._rows('SELECT DISTINCT "commit", machine, versions FROM cell ORDER BY 1, 2, 3')
-        return [(commit, machine, dict(json.loads(versions))) for commit, machine, versions in rows]
+        with self._sound():
+            return [(commit, machine, dict(json.loads(versions))) for commit, machine, versions in rows]
 
     def frame(self, *, versions: bool = False, without: Container[str] = ()) -> pd.DataFrame:
         """One row a cell; see `load`. With `versions`, which take some time, these as canonical JSON too.
@@ -233,11 +235,10 @@ class Store:
         return cell_table(self._rows(query), [*own, *joined], self.path)
 
     def _record(self, row: tuple[Any, ...]) -> Record:
-        stages = tuple(self._stages(row[0]))
-        points = self._rows("SELECT points FROM trace WHERE cell = ?", row[0])
-        trace = [point for (packed,) in points for point in unpack_trace(packed).tolist()]
-        record: Record = self._build(Record, _CELL, row[1:], stages=stages, trace=trace)
-        return record
+        with self._sound():
+            points = self._rows("SELECT points FROM trace WHERE cell = ?", row[0])
+            trace = [point for (packed,) in points for point in unpack_trace(packed).tolist()]
+            return Record(**_values(_CELL, row[1:]), stages=tuple(self._stages(row[0])), trace=trace)
 
     def _stages(self, row: int) -> Iterator[dict[str, Any]]:
         query = f"SELECT {', '.join(_STAGE)} FROM stage WHERE cell = ? ORDER BY position"  # noqa: S608  # our names
@@ -249,14 +250,18 @@ class Store:
         with _explained(self.path):
             cursor = self._db.execute(query, values)
             try:
-                yield from cursor
+                yield from iter(cursor.fetchone, None)  # the cursor itself would be closed unasked
             finally:
                 with suppress(sqlite3.ProgrammingError):  # who breaks off half-way may have closed the store
                     cursor.close()
 
-    def _build(self, kind: Any, names: tuple[str, ...], row: tuple[Any, ...], **more: Any) -> Any:
+    @contextmanager
+    def _sound(self) -> Iterator[None]:
+        """StoreError where what the store holds is no record."""
         try:
-            return kind(**_values(names, row), **more)
+            yield
+        except StoreError:
+            raise
         except (TypeError, ValueError, RecursionError) as error:
             raise StoreError(
                 f"{self.path} must hold sound records; it was damaged or altered: {error}"

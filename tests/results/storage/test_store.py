@@ -343,6 +343,21 @@ def test_altered_rows_are_refused_in_one_line(tmp_path: Path) -> None:
         list(store.records())
 
 
+def test_what_is_no_json_is_refused_wherever_it_stands(tmp_path: Path) -> None:
+    read = {
+        "cell SET parameters": lambda store: list(store.records()),
+        "cell SET versions": Store.environments,
+        "stage SET shape": lambda store: list(store.records()),
+        "instance SET parameters": Store.instances,
+    }
+    for number, (where, reading) in enumerate(read.items()):
+        path = make_store(tmp_path / f"{number}.db", [{}])
+        with closing(sqlite3.connect(path)) as db, db:
+            db.execute(f"UPDATE {where} = '{{x'")
+        with Store(path) as store, pytest.raises(StoreError, match="damaged or altered"):
+            reading(store)
+
+
 @pytest.mark.parametrize(
     "statement",
     [
