@@ -238,7 +238,8 @@ class Store:
         with self._sound():
             points = self._rows("SELECT points FROM trace WHERE cell = ?", row[0])
             trace = [point for (packed,) in points for point in unpack_trace(packed).tolist()]
-            return Record(**_values(_CELL, row[1:]), stages=tuple(self._stages(row[0])), trace=trace)
+            own: dict[str, Any] = {"stages": tuple(self._stages(row[0])), "trace": trace}
+            return Record(**_values(_CELL, row[1:]), **own)
 
     def _stages(self, row: int) -> Iterator[dict[str, Any]]:
         query = f"SELECT {', '.join(_STAGE)} FROM stage WHERE cell = ? ORDER BY position"  # noqa: S608  # our names
