@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -17,10 +18,10 @@ from qubopress.problems.formats import FORMATS
 from qubopress.problems.formats.loading import load_instance
 from qubopress.results import Store, StoreError
 
-FILES = 150
-"""Of each kind."""
+FILES = int(os.environ.get("QUBOPRESS_MUTATED", "150"))
+"""Of each kind; a longer attack: QUBOPRESS_MUTATED=5000."""
 
-PIECES = (b"9999999999", b"-1", b"1e308", b"nan", b"inf", b"\x00", b"\xff\xfe", b"[", b"{", b'"', b"\n", b"--")
+PIECES = (b"9999999999", b"-1", b"1e308", b"nan", b"inf", b"\x00", b"\xff\xfe", b"[", b"{", b'"', b"\n")
 
 BUILTIN = Path(suites.__file__).parent / "builtin"
 
@@ -95,7 +96,7 @@ def test_a_mutated_file_is_read_or_refused_in_one_line(kind: str, tmp_path: Path
     sound, rng = made(tmp_path / "sound"), random.Random(kind)
     for path in sound:
         reading(path)
-    refused = 0
+    told = []
     for number in range(FILES):
         source = rng.choice(sound)
         path = tmp_path / f"{number}{source.suffix}"
@@ -103,6 +104,6 @@ def test_a_mutated_file_is_read_or_refused_in_one_line(kind: str, tmp_path: Path
         try:
             reading(path)
         except (InputError, StoreError, OSError) as error:
-            refused += 1
-            assert "\n" not in str(error), (number, str(error))
-    assert 0 < refused < FILES
+            told.append(str(error))
+    assert 0 < len(told) < FILES
+    assert not [text for text in told if "\n" in text]

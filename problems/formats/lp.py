@@ -1,8 +1,9 @@
 r"""CPLEX LP text: a quadratic objective over binary variables, with no constraint or one capacity row.
 
-Read is what tells our instances as dimod, HiGHS, Gurobi, CPLEX, docplex, SCIP, COPT and Xpress write it:
-`[ ... ] / 2` for the quadratic terms, one row with a number on one side, bounds that say no more than
-Binaries does, and every variable under Binaries, whose order is that of the instance. A constant stands
+Read is what tells our instances as dimod, HiGHS, Gurobi, CPLEX, docplex, SCIP, COPT, Xpress and ZIMPL write
+it: `[ ... ] / 2` for the quadratic terms, one row with a number on one side, bounds that say no more than
+Binaries does, and every variable under Binaries, or under General with the bounds 0 and 1, in whose order
+the instance has them. A constant stands
 alone or with a variable that is fixed, `Constant = 1`. We write the latter, which all of them read as the
 same objective. Comments begin with a backslash. Not read by dimod.lp, which skips what it does not know and
 names no line.
@@ -34,7 +35,8 @@ HEADINGS = {
     "rows": "st s.t. st. subject_to such_that",
     "bounds": "bounds bound",
     "binaries": "binary binaries bin",
-    "others": "general generals gen int integer integers semi semis semi-continuous sos sos1 sos2",
+    "integers": "general generals gen int integer integers",
+    "others": "semi semis semi-continuous sos sos1 sos2",
     "end": "end",
 }
 """Words that head a section, blanks as underlines."""
@@ -93,7 +95,7 @@ class Section:
 def read(path: str | Path) -> Qubo | Capacity:
     """Read a Qubo, or a Capacity where there is a row; a maximum becomes a minimum."""
     sections, sign = _sections(path)
-    index = _variables(sections["binaries"])
+    index = _variables(sections)
     constants = _constants(sections, index)
     terms = _objective(sections["objective"], index, constants).scaled(sign)
     row = _row(sections["rows"], index, constants)
@@ -124,13 +126,14 @@ def _sections(path: str | Path) -> tuple[dict[str, Section], float]:
     return sections, 1.0 if sense.lower().startswith("min") else -1.0
 
 
-def _variables(section: Section) -> dict[str, int]:
+def _variables(sections: dict[str, Section]) -> dict[str, int]:
     """The position of every variable."""
-    text = section.text
-    names = text.split()
+    parts = [sections[name] for name in ("binaries", "integers")]
+    parts.sort(key=lambda section: section.numbers[:1])
+    names = [name for section in parts for name in section.text.split()]
     index = {name: at for at, name in enumerate(names)}
     if not names or len(index) < len(names):
-        raise section.error(text, 0, "every variable must be listed once under Binaries")
+        raise sections["binaries"].error("", 0, "every variable must be listed once under Binaries")
     return index
 
 
@@ -147,18 +150,30 @@ def _constants(sections: dict[str, Section], index: dict[str, int]) -> dict[str,
             if match and match[1] not in index:
                 found[match[1]] = float("".join(match[2].split()))
                 section.lines[at] = ""
-    _check_bounds(sections["bounds"], index)
+    _check_integers(sections["integers"], _check_bounds(sections["bounds"], index))
     return found
 
 
-def _check_bounds(section: Section, index: dict[str, int]) -> None:
-    """Refuse bounds that say more than that a variable is 0 or 1."""
+def _check_bounds(section: Section, index: dict[str, int]) -> set[str]:
+    """Refuse bounds that say more than that a variable is 0 or 1; those that are said to be at most 1."""
+    bounded = set()
     for at, line in enumerate(section.lines):
         match = LIMIT.fullmatch(line.strip())
         if line.strip() and not (match and match["name"] in index and _redundant(match)):
             place = sum(len(one) + 1 for one in section.lines[:at])
             rule = "binary variables must have no bounds of their own, and others be fixed"
             raise section.error(section.text, place, rule)
+        if match and match["sense"] and match["sense"].startswith("<"):
+            bounded.add(match["name"])
+    return bounded
+
+
+def _check_integers(section: Section, bounded: set[str]) -> None:
+    """Refuse an integer variable that may be more than 1."""
+    for word in re.finditer(r"\S+", section.text):
+        if word[0] not in bounded:
+            rule = "an integer variable must have the bounds 0 and 1, or stand under Binaries"
+            raise section.error(section.text, word.start(), rule)
 
 
 def _redundant(match: re.Match[str]) -> bool:

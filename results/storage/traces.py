@@ -94,7 +94,7 @@ def _inflated(points: bytes) -> bytes:
             raise ValueError("cut off or too long")
         if len(raw) % 16:
             raise ValueError(f"{len(raw)} bytes")
-    except (zlib.error, ValueError) as error:
+    except (zlib.error, TypeError, ValueError) as error:
         raise StoreError(
             f"a trace must be pairs of numbers; the store was damaged or altered: {error}"
         ) from None

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from records import make_info, make_record, make_store
 
 from qubopress.results import RecordError, Store, StoreError, load, pack
 from qubopress.results.storage import store as store_module
+from qubopress.results.storage.traces import unpack_trace
 
 COLUMNS = [
     "cell",
@@ -341,6 +343,12 @@ def test_altered_rows_are_refused_in_one_line(tmp_path: Path) -> None:
         db.execute("UPDATE cell SET status = 'PERFECT'")
     with Store(path) as store, pytest.raises(StoreError, match="damaged or altered"):
         list(store.records())
+
+
+@pytest.mark.parametrize("points", [None, "text", 1.5, b"", b"x"])
+def test_a_trace_of_another_type_is_refused(points: Any) -> None:
+    with pytest.raises(StoreError, match="a trace must be pairs of numbers"):
+        unpack_trace(points)
 
 
 def test_what_is_no_json_is_refused_wherever_it_stands(tmp_path: Path) -> None:
