@@ -1,4 +1,4 @@
-"""All cells of a store as one file for other programs: CSV, JSON or Parquet, by the file's ending."""
+"""All cells of a store as one file: CSV, JSON or Parquet for other programs, or a store, by its ending."""
 
 from __future__ import annotations
 
@@ -22,18 +22,24 @@ def export(store: str | Path, out: str | Path) -> int:
     """Write every cell with every column of `load` and its `versions`; give the number of cells.
 
     Numbers keep all their digits. In JSON, a list of objects, an absent value is null and an infinite one the
-    text inf or -inf, as in records.
+    text inf or -inf, as in records. What ends in .db is a copy of the store as it is now, traces and bits
+    included: the file alone would lack what a run that goes on has in its -wal.
 
     Raises:
-        StoreError: the ending is none of these, Parquet is asked for without pyarrow, the store cannot be
-            read or the file not written.
+        StoreError: the ending is none of these, Parquet is asked for without pyarrow, a copy is there
+            already, the store cannot be read or the file not written.
     """
     out = Path(out)
-    if out.suffix not in WRITERS:
-        raise StoreError(f"{out} must end in {', '.join(WRITERS)}; name such a file")
+    if out.suffix not in (*WRITERS, COPY):
+        raise StoreError(f"{out} must end in {', '.join((*WRITERS, COPY))}; name such a file")
+    if out.suffix == COPY and out.exists():
+        raise StoreError(f"{out} must not exist yet, so that no store is lost; name another file")
     if out.suffix == ".parquet" and importlib.util.find_spec("pyarrow") is None:
         raise StoreError(f"{out} takes pyarrow, which is not installed: pip install pyarrow, or name a .csv")
     with Store(store) as opened:
+        if out.suffix == COPY:
+            write_whole(out, opened.snapshot())
+            return len(opened.statuses())
         frame = opened.frame(versions=True)
     write_whole(out, WRITERS[out.suffix](frame))
     return len(frame)
@@ -63,3 +69,5 @@ def _parquet(frame: pd.DataFrame) -> bytes:
 
 
 WRITERS = {".csv": _csv, ".parquet": _parquet, ".json": _json}
+
+COPY = ".db"

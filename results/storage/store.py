@@ -10,7 +10,7 @@ import json
 import math
 import sqlite3
 from collections.abc import Container, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import fields
 from pathlib import Path
 from types import TracebackType
@@ -185,6 +185,13 @@ class Store:
     def finished(self, cells: Iterable[str]) -> set[str]:
         """Those of `cells` that are in the store, however they ended."""
         return set(cells) & self.statuses().keys()
+
+    def snapshot(self) -> bytes:
+        """The whole store as a file of its own, with what a writer beside has committed by now."""
+        with _explained(self.path), closing(sqlite3.connect(":memory:")) as copy:
+            self._db.backup(copy)
+            content: bytes = copy.serialize()
+        return content
 
     def instances(self) -> list[InstanceInfo]:
         """Every instance described, in the order of their keys."""

@@ -24,10 +24,10 @@ def merge(
 
 
 def export(
-    out: Annotated[Path, typer.Option(help="File to write: .csv, .parquet or .json.")],
+    out: Annotated[Path, typer.Option(help="File to write: .csv, .parquet, .json, or .db for a copy.")],
     store: StorePath = DEFAULT_STORE,
 ) -> None:
-    """Write all cells with every column as one table."""
+    """Write all cells with every column as one table, or copy a store that a run may be writing to."""
     from ... import results
 
     cells = results.export(store, out)

@@ -57,7 +57,7 @@ PROGRAMS = pytest.mark.parametrize("form", ["csv", "json", "markdown"])
         ("merge new.db text.db", "text.db must be a sound, accessible store"),
         ("merge none/new.db a.db", "none/new.db must lie in a folder that exists; create none first"),
         ("export --store a.db", "Missing option '--out'"),
-        ("export --store a.db --out cells.xls", "cells.xls must end in .csv, .parquet, .json"),
+        ("export --store a.db --out cells.xls", "cells.xls must end in .csv, .parquet, .json, .db"),
         ("export --store none.db --out cells.csv", "none.db must be an existing store"),
         ("export --store a.db --out none/cells.csv", "none/cells.csv must be a file in a folder that exists"),
     ],

@@ -138,6 +138,17 @@ def test_an_export_to_json_is_strict(tmp_path: Path) -> None:
     assert (cell["timing_grade"], cell["seed"]) == (True, 0)
 
 
+def test_a_copy_has_what_a_writer_beside_has_committed(tmp_path: Path, capsys: Captured) -> None:
+    with Store(tmp_path / "s.db", write=True) as store:
+        store.add(make_record(cell="a"))
+        store.add(make_record(cell="b", trace=((0.5, 1.0),)))
+        assert call("export", "--store", tmp_path / "s.db", "--out", "copy.db") == 0
+    assert capsys.readouterr().out == "2 cells in copy.db\n"
+    with Store("copy.db") as copied, Store(tmp_path / "s.db") as store:
+        assert list(copied.records()) == list(store.records())
+    assert "copy.db must not exist yet" in refused(capsys, "export", "--store", "s.db", "--out", "copy.db")
+
+
 def test_parquet_without_pyarrow_is_refused_with_the_cure(
     benchmark: Path, tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
