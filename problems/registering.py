@@ -6,11 +6,13 @@ import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from importlib import import_module
+from pathlib import Path
 from typing import TypeVar
 
 from .errors import InputError
 
-__all__ = ["one_by_one", "registering"]
+__all__ = ["import_registering", "one_by_one", "registering"]
 
 Function = TypeVar("Function", bound=Callable[..., object])
 Told = Callable[[str, InputError], None]
@@ -43,3 +45,17 @@ def registering(register: Callable[[Function], Function]) -> Callable[[Function]
             return function
 
     return enter
+
+
+def import_registering(package: str, file: str, signs: tuple[str, ...]) -> None:
+    """Import every file beside and below a module of the package that registers something.
+
+    Parameters:
+        package: `__package__` of the module.
+        file: its `__file__`.
+        signs: how a file begins a line in which it registers something.
+    """
+    folder = Path(file).parent
+    for path in sorted(folder.rglob("*.py")):
+        if any(f"\n{sign}" in path.read_text(encoding="utf-8") for sign in signs):
+            import_module(".".join((package, *path.relative_to(folder).with_suffix("").parts)))

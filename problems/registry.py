@@ -8,7 +8,6 @@ import inspect
 import itertools
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
-from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -17,7 +16,7 @@ from torch import nn
 from .arrays import Bits
 from .errors import InputError, MissingDataError, unknown_name
 from .instances.instance import Instance
-from .registering import registering
+from .registering import import_registering, registering
 from .tasks.task import Task
 
 __all__ = ["Generate", "Problem", "drive", "get", "names", "problem"]
@@ -93,10 +92,7 @@ _OURS: dict[str, Problem] = {}
 @functools.cache
 def _import_ours() -> None:
     """Import every file of this package that registers something; it takes seconds, so not before it must."""
-    folder = Path(__file__).parent
-    for path in sorted(folder.rglob("*.py")):
-        if any(f"\n{sign}" in path.read_text(encoding="utf-8") for sign in SIGNS):
-            import_module(".".join((str(__package__), *path.relative_to(folder).with_suffix("").parts)))
+    import_registering(str(__package__), __file__, SIGNS)
     _REGISTRY.update({name: one for name, one in _OURS.items() if name not in _REGISTRY})
 
 

@@ -6,8 +6,6 @@ import functools
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from importlib import import_module
-from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
@@ -18,7 +16,7 @@ from ..problems import registry as formulations
 from ..problems.arrays import chosen
 from ..problems.errors import unknown_name
 from ..problems.packages import installed
-from ..problems.registering import registering
+from ..problems.registering import import_registering, registering
 
 __all__ = ["Choice", "Entry", "Parameter", "Range", "get", "names", "solver"]
 
@@ -162,10 +160,7 @@ _OURS: dict[str, Entry] = {}
 @functools.cache
 def _import_ours() -> None:
     """Import every file of this package that registers something; it takes seconds, so not before it must."""
-    folder = Path(__file__).parent
-    for path in sorted(folder.rglob("*.py")):
-        if any(f"\n{sign}" in path.read_text(encoding="utf-8") for sign in SIGNS):
-            import_module(".".join((str(__package__), *path.relative_to(folder).with_suffix("").parts)))
+    import_registering(str(__package__), __file__, SIGNS)
     formulations.names()  # the warm server then has both before it forks
     _REGISTRY.update({name: one for name, one in _OURS.items() if name not in _REGISTRY})
 

@@ -16,7 +16,7 @@ from rich.progress import Progress as Rich
 from rich.table import Column
 from rich.text import Text
 
-__all__ = ["LINE_SECONDS", "PACE_SECONDS", "THREAD", "Bar", "Times", "columns", "counted", "duration"]
+__all__ = ["LINE_SECONDS", "THREAD", "Bar", "Times", "counted", "drawn", "duration"]
 
 LINE_SECONDS = 15.0
 """Between two lines where stderr is no terminal."""
@@ -61,13 +61,25 @@ class Times(ProgressColumn):
         return Text(told_times(task), style="progress.elapsed", no_wrap=True)
 
 
-def columns(width: int) -> tuple[ProgressColumn, ...]:
+def _columns(width: int) -> tuple[ProgressColumn, ...]:
     """How far, a bar, the times, and in what room is left what is being done."""
     return (
         TextColumn("{task.fields[count]}", table_column=Column(no_wrap=True)),
         BarColumn(bar_width=max(6, min(40, width // 6))),
         Times(),
         TextColumn("{task.description}", table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")),
+    )
+
+
+def drawn(console: Console, *, live: bool) -> Rich:
+    """The bar on a console, which shows nothing unless live."""
+    return Rich(
+        *_columns(console.width),
+        console=console,
+        transient=True,
+        expand=True,
+        disable=not live,
+        speed_estimate_period=PACE_SECONDS,
     )
 
 
@@ -89,14 +101,7 @@ class Bar:
         self.live = sys.stderr.isatty()
         self.what, self.done, self.now, self.note = what, 0, "", ""
         self.total = total
-        self.bar = Rich(
-            *columns(self.console.width),
-            console=self.console,
-            transient=True,
-            expand=True,
-            disable=not self.live,
-            speed_estimate_period=PACE_SECONDS,
-        )
+        self.bar = drawn(self.console, live=self.live)
         self.task = self.bar.add_task("", total=total, count=self.short())
         self.last_line = time.monotonic()
         self.over = threading.Event()

@@ -9,10 +9,9 @@ from typing import Self
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import Progress as Rich
 
 from ..compressing.stages import Step
-from .bars import LINE_SECONDS, PACE_SECONDS, columns
+from .bars import LINE_SECONDS, drawn
 
 __all__ = ["StageProgress"]
 
@@ -34,14 +33,7 @@ class StageProgress:
     def __init__(self) -> None:
         self.console = Console(stderr=True, highlight=False)
         self.live = sys.stderr.isatty()
-        self.bar = Rich(
-            *columns(self.console.width),
-            console=self.console,
-            transient=True,
-            expand=True,
-            disable=not self.live,
-            speed_estimate_period=PACE_SECONDS,
-        )
+        self.bar = drawn(self.console, live=self.live)
         self.task = self.bar.add_task(MEASURING, total=None, count="")
         self.step: Step | None = None
         self.over = threading.Event()
