@@ -7,7 +7,6 @@ of a classifier of ours; intervals are over draws of the initial states that jud
 
 from __future__ import annotations
 
-import itertools
 import sys
 import time
 from bisect import bisect_right
@@ -95,10 +94,17 @@ def _gradients(
 
 # ---- search
 
-RATES = (0.0003, 0.001, 0.003)
+RIVALS: tuple[tuple[int, int, float], ...] = (
+    *((1, 32, rate) for rate in (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1)),
+    *((2, 32, rate) for rate in (0.0003, 0.001, 0.003, 0.01, 0.03)),
+    *((3, 32, rate) for rate in (0.0003, 0.001, 0.003, 0.01)),
+    *((2, latent, rate) for latent in (64, 128) for rate in (0.0003, 0.001, 0.003, 0.01)),
+    *((1, latent, 0.01) for latent in (64, 128)),
+)
+"""Hidden layers, random numbers that enter, learning rate."""
 
-SHAPES = ((1, 32), (2, 32), (3, 32), (2, 64), (2, 128))
-"""Hidden layers, and random numbers that enter."""
+FINALISTS = 3
+"""The best of so many rates are trained in full."""
 
 
 def search(
@@ -106,30 +112,43 @@ def search(
     *,
     epochs: int = 4,
     seed: int = 1,
-    shapes: Any = SHAPES,
-    rates: tuple[float, ...] = RATES,
+    rivals: tuple[tuple[int, int, float], ...] = RIVALS,
     taught: int = 50_000,
+    whole: int | None = None,
 ) -> pd.DataFrame:
     """Which neural generator of as many parameters to hold the system against, on training images alone.
 
-    Each is trained on the first `taught` of them, from another seed than those reported, and judged by its
-    distance to the next 10,000.
+    Each is trained on the first `taught` of them for some `epochs`, from another seed than those reported,
+    and judged by its distance to the next 10,000; then the best of each of the best rates for as many as the
+    system is, or `whole`.
     """
-    spec, found = network(SYSTEM), []
-    real = torch.tensor(load_dataset(spec.dataset).train_inputs)
-    wanted = _size(initialised(spec, seed=seed))
-    for (layers, latent), rate in itertools.product(shapes, rates):
-        rival, width = _rival(layers, latent, wanted, seed)
-        began = time.process_time()
-        terms = Terms(learning_rate=rate, batch=spec.batch, epochs=epochs)
-        made = train_generator(rival, real[:taught], terms=terms, seed=seed)
-        row: Row = {"layers": layers, "latent": latent, "width": width, "parameters": _size(rival)}
-        row |= {"rate": rate, "seconds": time.process_time() - began}
-        drawn = frechet_distance.samples_of(made, seed=seed)
-        row["distance"] = frechet_distance.distance(drawn, spec.dataset, real=real[taught:][:10_000])
-        found.append(row)
+    spec = network(SYSTEM)
+
+    def tried(rival: tuple[int, int, float], epochs: int) -> Row:
+        row = _tried(rival, epochs, seed, taught)
         _tell(row)
-    return pd.DataFrame(found).sort_values("distance", ignore_index=True)
+        return row
+
+    found = [tried(rival, epochs) for rival in rivals]
+    best = pd.DataFrame(found).sort_values("distance").drop_duplicates("rate").head(FINALISTS)
+    again = zip(best["layers"], best["latent"], best["rate"], strict=True)
+    found += [tried(rival, whole or spec.epochs) for rival in again]
+    return pd.DataFrame(found).sort_values(["passes", "distance"], ignore_index=True)
+
+
+def _tried(rival: tuple[int, int, float], epochs: int, seed: int, taught: int) -> Row:
+    layers, latent, rate = rival
+    spec = network(SYSTEM)
+    real = torch.tensor(load_dataset(spec.dataset).train_inputs)
+    module, width = _rival(layers, latent, _size(initialised(spec, seed=seed)), seed)
+    began = time.process_time()
+    terms = Terms(learning_rate=rate, batch=spec.batch, epochs=epochs)
+    made = train_generator(module, real[:taught], terms=terms, seed=seed)
+    seconds = time.process_time() - began
+    drawn = frechet_distance.samples_of(made, seed=seed)
+    distance = frechet_distance.distance(drawn, spec.dataset, real=real[taught:][:10_000])
+    row: Row = {"passes": epochs, "layers": layers, "latent": latent, "width": width}
+    return row | {"parameters": _size(module), "rate": rate, "seconds": seconds, "distance": distance}
 
 
 def _rival(layers: int, latent: int, wanted: int, seed: int) -> tuple[NeuralGenerator, int]:

@@ -290,6 +290,21 @@ BLOCKS = (
         page="docs/analog.md",
     ),
     Listing(
+        "large-search",
+        f"{LARGE}/search.csv",
+        {
+            "passes": "passes",
+            "layers": "hidden layers",
+            "latent": "random inputs",
+            "width": "width",
+            "parameters": "parameters",
+            "rate": "learning rate",
+            "distance": "distance",
+        },
+        f"{MEASURED} --part search",
+        page="docs/analog.md",
+    ),
+    Listing(
         "large-images",
         f"{LARGE}/images.csv",
         {

@@ -44,12 +44,15 @@ def test_rivals_have_as_many_parameters_and_the_nearest_stands_first(tmp_path: P
         load_dataset("fashion-mnist")
     except MissingDataError as missing:
         pytest.skip(str(missing))
-    shapes = ((1, 32), (3, 8))
-    found = large_generators.search(tmp_path, epochs=1, shapes=shapes, rates=(1e-9, 0.001), taught=2000)
-    assert len(found) == 4
+    rivals = ((1, 32, 1e-9), (1, 32, 0.001), (3, 8, 1e-9), (3, 8, 0.001))
+    found = large_generators.search(tmp_path, epochs=1, rivals=rivals, taught=2000, whole=2)
+    assert found["passes"].tolist() == [1, 1, 1, 1, 2, 2]
     assert found["parameters"].between(0.99 * 293_568, 293_568).all()
-    assert found["distance"].is_monotonic_increasing
-    assert found["rate"][0] == 0.001
+    first, second = found[:4], found[4:]
+    assert first["distance"].is_monotonic_increasing
+    assert first["rate"][0] == 0.001
+    assert set(second["rate"]) == {1e-9, 0.001}
+    assert second["rate"].iloc[0] == 0.001
 
 
 @pytest.mark.slow
