@@ -103,9 +103,6 @@ RIVALS: tuple[tuple[int, int, float], ...] = (
 )
 """Hidden layers, random numbers that enter, learning rate."""
 
-FINALISTS = 3
-"""The best of so many rates are trained in full."""
-
 
 def search(
     out: Path,
@@ -119,8 +116,8 @@ def search(
     """Which neural generator of as many parameters to hold the system against, on training images alone.
 
     Each is trained on the first `taught` of them for some `epochs`, from another seed than those reported,
-    and judged by its distance to the next 10,000; then the best of each of the best rates for as many as the
-    system is, or `whole`.
+    and judged by its distance to the next 10,000; then the best of each rate for as many as the system is, or
+    `whole`: what learns fastest in a few need not be nearest in the end.
     """
     spec = network(SYSTEM)
 
@@ -130,7 +127,7 @@ def search(
         return row
 
     found = [tried(rival, epochs) for rival in rivals]
-    best = pd.DataFrame(found).sort_values("distance").drop_duplicates("rate").head(FINALISTS)
+    best = pd.DataFrame(found).sort_values("distance").drop_duplicates("rate")
     again = zip(best["layers"], best["latent"], best["rate"], strict=True)
     found += [tried(rival, whole or spec.epochs) for rival in again]
     return pd.DataFrame(found).sort_values(["passes", "distance"], ignore_index=True)
