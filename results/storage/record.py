@@ -22,6 +22,7 @@ __all__ = [
     "DEEPEST",
     "RANKED",
     "STATUSES",
+    "STORED_BYTES",
     "InstanceInfo",
     "Plain",
     "Record",
@@ -51,6 +52,8 @@ STATUSES = (
 RANKED = ("OPTIMAL", "TARGET", "BUDGET", "FINISHED")
 """The endings whose loss enters a ranking; every other ending falls back on the baseline."""
 
+STORED_BYTES = "stored bytes"
+"""The measure that is the size of our packed file of the compressed network; older records lack it."""
 
 DEEPEST = 20
 """Most lists and objects inside each other in a parameter."""

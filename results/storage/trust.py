@@ -56,7 +56,7 @@ OF_RECORDS = {
     "anytime": Trust("plausible", "never of a solver whose path depends on the budget"),
     "counts": Trust("plausible", "at least 0"),
     "limits": Trust("on trust", ""),
-    "measures": Trust("recomputed", "to 2 % and 0.004"),
+    "measures": Trust("recomputed", "to 2 % and 0.004; rows of before may lack stored bytes"),
 }
 """The fields of a record."""
 

@@ -32,7 +32,7 @@ from ...problems.quantization.eight_bit import QuantizedInput, quantize_input
 from ...results.storage.whole_files import write_whole
 from .bitstream import packed, unpacked, width
 
-__all__ = ["File", "is_packed", "load_packed", "save_packed", "untied"]
+__all__ = ["File", "content_of", "is_packed", "load_packed", "parts_of", "save_packed", "untied"]
 
 VERSION = 1
 METADATA = "qubopress"
@@ -40,23 +40,45 @@ METADATA = "qubopress"
 
 def save_packed(network: nn.Module, codes: Mapping[str, Codes], path: Path) -> list[str]:
     """Write a network; what could not be written is named, in words."""
-    state = network.state_dict()
-    others = [name for name, value in state.items() if not isinstance(value, Tensor)]
-    kept, tied = untied({name: value for name, value in state.items() if name not in others})
-    whole = {one.parameter for name, one in codes.items() if name == one.parameter}
-    tensors = {name: _plain(value) for name, value in kept.items() if name not in whole}
+    kept, plain, tied = parts_of(network, codes)
+    tensors = {name: _plain(value) for name, value in plain.items()}
     for name, one in codes.items():
         tensors |= _tensors(name, one)
-    matrices = {name: _described(one, kept[one.parameter]) for name, one in codes.items()}
-    content = {"version": VERSION, "matrices": matrices, "tied": tied}
-    write_whole(path, save(tensors, metadata={"format": "pt", METADATA: json.dumps(content)}))
+    write_whole(path, save(tensors, metadata=content_of(codes, kept, tied)))
+    others = [name for name, value in network.state_dict().items() if not isinstance(value, Tensor)]
     return [f"left out {name}: no tensor, so set it again after loading" for name in others]
 
 
+def parts_of(
+    network: nn.Module, codes: Mapping[str, Codes]
+) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, str]]:
+    """A network's tensors, each once; those of them that are written as floats; and other names of some."""
+    kept, tied = untied({name: one for name, one in network.state_dict().items() if isinstance(one, Tensor)})
+    whole = {one.parameter for name, one in codes.items() if name == one.parameter}
+    return kept, {name: one for name, one in kept.items() if name not in whole}, tied
+
+
+def content_of(
+    codes: Mapping[str, Codes], kept: Mapping[str, Tensor], tied: Mapping[str, str]
+) -> dict[str, str]:
+    """The metadata of a file: how each matrix lies in its parameter."""
+    matrices = {name: _described(one, kept[one.parameter]) for name, one in codes.items()}
+    content = {"version": VERSION, "matrices": matrices, "tied": tied}
+    return {"format": "pt", METADATA: json.dumps(content)}
+
+
 def untied(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """The tensors without those that are another one of them, and whose names those go by."""
+    """The tensors without those that are another one of them, and whose names those go by.
+
+    Raises:
+        InputError: a tensor that does not lie in memory number after number.
+    """
     kept, tied, seen = dict[str, Tensor](), dict[str, str](), dict[tuple[object, ...], str]()
     for name, value in state.items():
+        if value.layout != torch.strided:
+            raise InputError(
+                f"tensors must be dense to be written, got {name} as {value.layout}; make it dense"
+            )
         place = (value.device, value.data_ptr(), value.shape, value.stride(), value.dtype)
         # An empty tensor lies nowhere, so that all of them seem to be one.
         if value.numel() and place in seen:

@@ -21,10 +21,12 @@ from ...problems.cache import cached
 from ...problems.layers.running import channels_last
 from ...problems.networks import architectures
 from ...problems.networks.weights import weights_checksum
+from ...results.storage.record import STORED_BYTES
+from ..exporting.size import stored_bytes
 from ..plugins import source_of
 from ..spec import InstanceSpec
 
-__all__ = ["left_alone", "measures_of", "metric_of"]
+__all__ = ["figures_of", "left_alone", "measures_of", "metric_of"]
 
 PLAIN = ("torch.nn.modules.", architectures.__name__)
 """Where the classes of layers come from that their print and their weights tell apart."""
@@ -77,12 +79,25 @@ def metric_of(spec: InstanceSpec, task: Task, network: nn.Module) -> float | Non
 
 
 def measures_of(spec: InstanceSpec, task: Task, network: nn.Module) -> dict[str, float]:
-    """The further metrics and figures of a network that the formulation ended in, by name."""
+    """What `figures_of` says of a network that the formulation ended in, what takes long from the cache."""
     own = problems.get(spec.problem).measures
     if not (task.also or own) or not _plain(spec, network):
-        return spec.measures(task, network)
+        return figures_of(spec, task, network)
     what = "measures" if own is None else f"{own.__module__}.{own.__name__}"
-    return _once(task, network, what, lambda: spec.measures(task, network))
+    return _once(task, network, what, lambda: spec.measures(task, network)) | _stored(spec, network)
+
+
+def figures_of(spec: InstanceSpec, task: Task, network: nn.Module) -> dict[str, float]:
+    """The further metrics and figures of a network by name, computed anew, and the bytes it is stored in."""
+    return spec.measures(task, network) | _stored(spec, network)
+
+
+def _stored(spec: InstanceSpec, network: nn.Module) -> dict[str, float]:
+    """Bytes of our packed file; of an analog machine, which holds no file, its hardware's costs tell."""
+    if not spec.network or problems.get(spec.problem).family == "analog":
+        return {}
+    size = stored_bytes(network)
+    return {} if size is None else {STORED_BYTES: float(size)}
 
 
 def _once(

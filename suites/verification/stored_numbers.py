@@ -19,8 +19,10 @@ from ...problems import InputError, Instance, Task
 from ...problems.cache import kept_in
 from ...problems.errors import one_line
 from ...results import RANKED, InstanceInfo, Record, Store, unpack
+from ...results.storage.record import STORED_BYTES
 from .. import plugins
 from ..harness.cell import Cell
+from ..harness.network_metrics import figures_of
 from ..harness.provenance import provenance
 from ..harness.survey import Survey, survey
 from ..spec import InstanceSpec, SolverSpec
@@ -46,6 +48,9 @@ METRIC_TOLERANCE = 0.004
 
 MEASURE_TOLERANCE = 0.02
 """Relative difference of any other measure; a fine-tune by gradients multiplies what rounding changes."""
+
+LATER = frozenset({STORED_BYTES})
+"""Measures that records have not had from the beginning: one without them is old, not false."""
 
 VERSIONS = 100
 """Versions of a formulation by which a key is tried, to tell another version from other content."""
@@ -283,7 +288,7 @@ def _recompute(record: Record, spec: InstanceSpec, task: Task) -> _Recomputed:
     # As a cell adds them up, from the first stage to the last.
     loss, violation, room, noise, offset = (sum(parts) for parts in zip(*judged, strict=True))
     metric = task.judge(network) if task.judge else None
-    measures = spec.measures(task, network)
+    measures = figures_of(spec, task, network)
     return _Recomputed(loss, violation, tuple(stages), metric, measures, room, noise, offset, settled)
 
 
@@ -330,8 +335,8 @@ def _ending_at(trace: tuple[tuple[float, float], ...], loss: float) -> tuple[tup
 
 
 def _mismeasured(stored: dict[str, float], true: dict[str, float]) -> str:
-    """A measure of the network that is missing, or is another one here."""
-    for name in sorted(stored.keys() | true.keys()):
+    """A measure of the network that is missing, or is another one here; records of before have not all."""
+    for name in sorted(stored.keys() | (true.keys() - LATER)):
         here, there = true.get(name, math.nan), stored.get(name, math.nan)
         room = MEASURE_TOLERANCE * abs(here) + METRIC_TOLERANCE
         if here != there and not abs(here - there) <= room:

@@ -11,10 +11,11 @@ import torch
 from torch import nn
 from warm import clean_registries
 
-from qubopress import problems
+from qubopress import problems, suites
 from qubopress.problems import Task
 from qubopress.problems.pruning import surgery
 from qubopress.problems.pruning.groups import prunable
+from qubopress.results.storage.record import STORED_BYTES
 from qubopress.suites.harness import network_metrics
 from qubopress.suites.spec import InstanceSpec
 
@@ -56,8 +57,21 @@ def test_measures_are_kept_too_and_are_what_the_formulation_says() -> None:
     task, asked = counted(SPEC.task())
     found = [network_metrics.measures_of(SPEC, task, smaller(task)) for _ in range(2)]
     assert len(asked) == 1
-    assert found[0] == found[1] == SPEC.measures(task, smaller(task))
-    assert set(found[0]) == {"accuracy after fine-tune", "parameters", "products"}
+    assert found[0] == found[1] == network_metrics.figures_of(SPEC, task, smaller(task))
+    assert set(found[0]) == {"accuracy after fine-tune", "parameters", "products", STORED_BYTES}
+
+
+@pytest.mark.parametrize(("problem", "told"), [("adaround", {"bits": 3}), ("taylor", {}), ("topology", {})])
+def test_the_bytes_of_a_record_are_those_of_the_file_and_analog_machines_have_none(
+    problem: str, told: dict[str, int], tmp_path: Path
+) -> None:
+    network = "digits-mlp" if problem == "topology" else "digits-cnn"
+    spec = InstanceSpec.of(problem, network=network, calibration=20, **told)
+    task = spec.task()
+    small = spec.drive(task, lambda _, instance: instance.baseline())
+    stored = network_metrics.measures_of(spec, task, small).get(STORED_BYTES)
+    written = suites.save(small, tmp_path / "net.safetensors").bytes
+    assert stored == (None if problem == "topology" else written)
 
 
 @pytest.mark.parametrize("change", ["weights", "layers", "draw", "torch"])
@@ -105,7 +119,7 @@ def test_what_a_plugins_formulation_ends_in_is_judged_every_time() -> None:
     task, asked = counted(spec.task())
     for _ in range(2):
         network_metrics.metric_of(spec, task, task.copy())
-        assert network_metrics.measures_of(spec, task, task.copy()) == {}
+        assert network_metrics.measures_of(spec, task, task.copy()).keys() == {STORED_BYTES}
     assert len(asked) == 2
 
 

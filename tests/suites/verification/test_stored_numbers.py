@@ -15,6 +15,7 @@ from qubopress import suites
 from qubopress.problems import registry
 from qubopress.results import Store, pack, unpack
 from qubopress.suites import cli
+from qubopress.suites.verification.stored_numbers import judge
 
 SUITE = """
 seconds = 0.2
@@ -105,6 +106,11 @@ def test_every_record_of_an_honest_run_holds(honest: Path, capsys: pytest.Captur
             "UPDATE cell SET measures = json_set(measures, '$.parameters', 7) WHERE cell = ?",
             "parameters is 7",
         ),
+        (
+            "UPDATE cell SET measures = json_set(measures, '$.stored bytes', 7) WHERE cell = ?",
+            "stored bytes is 7",
+        ),
+        ("UPDATE cell SET measures = json_remove(measures, '$.products') WHERE cell = ?", "products is nan"),
         ("UPDATE cell SET network = 'digits-mlp' WHERE cell = ?", "stored network is digits-mlp"),
         ("UPDATE cell SET family = 'rounding' WHERE cell = ?", "its instance has pruning"),
         ("UPDATE cell SET instance_key = 'x' WHERE cell = ?", "its instance is not described in the store"),
@@ -122,6 +128,17 @@ def test_an_edited_cell_is_false_and_named(
     out = capsys.readouterr().out
     assert f"false record {cell} (random on taylor/digits-cnn, seed 0): " in out
     assert len(out.splitlines()) == 2
+
+
+def test_a_record_of_before_its_bytes_were_measured_holds_and_is_retold_with_them(store: Path) -> None:
+    cell = cell_of(store, "random")
+    (before,) = [one for one in records(store) if one.cell == cell]
+    edit(store, "UPDATE cell SET measures = json_remove(measures, '$.stored bytes') WHERE cell = ?", cell)
+    (old,) = [one for one in records(store) if one.cell == cell]
+    judged = judge(store)
+    assert judged(old) is None
+    assert old.measures.keys() < before.measures.keys()
+    assert judged.retold(old).measures["stored bytes"] == before.measures["stored bytes"]
 
 
 @pytest.mark.parametrize("change", ["flip", "garbage", "none", "bomb", "fewer"])
