@@ -43,6 +43,7 @@ def family_section(
         times=_placed(draw.anytime_panels(cells, traces, mine), drawn),
         distributions=_placed(draw.distribution_panels(cells, mine), drawn),
         metrics=_placed(draw.metric_panels(cells, mine), drawn),
+        sizes=_placed(draw.size_panels(cells, mine), drawn),
         heads=HEADS,
         correlations=_correlations(cells),
     )

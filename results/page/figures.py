@@ -34,6 +34,7 @@ __all__ = [
     "correlation",
     "distribution_panels",
     "metric_panels",
+    "size_panels",
     "styles",
 ]
 
@@ -116,11 +117,50 @@ def metric_panels(frame: pd.DataFrame, looks: Styles) -> Iterator[Figure]:
     """Draw loss against the network's metric: one panel a network and metric of the family."""
     known = frame[frame["ranked"] & np.isfinite(frame["metric"]) & np.isfinite(frame["excess"])]
     for (network, metric), cells in known.groupby(["network", "metric_name"]):
-        data = [
-            _points(name, part.head(MARKS), looks[name])
-            for name, part in sorted(cells.groupby("label"), key=lambda item: list(looks).index(item[0]))
-        ]
+        data = _marks(cells.assign(at=_short(cells["excess"].clip(FLOOR, CEILING))), looks, _HOVER_METRIC)
         yield Figure(str(network) or "network", correlation(cells), data, _metric_layout(cells, str(metric)))
+
+
+def size_panels(frame: pd.DataFrame, looks: Styles) -> Iterator[Figure]:
+    """Draw the network's metric against its bytes as stored: one panel a network that has several sizes."""
+    known = frame[frame["ranked"] & np.isfinite(frame["metric"]) & np.isfinite(frame["stored_bytes"])]
+    for (network, metric), cells in known.groupby(["network", "metric_name"]):
+        if cells["stored_bytes"].nunique() < 2:
+            continue
+        front = frontier(cells)
+        marks = _marks(cells.assign(at=cells["stored_bytes"]), looks, _HOVER_SIZE)
+        note = f"{len(front)} of {cells['stored_bytes'].nunique()} sizes are on the line"
+        layout = _metric_layout(cells, str(metric)) | {"xaxis": _size_axis(cells["stored_bytes"])}
+        yield Figure(str(network) or "network", note, [_front(front), *marks], layout)
+
+
+def frontier(cells: pd.DataFrame) -> pd.DataFrame:
+    """The cells than which none is both as small and better, the smallest first, one a size."""
+    up = cells["higher_is_better"].astype(bool)
+    good = cells["metric"].where(up, -cells["metric"])
+    order = cells.assign(good=good).sort_values(["stored_bytes", "good"], ascending=[True, False])
+    best_before = order["good"].cummax().shift(fill_value=-np.inf)
+    return order[order["good"] > best_before]
+
+
+def _front(cells: pd.DataFrame) -> dict[str, Any]:
+    """A step line: what is best at a size is so until a better one comes."""
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "name": "best so small",
+        "showlegend": False,
+        "hoverinfo": "skip",
+        "x": cells["stored_bytes"].tolist(),
+        "y": _short(cells["metric"]),
+        "line": {"color": "#8c8c8c", "width": 1.5, "shape": "hv"},
+    }
+
+
+def _size_axis(sizes: pd.Series[float]) -> dict[str, Any]:
+    """Bytes, on a logarithmic axis where they span a decade, whose ticks would be too few otherwise."""
+    kind = "log" if sizes.max() >= 10 * sizes.min() else "linear"
+    return {"type": kind, "title": {"text": "bytes as stored"}, "tickformat": "~s", "nticks": 6}
 
 
 def correlation(cells: pd.DataFrame) -> str:
@@ -239,17 +279,24 @@ def _clipped(name: str) -> str:
     return name if len(name) <= 26 else f"{name[:25]}…"
 
 
-def _points(name: str, cells: pd.DataFrame, look: tuple[str, str]) -> dict[str, Any]:
+def _marks(cells: pd.DataFrame, looks: Styles, hover: str) -> list[dict[str, Any]]:
+    """The marks of each solver, in the order of the legend."""
+    parts = sorted(cells.groupby("label"), key=lambda item: list(looks).index(item[0]))
+    return [_points(name, part.head(MARKS), looks[name], hover) for name, part in parts]
+
+
+def _points(name: str, cells: pd.DataFrame, look: tuple[str, str], hover: str) -> dict[str, Any]:
+    """A mark a cell, at its column `at` and its metric."""
     symbol = SYMBOLS[DASHES.index(look[1])]
     return {
         "type": "scatter",
         "mode": "markers",
         "name": escape(name),
         "showlegend": False,
-        "x": _short(cells["excess"].clip(FLOOR, CEILING)),
+        "x": cells["at"].tolist(),
         "y": _short(cells["metric"]),
         "text": [escape(str(text)) for text in cells["instance"]],
-        "hovertemplate": _HOVER_METRIC,
+        "hovertemplate": hover,
         "marker": {"color": look[0], "symbol": symbol, "size": 8, "opacity": 0.75, "line": {"width": 0}},
     }
 
@@ -299,3 +346,4 @@ _HOVER_TIME = "%{y:.3g} after %{x:.3g} s<extra>%{fullData.name}</extra>"
 _HOVER_SHARE = "%{y:.0%} at %{x:.3g}<extra>%{fullData.name}</extra>"
 _HOVER_RANK = "%{x:.2f}<extra>%{fullData.name}</extra>"
 _HOVER_METRIC = "%{text}<br>excess %{x:.3g}, metric %{y:.4g}<extra>%{fullData.name}</extra>"
+_HOVER_SIZE = "%{text}<br>%{x:,} bytes, metric %{y:.4g}<extra>%{fullData.name}</extra>"

@@ -23,13 +23,15 @@ HEADS = (
     ("excess", ""),
     ("violation", ""),
     ("metric", ""),
+    ("bytes", ""),
     ("seconds", ""),
 )
 
 SHOWN = (
     *("instance", "instance_key", "family", "problem", "network", "variables", "problem_parameters"),
     *("baseline_loss", "baseline_metric", "float_metric", "metric_name", "ranked", "improves"),
-    *("finished_at", "label", "seed", "budget", "status", "loss", "excess", "violation", "metric", "seconds"),
+    *("finished_at", "label", "seed", "budget", "status", "loss", "excess", "violation", "metric"),
+    *("stored_bytes", "seconds"),
 )
 """Columns that an entry is made of; copies of all would take a large store's page seconds."""
 
@@ -98,5 +100,5 @@ def _incumbent(row: dict[Any, Any]) -> list[Any]:
         row["status"].lower(),
         precise(row["loss"]),
         fixed(row["excess"]) if row["ranked"] else DASH,
-        *(float(row[name]) for name in ("violation", "metric", "seconds")),
+        *(float(row[name]) for name in ("violation", "metric", "stored_bytes", "seconds")),
     ]

@@ -26,6 +26,7 @@ MEANINGS = {
     "feasible": "Share of its solutions that keep the constraints.",
     "failed": "Cells that ended as a failure of the solver.",
     "drop": "What the network's own metric lost on average, in its own unit; positive is worse.",
+    "bytes": "Size of the compressed network as our packed file; a dash in records that lack it.",
     "memory": "Most resident memory of a cell.",
     "ρ": "Spearman's correlation of loss and harm to the metric; +1: a lower loss is a better network.",
 }

@@ -12,9 +12,10 @@ from ..scoring.anytime import Traces, timed
 from ..scoring.contest import DO_NOTHING
 from ..scoring.leaderboard import board
 from ..scoring.references import References, load_references
-from ..scoring.scored_cells import Wanted, matching, score
+from ..scoring.scored_cells import Wanted, matching, measured, score
 from ..scoring.scores import POLICY
 from ..storage.errors import StoreError
+from ..storage.record import STORED_BYTES
 from ..storage.store import Store
 from ..storage.whole_files import write_whole
 from . import figures as draw
@@ -44,6 +45,7 @@ def report(
     with Store(path) as store:
         whole, traces, environments = store.frame(), store.traces(), store.environments()
     whole = timed(score(whole, references=references), traces)
+    whole = whole.assign(stored_bytes=measured(whole, STORED_BYTES))
     frame = whole[matching(whole, suite=suite)]
     if frame.empty:
         held = ", ".join(sorted(whole["suite"].unique())) or "none at all"

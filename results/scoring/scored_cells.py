@@ -16,7 +16,7 @@ from . import scores
 from .anytime import Traces
 from .references import References, load_references
 
-__all__ = ["UNSET", "Wanted", "as_text", "differs", "labels", "matching", "read", "score"]
+__all__ = ["UNSET", "Wanted", "as_text", "differs", "labels", "matching", "measured", "read", "score"]
 
 
 def differs(settings: list[dict[str, Any]], name: str) -> bool:
@@ -86,6 +86,12 @@ def _differing(texts: list[str]) -> list[str]:
         ", ".join(f"{name}={as_text(setting[name])}" for name in differing if name in setting)
         for setting in settings
     ]
+
+
+def measured(frame: pd.DataFrame, name: str) -> pd.Series[float]:
+    """By row, the measure of that name of the compressed network; NaN where a record has none."""
+    found = {text: json.loads(text).get(name) for text in frame["measures"].unique()}
+    return frame["measures"].map(found).astype("float64")
 
 
 Wanted: TypeAlias = str | Collection[str] | None

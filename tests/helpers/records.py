@@ -227,10 +227,17 @@ def _cell(
         violation=(2.0 if status == "INFEASIBLE" else 0.0) if gave else None,
         metric=whole + (base - whole) * min(excess**0.7, 1.4) + rng.normal(0, 0.004) if gave else None,
         metric_name=info.metric_name,
+        measures=_measures(info) if gave else {},
         seconds=times[-1] if gave else None,
         trace=tuple(zip(times, losses, strict=True)) if gave else (),
         finished_at=f"2026-11-02T10:{rng.integers(60):02d}:00+00:00",
     )
+
+
+def _measures(info: InstanceInfo) -> dict[str, float]:
+    """The bytes of a digital network: bits a weight, or the share of float weights that is kept."""
+    bits = 32.0 * info.parameters["keep"] if "keep" in info.parameters else info.parameters["bits"]
+    return {} if info.family == "analog" else {"stored bytes": 400.0 + (info.variables or 0) * bits // 8}
 
 
 def _ending(

@@ -15,6 +15,7 @@ import pytest
 from records import HOSTILE, make_benchmark, make_store, multiply
 
 from qubopress.results import StoreError, apply, load_references, propose, report
+from qubopress.results.page import figures as figures_of
 from qubopress.results.page import instances_section
 
 
@@ -96,7 +97,7 @@ def test_a_page_says_who_measured_what_where(pages: dict[bool, Outline]) -> None
 def test_every_plot_has_a_figure_and_every_figure_lines(pages: dict[bool, Outline]) -> None:
     page = pages[False]
     drawn = figures(page)
-    assert len(drawn) == page.tags.count("figure") == 11 + 4 + 7
+    assert len(drawn) == page.tags.count("figure") == 11 + 4 + 7 + 3
     assert all(figure["data"] and "xaxis" in figure["layout"] for figure in drawn)
     assert all(len(line["x"]) == len(line["y"]) > 0 for figure in drawn for line in figure["data"])
 
@@ -115,6 +116,34 @@ def test_a_band_of_quantiles_lies_around_every_median_that_varies(pages: dict[bo
     assert low["y"][-1] < middle["y"][-1] < high["y"][-1]
     assert dot["y"][-1] == middle["y"][-1]
     assert high["fill"] == "tonexty"
+
+
+def test_metric_against_bytes_has_a_line_that_only_rises_and_no_mark_above_it(
+    pages: dict[bool, Outline],
+) -> None:
+    drawn = panels(pages[False], "bytes as stored", "accuracy")
+    assert len(drawn) == 3
+    for figure in drawn:
+        front, *marks = figure["data"]
+        assert front["line"]["shape"] == "hv"
+        assert front["x"] == sorted(set(front["x"]))
+        assert front["y"] == sorted(set(front["y"]))
+        for x, y in ((x, y) for mark in marks for x, y in zip(mark["x"], mark["y"], strict=True)):
+            assert y <= max(high for size, high in zip(front["x"], front["y"], strict=True) if size <= x)
+
+
+def test_where_less_is_better_the_line_falls() -> None:
+    cells = {"stored_bytes": [3.0, 1.0, 2.0, 2.0], "metric": [1.0, 5.0, 6.0, 4.0], "higher_is_better": False}
+    front = figures_of.frontier(pd.DataFrame(cells))
+    assert list(zip(front["stored_bytes"], front["metric"], strict=True)) == [(1, 5), (2, 4), (3, 1)]
+
+
+def test_records_without_bytes_are_not_in_the_picture_and_show_a_dash(tmp_path: Path) -> None:
+    cells = [{"solver": name, "measures": {}} for name in ("a", "b")]
+    page = outline(report(make_store(tmp_path / "s.db", cells), tmp_path / "r.html"))
+    assert panels(page, "bytes as stored", "accuracy") == []
+    assert "Metric against bytes as stored" not in " ".join(page.texts)
+    assert "–" in page.texts
 
 
 def test_distributions_are_steps_that_never_fall_below_0_or_above_1(pages: dict[bool, Outline]) -> None:
