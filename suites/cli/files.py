@@ -30,11 +30,13 @@ class Wish:
         out: path.
         format: of `suites.save`, or "floats".
         leave: globs of parameters that stay floats.
+        tolerance: largest relative error that shorter numbers may make of a step.
     """
 
     out: Path
     format: str
     leave: tuple[str, ...]
+    tolerance: float = 0.0
 
     def called_on(
         self, network: nn.Module, data: Any, samples: int, *, forward: Callable[..., Any] | None = None
@@ -80,20 +82,27 @@ class Wish:
         return inspect.signature(task.network.forward).bind(*args, **named).arguments if named else args
 
 
-def wish_of(out: Path, name: str, leave: Iterable[str]) -> Wish:
+def wish_of(out: Path, name: str, leave: Iterable[str], tolerance: float | None) -> Wish:
     """What is asked for, checked before anything is compressed.
 
     Raises:
-        CallError: there is no such format, or nothing that could stay floats.
+        CallError: there is no such format, nothing that could stay floats, or no steps that are shortened.
     """
-    from ..exporting.saving import ENDINGS, FORMATS, check_packages
+    from ..exporting.saving import ENDINGS, FORMATS, SHORTENING, check_packages, check_tolerance
 
     known = (FLOATS, *FORMATS)
     if name and name not in known:
         raise CallError(f"--as must be one of {', '.join(known)}, got {name!r}")
     by_ending = FLOATS if out.suffix == ".safetensors" else ENDINGS.get(out.suffix, FLOATS)
-    wish = Wish(out, name or by_ending, tuple(leave))
+    wish = Wish(out, name or by_ending, tuple(leave), tolerance or 0.0)
     check_packages(wish.format)
+    if tolerance is not None and wish.format not in SHORTENING:
+        shorter = " or ".join(SHORTENING)
+        raise CallError(
+            f"--tolerance must come with a format that shortens steps, {shorter}, got {wish.format}; "
+            "leave it out"
+        )
+    check_tolerance(wish.tolerance)
     if wish.leave and wish.format == FLOATS:
         raise CallError("--leave must come with a format of integer codes, got floats; add --as packed")
     return wish
@@ -108,7 +117,14 @@ def writes(network: nn.Module, wish: Wish, example: Any) -> tuple[str, Callable[
     if wish.format == FLOATS:
         write_weights(network, wish.out)
         return f"weights in {wish.out}", lambda: network
-    saved = save(network, wish.out, format=wish.format, example=example, leave=wish.leave)
+    saved = save(
+        network,
+        wish.out,
+        format=wish.format,
+        example=example,
+        leave=wish.leave,
+        tolerance=wish.tolerance,
+    )
     for note in saved.notes:
         tell(f"qubopress: {saved.path}: {note}")
     return str(saved), lambda: load_network(saved.path, network)

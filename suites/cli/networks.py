@@ -70,6 +70,10 @@ def compress(
         Texts,
         typer.Option(help=f"Glob of rounded parameters to write as floats all the same; {REPEATABLE}."),
     ] = [],  # noqa: B006
+    tolerance: Annotated[
+        float | None,
+        typer.Option(help="Relative error of a step to accept where a format shortens it, as GGUF does."),
+    ] = None,
     format: Annotated[  # noqa: A002
         str | None, typer.Option("--format", help=f"Of the report: one of {', '.join(FORMATS)}.")
     ] = None,
@@ -92,7 +96,7 @@ def compress(
     load_plugins("")
     with from_here() if own else nullcontext():
         task, network, samples_of = _given(network_name, data)
-        wish = wish_of(out, as_, leave)
+        wish = wish_of(out, as_, leave, tolerance)
         functions = _functions(network_name, forward=forward, criterion=criterion)
         own_forward = functions.get("forward")
         samples_of, example = wish.called_on(network, samples_of, samples, forward=own_forward)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -10,12 +10,22 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from ...problems.arrays import number
 from ...problems.errors import InputError, unknown_name
 from ...problems.quantization.codes import Codes, codes_of
 from .extras import needed
 from .packed import save_packed, untied
 
-__all__ = ["FORMATS", "Saved", "check_packages", "format_of", "quantized", "save"]
+__all__ = [
+    "FORMATS",
+    "SHORTENING",
+    "Saved",
+    "check_packages",
+    "check_tolerance",
+    "format_of",
+    "quantized",
+    "save",
+]
 
 
 @dataclass(frozen=True)
@@ -105,12 +115,26 @@ def save(
     name, place = format_of(path, format), Path(path)
     if not place.resolve().parent.is_dir():
         raise InputError(f"path must lie in a folder that exists, got {path}; create {place.parent} first")
+    check_tolerance(tolerance)
     codes = quantized(network)
-    globs = (leave,) if isinstance(leave, str) else tuple(leave)
-    left = tuple(key for key in codes if any(fnmatchcase(key, glob) for glob in globs))
+    left = _left(codes, (leave,) if isinstance(leave, str) else tuple(leave))
     kept = {key: one for key, one in codes.items() if key not in left}
     notes = FORMATS[name](Order(network, kept, place, example, tolerance))
     return Saved(place, name, _bytes(place), _float_bytes(network), left, tuple(notes))
+
+
+def _left(codes: Mapping[str, Codes], globs: Iterable[str]) -> tuple[str, ...]:
+    """The rounded parameters that globs name; each must name one."""
+    for glob in globs:
+        if not any(fnmatchcase(key, glob) for key in codes):
+            raise InputError(f"leave must name rounded parameters, got {glob!r}; {_those(codes)}")
+    return tuple(key for key in codes if any(fnmatchcase(key, glob) for glob in globs))
+
+
+def _those(codes: Mapping[str, Codes]) -> str:
+    names = [*codes]
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return f"they are {', '.join(names[:3])}{more}" if names else "it has none"
 
 
 def _packed(order: Order) -> list[str]:
@@ -152,6 +176,9 @@ FORMATS: dict[str, Callable[[Order], list[str]]] = {
 }
 """Writers by the name of their format; each gives notes for the caller."""
 
+SHORTENING = ("gguf",)
+"""Formats whose steps are shorter than float32, which a tolerance is for."""
+
 ENDINGS = {".safetensors": "packed", ".onnx": "onnx", ".gguf": "gguf"}
 
 
@@ -168,6 +195,12 @@ def check_packages(name: str) -> None:
     """InputError where a package is missing that a format takes."""
     for package in PACKAGES.get(name, ()):
         needed(package, name)
+
+
+def check_tolerance(tolerance: float) -> None:
+    """InputError where it is no relative error."""
+    if not 0 <= number(tolerance, name="tolerance") < 1:
+        raise InputError(f"tolerance must lie in [0, 1), got {tolerance:g}; 1e-3 takes most float16 steps")
 
 
 def format_of(path: str | Path, name: str | None = None) -> str:

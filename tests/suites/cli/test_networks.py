@@ -75,7 +75,8 @@ def test_train_writes_weights_that_load(tmp_path: Path, capsys: Captured) -> Non
     [
         ("net.onnx", (), "onnx"),
         ("net.onnx", ("--as", "matmulnbits"), "matmulnbits"),
-        ("net.safetensors", ("--as", "packed", "--leave", "fc3.*"), "packed"),
+        ("net.safetensors", ("--as", "packed", "--leave", "fc2.*"), "packed"),
+        ("net.gguf", ("--tolerance", "1e-3"), "gguf"),
     ],
 )
 def test_compress_tells_the_bytes_of_the_file_and_the_metric_that_it_has(
@@ -89,6 +90,11 @@ def test_compress_tells_the_bytes_of_the_file_and_the_metric_that_it_has(
     assert int(found[1].replace(",", "")) == Path(out).stat().st_size < 5000
 
 
+def test_steps_that_a_format_shortens_are_refused_without_a_tolerance(capsys: Captured) -> None:
+    message = refused(capsys, "compress", "digits-mlp", "--out", "net.gguf")
+    assert re.search(r"GGUF must have steps that float16 holds to 0, got .*; pass tolerance=", message)
+
+
 @pytest.mark.parametrize(
     ("wishes", "said"),
     [
@@ -97,6 +103,12 @@ def test_compress_tells_the_bytes_of_the_file_and_the_metric_that_it_has(
             ("--leave", "fc1.*"),
             "--leave must come with a format of integer codes, got floats",
         ),
+        (
+            ("--as", "packed", "--tolerance", "1e-3"),
+            "--tolerance must come with a format that shortens steps, gguf, got packed; leave it out",
+        ),
+        (("--as", "gguf", "--tolerance", "nan"), "tolerance must be a finite number, got nan"),
+        (("--as", "gguf", "--tolerance", "-1"), "tolerance must lie in [0, 1), got -1"),
     ],
 )
 def test_a_format_that_there_is_not_is_refused_before_anything_is_compressed(

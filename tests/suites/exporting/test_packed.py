@@ -95,6 +95,19 @@ def test_the_type_of_the_network_comes_back(tmp_path: Path) -> None:
     assert same(suites.quantized(back), suites.quantized(network))
 
 
+def test_what_is_to_be_left_must_be_there(tmp_path: Path) -> None:
+    network = suites.compress(nn.Sequential(nn.Linear(4, 2)), torch.randn(30, 4))
+    with pytest.raises(InputError, match=r"must name rounded parameters, got 'fc.\*'; they are 0.weight"):
+        suites.save(network, tmp_path / "net.safetensors", leave="fc.*")
+
+
+def test_a_sparse_tensor_is_refused_by_name(tmp_path: Path) -> None:
+    network = nn.Module()
+    network.register_buffer("held", torch.eye(3).to_sparse())
+    with pytest.raises(InputError, match=r"must be dense to be written, got held as torch.sparse_coo"):
+        suites.save(network, tmp_path / "net.safetensors")
+
+
 def test_a_matrix_that_the_caller_leaves_is_written_as_floats(tmp_path: Path) -> None:
     network = suites.compress(model(), X)
     saved = suites.save(network, tmp_path / "net.safetensors", leave="recurrence.*")
