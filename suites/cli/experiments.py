@@ -143,6 +143,33 @@ def bit_budgets(
     _show(module.run(network, draws=draws, averages=average or [3.0], out=out, **sizes))
 
 
+@experiment.command("export-formats")
+def export_formats(out: Out = DATA / "export-formats") -> None:
+    """Write drawn codes in every format and read them back: what each holds, and how exactly."""
+    check_folder("--out", out)
+    from ..experiments import export_formats as module
+
+    _show(module.run(out=out))
+
+
+@experiment.command("export-sizes")
+def export_sizes(
+    out: Out = DATA / "export-formats",
+    network: Annotated[
+        list[str] | None,
+        typer.Option(help=f"minilm or photographs-denoiser, {REPEATABLE}; both if not given."),
+    ] = None,
+    calibration: Annotated[int, typer.Option(help="Samples.")] = 64,
+) -> None:
+    """Compress networks and write them in every format: bytes, agreement with ours, time in the runtime."""
+    at_least("--calibration", calibration)
+    check_folder("--out", out)
+    from ..experiments import export_sizes as module
+
+    one_of("--network", network or [], list(module.COMPRESSED))
+    _show(module.run(network or list(module.COMPRESSED), calibration=calibration, out=out))
+
+
 @experiment.command("compress-bench")
 def compress_bench(
     network: Annotated[

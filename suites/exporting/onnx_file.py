@@ -18,7 +18,7 @@ from .matmulnbits import put_products
 from .products import straighten
 from .qdq import held_by, opset_for, put_codes
 
-__all__ = ["save_onnx"]
+__all__ = ["put_and_write", "save_onnx"]
 
 LARGEST = 2**31 - 2**20
 """Bytes that one protobuf message may have."""
@@ -46,6 +46,23 @@ def save_onnx(
     # onnxruntime 1.31 takes two bits for the weights of a QLinearConv, and refuses what it made.
     narrow = not any(isinstance(module, QuantizedInput) for module in network.modules())
     model = float_graph(network, codes, example, opset=opset_for(codes.values()) if narrow else OPSET)
+    put_and_write(model, network, codes, path, products=products, narrow=narrow)
+
+
+def put_and_write(
+    model: Any,
+    network: nn.Module,
+    codes: Mapping[str, Codes],
+    path: Path,
+    *,
+    products: bool = False,
+    narrow: bool = True,
+) -> None:
+    """Put codes in the place of a graph's weights and write it; `narrow` is whether two bits may be used.
+
+    Raises:
+        InputError: something does not go into such a file.
+    """
     held = held_by(model, network, codes)
     straighten(model, held)
     if products:

@@ -189,7 +189,7 @@ def _whole(codes: Codes, shape: tuple[int, ...], name: str, piece: Piece) -> Non
         return
     size, order = codes.use.weight.size, _order(codes)
     turned = order != [*range(len(size))]
-    if not turned and not codes.group and codes.kind == "convolution":
+    if not turned and not _grouped(codes) and codes.kind == "convolution":
         _linear(codes, shape, name, piece)
         return
     steps: list[tuple[str, tuple[int, ...]]] = []
@@ -216,7 +216,7 @@ def _follow(source: str, steps: list[tuple[str, tuple[int, ...]]], name: str, pi
 
 def _transposed(codes: Codes, shape: tuple[int, ...], name: str, piece: Piece) -> None:
     """Of a transposed convolution (inputs, outputs / groups, ...): its rows are outputs of the plain one."""
-    if codes.group:
+    if _grouped(codes):
         raise _unlike(codes, f"groups of {codes.group} in a transposed convolution")
     groups, spaces = codes.use.groups, len(shape) - 2
     inputs, outputs = shape[0] // groups, shape[1]
@@ -231,6 +231,11 @@ def _transposed(codes: Codes, shape: tuple[int, ...], name: str, piece: Piece) -
     _follow(source, steps, name, piece)
 
 
+def _grouped(codes: Codes) -> bool:
+    """Whether a row has several steps; a group that is all of it is none, which more runtimes read."""
+    return 0 < codes.group < codes.codes.shape[1]
+
+
 def _linear(
     codes: Codes,
     shape: tuple[int, ...],
@@ -239,8 +244,9 @@ def _linear(
     values: npt.NDArray[Any] | None = None,
 ) -> str:
     """The DequantizeLinear of a matrix; without groups its rows may have more than one dimension."""
-    blocks = {"axis": 1, "block_size": codes.group} if codes.group else {"axis": 0}
-    small = codes.step.shape if codes.group else (len(codes.step),)
+    grouped = _grouped(codes)
+    blocks = {"axis": 1, "block_size": codes.group} if grouped else {"axis": 0}
+    small = codes.step.shape if grouped else (len(codes.step),)
     given = codes.codes if values is None else values
     inputs = [
         piece.integers(f"{name}.codes", given.reshape(shape), codes),

@@ -105,6 +105,10 @@ CORRELATION = {
     "solutions": "networks",
 }
 
+EXPORT = "results/data/export-formats/formats.csv"
+
+LAYERS = ("Linear, 256 inputs", "Linear, 144 inputs", "Conv2d", "grouped Conv2d", "depthwise Conv2d")
+
 BLOCKS = (
     Block("rounding in short", ROUNDING, "bits", "int{}", page="README.md", brief=True),
     Block("rounding", ROUNDING, "bits", "int{}"),
@@ -350,6 +354,28 @@ BLOCKS = (
         },
         f"{MEASURED} --part levels",
         page="docs/analog.md",
+    ),
+    Listing(
+        "export formats",
+        EXPORT,
+        {name: name for name in ("format", "groups of", *LAYERS)},
+        "qubopress experiment export-formats",
+        page="docs/export.md",
+    ),
+    Listing(
+        "export sizes",
+        "results/data/export-formats/sizes.csv",
+        {
+            "network": "network",
+            "format": "format",
+            "bytes": "bytes",
+            "share": "of the float ONNX file",
+            "rounded matrices": "of the rounded matrices",
+            "cosine": "least cosine to ours",
+            "time": "time of the float one",
+        },
+        "qubopress experiment export-sizes",
+        page="docs/export.md",
     ),
 )
 
