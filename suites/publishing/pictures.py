@@ -7,7 +7,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
+from skimage.io import imread
 
 from ...problems import Rounding
 from ...results import leaderboard
@@ -42,9 +44,37 @@ def pictures(data: Path) -> dict[str, str]:
         made["board.svg"] = board(leaderboard(read_cells(cells), suite="rounding", do_nothing=True))
     if table.is_file():
         made["accuracy.svg"] = accuracy(pd.read_csv(table))
+    if (images := data / "analog" / "digits-generator.png").is_file():
+        made["digits.svg"] = digits(imread(images))
     if (folder := data / "pruning-energies").is_dir():
         made["pruning-energies.svg"] = energies(*(pd.read_csv(folder / f"{name}.csv") for name in ENERGIES))
     return made
+
+
+# ---- digits that a generator makes with fewer and fewer bits
+
+ROWS = ("real digits", "float", "8 bits", "6 bits", "4 bits", "3 bits", "2 bits")
+"""Of the picture that the experiment compressed-generators writes."""
+
+TILE, SCALE, COLUMNS, GREYS, SIDE = 9, 4, 12, 7, 4.0
+"""Of that picture: pixels of a tile, and how often each is repeated. Of ours: tiles a row, shades, pixels."""
+
+
+def digits(picture: npt.NDArray[np.uint8]) -> str:
+    """The first tiles of each row of a stored picture (height, width) in shades of ink, each row named."""
+    small = picture[SCALE // 2 :: SCALE, SCALE // 2 :: SCALE][:, : COLUMNS * TILE]
+    shades = np.rint(small / 255 * GREYS).astype(int)
+    left, top = 100.0, 16.0
+    marks = [
+        text(left - 14, top + (i + 0.6) * TILE * SIDE, name, anchor="end", colour=INK if i else FAINT)
+        for i, name in enumerate(ROWS)
+    ]
+    for shade in range(1, GREYS + 1):
+        places = np.argwhere(shades == shade)
+        squares = "".join(f"M{left + SIDE * x:g} {top + SIDE * y:g}h4v4h-4z" for y, x in places)
+        marks.append(f'<path d="{squares}" fill="{INK}" fill-opacity="{shade / GREYS:.2f}"/>')
+    label = "Real digits, then those of digits-generator in float and at 8, 6, 4, 3 and 2 bits, by beam"
+    return svg(left + SIDE * shades.shape[1] + 16, top + SIDE * shades.shape[0] + 12, label, marks)
 
 
 # ---- how a neuron's rounding becomes a QUBO and comes back

@@ -6,12 +6,13 @@ import re
 from pathlib import Path
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 from repository import ROOT
 
 from qubopress.suites.publishing import pictures
 
-NAMES = ["accuracy.svg", "board.svg", "pruning-energies.svg", "way.svg"]
+NAMES = ["accuracy.svg", "board.svg", "digits.svg", "pruning-energies.svg", "way.svg"]
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +42,14 @@ def test_marks_stay_on_the_paper(drawn: dict[str, str]) -> None:
         ys = [float(y) for y in re.findall(r'\b(?:y|cy|y1|y2)="([^"]+)"', text)]
         assert 0 <= min(xs) <= max(xs) <= width, name
         assert 0 <= min(ys) <= max(ys) <= height, name
+
+
+def test_digits_are_drawn_where_the_stored_picture_is_white() -> None:
+    picture = np.zeros((7 * 36, 20 * 36), dtype=np.uint8)
+    picture[4:8, 8:12] = 255
+    drawn = pictures.digits(picture)
+    assert re.findall(r'd="(M[^"]+)"', drawn) == ["M108 20h4v4h-4z"]
+    assert all(f">{row}</text>" in drawn for row in pictures.ROWS)
 
 
 def test_without_published_results_the_worked_example_is_left(tmp_path: Path) -> None:
