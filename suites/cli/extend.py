@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..terminal.console import FOUND_WRONG, CallError, Format, Plugins, check_format, load_plugins, tell
+from . import index
 
 # torch and pandas take seconds to import: a command imports what it needs when it runs.
 if TYPE_CHECKING:
@@ -69,6 +70,13 @@ def check(
     for option, value in (("--deadline", deadline), ("--seconds", seconds)):
         if not value > 0:
             raise CallError(f"{option} must be positive, got {value:g}")
+    index.refuse_unknown(
+        "solver or problem",
+        name,
+        [*index.solvers(), *index.problems()],
+        plugins=plugins,
+        cure="name the folder of your own with --plugins",
+    )
     from .. import conformance
     from ..extending import hardness
 
@@ -143,6 +151,7 @@ def tune(
 ) -> None:
     """Search a solver's parameters on some instances of a suite and report on the others."""
     check_format(format)
+    index.refuse_unknown("solver", solver, index.solvers(), plugins=plugins)
     from ..extending import tuning
     from ..terminal.tables import show
 

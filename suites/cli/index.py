@@ -7,11 +7,15 @@ is parsed and nothing is imported; the tests hold what is found against the regi
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from pathlib import Path
 
-__all__ = ["Named", "problems", "solvers"]
+from ...problems.errors import unknown_name
+from ..plugins import GROUPS
+
+__all__ = ["Named", "problems", "refuse_unknown", "solvers"]
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -45,6 +49,13 @@ def solvers() -> list[Named]:
 def problems() -> list[Named]:
     """The problems of this package, by name."""
     return _named("problems", {"problem", "pruning"})
+
+
+def refuse_unknown(kind: str, name: str, known: Iterable[Named], *, plugins: str, cure: str = "") -> None:
+    """InputError for a name that nothing registers, at once where no plug-in can register it either."""
+    names = [one.name for one in known]
+    if not plugins and name not in names and not any(entry_points(group=group) for group in GROUPS):
+        raise unknown_name(kind, name, names, cure=cure)
 
 
 def _named(package: str, decorators: set[str]) -> list[Named]:

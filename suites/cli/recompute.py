@@ -57,7 +57,12 @@ def submit_check(
 
     Exit 3 if none is false but some cannot be checked here.
     """
-    from ...results.storage.rows import ROWS
+    from ...results import Store
+    from ...results.storage.rows import ROWS, as_store
+
+    if not file.exists():  # said before what recomputes is imported
+        with as_store(file) as store, Store(store):
+            pass
     from ..verification.contribution import check
 
     if publish is not None and publish.suffix != ROWS:

@@ -74,6 +74,10 @@ def test_the_outline_of_a_suite_is_its_size(name: str) -> None:
         (["verify", "--store", "missing.db"], 2),
         (["merge", "a.db", "b.db", "--out", "c.db"], 2),
         (["run", "no-such"], 2),
+        (["check", "no-such"], 2),
+        (["tune", "no-such", "--suite", "smoke"], 2),
+        (["submit-check", "missing.jsonl"], 2),
+        (["submit-check", "missing.db"], 2),
         (["references"], 0),
     ],
 )
