@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -39,19 +40,36 @@ HEADS = (
 )
 
 
+OVER_TIME = ("integral", *(f"to {name} %" for name in TARGETS), "PAR10")
+"""Columns that take the course of a run."""
+
+
 def board_section(
-    frame: pd.DataFrame, whole: pd.DataFrame, families: Sequence[str], references: References
+    frame: pd.DataFrame,
+    whole: pd.DataFrame,
+    families: Sequence[str],
+    references: References,
+    *,
+    traced: bool = True,
+    called: str = "family",
 ) -> Markup:
-    """The board of all cells (`whole`), its narrower ones, their filters and the cells to download."""
+    """The board of all cells (`whole`), its narrower ones, their filters and the cells to download.
+
+    Without the course of runs (`traced`) the columns that take it are left out; a family goes by the name
+    that it is `called`.
+    """
+    narrower = islice(_narrower(frame, families, references), VIEWS)
     return render(
         "board_section.html",
-        heads=HEADS,
+        heads=[head for head in HEADS if traced or head[0] not in OVER_TIME],
+        traced=traced,
+        called=called,
         targets=list(TARGETS),
-        views=[_view("", "", whole, _joined(families)), *_narrower(frame, families, references)],
+        views=[_view("", "", whole, _joined(families)), *narrower],
         first=families[0] if len(families) > 1 else "",
         families=families,
         budgets=list(budgets(frame)),
-        downloads=downloads.links(frame),
+        downloads=downloads.links(frame, parquet=traced),
     )
 
 
@@ -76,7 +94,7 @@ def _narrower(
         for family in (None, *(families if len(families) > 1 else ()))
         for budget in (None, *(named if len(named) > 1 else ()))
     ]
-    for family, budget in choices[1 : VIEWS + 1]:
+    for family, budget in choices[1:]:
         cells = frame if family is None else frame[frame["family"] == family]
         cells = cells if budget is None else cells[named[budget].loc[cells.index]]
         if len(cells):

@@ -28,12 +28,15 @@ class Download:
     address: str
 
 
-def links(frame: pd.DataFrame) -> Markup:
-    """A paragraph of download links for the cells of a scored table."""
-    files, parquet = [_csv(frame)], importlib.util.find_spec("pyarrow") is not None
-    if parquet:
+def links(frame: pd.DataFrame, *, parquet: bool = True) -> Markup:
+    """A paragraph of download links for the cells of a scored table.
+
+    Without `parquet` CSV alone, for a page that is to be the same wherever it is made.
+    """
+    files, installed = [_csv(frame)], importlib.util.find_spec("pyarrow") is not None
+    if parquet and installed:
         files.append(_parquet(frame))
-    return render("downloads.html", files=files, parquet=parquet)
+    return render("downloads.html", files=files, missed=parquet and not installed)
 
 
 def _csv(frame: pd.DataFrame) -> Download:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
 
@@ -30,15 +30,25 @@ HEADS = (
 
 
 def family_section(
-    cells: pd.DataFrame, traces: Traces, looks: draw.Styles, *, place: int, drawn: list[draw.Figure]
+    cells: pd.DataFrame,
+    traces: Traces,
+    looks: draw.Styles,
+    *,
+    place: int,
+    drawn: list[draw.Figure],
+    notes: Sequence[str] = (),
 ) -> Markup:
-    """The section of the page's family number `place`; its pictures are added to those drawn so far."""
+    """The section of the page's family number `place`, which notes may begin.
+
+    Its pictures are added to those drawn so far; without traces none is over time.
+    """
     entered = set(cells["label"].unique())
     mine = {name: look for name, look in looks.items() if name in entered}
     return render(
         "family_section.html",
         place=place,
         family=cells["family"].iloc[0],
+        notes=notes,
         legend=_legend(mine),
         times=_placed(draw.anytime_panels(cells, traces, mine), drawn),
         distributions=_placed(draw.distribution_panels(cells, mine), drawn),

@@ -87,7 +87,7 @@ def anytime_panels(frame: pd.DataFrame, traces: Traces, looks: Styles) -> Iterat
     """Draw a family: its quantiles over all cells, then one panel an instance (the largest first)."""
     names = frame.groupby("instance_key")["instance"].first()
     sizes = frame.groupby("instance_key")["variables"].first().astype("float64").fillna(0)
-    keys = sizes.sort_values(ascending=False, kind="stable").index
+    keys = sizes.sort_values(ascending=False, kind="stable").index if len(traces) else []
     if len(keys) > 1:
         shown = f"; the {PANELS} largest follow" if len(keys) > PANELS else ""
         yield _panel(f"All {len(keys)} instances", f"over instances and seeds{shown}", frame, traces, looks)

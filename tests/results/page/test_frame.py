@@ -185,7 +185,7 @@ def test_a_template_escapes_what_it_is_given_and_not_what_a_template_made() -> N
 
 
 def test_a_value_that_a_template_lacks_is_an_error() -> None:
-    with pytest.raises(jinja2.UndefinedError, match="'parquet' is undefined"):
+    with pytest.raises(jinja2.UndefinedError, match="'missed' is undefined"):
         render("downloads.html", files=[])
 
 

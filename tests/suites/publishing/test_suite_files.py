@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from records import make_info, make_record, make_store
+from records import make_benchmark, make_info, make_record, make_store
 from repository import ROOT
 
 from qubopress import results
@@ -126,9 +126,34 @@ def test_the_command_publishes_a_store_and_writes_the_page(
     assert "smoke: 3 cells, 2 with their bits" in said
     assert "own: 1 cells are of a checkout with changes of its own" in said
     text = (tmp_path / "results/data" / PAGE).read_text(encoding="utf-8")
-    assert text.index('<section id="own">') < text.index('<section id="smoke">')
+    assert text.index('data-family="own"><h2>') < text.index('data-family="smoke"><h2>')
     assert cli.call(["publish", "--root", str(tmp_path)]) == 0
     assert f"{PAGE}: unchanged" in capsys.readouterr().out
+
+
+def without_plotly(page: str) -> str:
+    """A page but for the library, which is another one in another version."""
+    head, begin, rest = page.partition('<script id="plotly">')
+    return head + begin + rest.partition("</script>")[2]
+
+
+def test_the_page_has_what_a_report_has_but_the_course_of_runs(tmp_path: Path) -> None:
+    add([make_benchmark(tmp_path / "s.db", seeds=2)], tmp_path / "data")
+    text = without_plotly(page(tmp_path / "data"))
+    for part in (
+        *('data-filter="family"', 'data-filter="solver"', 'data-filter="instance"', 'download="cells.csv'),
+        *(
+            "paper-1-rounding",
+            "paper-1-analog",
+            "Average ranks",
+            "bytes as stored",
+            "Median normalised excess",
+        ),
+    ):
+        assert part in text
+    for part in ("Excess over time", ">PAR10</button>", ">to 10 %</button>"):
+        assert part not in text
+    assert "cells.parquet" not in text
 
 
 def test_the_page_escapes_names_and_loads_nothing(tmp_path: Path) -> None:
@@ -137,7 +162,7 @@ def test_the_page_escapes_names_and_loads_nothing(tmp_path: Path) -> None:
     text = published_page(dict(cells_of(tmp_path)), references=NONE)
     assert hostile not in text
     assert "&lt;script&gt;alert(1)" in text
-    assert not [word for word in ("http:", "https:", "src=", "url(") if word in text]
+    assert not [word for word in ("http:", "https:", "src=", "url(") if word in without_plotly(text)]
 
 
 @pytest.mark.parametrize(
@@ -164,7 +189,8 @@ def published_folders() -> list[Any]:
 
 
 def test_the_page_of_the_repository_is_that_of_its_cells() -> None:
-    assert (DATA / PAGE).read_text(encoding="utf-8") == page(DATA), "run `make publish` and commit the page"
+    kept, made = (DATA / PAGE).read_text(encoding="utf-8"), page(DATA)
+    assert without_plotly(kept) == without_plotly(made), "run `make publish` and commit the page"
 
 
 @pytest.mark.parametrize("folder", published_folders())
