@@ -37,7 +37,7 @@ def published_page(suites: Mapping[str, pd.DataFrame], *, references: References
     boards = {name: _scored(name, frame, references) for name, frame in _boards(suites)}
     if not boards:
         return page("published_page.html", title=TITLE, sections=[], links=[], **_words(references))
-    frame = pd.concat(boards.values(), ignore_index=True)
+    frame = pd.concat(list(boards.values()), ignore_index=True)
     shown = board(frame, references, do_nothing=True)
     looks = draw.styles([name for name in shown["solver"] if name != DO_NOTHING])
     drawn: list[draw.Figure] = []

@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from ...problems.errors import InputError, one_line
 from ...problems.layers.uses import uses_of
 from ...problems.quantization.codes import Codes, attach, codes_of
+from ..exporting.extras import needed
 from ..exporting.graph import float_graph
 from ..exporting.loading import load_network
 from ..exporting.onnx_file import put_and_write
@@ -165,21 +166,18 @@ def _in_onnxruntime(case: Case, *, products: bool = False) -> Outcome:
 
 def _found(path: Path, codes: Mapping[str, Codes]) -> bool:
     """Whether onnx reads the codes, or those of a convolution's groups, out of the file."""
-    import onnx
-
-    read = {one.name: one for one in onnx.load(path).graph.initializer if one.name.endswith(".codes")}
+    graph, helper = needed("onnx", "ONNX").load(path).graph, needed("onnx.numpy_helper", "ONNX")
+    read = {one.name: one for one in graph.initializer if one.name.endswith(".codes")}
     mine = np.sort(np.concatenate([one.codes.ravel() for one in codes.values()]).astype(np.int64))
-    theirs = [onnx.numpy_helper.to_array(one).astype(np.int64).ravel() for one in read.values()]
+    theirs = [helper.to_array(one).astype(np.int64).ravel() for one in read.values()]
     return bool(np.array_equal(np.sort(np.concatenate(theirs)), mine))
 
 
 def _in_openvino(case: Case) -> Outcome:
     """In float32, as `docs/export.md` tells to have it."""
-    import openvino
-
     path, wish = _onnx(case), {"INFERENCE_PRECISION_HINT": "f32", "DYNAMIC_QUANTIZATION_GROUP_SIZE": 0}
     try:
-        compiled = openvino.Core().compile_model(str(path), "CPU", wish)
+        compiled = needed("openvino", "reading ONNX by OpenVINO").Core().compile_model(str(path), "CPU", wish)
         out = torch.from_numpy(np.asarray(compiled(case.x.numpy())[0]))
     except Exception as error:  # of pybind
         raise Unread(one_line(error)) from None

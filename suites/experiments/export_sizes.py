@@ -48,7 +48,8 @@ def measure(network: str, *, calibration: int, folder: Path) -> Iterator[dict[st
     small = compress(task.network, _data(task), **wishes)
     example, codes = _called_on(task.inputs), codes_of(small)
     floats = save(task.network, folder / "float.onnx", example=example)
-    paths, rows = {"float": floats.path}, []
+    paths = {"float": floats.path}
+    rows: list[dict[str, Any]] = []
     for form in formats:
         saved = save(small, folder / f"net-{form}{_ending(form)}", format=form, example=example)
         paths[form] = saved.path
@@ -77,7 +78,7 @@ def _called_on(inputs: Any) -> Any:
     if not isinstance(inputs, Samples):
         return inputs[:8]
     first = inputs.batches[0]
-    return dict(first.kwargs) or tuple(first.args)
+    return dict(first.kwargs) or first.args[0]
 
 
 def _read(path: Path, whole: nn.Module, small: nn.Module) -> nn.Module:
