@@ -102,8 +102,8 @@ def _call(network: nn.Module, example: Any) -> Tensor:
 
 def _least_cosine(ours: nn.Module, theirs: nn.Module, example: Any) -> float:
     """Over the samples, of the outputs of a file and those of the network it was written from."""
-    outputs = [_call(one, example).flatten(1) for one in (ours, theirs)]
-    return float(torch.nn.functional.cosine_similarity(*outputs).min())
+    one, other = (_call(network, example).flatten(1) for network in (ours, theirs))
+    return float(torch.nn.functional.cosine_similarity(one, other).min())
 
 
 def _times(paths: Mapping[str, Path], example: Any) -> dict[str, float]:

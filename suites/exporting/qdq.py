@@ -233,7 +233,7 @@ def _transposed(codes: Codes, shape: tuple[int, ...], name: str, piece: Piece) -
 
 def _grouped(codes: Codes) -> bool:
     """Whether a row has several steps; a group that is all of it is none, which more runtimes read."""
-    return 0 < codes.group < codes.codes.shape[1]
+    return bool(0 < codes.group < codes.codes.shape[1])
 
 
 def _linear(
