@@ -10,6 +10,7 @@ import numpy as np
 from ...problems import Qubo
 from ...problems.arrays import Floats
 from ..convex_shifts import ROOT_BARRIERS, best_shift, first_shift, reach_of
+from .linearised import products
 
 __all__ = ["Relaxations", "dense_couplings", "lattice", "posiform", "relaxations"]
 
@@ -23,14 +24,14 @@ def dense_couplings(qubo: Qubo) -> Floats:
 
 
 def posiform(qubo: Qubo) -> float:
-    """Offset + Σ_i min(0, Q_ii + Σ_j min(0, Q_ij)): what the variables save at most, one by one. O(n²)."""
-    falls = np.minimum(dense_couplings(qubo), 0.0).sum(axis=1)
+    """Offset + Σ_i min(0, Q_ii + Σ_j min(0, Q_ij)): what the variables save at most, one by one."""
+    falls = np.asarray((abs(qubo.couplings) - qubo.couplings).sum(axis=1)).ravel() / -2.0
     return float(qubo.offset + np.minimum(qubo.linear + falls, 0.0).sum() - qubo.resolution)
 
 
 def lattice(qubo: Qubo) -> float:
     """The largest step that all losses are whole multiples of apart, by their coefficients; 0 without one."""
-    values = np.concatenate([qubo.linear, 2.0 * dense_couplings(qubo)[np.triu_indices(qubo.n, 1)]])
+    values = np.concatenate([qubo.linear, products(qubo)[2]])
     for unit in 2.0 ** np.arange(0, 11):
         whole = values * unit
         if np.abs(whole).max(initial=0.0) < 2**50 and np.array_equal(whole, np.round(whole)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 
 from ...problems import Capacity, Qubo
 from ...problems.arrays import Bits, Floats
@@ -27,6 +28,8 @@ def local_start(instance: Qubo | Capacity) -> Bits:
 
 def products(qubo: Qubo) -> tuple[Any, Any, Floats]:
     """Products of the loss: i, j, coefficient, each (p,), i < j."""
-    upper = 2.0 * np.triu(qubo.couplings.toarray() if qubo.sparse else qubo.couplings)
-    rows, columns = upper.nonzero()
-    return rows, columns, upper[rows, columns]
+    if qubo.sparse:
+        upper = sp.triu(qubo.couplings, k=1, format="coo")
+        return upper.row, upper.col, 2.0 * upper.data
+    rows, columns = np.triu(qubo.couplings).nonzero()
+    return rows, columns, 2.0 * qubo.couplings[rows, columns]

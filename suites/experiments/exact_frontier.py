@@ -43,7 +43,7 @@ __all__ = [
     "sizes",
 ]
 
-OURS = ("branch-and-bound", "sphere")
+OURS = ("branch-and-bound", "branch-and-cut", "sphere")
 
 SOLVERS = ("exhaustive", *OURS, "cp-sat", "mip", "scip", "gurobi")
 """Those of extras are measured where they are installed."""

@@ -15,7 +15,7 @@ from qubopress import solvers
 from qubopress.problems import Capacity, Instance, Qubo, Rounding
 from qubopress.solvers import Status
 
-SLOW = ("mip", "relaxation")
+SLOW = ("mip", "branch-and-cut", "relaxation")
 """Take longer for a search than the others for all of theirs."""
 
 numbers = st.one_of(

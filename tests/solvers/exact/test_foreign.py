@@ -16,7 +16,7 @@ from qubopress.solvers.registry import Entry
 
 FOREIGN = ("scip", "gurobi")
 
-EXACT = ("exhaustive", "branch-and-bound", "cp-sat", "mip", *FOREIGN)
+EXACT = ("exhaustive", "branch-and-bound", "cp-sat", "mip", "branch-and-cut", *FOREIGN)
 
 SCALES = (1e-8, 1e-6, 1e-3, 1.0, 1e4, 1e8)
 
@@ -82,7 +82,7 @@ def false_claims(name: str, count: int, most: int) -> tuple[list[str], int]:
 
 @pytest.mark.parametrize("name", EXACT)
 def test_no_exact_solver_claims_what_enumeration_refutes(name: str) -> None:
-    count = 18 if name == "mip" else 36
+    count = 18 if name in ("mip", "branch-and-cut") else 36
     false, proven = false_claims(present(name), count, 9)
     assert false == []
     assert proven >= 0.9 * count

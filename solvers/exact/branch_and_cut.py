@@ -1,0 +1,308 @@
+"""branch-and-cut: sparse Qubos as minimum cuts, bounded by linear programs over odd cycles.
+
+What can go by itself goes first, and again after every variable that the bounds fix; what is left is divided
+into its components. Barahona & Mahjoub 1986; Liers, Jünger, Reinelt & Rinaldi 2004; Rehfeldt, Koch & Shinano
+2023 (McSparse, arXiv:2202.02305). Bounds are recomputed in float64 from the multipliers of the programs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Annotated, NamedTuple
+
+import numpy as np
+import scipy.sparse as sp
+
+from ...problems import Qubo
+from ...problems.arrays import Bits, Floats
+from ..compiled import per_look
+from ..qubo.flips import descend, matrix_of, noise, slopes
+from ..registry import Range, solver
+from ..run import Run
+from .bounds import lattice, posiform
+from .cut_relaxation import Fixed, Relaxation, Relaxed
+from .elimination import Terms, components, contracted, eliminated, terms_of
+from .highs_link import Link, highs
+from .linearised import local_start
+from .odd_cycles import compiled, spanned
+
+__all__ = ["branch_and_cut"]
+
+STARTS = 400
+"""Descents for a first incumbent of a part; the better it is, the more the bounds fix."""
+
+CLOSE = 1e-10
+"""Share of the loss's size that a proof may leave open, a tenth of what a run allows."""
+
+SHRUNK = 0.9
+"""Share of the variables left by the root's bound, below which the rest is made small and begun anew."""
+
+PATIENCE = {True: (8, 0.01), False: (3, 0.05)}
+"""Programs at the root and at other nodes in which the gap must close by such a share, or one branches."""
+
+
+@solver(
+    "branch-and-cut",
+    accepts=Qubo,
+    reference="Barahona & Mahjoub 1986; Rehfeldt, Koch & Shinano 2023",
+    exact=True,
+    max_variables=20_000,
+    requires={"highspy": ""},  # in a process of its own: beside OR-Tools in one, neither can be imported
+)
+def branch_and_cut(
+    qubo: Qubo, run: Run, *, nodes: Annotated[int, Range(1, 10**9, log=True)] = 10_000
+) -> None:
+    """Reduce, bound by odd cycles, fix by reduced costs, and branch on edges. For sparse couplings.
+
+    Parameters:
+        nodes: linear programs' nodes of the tree, for runs of fixed work.
+    """
+    compiled()
+    if not run.open():
+        return
+    run.offer(local_start(qubo))
+    run.prove(posiform(qubo))
+    assert run.best is not None
+    limit = nodes * run.restarts if run.restarts is not None else 2**62
+    size, step = min(abs(run.loss), abs(run.loss - qubo.offset)), lattice(qubo)
+    goal = _Goal(np.inf, max(qubo.resolution, CLOSE * size))
+
+    def prove(bound: float) -> None:
+        # No loss lies between two steps, so that rounding on the way costs nothing there.
+        rounded = qubo.offset + step * np.ceil((bound - qubo.offset) / step - 1e-6) if step else bound
+        run.prove(rounded - qubo.resolution)
+
+    with ExitStack() as stack:
+        search = _Search(run, step, limit, stack)
+        search.solve(terms_of(qubo), run.best, goal, run.offer, prove)
+    run.stopped()
+
+
+class _Goal(NamedTuple):
+    """What is asked of a part: points below `ceiling`, if there are any; `close` may stay open."""
+
+    ceiling: float
+    close: float
+
+
+class _Search:
+    """What the parts of a search have in common."""
+
+    def __init__(self, run: Run, step: float, nodes: int, stack: ExitStack) -> None:
+        self.run, self.step, self.nodes, self.stack = run, step, nodes, stack
+        self.link: Link | None = None
+
+    def talk(self) -> Link:
+        """The process of linear programs, started when it is first needed."""
+        if self.link is None:
+            self.link = self.stack.enter_context(highs("highs_lps.py", "branch-and-cut"))
+        return self.link
+
+    def open(self) -> bool:
+        """Whether to go on."""
+        return self.nodes > 0 and not self.run.stopped()
+
+    def spend(self) -> None:
+        """Count a node."""
+        self.nodes -= 1
+        self.run.tally("nodes")
+
+    def solve(
+        self,
+        terms: Terms,
+        x: Bits,
+        goal: _Goal,
+        offer: Callable[[Bits], object],
+        prove: Callable[[float], object],
+    ) -> None:
+        """Reduce terms, divide them, and search their parts, from a first point x.
+
+        Better points go to `offer`, lower bounds to `prove`: no point is below both them and the ceiling.
+        """
+        small = eliminated(terms)
+        best = x[small.kept]
+        offer(small.lifted(best))
+        found = components(small.core)
+        parts = [_Part(self, part, best[members]) for members, part in found]
+        bounds = np.array([part.bound for part in parts])
+
+        def total() -> float:
+            error = small.doubt + 1e-15 * float(np.abs(bounds).sum() + abs(small.core.offset))
+            return small.core.offset + float(bounds.sum()) - error
+
+        prove(total())
+        for k, ((members, _), part) in enumerate(zip(found, parts, strict=True)):
+
+            def better(y: Bits, members: np.ndarray = members) -> None:
+                best[members] = y
+                offer(small.lifted(best))
+
+            def proven(bound: float, k: int = k) -> None:
+                bounds[k] = max(bounds[k], bound)
+                prove(total())
+
+            others = total() - bounds[k]
+            part.search(_Goal(goal.ceiling - others, goal.close / len(parts)), better, proven)
+            if not self.open():
+                return
+
+
+class _Node(NamedTuple):
+    """An open node: what is fixed in it, and a bound."""
+
+    fixed: Fixed
+    bound: float
+
+
+class _Part:
+    """A connected part of the terms."""
+
+    def __init__(self, search: _Search, terms: Terms, x: Bits) -> None:
+        self.home, self.terms, self.run = search, terms, search.run
+        i, j, half = terms.i, terms.j, terms.value / 2
+        n = terms.n
+        Q = sp.coo_array(
+            (np.concatenate([half, half]), (np.concatenate([i, j]), np.concatenate([j, i]))), (n, n)
+        )
+        self.qubo = Qubo(sp.csr_array(Q + sp.diags_array(terms.linear)))
+        self.matrix = matrix_of(self.qubo)
+        self.x, self.value, self.ceiling, self.close = x.copy(), self.qubo.loss(x), np.inf, 0.0
+        self.bound = posiform(self.qubo)
+        self.better: Callable[[Bits], object] = lambda y: None
+
+    def search(
+        self, goal: _Goal, better: Callable[[Bits], object], proven: Callable[[float], object]
+    ) -> None:
+        """Look for points below the ceiling; both what is found and what is proven is told at once."""
+        self.better, self.close = better, goal.close
+        self.ceiling = min(goal.ceiling, self.value)
+        self._start()
+        waiting = [_Node(Fixed.none(self.terms.n + 1), self.bound)] if self.bound < self.cutoff() else []
+        relaxation = Relaxation(self.terms, self.home.talk()) if waiting and self.home.open() else None
+
+        def tell() -> None:
+            proven(min([self.level(), *(one.bound for one in waiting)]))
+
+        root = True
+        while relaxation is not None and waiting and self.home.open():
+            node, y = self._visit(relaxation, waiting.pop(), root=root)
+            if y is None:
+                waiting.append(node)
+            elif node.bound < self.cutoff():
+                if root and self._shrinks(node.fixed):
+                    self._again(node, proven)
+                    return
+                waiting += self._children(relaxation, node, y)
+            root = False
+            tell()
+        tell()
+
+    def _shrinks(self, fixed: Fixed) -> bool:
+        """Whether so much is fixed that the rest is better begun anew."""
+        return len(np.unique(fixed.group)) - 1 < SHRUNK * self.terms.n
+
+    def _again(self, node: _Node, proven: Callable[[float], object]) -> None:
+        """Search what is left below a node, with a variable for each group."""
+        group, side = node.fixed
+        names, first, place = np.unique(group, return_index=True, return_inverse=True)
+        ground = int(place[0])
+        # The ground's group is 0 by its own side, the others are as their first vertices are.
+        first[ground] = 0
+        flip = (side ^ side[first][place])[1:]
+        number = np.where(place == ground, -1, place - (place > ground))[1:]
+        made, doubt = contracted(self.terms, number, flip, len(names) - 1)
+        start = self.x[np.delete(first, ground) - 1]
+
+        def better(z: Bits) -> None:
+            self._take(np.append(z, np.int8(0))[number] ^ flip)
+
+        def told(bound: float) -> None:
+            proven(min(self.level(), max(node.bound, bound - doubt)))
+
+        self.home.solve(made, start, _Goal(self.ceiling, self.close / 2), better, told)
+
+    def level(self) -> float:
+        """No point between this and the ceiling is missed by a search that is over."""
+        step = self.home.step
+        return float(step * np.ceil(self.ceiling / step - 1e-6)) if step else self.ceiling - self.close
+
+    def cutoff(self) -> float:
+        """Bound from which on a node holds nothing below the ceiling."""
+        return self.level() - (1 - 1e-6) * self.home.step
+
+    def _start(self) -> None:
+        """Descents, most of them from the best one so far, partly drawn anew."""
+        for _ in range(STARTS):
+            if self.run.stopped():
+                return
+            x = self.run.rng.integers(0, 2, self.terms.n, dtype=np.int8)
+            if self.run.rng.random() < 0.8:
+                share = self.run.rng.uniform(0.02, 0.3)
+                x = np.where(self.run.rng.random(self.terms.n) < share, x, self.x)
+            self._descend(x)
+
+    def _descend(self, x: Bits) -> None:
+        slope = slopes(self.qubo, x)
+        descend(self.matrix, slope, x, noise(self.qubo), per_look(2 * self.terms.n))
+        self._take(x)
+
+    def _take(self, x: Bits) -> None:
+        """Keep a point if it is better, and tell."""
+        value = self.qubo.loss(x)
+        if value < self.value:
+            self.x, self.value = x.copy(), value
+            self.ceiling = min(self.ceiling, value)
+            self.better(self.x)
+
+    def _visit(self, relaxation: Relaxation, node: _Node, *, root: bool) -> tuple[_Node, Floats | None]:
+        """The node with its bound raised and more of it fixed, and the relaxation's edges there.
+
+        No edges where the run ended first. A node that holds nothing comes back with an infinite bound.
+        """
+        fixed, bounds = node.fixed, [node.bound]
+        patience, share = PATIENCE[root]
+        self.home.spend()
+        while True:
+            found = relaxation.solve(fixed, self.run)
+            if found is None:
+                return _Node(fixed, bounds[-1]), None
+            bounds.append(max(bounds[-1], found.bound))
+            self._round(relaxation, found)
+            tight = self._tightened(relaxation, fixed, found)
+            if tight is None or bounds[-1] >= self.cutoff():
+                return _Node(fixed, np.inf), found.y
+            fixed, gap = tight, self.cutoff() - bounds[-1]
+            slow = len(bounds) > patience and bounds[-1] - bounds[-1 - patience] < share * gap
+            if slow or not relaxation.separate(found.y, self.run):
+                return _Node(fixed, bounds[-1]), found.y
+
+    def _round(self, relaxation: Relaxation, found: Relaxed) -> None:
+        """A point by the edges that are nearest to decided, and a descent from it."""
+        graph, order = relaxation.graph, np.argsort(np.minimum(found.y, 1.0 - found.y), kind="stable")
+        side = spanned(graph.n, graph.u, graph.v, found.y, order)
+        self._descend(side[1:] ^ side[0])
+
+    def _tightened(self, relaxation: Relaxation, fixed: Fixed, found: Relaxed) -> Fixed | None:
+        """With every edge fixed whose price says so; None where two of them exclude each other."""
+        u, v, price = relaxation.graph.u, relaxation.graph.v, found.price
+        open_ = fixed.group[u] != fixed.group[v]
+        for e in np.flatnonzero(open_ & (found.bound + np.abs(price) >= self.cutoff())).tolist():
+            differ = int(price[e] < 0)
+            if fixed.group[u[e]] != fixed.group[v[e]]:
+                fixed = fixed.joined(u[e], v[e], differ)
+            elif fixed.side[u[e]] ^ fixed.side[v[e]] != differ:
+                return None
+        return fixed
+
+    def _children(self, relaxation: Relaxation, node: _Node, y: Floats) -> list[_Node]:
+        """Two nodes, the likelier last; none where every edge is fixed, which is a point."""
+        u, v, fixed = relaxation.graph.u, relaxation.graph.v, node.fixed
+        left = np.flatnonzero(fixed.group[u] != fixed.group[v])
+        if not len(left):
+            self._descend(fixed.side[1:] ^ fixed.side[0])
+            return []
+        cost = np.abs(relaxation.cost)
+        e = int(left[np.argmax(np.minimum(y, 1.0 - y)[left] + 1e-3 * cost[left] / cost.max())])
+        likely = int(y[e] > 0.5)
+        return [_Node(fixed.joined(u[e], v[e], differ), node.bound) for differ in (1 - likely, likely)]

@@ -1,0 +1,290 @@
+"""Violated odd-cycle inequalities of the cut polytope, found by shortest paths (Barahona & Mahjoub 1986).
+
+A cut crosses every cycle C evenly often, so that y(F) − y(C∖F) ≤ |F| − 1 for F ⊆ C of odd size. Take two
+copies of every vertex, where a step along e stays in its copy at length y_e or changes it at 1 − y_e: a way
+of length below 1 from a vertex to its other copy is a violated one.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numba
+import numpy as np
+
+from .elimination import Ints
+
+__all__ = ["Graph", "compiled", "odd_walks", "spanned", "triangles"]
+
+
+class Graph:
+    """Edges and, of each vertex, its neighbours.
+
+    Attributes:
+        n: how many vertices.
+        u, v: (m,) ends of each edge.
+        start: (n + 1,) where each vertex's neighbours begin in `other` and `edge`.
+        other, edge: (2m,) the neighbours, in rising order, and the edges to them.
+    """
+
+    def __init__(self, n: int, u: Ints, v: Ints) -> None:
+        self.n, self.u, self.v = n, u, v
+        ends, others = np.concatenate([u, v]), np.concatenate([v, u])
+        order = np.lexsort((others, ends))
+        self.start = np.searchsorted(ends[order], np.arange(n + 1)).astype(np.int64)
+        self.other, self.edge = others[order], order.astype(np.int64) % max(1, len(u))
+
+    def parts(self) -> tuple[Ints, Ints, Ints]:
+        """What kernels take of it."""
+        return self.start, self.other, self.edge
+
+
+@numba.njit(cache=True, nogil=True)
+def triangles(u: Any, v: Any, start: Any, other: Any, edge: Any, y: Any, least: float, most: int) -> Any:
+    """Triangles whose inequality is violated by `least`: edges (k, 3), whether each is in F, violation."""
+    n = start.size - 1
+    edges, inside, worst = np.empty((most, 3), np.int64), np.empty((most, 3), np.int8), np.empty(most)
+    at, found = np.full(n, -1, np.int64), 0
+    for e in range(u.size):
+        for k in range(start[u[e]], start[u[e] + 1]):
+            at[other[k]] = edge[k]
+        for k in range(start[v[e]], start[v[e] + 1]):
+            w = other[k]
+            if w <= max(u[e], v[e]) or at[w] < 0:
+                continue
+            f, g = at[w], edge[k]
+            a, b, c = y[e], y[f], y[g]
+            values = (a + b + c - 2.0, a - b - c, b - a - c, c - a - b)
+            for kind in range(4):
+                if values[kind] > least and found < most:
+                    edges[found, 0], edges[found, 1], edges[found, 2] = e, f, g
+                    inside[found, 0] = kind < 2
+                    inside[found, 1] = kind == 0 or kind == 2
+                    inside[found, 2] = kind == 0 or kind == 3
+                    worst[found] = values[kind]
+                    found += 1
+        for k in range(start[u[e]], start[u[e] + 1]):
+            at[other[k]] = -1
+    return edges[:found], inside[:found], worst[:found]
+
+
+@numba.njit(cache=True, nogil=True)
+def odd_walks(start: Any, other: Any, edge: Any, y: Any, sources: Any, least: float, room: int) -> Any:
+    """Chordless cycles violated by `least`, one at most from each source.
+
+    Returns edges (k,), whether each is in F (k,), and where each cycle ends in them (cycles,). Ends early
+    once the cycles have `room` edges.
+    """
+    n = start.size - 1
+    edges, inside, ends = (
+        np.empty(room + n, np.int64),
+        np.empty(room + n, np.int8),
+        np.empty(sources.size, np.int64),
+    )
+    dist, came, by = np.full(2 * n, np.inf), np.full(2 * n, -1, np.int64), np.full(2 * n, -1, np.int64)
+    heap_at, heap_by = np.empty(4 * other.size + 2), np.empty(4 * other.size + 2, np.int64)
+    touched, place = np.empty(2 * n, np.int64), np.full(n, -1, np.int64)
+    points, steps, flags = (
+        np.empty(2 * n + 1, np.int64),
+        np.empty(2 * n + 1, np.int64),
+        np.empty(2 * n + 1, np.int8),
+    )
+    total, cycles = 0, 0
+    for s in sources:
+        count = _reach(start, other, edge, y, s, 1.0 - least, dist, came, by, heap_at, heap_by, touched)
+        if dist[s + n] < 1.0 - least:
+            size = _simple(s, n, came, by, points, steps, flags, place)
+            size = _chordless(start, other, edge, y, size, points, steps, flags, place)
+            for k in range(size):
+                edges[total + k], inside[total + k] = steps[k], flags[k]
+            total += size
+            ends[cycles] = total
+            cycles += 1
+        for k in range(count):
+            dist[touched[k]] = np.inf
+        if total >= room:
+            break
+    return edges[:total], inside[:total], ends[:cycles]
+
+
+@numba.njit(cache=True, nogil=True)
+def _reach(
+    start: Any, other: Any, edge: Any, y: Any, s: int, limit: float,
+    dist: Any, came: Any, by: Any, heap_at: Any, heap_by: Any, touched: Any,
+) -> int:  # fmt: skip
+    """Shortest ways from s to its copy s + n, no longer than the limit; how many places were touched."""
+    n = start.size - 1
+    dist[s], touched[0], count = 0.0, s, 1
+    heap_at[0], heap_by[0], size = 0.0, s, 1
+    while size > 0:
+        d, a = heap_at[0], heap_by[0]
+        size -= 1
+        _sink(heap_at, heap_by, size)
+        if d > dist[a]:
+            continue
+        if a == s + n:
+            break
+        here, side = a % n, a // n
+        for k in range(start[here], start[here + 1]):
+            length = min(max(y[edge[k]], 0.0), 1.0)
+            for change in range(2):
+                far = d + (1.0 - length if change else length)
+                b = other[k] + n * (side ^ change)
+                if far < limit and far < dist[b]:
+                    if dist[b] == np.inf:
+                        touched[count] = b
+                        count += 1
+                    dist[b], came[b], by[b] = far, a, edge[k]
+                    _rise(heap_at, heap_by, size, far, b)
+                    size += 1
+    return count
+
+
+@numba.njit(cache=True, nogil=True)
+def _rise(heap_at: Any, heap_by: Any, size: int, far: float, b: int) -> None:
+    """Put (far, b) into the heap."""
+    k = size
+    while k > 0 and heap_at[(k - 1) // 2] > far:
+        heap_at[k], heap_by[k] = heap_at[(k - 1) // 2], heap_by[(k - 1) // 2]
+        k = (k - 1) // 2
+    heap_at[k], heap_by[k] = far, b
+
+
+@numba.njit(cache=True, nogil=True)
+def _sink(heap_at: Any, heap_by: Any, size: int) -> None:
+    """Put the last of the heap, at `size`, in place of the first."""
+    far, b, k = heap_at[size], heap_by[size], 0
+    while True:
+        child = 2 * k + 1
+        if child >= size:
+            break
+        if child + 1 < size and heap_at[child + 1] < heap_at[child]:
+            child += 1
+        if heap_at[child] >= far:
+            break
+        heap_at[k], heap_by[k] = heap_at[child], heap_by[child]
+        k = child
+    heap_at[k], heap_by[k] = far, b
+
+
+@numba.njit(cache=True, nogil=True)
+def _simple(s: int, n: int, came: Any, by: Any, points: Any, steps: Any, flags: Any, place: Any) -> int:
+    """A simple cycle of odd F on the way back from s + n to s: points, steps to the next, whether in F."""
+    a, top = s + n, 0
+    points[0], place[s] = s, 0
+    while True:
+        before = came[a]
+        steps[top], flags[top] = by[a], np.int8((a // n) != (before // n))
+        top += 1
+        here, a = before % n, before
+        first = place[here]
+        if first >= 0:
+            odd = 0
+            for k in range(first, top):
+                odd ^= flags[k]
+            if odd == 1:
+                for k in range(top):
+                    place[points[k]] = -1
+                for k in range(first, top):
+                    points[k - first], steps[k - first], flags[k - first] = points[k], steps[k], flags[k]
+                return top - first
+            # An even round trip is left out; what is left of the way is still odd, and no longer.
+            for k in range(first + 1, top):
+                place[points[k]] = -1
+            top = first
+        else:
+            points[top], place[here] = here, top
+
+
+@numba.njit(cache=True, nogil=True)
+def _chordless(
+    start: Any, other: Any, edge: Any, y: Any, size: int, points: Any, steps: Any, flags: Any, place: Any
+) -> int:
+    """Cut the cycle at its chords, each time keeping a part that is violated no less; how long it is then."""
+    for k in range(size):
+        place[points[k]] = k
+    a = 0
+    while a < size:
+        cut = False
+        if start[points[a] + 1] - start[points[a]] < 64:
+            for k in range(start[points[a]], start[points[a] + 1]):
+                b = place[other[k]]
+                if b < 0 or abs(a - b) <= 1 or abs(a - b) == size - 1:
+                    continue
+                size = _split(y, size, min(a, b), max(a, b), edge[k], points, steps, flags, place)
+                cut = True
+                break
+        a = 0 if cut else a + 1
+    for k in range(size):
+        place[points[k]] = -1
+    return size
+
+
+@numba.njit(cache=True, nogil=True)
+def _split(
+    y: Any, size: int, a: int, b: int, chord: int, points: Any, steps: Any, flags: Any, place: Any
+) -> int:
+    """The shorter of the two cycles that a chord from place a to b makes, as lengths count; its size."""
+    near, whole, odd = 0.0, 0.0, 0
+    for k in range(size):
+        length = min(max(y[steps[k]], 0.0), 1.0)
+        length = 1.0 - length if flags[k] else length
+        whole += length
+        if a <= k < b:
+            near += length
+            odd ^= flags[k]
+    over = min(max(y[chord], 0.0), 1.0)
+    # Each part is made odd: the chord is in F of the part that is even without it.
+    inner = near + (over if odd else 1.0 - over)
+    outer = whole - near + (1.0 - over if odd else over)
+    for k in range(size):
+        place[points[k]] = -1
+    if inner <= outer:
+        for k in range(a, b + 1):
+            points[k - a], steps[k - a], flags[k - a] = points[k], steps[k], flags[k]
+        size = b - a + 1
+        steps[size - 1], flags[size - 1] = chord, 1 - odd
+    else:
+        steps[a], flags[a] = chord, odd
+        for k in range(b, size):
+            points[a + 1 + k - b], steps[a + 1 + k - b], flags[a + 1 + k - b] = points[k], steps[k], flags[k]
+        size = a + 1 + size - b
+    for k in range(size):
+        place[points[k]] = k
+    return size
+
+
+@numba.njit(cache=True, nogil=True)
+def spanned(n: int, u: Any, v: Any, y: Any, order: Any) -> Any:
+    """A side (n,) for every vertex: edges in this order say whether their ends differ, if they still may."""
+    above, flip, side = np.arange(n), np.zeros(n, np.int8), np.zeros(n, np.int8)
+    for e in order:
+        a, p = u[e], 0
+        while above[a] != a:
+            p ^= flip[a]
+            a = above[a]
+        b, q = v[e], 0
+        while above[b] != b:
+            q ^= flip[b]
+            b = above[b]
+        if a != b:
+            above[b], flip[b] = a, p ^ q ^ (1 if y[e] > 0.5 else 0)
+    for vertex in range(n):
+        a, p = vertex, 0
+        while above[a] != a:
+            p ^= flip[a]
+            a = above[a]
+        side[vertex] = p
+    return side
+
+
+@functools.cache
+def compiled() -> None:
+    """Have every kernel compiled, on a violated triangle and square: tiny Qubos never come to them."""
+    for n, u, v in ((3, [0, 0, 1], [1, 2, 2]), (4, [0, 1, 2, 0], [1, 2, 3, 3])):
+        graph = Graph(n, np.array(u), np.array(v))
+        y = np.append(np.ones(1), np.zeros(n - 1))
+        triangles(graph.u, graph.v, *graph.parts(), y, 0.5, 9)
+        odd_walks(*graph.parts(), y, np.arange(n), 0.5, 9)
+        spanned(n, graph.u, graph.v, y, np.arange(n))

@@ -1,0 +1,135 @@
+"""branch-and-cut: proofs of sparse instances, and bounds that hold whatever the simplex method says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from unittest.mock import patch
+
+import numpy as np
+import proofs
+import pytest
+import scipy.sparse as sp
+from instances import matrix
+
+from qubopress import solvers
+from qubopress.problems import Qubo
+from qubopress.solvers import Run, Status
+from qubopress.solvers.exact import branch_and_cut as module
+from qubopress.solvers.exact.cut_relaxation import Fixed, Relaxation
+from qubopress.solvers.exact.elimination import terms_of
+from qubopress.solvers.exact.highs_link import Link, highs
+
+
+@pytest.fixture(scope="module")
+def link() -> Iterator[Link]:
+    """One process for all."""
+    with highs("highs_lps.py", "branch-and-cut") as one:
+        yield one
+
+
+def glass(n: int, degree: float, seed: int = 0) -> Qubo:
+    """±1 over spins without fields: what no slope decides."""
+    rng = np.random.default_rng(seed)
+    upper = np.triu(rng.random((n, n)) < degree / n, 1) * rng.choice([-1.0, 1.0], (n, n))
+    return Qubo(sp.csr_array(upper + upper.T - np.diag((upper + upper.T).sum(axis=1))))
+
+
+@contextmanager
+def bare(link: Link, *, star: int = 3) -> Iterator[None]:
+    """One process, and no descents, so that a bound that is too high cuts the optimum off and is seen."""
+    with (
+        patch.object(module, "STARTS", 0),
+        patch.object(module, "highs", lambda *_: nullcontext(link)),
+        patch("qubopress.solvers.exact.elimination.STAR", star),
+    ):
+        yield
+
+
+@pytest.mark.parametrize("scale", proofs.SCALES)
+@pytest.mark.parametrize("many", [12, pytest.param(350, marks=pytest.mark.slow)])
+def test_it_agrees_with_enumeration(scale: float, many: int, link: Link) -> None:
+    rng = np.random.default_rng(many)
+    for k in range(many):
+        qubo = Qubo(proofs.objective(rng, scale))
+        # Variables of few neighbours stay in every other one, so that more come to the programs.
+        with bare(link, star=(3, -1)[k % 2]):
+            found = solvers.solve(qubo, "branch-and-cut", restarts=1, nodes=(1, 3, 10**6)[k % 3])
+        proofs.holds(found, proofs.least(qubo), qubo.resolution)
+        assert found.status is Status.OPTIMAL or k % 3 < 2
+
+
+def test_four_hundred_sparse_bits_are_proven() -> None:
+    from qubopress.suites.experiments.exact_frontier import signs
+
+    found = solvers.solve(signs(400), "branch-and-cut", restarts=1, nodes=100)
+    assert found.status is Status.OPTIMAL
+    assert found.loss == found.bound or abs(found.loss - found.bound) < 1e-9 * abs(found.loss)
+
+
+def test_a_glass_takes_branching_and_agrees_with_branch_and_bound() -> None:
+    qubo = glass(70, 6, 1)
+    with patch.object(module, "STARTS", 3):
+        found = solvers.solve(qubo, "branch-and-cut", restarts=1)
+    assert found.status is Status.OPTIMAL
+    assert found.counts["nodes"] > 1
+    assert found.loss == solvers.solve(qubo, "branch-and-bound", seconds=60).loss
+
+
+def test_fixed_work_ends_finished_with_a_bound_and_the_same_bits_again() -> None:
+    qubo = glass(150, 6)
+    first, again = (solvers.solve(qubo, "branch-and-cut", restarts=1, nodes=1, seed=3) for _ in range(2))
+    assert first.status is Status.FINISHED
+    assert first.bound is not None
+    assert first.loss is not None
+    assert first.bound < first.loss - 0.5
+    assert first.bound == again.bound
+    np.testing.assert_array_equal(first.x, again.x)
+
+
+def test_a_search_cut_off_says_budget_and_no_false_bound() -> None:
+    found = solvers.solve(Qubo(matrix(90)), "branch-and-cut", seconds=0.7)
+    assert found.status is Status.BUDGET
+    assert found.bound is not None
+    assert found.bound < solvers.solve(Qubo(matrix(90)), "branch-and-bound", seconds=30).loss
+
+
+def test_any_multipliers_give_a_bound(link: Link) -> None:
+    rng = np.random.default_rng(0)
+    for seed in range(20):
+        qubo = Qubo(matrix(9, seed=seed))
+        one = Relaxation(terms_of(qubo), link)
+        run, least = Run(qubo, seed=seed), proofs.least(qubo)
+        for _ in range(3):
+            found = one.solve(Fixed.none(10), run)
+            assert found is not None
+            assert found.bound <= least
+            one.separate(found.y, run)
+        wild = one._read(found.y, rng.normal(size=len(one.high)))
+        assert wild.bound <= least
+
+
+def test_a_program_that_fails_leaves_the_bound_of_the_box() -> None:
+    qubo = Qubo(matrix(6))
+    one = Relaxation(terms_of(qubo), type("Link", (), {"send": lambda *_: None})())
+    one.link.answers = lambda: iter([{}, {"status": "kUnknown"}])
+    found = one.solve(Fixed.none(7), Run(qubo))
+    assert found is not None
+    assert found.bound == pytest.approx(np.minimum(one.cost, 0).sum())
+
+
+def test_edges_fixed_by_their_prices_lose_no_better_point(link: Link) -> None:
+    # The ceiling lies between the best two values, so that all but the best may go.
+    for seed in range(8):
+        qubo = Qubo(matrix(8, seed=seed))
+        points = (np.arange(256)[:, None] >> np.arange(8) & 1).astype(np.int8)
+        order = np.argsort(qubo.losses(points))
+        with bare(link), patch.object(module, "SHRUNK", 2.0):
+            found = solvers.solve(qubo, "branch-and-cut", restarts=1)
+        np.testing.assert_array_equal(found.x, points[order[0]])
+
+
+def test_a_process_that_dies_is_an_error_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("qubopress.solvers.exact.cut_relaxation.Relaxation._changes", lambda *_: {})
+    with pytest.raises(RuntimeError, match=r"branch-and-cut: HiGHS ended without an answer.*KeyError"):
+        solvers.solve(glass(80, 6), "branch-and-cut", restarts=1)
