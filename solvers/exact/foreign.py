@@ -8,6 +8,7 @@ value that the point has.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,10 @@ import numpy as np
 from ...problems import Capacity, Qubo
 from ...problems.arrays import Bits, Floats
 from ..run import Run
-from .linearised import products
+from .bounds import posiform
+from .linearised import local_start, products
 
-__all__ = ["SIZE", "TOLERANCE", "Scaled", "point_of"]
+__all__ = ["SIZE", "TOLERANCE", "Scaled", "begin", "point_of", "repeat"]
 
 SIZE = 1e5
 """Largest coefficient of the scaled objective."""
@@ -77,6 +79,32 @@ class Scaled:
     def misfit(self, x: Bits) -> bool:
         """Whether only the wider capacity lets a point in."""
         return bool(self.instance.violation(x) > 0)
+
+
+def begin(instance: Qubo | Capacity, run: Run) -> Bits:
+    """Offer the point that the search is hinted at, and prove what costs nothing."""
+    start = local_start(instance)
+    run.offer(start)
+    run.prove(posiform(instance.qubo))
+    return start
+
+
+def repeat(run: Run, nodes: int, search: Callable[[list[Bits], int | None], tuple[int, list[Bits]]]) -> None:
+    """Search until the optimum fits the capacity: what only its tolerance let in is forbidden.
+
+    Parameters:
+        nodes: of a restart, for runs of fixed work.
+        search: of the points forbidden so far and the nodes left, None without a limit; returns the nodes
+            that it used, and points of its end that do not fit.
+    """
+    forbidden, left = list[Bits](), nodes * (run.restarts or 1)
+    while left > 0 and not run.stopped():
+        used, misfits = search(forbidden, left if run.restarts is not None else None)
+        left -= max(1, used)
+        if not misfits:
+            break
+        forbidden += misfits
+    run.stopped()
 
 
 def point_of(values: Any) -> Bits:

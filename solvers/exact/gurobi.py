@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any
 
 from ...problems import Capacity, Qubo
 from ...problems.arrays import Bits
 from ..registry import Range, solver
 from ..run import Declined, Run
-from .bounds import posiform
-from .foreign import TOLERANCE, Scaled, point_of
-from .linearised import local_start
+from .foreign import TOLERANCE, Scaled, begin, point_of, repeat
 
 __all__ = ["gurobi"]
 
@@ -44,23 +43,14 @@ def gurobi(
     """
     import gurobipy
 
-    scaled, forbidden = Scaled(instance), list[Bits]()
+    scaled = Scaled(instance)
     try:
         with gurobipy.Env(params={"OutputFlag": 0}) as environment:
             _check(gurobipy, environment, scaled)
             if not run.open():
                 return
-            run.offer(local_start(instance))
-            run.prove(posiform(instance.qubo))
-            left = nodes * (run.restarts or 1)
-            while left > 0 and not run.stopped():
-                limit = left if run.restarts is not None else None
-                used, misfit = _search(gurobipy, environment, scaled, forbidden, run, limit)
-                left -= max(1, used)
-                if misfit is None:
-                    break
-                forbidden.append(misfit)
-            run.stopped()
+            begin(instance, run)
+            repeat(run, nodes, partial(_search, gurobipy, environment, scaled, run))
     except gurobipy.GurobiError as error:
         raise _declined(error, instance.n) from None
 
@@ -87,8 +77,8 @@ def _check(gurobipy: Any, environment: Any, scaled: Scaled) -> None:
 
 
 def _search(
-    gurobipy: Any, environment: Any, scaled: Scaled, forbidden: list[Bits], run: Run, nodes: int | None
-) -> tuple[int, Bits | None]:
+    gurobipy: Any, environment: Any, scaled: Scaled, run: Run, forbidden: list[Bits], nodes: int | None
+) -> tuple[int, list[Bits]]:
     """Search until the run stops it. Nodes used, and the optimum where it does not fit the capacity."""
     with gurobipy.Model(env=environment) as model:
         x = _model(gurobipy, model, scaled, forbidden)
@@ -104,13 +94,13 @@ def _search(
         used = int(model.NodeCount)
         run.tally("nodes", used)
         if not model.SolCount:
-            return used, None
+            return used, []
         point = point_of([one.X for one in x])
         run.offer(point)
         if scaled.trusts(point, float(model.ObjVal), float(model.ObjBound)):
             scaled.prove(run, float(model.ObjBound))
         misfit = scaled.misfit(point) and model.Status == gurobipy.GRB.OPTIMAL
-        return used, point if misfit else None
+        return used, [point] if misfit else []
 
 
 def _model(gurobipy: Any, model: Any, scaled: Scaled, forbidden: list[Bits]) -> list[Any]:

@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from queue import Empty, SimpleQueue
-from threading import Thread
+from functools import partial
 from typing import Annotated, Any
 
 import numpy as np
@@ -18,19 +11,10 @@ from ...problems import Capacity, Qubo
 from ...problems.arrays import Bits
 from ..registry import Range, solver
 from ..run import Run
-from .bounds import posiform
-from .linearised import local_start, products
+from .foreign import TOLERANCE, Scaled, begin, point_of, repeat
+from .highs_link import highs
 
 __all__ = ["mip"]
-
-SIZE = 1e5
-"""Largest coefficient of the scaled objective: HiGHS' tolerances are absolute, and small beside this."""
-
-TOLERANCE = 1e-9
-"""Of feasibility, integrality and reduced costs; HiGHS takes none below 1e-10."""
-
-LOOK = 0.02
-"""Seconds between two looks at the run while HiGHS says nothing."""
 
 
 @solver(
@@ -53,21 +37,10 @@ def mip(
     """
     if not run.open():
         return
-    start = local_start(instance)
-    run.offer(start)
-    run.prove(posiform(instance.qubo))
-    if run.stopped():
-        return
-    model = _Model(instance, start)
-    left = nodes * (run.restarts or 1)
-    while left > 0 and not run.stopped():
-        used, misfits = model.search(run, left if run.restarts is not None else None)
-        left -= max(1, used)
-        # The capacity is relaxed: what only its tolerance let in is forbidden, and the search repeated.
-        if not misfits:
-            break
-        model.forbid(misfits)
-    run.stopped()
+    start = begin(instance, run)
+    if not run.stopped():
+        model = _Model(Scaled(instance), start)
+        repeat(run, nodes, partial(model.search, run))
 
 
 class _Model:
@@ -77,24 +50,21 @@ class _Model:
     for a positive coefficient, z ≤ x_i and z ≤ x_j for a negative one.
     """
 
-    def __init__(self, instance: Qubo | Capacity, start: Bits) -> None:
-        self.instance = instance
-        self.qubo = instance.qubo
-        i, j, a = products(self.qubo)
-        costs = np.concatenate([self.qubo.linear, a])
-        largest = float(np.abs(costs).max(initial=0.0))
-        # A power of two keeps whole coefficients whole in ratio.
-        self.scale = float(2.0 ** np.floor(np.log2(SIZE / largest))) if largest else 1.0
-        self.costs = (costs * self.scale).tolist()
+    def __init__(self, scaled: Scaled, start: Bits) -> None:
+        self.scaled, self.without = scaled, 0
+        i, j, n = scaled.i, scaled.j, len(scaled.linear)
+        self.costs = np.concatenate([scaled.linear, scaled.value]).tolist()
         self.start = np.concatenate([start, start[i] * start[j]]).astype(np.float64).tolist()
         self.low, self.high = list[float](), list[float]()
         self.places, self.values = list[list[int]](), list[list[float]]()
-        z, up = self.qubo.n + np.arange(len(a)), a > 0
+        z, up = n + np.arange(len(i)), scaled.value > 0
         self._add(-np.inf, 1.0, np.stack([i[up], j[up], z[up]], axis=1), [1.0, 1.0, -1.0])
         for other in (i, j):
             self._add(-np.inf, 0.0, np.stack([z[~up], other[~up]], axis=1), [1.0, -1.0])
-        if instance.K is not None:
-            self._constrain(instance, instance.K)
+        row = scaled.row()
+        if row is not None:
+            costs, most, exact = row
+            self._add(most if exact else -np.inf, most, np.arange(n)[None], costs.tolist())
 
     def _add(self, low: float, high: float, places: Any, values: list[float]) -> None:
         """Rows low ≤ Σ values · columns ≤ high, one for each row of `places`."""
@@ -103,30 +73,26 @@ class _Model:
         self.high += [high] * len(places)
         self.values += [values] * len(places)
 
-    def _constrain(self, capacity: Qubo | Capacity, K: float) -> None:
-        """The capacity, a little wider than its slack, in units of the largest cost."""
-        unit = float(capacity.costs.max())
-        most = (K + 2 * capacity.slack) / unit
-        low = most if capacity.exact else -np.inf
-        self._add(low, most, np.arange(capacity.n)[None], (capacity.costs / unit).tolist())
-
     def forbid(self, points: list[Bits]) -> None:
         """Leave these points out."""
         for point in points:
             signs = np.where(point == 1, -1.0, 1.0).tolist()
             self._add(1.0 - float(point.sum()), np.inf, np.arange(len(point))[None], signs)
 
-    def search(self, run: Run, nodes: int | None) -> tuple[int, list[Bits]]:
+    def search(self, run: Run, forbidden: list[Bits], nodes: int | None) -> tuple[int, list[Bits]]:
         """Search until the run stops it. Nodes used, and the points found that do not fit the capacity."""
-        misfits: list[Bits] = []
-        with _highs(self.program(run, nodes)) as answers:
-            for answer in answers:
+        misfits = list[Bits]()
+        self.forbid(forbidden[self.without :])
+        self.without = len(forbidden)
+        with highs("highs_process.py", "mip") as link:
+            link.send(self.program(run, nodes))
+            for answer in link.answers():
                 if "x" in answer:
-                    point = np.rint(answer["x"][: self.qubo.n]).astype(np.int8)
+                    point = point_of(answer["x"][: len(self.scaled.linear)])
                     run.offer(point)
-                    misfits += [point] if self.instance.violation(point) > 0 else []
+                    misfits += [point] if self.scaled.misfit(point) else []
                 if "bound" in answer:
-                    run.prove(self.bound(answer["bound"]))
+                    self.scaled.prove(run, answer["bound"])
                 if "nodes" in answer:
                     run.tally("nodes", answer["nodes"])
                     return answer["nodes"], misfits if answer["optimal"] else []
@@ -150,68 +116,5 @@ class _Model:
         if nodes is not None:
             options["mip_max_nodes"] = nodes
         rows = {"low": self.low, "high": self.high, "places": self.places, "values": self.values}
-        columns = {"costs": self.costs, "integers": self.qubo.n, "start": self.start}
+        columns = {"costs": self.costs, "integers": len(self.scaled.linear), "start": self.start}
         return {"options": options} | columns | rows
-
-    def bound(self, objective: float) -> float:
-        """Lower bound on the loss from one on the objective.
-
-        A reduced cost may be wrong by the tolerance in each variable, all of range 1, and HiGHS prunes what
-        is less than the tolerance better than its incumbent.
-        """
-        hidden = TOLERANCE * (len(self.costs) + 1)
-        return (objective - hidden) / self.scale + self.qubo.offset - self.instance.resolution
-
-
-@contextmanager
-def _highs(program: dict[str, Any]) -> Iterator[Iterator[dict[str, Any]]]:
-    """What HiGHS answers to a program, {} now and then while it is silent; it is killed on the way out."""
-    script = Path(__file__).with_name("highs_process.py")
-    # -P: the script's folder holds modules named like others'.
-    process = subprocess.Popen(  # noqa: S603 - our own script
-        [sys.executable, "-P", str(script)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    lines: SimpleQueue[str] = SimpleQueue()
-    thread = Thread(target=_converse, args=(process, json.dumps(program), lines), daemon=True)
-    thread.start()
-    try:
-        yield _answers(process, lines)
-    finally:
-        process.kill()
-        thread.join()
-        for pipe in (process.stdin, process.stdout, process.stderr):
-            if pipe is not None:
-                pipe.close()
-        process.wait()
-
-
-def _converse(process: subprocess.Popen[str], program: str, lines: SimpleQueue[str]) -> None:
-    """Send the program, queue every line that comes back, "" at the end."""
-    assert process.stdin is not None
-    assert process.stdout is not None
-    try:
-        process.stdin.write(program + "\n")
-        process.stdin.flush()
-        for line in process.stdout:
-            lines.put(line)
-    except OSError:
-        pass
-    finally:
-        lines.put("")
-
-
-def _answers(process: subprocess.Popen[str], lines: SimpleQueue[str]) -> Iterator[dict[str, Any]]:
-    while True:
-        try:
-            line = lines.get(timeout=LOOK)
-        except Empty:
-            yield {}
-            continue
-        if not line:
-            error = process.stderr.read().strip() if process.stderr is not None else ""
-            raise RuntimeError(f"mip: HiGHS ended without an answer: {error.splitlines()[-1:]}")
-        yield json.loads(line)

@@ -1,7 +1,7 @@
 """Violated odd-cycle inequalities of the cut polytope, found by shortest paths (Barahona & Mahjoub 1986).
 
 A cut crosses every cycle C evenly often, so that y(F) − y(C∖F) ≤ |F| − 1 for F ⊆ C of odd size. Take two
-copies of every vertex, where a step along e stays in its copy at length y_e or changes it at 1 − y_e: a way
+copies of every vertex, where a step along e stays in its copy at length y_e or changes it at 1 − y_e; a way
 of length below 1 from a vertex to its other copy is a violated one.
 """
 

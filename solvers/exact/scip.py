@@ -8,9 +8,7 @@ from ...problems import Capacity, Qubo
 from ...problems.arrays import Bits
 from ..registry import Range, solver
 from ..run import Run
-from .bounds import posiform
-from .foreign import TOLERANCE, Scaled, point_of
-from .linearised import local_start
+from .foreign import TOLERANCE, Scaled, begin, point_of, repeat
 
 __all__ = ["scip"]
 
@@ -39,22 +37,14 @@ def scip(
     """
     if not run.open():
         return
-    start = local_start(instance)
-    run.offer(start)
-    run.prove(posiform(instance.qubo))
-    scaled, forbidden = Scaled(instance), list[Bits]()
-    left = nodes * (run.restarts or 1)
-    while left > 0 and not run.stopped():
+    begin(instance, run)
+    scaled = Scaled(instance)
+
+    def search(forbidden: list[Bits], limit: int | None) -> tuple[int, list[Bits]]:
         model, x = _model(scaled, forbidden, run)
-        if model is None:
-            break
-        used, misfit = _search(model, x, scaled, run, left if run.restarts is not None else None)
-        left -= max(1, used)
-        if misfit is None:
-            break
-        # The capacity is relaxed: what only its tolerance let in is forbidden, and the search repeated.
-        forbidden.append(misfit)
-    run.stopped()
+        return (0, []) if model is None else _search(model, x, scaled, run, limit)
+
+    repeat(run, nodes, search)
 
 
 def _library() -> Any:
@@ -92,7 +82,7 @@ def _model(scaled: Scaled, forbidden: list[Bits], run: Run) -> tuple[Any, list[A
     return model, x
 
 
-def _search(model: Any, x: list[Any], scaled: Scaled, run: Run, nodes: int | None) -> tuple[int, Bits | None]:
+def _search(model: Any, x: list[Any], scaled: Scaled, run: Run, nodes: int | None) -> tuple[int, list[Bits]]:
     """Search until the run stops it. Nodes used, and the optimum where it does not fit the capacity."""
     _limits(model, run, nodes)
     watcher = _watcher(x, scaled, run)
@@ -103,7 +93,7 @@ def _search(model: Any, x: list[Any], scaled: Scaled, run: Run, nodes: int | Non
     used = int(model.getNTotalNodes())
     run.tally("nodes", used)
     if not model.getNSols():
-        return used, None
+        return used, []
     best = model.getBestSol()
     point = point_of([best[one] for one in x])
     run.offer(point)
@@ -111,7 +101,7 @@ def _search(model: Any, x: list[Any], scaled: Scaled, run: Run, nodes: int | Non
     if scaled.trusts(point, float(model.getSolObjVal(best)), bound):
         scaled.prove(run, bound)
     misfit = scaled.misfit(point) and model.getStatus() == "optimal"
-    return used, point if misfit else None
+    return used, [point] if misfit else []
 
 
 def _limits(model: Any, run: Run, nodes: int | None) -> None:

@@ -52,7 +52,10 @@ FIRST, FACTOR = 10, 1.15
 """The first size, and the ratio of each further one to the one before."""
 
 SHARE = 2.0
-"""Limits after which a solver starts no further size, so that a pair takes three at most."""
+"""Limits after which a solver starts no further size, so that a pair takes some three at most."""
+
+BRIEF = 0.3
+"""Share of a limit below which a search does not count: some solvers start a process for every size."""
 
 
 @dataclass(frozen=True)
@@ -154,7 +157,7 @@ def frontier(
     for n in sizes(min((end for end in ends if end is not None), default=None)):
         row = before.get(n) or _measured(family, solver, n, seconds)
         yield row
-        used += row["seconds"]
+        used += row["seconds"] if row["seconds"] > BRIEF * seconds else 0.0
         if row["status"] != Status.OPTIMAL.value or used > SHARE * seconds:
             return
 

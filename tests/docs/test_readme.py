@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -65,6 +66,23 @@ def test_the_readmes_solver_and_formulation_reach_the_leaderboard(tmp_path: Path
     filters = cells[cells["problem"] == "unlike-filters"]
     assert set(filters["solver"]) == {"swap", "exhaustive", "neal"}
     assert filters["metric"].notna().all()
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
+def test_the_readmes_executable_ranks_as_written_in_ten_lines_at_most(tmp_path: Path) -> None:
+    folder, suite = tmp_path / "mine", block_with("toml", "command =")
+    folder.mkdir()
+    page = (ROOT / "docs" / "tutorials" / "solver.md").read_text(encoding="utf-8")
+    (program,) = re.findall(r"```c[^\n]*\n(.*?)```", page, flags=re.DOTALL)
+    (folder / "descent.c").write_text(program, encoding="utf-8")
+    subprocess.run(["cc", "-O2", "-o", "mine/descent", "mine/descent.c"], cwd=tmp_path, check=True)
+    (folder / "board.toml").write_text(suite, encoding="utf-8")
+    assert lines_of(suite) <= 10
+    call = [*command("run mine/board.toml"), "--seconds", "0.2", "--store", "mine.db"]
+    done = subprocess.run(call, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    board = results.leaderboard(tmp_path / "mine.db")
+    assert {"descent", "tabu"} <= set(board["solver"])
 
 
 def test_both_commands_stand_on_the_first_screen() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from instances import costly, gram, matrix, optimum
 from proofs import poor_start
 
-from qubopress import solvers
+from qubopress import problems, solvers
 from qubopress.problems import Capacity, Qubo, Rounding
 from qubopress.solvers import Status
 
@@ -154,3 +154,16 @@ def test_a_budget_that_ends_in_the_preparation_leaves_a_valid_bound() -> None:
     assert found.bound is not None
     assert found.loss is not None
     assert np.minimum(qubo.Q, 0).sum() - 1e-6 <= found.bound < found.loss
+
+
+@pytest.mark.parametrize("bits", [3, 4])
+def test_its_incumbent_of_a_neuron_is_never_above_beams(bits: int) -> None:
+    task, formulation = problems.classification_task("digits-mlp"), problems.get("adaround-neuron")
+    settings = {**formulation.defaults, "layer": 0, "per": "tensor", "bits": bits}
+    for neuron in range(5):
+        one = next(formulation.generate(task, **{**settings, "neuron": neuron}))
+        found, beam = (
+            solvers.solve(one, name, restarts=1, **more)
+            for name, more in (("branch-and-bound", {"nodes": 1}), ("beam", {}))
+        )
+        assert found.loss <= beam.loss + one.resolution

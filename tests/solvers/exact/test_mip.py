@@ -11,8 +11,9 @@ from instances import matrix
 
 from qubopress import solvers
 from qubopress.problems import Capacity, Qubo
-from qubopress.solvers import Status
-from qubopress.solvers.exact.mip import TOLERANCE, _Model
+from qubopress.solvers import Run, Status
+from qubopress.solvers.exact.foreign import TOLERANCE, Scaled
+from qubopress.solvers.exact.mip import _Model
 
 
 @settings(max_examples=15, deadline=None)
@@ -65,14 +66,16 @@ def test_a_used_node_limit_ends_finished_and_unproven() -> None:
 
 def test_the_tolerance_of_every_variable_is_taken_off_the_bound() -> None:
     qubo = Qubo(matrix(5), 2.0)
-    model = _Model(qubo, qubo.baseline())
-    off = model.scale * (2.0 - model.bound(0.0) - qubo.resolution)
+    scaled, run = Scaled(qubo), Run(qubo)
+    scaled.prove(run, 0.0)
+    assert run.bound is not None
+    off = scaled.scale * (2.0 - run.bound - qubo.resolution)
     assert off == pytest.approx(TOLERANCE * (5 + 10 + 1), rel=1e-3)
 
 
 def test_products_are_written_by_one_side_only() -> None:
     qubo = Qubo([[0.0, 1.0, -1.0], [1.0, 0.0, 0.0], [-1.0, 0.0, 0.0]])
-    model = _Model(qubo, qubo.baseline())
+    model = _Model(Scaled(qubo), qubo.baseline())
     assert len(model.costs) == 3 + 2
     assert model.places == [[0, 1, 3], [4, 0], [4, 2]]
     assert model.values == [[1.0, 1.0, -1.0], [1.0, -1.0], [1.0, -1.0]]

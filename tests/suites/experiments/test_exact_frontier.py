@@ -61,6 +61,7 @@ def test_a_solver_is_asked_up_to_its_limit_and_the_limit_is_told() -> None:
 
 def test_a_solver_that_has_used_its_share_starts_no_larger_size(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SHARE", 0.0)
+    monkeypatch.setattr(module, "BRIEF", 0.0)
     assert len(list(frontier(SMALL, "exhaustive", seconds=5.0))) == 1
 
 
@@ -106,6 +107,19 @@ def test_one_family_measured_alone_leaves_the_rows_of_the_others(
     pd.testing.assert_frame_equal(before[:4], after[:4])
     assert call("--out", str(tmp_path), "--family", "none") == 2
     assert "must be one of small, tiny, got none" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("share", "count"), [(0.2, 60), (0.4, 6)])
+def test_brief_searches_use_no_share_of_the_time(
+    share: float, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def measured(family: SizedFamily, solver: str, n: int, seconds: float) -> dict[str, Any]:
+        return {"n": n, "status": "OPTIMAL", "seconds": share * seconds}
+
+    monkeypatch.setattr(module, "_measured", measured)
+    rows = itertools.islice(frontier(SizedFamily("any", dense), "gurobi", seconds=10.0), 60)
+    limit = sum(n <= 2000 for n in itertools.islice(module.sizes(2000), 60))
+    assert len(list(rows)) == min(count, limit)
 
 
 def test_a_run_that_was_broken_off_goes_on_where_it_stopped(
