@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
@@ -24,8 +24,11 @@ class Link:
     def __init__(self, process: subprocess.Popen[str], name: str) -> None:
         self.process, self.name = process, name
         self.lines: SimpleQueue[str] = SimpleQueue()
-        self.thread = Thread(target=self._hear, daemon=True)
-        self.thread.start()
+        self.messages: SimpleQueue[str] = SimpleQueue()
+        # A pipe that is full would hold up the run's clock while the script still imports.
+        self.threads = [Thread(target=one, daemon=True) for one in (self._hear, self._speak)]
+        for thread in self.threads:
+            thread.start()
 
     def _hear(self) -> None:
         """Queue every line that comes, "" at the end."""
@@ -38,14 +41,19 @@ class Link:
         finally:
             self.lines.put("")
 
-    def send(self, message: dict[str, Any]) -> None:
-        """Write one line; a script that is gone is met where its answer is awaited."""
+    def _speak(self) -> None:
+        """Write every message, until "". A script that is gone is met where its answer is awaited."""
         assert self.process.stdin is not None
-        try:
-            self.process.stdin.write(json.dumps(message) + "\n")
-            self.process.stdin.flush()
-        except OSError:
-            pass
+        while message := self.messages.get():
+            try:
+                self.process.stdin.write(message)
+                self.process.stdin.flush()
+            except OSError:
+                return
+
+    def send(self, message: dict[str, Any]) -> None:
+        """Send one line, and wait for nothing."""
+        self.messages.put(json.dumps(message) + "\n")
 
     def answers(self) -> Iterator[dict[str, Any]]:
         """What comes back, {} now and then while it is silent.
@@ -67,10 +75,14 @@ class Link:
     def close(self) -> None:
         """Kill it."""
         self.process.kill()
-        self.thread.join()
+        self.messages.put("")
+        for thread in self.threads:
+            thread.join()
         for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):
             if pipe is not None:
-                pipe.close()
+                # What was never read is flushed here once more.
+                with suppress(OSError):
+                    pipe.close()
         self.process.wait()
 
 

@@ -73,7 +73,7 @@ def test_the_readmes_executable_ranks_as_written_in_ten_lines_at_most(tmp_path: 
     folder, suite = tmp_path / "mine", block_with("toml", "command =")
     folder.mkdir()
     page = (ROOT / "docs" / "tutorials" / "solver.md").read_text(encoding="utf-8")
-    (program,) = re.findall(r"```c[^\n]*\n(.*?)```", page, flags=re.DOTALL)
+    (program,) = re.findall(r"```c(?: [^\n]*)?\n(.*?)```", page, flags=re.DOTALL)
     (folder / "descent.c").write_text(program, encoding="utf-8")
     subprocess.run(["cc", "-O2", "-o", "mine/descent", "mine/descent.c"], cwd=tmp_path, check=True)
     (folder / "board.toml").write_text(suite, encoding="utf-8")

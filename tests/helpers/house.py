@@ -66,7 +66,11 @@ ORDER = {
 CALL_A_SOLVER_WHOLE = {"solvers/capacity/field_search.py", "solvers/qubo/neal_penalty.py"}
 """Solvers that are another solver under a field or a penalty."""
 
-STARTED_BY_NAME = {"solvers/exact/highs_process.py", "solvers/qubo/foreign/example.py"}
+STARTED_BY_NAME = {
+    "solvers/exact/highs_lps.py",
+    "solvers/exact/highs_process.py",
+    "solvers/qubo/foreign/example.py",
+}
 """Scripts that a solver starts as a process."""
 
 MOST_FILES = 20
