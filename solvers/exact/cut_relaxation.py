@@ -144,7 +144,7 @@ class Relaxation:
         """What rounding may have added to a bound with multipliers of this sum."""
         longest = int(np.diff(self.rows.indptr).max(initial=1))
         size = float(np.abs(self.cost).sum()) + 2 * longest * multipliers + abs(self.terms.offset)
-        return (64 + self.rows.shape[0]) * UNIT * size
+        return float((64 + self.rows.shape[0]) * UNIT * size)
 
     def separate(self, y: Floats, run: Run) -> int:
         """Add violated inequalities, and drop rows that long had no dual; how many were added."""

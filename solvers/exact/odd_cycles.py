@@ -188,7 +188,7 @@ def _simple(s: int, n: int, came: Any, by: Any, points: Any, steps: Any, flags: 
                     place[points[k]] = -1
                 for k in range(first, top):
                     points[k - first], steps[k - first], flags[k - first] = points[k], steps[k], flags[k]
-                return top - first
+                return int(top - first)
             # An even round trip is left out; what is left of the way is still odd, and no longer.
             for k in range(first + 1, top):
                 place[points[k]] = -1

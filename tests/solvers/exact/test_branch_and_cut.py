@@ -68,8 +68,8 @@ def test_four_hundred_sparse_bits_are_proven() -> None:
 
 
 def test_a_glass_takes_branching_and_agrees_with_branch_and_bound() -> None:
-    qubo = glass(70, 6, 1)
-    with patch.object(module, "STARTS", 3):
+    qubo, hasty = glass(40, 6, 1), {True: (2, 1.0), False: (2, 1.0)}
+    with patch.object(module, "STARTS", 0), patch.object(module, "PATIENCE", hasty):
         found = solvers.solve(qubo, "branch-and-cut", restarts=1)
     assert found.status is Status.OPTIMAL
     assert found.counts["nodes"] > 1
