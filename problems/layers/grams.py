@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -70,72 +71,110 @@ def sums_of(
         InputError: the network does not run on the inputs.
     """
     wanted = {(use.weight, use.kind, use.groups): use for use in uses}
-    sums = {use.name: Sums() if exact or use.groups > 1 else _Upper() for use in wanted.values()}
+    shared = _Shared({use.name: Sums() if exact or use.groups > 1 else _Upper() for use in wanted.values()})
     tokens = _Tokens()
-    before = _Increments()
 
     def ear(one: Heard) -> None:
         use = wanted.get(one.key)
         if use is None:
             return
-        change, own = (through or {}).get(use.name), sums[use.name]
+        change = (through or {}).get(use.name)
 
-        def add(made: Sums) -> None:
+        def add(sums: Sums) -> None:
             x = tokens.kept(one.x) if one.kind == "linear" else one.x
             for rows in rows_of(x, one.kind, one.groups, one.window) if x.numel() else ():
-                made.add(rows if change is None else change(rows))
+                sums.add(rows if change is None else change(rows))
 
         if change is None and one.kind == "linear":
-            before.add(own, one.x, add)
+            shared.add(use.name, one.x, add)
         else:
-            add(own)
+            add(shared.sums[use.name])
 
     for piece in pieces(inputs, BATCH):
         with tokens.of(piece), listening(network, ear):
             run(network, piece)
-        before.forget()
-    return sums
+        shared.forget()
+    return shared.sums
 
 
 class _Upper(Sums):
-    """Sums of which only the upper triangle is computed, block by block: half the products of a wide one."""
+    """Sums of which only the upper triangle is computed, block by block: half the products of a wide one.
 
-    def square(self, rows: Tensor) -> None:
-        """Add the products of rows x̃ (1, rows, f + 1) above the diagonal."""
-        flat, size = rows[0], rows.shape[2]
-        if isinstance(self.gram, float):
-            self.gram = torch.zeros(1, size, size, dtype=torch.float64)
-        for start in range(0, size, BLOCK):
-            block = slice(start, start + BLOCK)
-            self.gram[0, block, start:].addmm_(flat[:, block].T, flat[:, start:])
-
-    def mean(self) -> Floats:
-        """The Gram matrix (1, f + 1, f + 1)."""
-        upper = torch.triu(self.gram[0] / self.rows)
-        return np.asarray((upper + torch.triu(upper, 1).T)[None].numpy())
-
-
-class _Increments:
-    """What one tensor adds, kept for the next matrix it flows into: queries, keys and values share it."""
+    In float64: in float32 a matrix of fewer rows than inputs comes out with eigenvalues below 0.
+    """
 
     def __init__(self) -> None:
-        self.forget()
+        super().__init__()
+        self._mean: Floats | None = None
+
+    def square(self, rows: Tensor) -> None:
+        """Add the products of rows x̃ (1, rows, f + 1) in and above the blocks of the diagonal."""
+        flat, size = rows[0], rows.shape[2]
+        if isinstance(self.gram, float):
+            self.gram = torch.zeros(size, size, dtype=torch.float64)
+        for start in range(0, size, BLOCK):
+            block = slice(start, start + BLOCK)
+            self.gram[block, start:].addmm_(flat[:, block].T, flat[:, start:])
+
+    def mean(self) -> Floats:
+        """The Gram matrix (1, f + 1, f + 1); those that share sums share it."""
+        if self._mean is None:
+            gram, self.gram = self.gram / self.rows, 0.0
+            self._mean = np.asarray(_mirrored(gram)[None].numpy())
+        return self._mean
+
+
+def _mirrored(gram: Tensor) -> Tensor:
+    """The matrix itself, its lower triangle made the upper one's."""
+    for start in range(0, len(gram), BLOCK):
+        block, rest = slice(start, start + BLOCK), slice(start + BLOCK, None)
+        corner = torch.triu(gram[block, block])
+        gram[block, block] = corner + torch.triu(corner, 1).T
+        gram[rest, block] = gram[block, rest].T
+    return gram
+
+
+class _Shared:
+    """Sums by name, of which those are one that the same tensors flow into: queries, keys and values."""
+
+    def __init__(self, sums: dict[str, Sums]) -> None:
+        self.sums = sums
+        self.before: Sums | None = None
+        self.now = Sums()
+        self.x: Tensor | None = None
+        self.seen: tuple[Any, ...] = ()
+        self.fresh = False
+        self.takers: set[str] = set()
+
+    def add(self, name: str, x: Tensor, add: Callable[[Sums], None]) -> None:
+        """Add x to the sums of a name by `add`, unless it was added to them for another name just now."""
+        version = object() if x.is_inference() else x._version  # of the former nothing tells of changes
+        seen = (x.data_ptr(), x.shape, x.stride(), x.dtype, version)
+        own = self.sums[name]
+        if self.x is None or seen != self.seen or name in self.takers:
+            self._part()
+            sharing = sum(one is own for one in self.sums.values()) > 1
+            self.before, self.fresh = copy.deepcopy(own) if sharing else None, not own.rows
+            self.x, self.seen, self.now = x, seen, own  # x stays alive: its place is not reused
+            add(own)
+        elif own is not self.now and self.fresh and not own.rows:
+            self.sums[name] = self.now
+        elif own is not self.now:
+            self.sums[name] = copy.deepcopy(own)
+            add(self.sums[name])
+        self.takers.add(name)
+
+    def _part(self) -> None:
+        """Give those their own sums back that share the last ones and did not take what was added."""
+        if self.before is not None:
+            left = [name for name, one in self.sums.items() if one is self.now and name not in self.takers]
+            self.sums.update(dict.fromkeys(left, self.before))
+        self.takers = set()
 
     def forget(self) -> None:
-        """Let go of the tensor."""
-        self.seen: tuple[Any, ...] = ()
-        self.x: Tensor | None = None
-        self.made = Sums()
-
-    def add(self, sums: Sums, x: Tensor, add: Callable[[Sums], None]) -> None:
-        """Add what x adds, which `add` knows to compute."""
-        version = object() if x.is_inference() else x._version  # of the former nothing tells of changes
-        seen = (type(sums), x.data_ptr(), x.shape, x.stride(), x.dtype, version)
-        if self.x is None or seen != self.seen:
-            self.x, self.seen, self.made = x, seen, type(sums)()  # x stays alive: its place is not reused
-            add(self.made)
-        if self.made.rows:
-            sums.join(self.made)
+        """Let go of the last tensor."""
+        self._part()
+        self.before = self.x = None
 
 
 class _Tokens:

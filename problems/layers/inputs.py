@@ -181,11 +181,13 @@ class Sums:
         """Add the products of rows x̃ (groups, rows, f + 1)."""
         self.gram = self.gram + rows.transpose(1, 2) @ rows
 
-    def join(self, other: Sums) -> None:
-        """Add what another has added up."""
-        self.gram = self.gram + other.gram
-        self.rows += other.rows
-        self.low, self.high = min(self.low, other.low), max(self.high, other.high)
+    def joined(self, other: Sums | None) -> Sums:
+        """These sums with what others of the same kind have added up."""
+        if other is not None:
+            self.gram = other.gram + self.gram
+            self.rows += other.rows
+            self.low, self.high = min(self.low, other.low), max(self.high, other.high)
+        return self
 
     def mean(self) -> Floats:
         """The Gram matrices (groups, f + 1, f + 1)."""

@@ -148,7 +148,8 @@ def _second_order(
     other rows than in the original, as behind another choice of experts.
     """
     layer = copy.deepcopy(network.get_submodule(name)).requires_grad_(True)
-    axis, intercepts, count, sums = output_axis(layer), np.zeros(outputs_of(layer)), 0, Sums()
+    axis, intercepts, count = output_axis(layer), np.zeros(outputs_of(layer)), 0
+    sums: Sums | None = None
     for batch in pieces(inputs, BATCH):
         original, passing = _passing(task.network, name, batch), _passing(network, name, batch)
         if original is None or passing is None or len(original.output) != len(passing.output):
@@ -161,13 +162,14 @@ def _second_order(
         intercepts += error.detach().double().movedim(axis, 0).flatten(1).sum(dim=1).numpy()
         count += error.numel() // len(intercepts)
         if grams:
-            sums.join(sums_of(layer, passing.samples, [use], exact=task.kept)[use.name])
+            found = sums_of(layer, passing.samples, [use], exact=task.kept)[use.name]
+            sums = found.joined(sums)
     weight = layer.get_parameter("weight")
     if weight.grad is None or not count:
         return None
     weight.data.copy_(weight.grad)  # in its layout, of which the use tells
     slope = np.column_stack([use.matrix(layer), intercepts]) / count
-    return slope, sums.mean()[0] if grams else np.zeros((0, 0))
+    return slope, np.zeros((0, 0)) if sums is None else sums.mean()[0]
 
 
 @dataclass(frozen=True, eq=False)

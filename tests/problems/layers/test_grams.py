@@ -104,3 +104,43 @@ def test_a_tensor_that_flows_into_several_matrices_is_squared_once(monkeypatch) 
     assert len(squared) == 2
     for use in uses:
         np.testing.assert_array_equal(sums[use.name].mean(), sums["query"].mean())
+
+
+class Parting(nn.Module):
+    """Two matrices that receive the same tensor, or only at times, as experts do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.two = nn.Linear(4, 3), nn.Linear(4, 3)
+
+    def forward(self, x: Tensor, way: Tensor) -> Tensor:
+        y = self.one(x) if way[0] != 2 else self.two(x)
+        return y + self.two(x) if way[0] == 0 else y
+
+
+@pytest.mark.parametrize("ways", [(0, 0, 1, 2, 0), (1, 0, 0), (2, 1, 0), (0, 1, 1, 0), (1, 1, 2, 2)])
+def test_matrices_that_part_have_sums_of_their_own(ways) -> None:
+    network, x = drawn(Parting), samples(3 * len(ways), 4)
+    way = torch.tensor(ways).repeat_interleave(3)
+    inputs = keywords(3, x=x, way=way)
+    sums = sums_of(network, inputs, uses_of(network, inputs).matrices)
+    for name, taken in (("one", way != 2), ("two", way != 1)):
+        rows = torch.cat([x[taken], torch.ones(int(taken.sum()), 1)], dim=1).double().numpy()
+        assert sums[name].rows == len(rows)
+        np.testing.assert_allclose(sums[name].mean()[0], rows.T @ rows / len(rows), rtol=0, atol=1e-12)
+
+
+def test_the_matrix_of_few_rows_has_no_eigenvalue_below_zero() -> None:
+    network, x = mlp(300, 2), 3 + samples(40, 300)
+    (use,) = uses_of(network, x).matrices
+    values = np.linalg.eigvalsh(sums_of(network, x, [use])["0"].mean()[0])
+    assert values[0] > -1e-12 * values[-1]
+
+
+def test_joined_sums_of_parts_are_those_of_the_whole(monkeypatch) -> None:
+    monkeypatch.setattr(grams, "BLOCK", 3)
+    network, x = mlp(10, 2), samples(40, 10)
+    (use,) = uses_of(network, x).matrices
+    one, other = (sums_of(network, part, [use])["0"] for part in x.split(20))
+    whole = other.joined(one.joined(None)).mean()
+    np.testing.assert_allclose(whole, gram_of_inputs(network, "0", x)[0], rtol=1e-12, atol=1e-15)
