@@ -94,7 +94,7 @@ def adaround(
         embeddings: width of tables that rows are looked up in, each row rounded to the nearest value of its
             own grid; 0 leaves them float.
         guard: keep the nearest values where a layer's answer is worse than these on the samples held out.
-        group: inputs of a neuron that share a step; 0 for all of them.
+        group: inputs of a neuron, or numbers of a row of a table, that share a step; 0 for all of them.
         levels: that a weight may take: 2 as published, as many about it, or "all" of its grid; with eight
             bits those are the 64 about it.
         bias: "int32" of step s_x·s_w with a rounding bit of its own, as published; "corrected" for a real one
@@ -128,7 +128,7 @@ def adaround(
     Wishes(**usual)
     layers = WeightLayers(task, sequential=sequential, rounded=activations == "int8")
     book = Book(layers)
-    round_embeddings(layers, book, bits=embeddings)
+    round_embeddings(layers, book, bits=embeddings, group=group)
     yield from rounded_layers(layers, book, usual, guard=guard)
     book.close()
     return layers.network

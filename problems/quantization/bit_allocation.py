@@ -158,7 +158,7 @@ def bit_allocation(
         samples: of the calibration data, whose outputs are compared.
         grid: "fit", "minmax" or "mse"; see `adaround`, as for the rest.
         bias: "corrected" or "float"; "int32" where inputs have no groups.
-        group: inputs of a neuron that share a step; 0 for all of them.
+        group: inputs of a neuron, or numbers of a row of a table, that share a step; 0 for all of them.
         embeddings: width of tables that rows are looked up in; 0 leaves them float.
         guard: keep the nearest values where a layer's answer is worse than these on the samples held out.
 
@@ -172,7 +172,7 @@ def bit_allocation(
     usual = {"grid": grid, "bias": bias, "group": group}
     layers = WeightLayers(task)
     book = Book(layers)
-    round_embeddings(layers, book, bits=embeddings)
+    round_embeddings(layers, book, bits=embeddings, group=group)
     allocation = measured(
         layers, usual, average=average, size=size, samples=samples, interactions=interactions
     )

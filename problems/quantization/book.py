@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from typing import Any
 
@@ -22,7 +22,7 @@ from .codes import attach, coded
 from .eight_bit import QuantizedInput, quantize_input
 from .grids import Grid, grid_for
 from .weight_layers import WeightLayer, WeightLayers
-from .wishes import Answer
+from .wishes import Answer, Wishes
 
 __all__ = ["Book", "modules_of", "round_embeddings", "write"]
 
@@ -152,25 +152,26 @@ def _joined(grids: list[Grid]) -> Grid:
     return replace(grids[0], step=step, zero=zero)
 
 
-def round_embeddings(layers: WeightLayers, book: Book, *, bits: int) -> None:
-    """Round every row of every table to the nearest values of its own grid."""
-    width = count(bits, name="embeddings", low=0, high=8)
+def round_embeddings(layers: WeightLayers, book: Book, *, bits: int, group: int) -> None:
+    """Round every row of every table to the nearest values of its own grid, or of one for each group."""
+    width, size = count(bits, name="embeddings", low=0, high=8), count(group, name="group", low=0)
     for use in layers.uses.matrices:
         if use.kind != "embedding" or layers.task.rules.leaves(use.name):
             continue
-        own = layers.task.rules.settings(use.name, {"bits": width, **_OTHERS})["bits"]
+        wished = layers.task.rules.settings(use.name, {**_OTHERS, "bits": width, "group": size})
+        own = wished["bits"]
         if not own:
             book.leave(use, "embeddings=0 leaves it")
             continue
         weights = use.matrix(layers.network)
-        grid = grid_for(weights, bits=own, grid="minmax", per="channel")
+        grid = grid_for(weights, bits=own, grid="minmax", per="channel", group=wished["group"])
         codes = coded(use, grid, grid.integers(weights), bits=own)
         use.put(layers.network, codes.matrix().astype(np.float64))
         attach(layers.network, codes)
         book.embedding(use, own)
 
 
-_OTHERS = dict.fromkeys(("grid", "per", "clip_aware", "block"))
+_OTHERS = dict.fromkeys(one.name for one in fields(Wishes))
 """What a layer may set besides, which says nothing of a table."""
 
 

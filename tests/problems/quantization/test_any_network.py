@@ -30,6 +30,7 @@ from qubopress.problems import InputError
 from qubopress.problems.layers.samples import Inputs
 from qubopress.problems.layers.uses import uses_of
 from qubopress.problems.quantization import adaround
+from qubopress.problems.quantization.codes import codes_of
 from qubopress.problems.tasks.rules import Rules
 
 pytestmark = pytest.mark.usefixtures(one_thread.__name__)
@@ -131,6 +132,24 @@ def test_tables_are_rounded_row_by_row(width, most) -> None:
     compressed, _ = rounded(left, embeddings=0)
     assert torch.equal(compressed[0].weight, network[0].weight)
     assert left_float(left) == {"0.weight": "embeddings=0 leaves it"}
+
+
+def table(**wishes):
+    network = drawn(lambda: chain(nn.Embedding(20, 300), nn.Linear(300, 4)))
+    x = torch.arange(40).reshape(8, 5) % 20
+    compressed, _ = rounded(task_on(network, x, **wishes.pop("on", {})), bias="float", **wishes)
+    left = (compressed[0].weight - network[0].weight).norm() / network[0].weight.norm()
+    return float(left.detach()), codes_of(compressed)["0.weight"]
+
+
+def test_tables_have_a_step_for_each_group_as_matrices_have() -> None:
+    whole, plain = table()
+    grouped, codes = table(group=32)
+    assert (plain.step.shape, codes.step.shape, codes.group) == ((20, 1), (20, 10), 32)
+    assert grouped < 0.8 * whole
+    rules = Rules(layers={"0": {"group": 32}})
+    alone, codes = table(on={"rules": rules})
+    assert (alone, codes.group) == (grouped, 32)
 
 
 # ---- groups
