@@ -192,6 +192,19 @@ BLOCKS = (
         "qubopress publish --add STORE",
     ),
     Block(
+        "real pruning",
+        "results/data/real-pruning/by-keep.csv",
+        "keep",
+        "{} kept",
+        rows=("network", "problem", "solver"),
+    ),
+    Listing(
+        "real pruning correlation",
+        "results/data/real-pruning/correlations.csv",
+        CORRELATION,
+        "qubopress publish --add STORE",
+    ),
+    Block(
         "formulations",
         "results/data/pruning-formulations/by-keep.csv",
         "keep",
