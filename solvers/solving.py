@@ -78,7 +78,7 @@ def solve(
     if reason:
         return skipped(reason)
     with _limited(threads):
-        warm(entry.name, type(instance), sparse=instance.sparse)
+        warm(entry.name, type(instance), **_form(instance))
         run = Run(instance, seed=count(seed, name="seed", low=0), target=goal, **budget)
         if watch is not None:
             watch(run)
@@ -139,19 +139,33 @@ def _pools(modules: int) -> ThreadpoolController:
     return ThreadpoolController()
 
 
-def warm(name: str, shape: type, *, sparse: bool = False) -> None:
+def warm(name: str, shape: type, *, sparse: bool = False, levels: int = 2, groups: bool = False) -> None:
     """Compile and import what a solver needs for a shape, on a tiny instance, before any clock starts.
 
     A stranger's solver without kernels has nothing to compile: it would only run, and may take its time.
+
+    Parameters:
+        name: of the solver.
+        shape: class of the instance.
+        sparse: whether its matrix is.
+        levels: values of a coordinate of a Rounding: kernels for two are others than those for more.
+        groups: whether a neuron of a Rounding has a step for each group.
     """
     search = get(name).search
     if search.__module__.startswith(OURS) or compiles(search):
-        _warmed(search, name, shape, sparse)
+        _warmed(search, name, shape, (sparse, levels, groups))
+
+
+def _form(instance: Instance) -> dict[str, Any]:
+    """What decides which kernels an instance takes, beside its class."""
+    if not isinstance(instance, Rounding):
+        return {"sparse": instance.sparse}
+    return {"levels": 2 if (instance.levels == 2).all() else 3, "groups": instance.group is not None}
 
 
 @functools.cache
-def _warmed(search: Callable[..., None], name: str, shape: type, sparse: bool) -> None:
-    entry, tiny = get(name), _tiny(shape, sparse)
+def _warmed(search: Callable[..., None], name: str, shape: type, form: tuple[bool, int, bool]) -> None:
+    entry, tiny = get(name), _tiny(shape, *form)
     # A pass that compiled has used its budget and may have stopped before the solver's next kernel.
     for _ in range(5):
         run = Run(tiny, restarts=1, seconds=0.05, evaluations=8)
@@ -162,11 +176,12 @@ def _warmed(search: Callable[..., None], name: str, shape: type, sparse: bool) -
             return
 
 
-def _tiny(shape: type, sparse: bool) -> Instance:
+def _tiny(shape: type, sparse: bool, levels: int, groups: bool) -> Instance:
     """A two-variable instance of a shape."""
     Q: Any = np.array([[1.0, -2.0], [-2.0, 1.5]])
     if shape is Rounding:
-        return Rounding(np.eye(2), [[0.25, 0.75]])
+        split: dict[str, Any] = {"group": [0, 1], "scale": [[1.0, 1.0]]} if groups else {}
+        return Rounding(np.eye(2), [[0.25, 0.75]], levels=levels, **split)
     if shape is BlackBox:
         return BlackBox(lambda x: x.sum(axis=1).astype(float), 2, start=[1, 0], K=1)
     Q = sp.csr_array(Q) if sparse else Q
