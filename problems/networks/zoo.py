@@ -128,8 +128,8 @@ GENERATORS = (
     _large("fashion-generator-one", partial(interacting, **LARGE | ONE)),
     _large(
         "fashion-generator-neural",
-        partial(neural, latent=32, widths=(270, 270), side=28),
-        learning_rate=0.001,
+        partial(neural, latent=64, widths=(263, 263), side=28),
+        learning_rate=0.003,
     ),
     _large("mnist-generator", partial(interacting, **LARGE), dataset="mnist"),
 )
