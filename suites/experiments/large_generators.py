@@ -260,8 +260,8 @@ CASES: tuple[tuple[str, str, Row], ...] = (
     *((ROUNDED, "round-to-nearest", {"bits": bits}) for bits in (8, 6, 4, 3, 2)),
     *((ROUNDED, "coordinate-descent", {"bits": bits}) for bits in (6, 4, 3, 2)),
     *((ROUNDED, "coordinate-descent", {"bits": bits, "sequential": True}) for bits in (4, 3)),
-    *((ROUNDED, "round-to-nearest", {"bits": 4, "density": share}) for share in (0.75, 0.5)),
-    *((ROUNDED, "coordinate-descent", {"bits": 4, "density": share}) for share in (0.75, 0.5)),
+    *((ROUNDED, "round-to-nearest", {"bits": 4, "density": share}) for share in (0.95, 0.9, 0.75, 0.5)),
+    *((ROUNDED, "coordinate-descent", {"bits": 4, "density": share}) for share in (0.95, 0.9, 0.75, 0.5)),
     ("ais-topology", "greedy", {"keep": 0.75}),
 )
 """Tiles are decided each by itself unless told otherwise."""
