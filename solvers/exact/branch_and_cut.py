@@ -65,17 +65,18 @@ def branch_and_cut(
     run.prove(posiform(qubo))
     assert run.best is not None
     limit = nodes * run.restarts if run.restarts is not None else 2**62
-    size, step = min(abs(run.loss), abs(run.loss - qubo.offset)), lattice(qubo)
+    # Beside a large constant sums would lose digits that the couplings have, so it is left out.
+    size, step, terms = abs(run.loss - qubo.offset), lattice(qubo), terms_of(qubo)._replace(offset=0.0)
     goal = _Goal(np.inf, max(qubo.resolution, CLOSE * size))
 
     def prove(bound: float) -> None:
         # No loss lies between two steps, so that rounding on the way costs nothing there.
-        rounded = qubo.offset + step * np.ceil((bound - qubo.offset) / step - 1e-6) if step else bound
-        run.prove(rounded - qubo.resolution)
+        rounded = step * np.ceil(bound / step - 1e-6) if step else bound
+        run.prove(qubo.offset + rounded - qubo.resolution)
 
     with ExitStack() as stack:
         search = _Search(run, step, limit, stack)
-        search.solve(terms_of(qubo), run.best, goal, run.offer, prove)
+        search.solve(terms, run.best, goal, run.offer, prove)
     run.stopped()
 
 

@@ -31,7 +31,8 @@ BLOCK = re.compile(
 README_FILES = {
     "@solvers.solver": "mine/descent.py",
     "@problems.problem": "mine/filters.py",
-    "[[problem]]": "mine/filters.toml",
+    'command = "mine/descent': "mine/board.toml",
+    'name = "unlike-filters"': "mine/filters.toml",
 }
 """What tells a block of the README that its text gives a name; `test_readme` runs these through suites."""
 
@@ -41,6 +42,7 @@ README_COMMANDS = {
     "qubopress run smoke --plugins": "test_readme",
     "qubopress run --instance": "test_cli: own instances",
     "qubopress run mine/filters.toml": "test_readme",
+    "qubopress run mine/board.toml": "test_readme",
     "dask": "processes that never end; test_cluster",
     "qubopress run smoke --executor": "test_cluster",
     "from dask_jobqueue": "needs Slurm",
@@ -103,7 +105,7 @@ def run(block: Block, folder: Path, namespace: dict[str, object]) -> None:
         path = folder / block.title
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(block.code, encoding="utf-8")
-        if block.language == "toml" and not re.search(r"= *\[?\"(loud|unlike)-", block.code):
+        if block.language == "toml" and not re.search(r"= *\[?\"(loud-|unlike-|mine/)", block.code):
             suites.load(path)
     elif block.language == "python":
         exec(compile(block.code, "page", "exec"), namespace)

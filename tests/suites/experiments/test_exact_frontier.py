@@ -184,5 +184,5 @@ def test_the_page_and_the_table_hold_every_solver(
     for solver in rows["solver"].unique():
         assert solver in printed
         assert solver in html
-    assert "src=" not in html.split("<script>")[0]
+    assert "src=" not in html.split('<script id="plotly">')[0]
     assert html.count('class="plot"') == 1
