@@ -154,8 +154,18 @@ def _tell_usage(error: Any) -> int:
     """What is wrong with the call in one line, or the help where nothing was asked for."""
     message = error.format_message()
     asked = type(error).__name__ != "NoArgsIsHelpError"
-    tell(f"qubopress: {' '.join(message.split())}; see `qubopress --help`" if asked else message)
+    told = " ".join(message.split()) + _as_parameter(error)
+    tell(f"qubopress: {told}; see `qubopress --help`" if asked else message)
     return BAD_INPUT
+
+
+def _as_parameter(error: Any) -> str:
+    """How to say what stands as an option that there is none of, where a command takes parameters."""
+    command = getattr(getattr(error, "ctx", None), "command", None)
+    options = {name for one in getattr(command, "params", ()) for name in one.opts}
+    if type(error).__name__ != "NoSuchOption" or "--set" not in options:
+        return ""
+    return f"; for a parameter of the formulation --set {error.option_name.lstrip('-')}=VALUE"
 
 
 def _is_users(error: Exception) -> bool:

@@ -40,6 +40,7 @@ def _shared(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
         ("rum smoke", "No such command 'rum'"),
         ("run", "run needs a suite or --instance FILE"),
         ("run smoke --sedes 3", "No such option: --sedes"),
+        ("compress digits-mlp --bits 4 --out x", "for a parameter of the formulation --set bits=VALUE"),
         ("run smoke --seeds three", "Invalid value for '--seeds'"),
         ("run smoke --seconds", "Option '--seconds' requires an argument"),
         ("run smoke extra", "unexpected extra argument"),

@@ -56,7 +56,10 @@ WRONG = [
     ("compressed-generators mine.db --out .", "must hold cells of ais-rounding or ais-topology"),
     ("compressed-generators mine.db --out . --solver beem", "no solver named 'beem'; did you mean 'beam'?"),
     ("compressed-generators mine.db --out none/new", "--out must lie in a folder that exists, got none/new"),
-    ("large-generators --part nosuch --out .", "--part must be one of steps, search, forms, images, levels, got"),
+    (
+        "large-generators --part nosuch --out .",
+        "--part must be one of steps, search, forms, images, levels, got",
+    ),
     ("large-generators --weights none --out .", "--weights must be a folder that exists, got none"),
     ("large-generators --out none/new", "--out must lie in a folder that exists, got none/new"),
     ("pruning-claims", "Missing argument 'STORE...'"),
