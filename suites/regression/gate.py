@@ -36,7 +36,7 @@ ROWS, TIMES = "rows.jsonl", "times.json"
 SLOWER = 1.4
 """Ratio of times that is a regression; a doubled kernel gives 1.7 and more, a busy machine less."""
 
-ROUNDS, MORE_ROUNDS = 2, 6
+ROUNDS, MORE_ROUNDS = 2, 12
 """Timings of every solver, and further ones of those that look slower; the least time counts."""
 
 BASELINE_ROUNDS = 6
