@@ -66,7 +66,8 @@ def branch_and_cut(
     assert run.best is not None
     limit = nodes * run.restarts if run.restarts is not None else 2**62
     # Beside a large constant sums would lose digits that the couplings have, so it is left out.
-    size, step, terms = abs(run.loss - qubo.offset), lattice(qubo), terms_of(qubo)._replace(offset=0.0)
+    step, terms = lattice(qubo), terms_of(qubo)._replace(offset=0.0)
+    size = min(abs(run.loss), abs(run.loss - qubo.offset))
     goal = _Goal(np.inf, max(qubo.resolution, CLOSE * size))
 
     def prove(bound: float) -> None:
