@@ -177,8 +177,8 @@ class _Layer:
             # The layer's loss and the neurons' are different sums of the same numbers.
             run.prove(sum(bounds) - rounding.resolution)
         whole = conclude(run, seconds=seconds, adapter=adapter)
-        trace = summed(self.first.tolist(), [part.trace for part in parts], float(whole.loss or 0.0))
-        return replace(whole, trace=trace)
+        points = summed(self.first.tolist(), [part.points for part in parts], float(whole.loss or 0.0))
+        return whole.along(points)
 
 
 def _row(rounding: Rounding, i: int) -> Row:
@@ -204,6 +204,8 @@ def penalty(capacity: Capacity, run: Run, entry: Entry, values: dict[str, Any]) 
         # The child's own restart is this one, which is counted already.
         child.restarts, child.counts = 1, Counter[str]()
         _searched(entry, qubo, child, values)
+        for what in child.counts.keys() - {"restarts"}:
+            run.tally(what, child.counts[what])
         if child.best is not None:
             run.tally("answers")
             run.tally("infeasible", int(capacity.violation(child.best) > 0))

@@ -98,6 +98,7 @@ class Entry:
             takes the field search always.
         groups: whether it takes layers whose neurons have a step for each group of inputs; one that does not
             meets them neuron by neuron.
+        counts: the unit of its own work, a name under which it tallies: flips, sweeps, nodes.
         requires: the packages that its search imports and nobody else, each with the module of it. Their
             versions are part of its cells' keys; the modules, where one is named, are loaded before a cell's
             clock runs.
@@ -113,6 +114,7 @@ class Entry:
     max_variables: int | None = None
     capacity: str = "field-search"
     groups: bool = False
+    counts: str = "restarts"
     requires: Mapping[str, str] = field(default_factory=dict)
     parameters: MappingProxyType[str, Parameter] = field(default_factory=lambda: MappingProxyType({}))
 
@@ -120,6 +122,10 @@ class Entry:
     def summary(self) -> str:
         """First line of the solver's docstring."""
         return (inspect.getdoc(self.search) or "").split("\n")[0]
+
+    def unit(self, instance: Instance) -> str:
+        """What its work on an instance is counted in: a black box's own evaluations, else what it tallies."""
+        return "evaluations" if instance.counted else self.counts
 
     def settings(self, given: dict[str, Any]) -> dict[str, Any]:
         """Checked values of the parameters given.
@@ -183,15 +189,17 @@ def solver(
     max_variables: int | None = None,
     capacity: str = "field-search",
     groups: bool = False,
+    counts: str = "restarts",
     requires: Mapping[str, str] | None = None,
 ) -> Callable[[Search], Search]:
     """Register a function of (instance, run, **parameters) as a solver.
 
     Keyword-only arguments are its parameters; `Annotated[int, Range(1, 100)]` gives one its range.
     `capacity` says how Σx = K reaches a solver of Qubos: by the "field-search", or as a "penalty"; `groups`
-    that it takes layers whose neurons have a step for each group of inputs. A search that imports more than
-    numpy, scipy, torch, numba and dimod names it, `requires={"ortools": "ortools.sat.python.cp_model"}`:
-    package and module.
+    that it takes layers whose neurons have a step for each group of inputs. `counts` is the name under which
+    it tallies its own work, such as "flips", which is remembered beside every improvement. A search that
+    imports more than numpy, scipy, torch, numba and dimod names it,
+    `requires={"ortools": "ortools.sat.python.cp_model"}`: package and module.
 
     Raises:
         InputError: the name is taken, a shape is none of ours, a parameter has no default, or a penalty is
@@ -215,6 +223,7 @@ def solver(
             max_variables,
             capacity,
             groups,
+            counts,
             dict(requires or {}),
             _parameters(search),
         )

@@ -26,18 +26,25 @@ class Declined(Exception):  # noqa: N818 - an answer, not an error
 
 @dataclass(frozen=True)
 class Incumbent:
-    """A best point so far: when it came, its loss, and its bits where the loss is the solver's own word."""
+    """A best point so far.
+
+    Attributes:
+        seconds: when it came.
+        loss: the solver's own word where `claimed` holds its bits, else computed.
+        work: what was counted by then, see `Run.worked`.
+    """
 
     seconds: float
     loss: float
     claimed: Bits | None
+    work: int
 
 
 class Listener(Protocol):
     """Told what a search finds, where another process judges it."""
 
-    def offered(self, x: Bits, claimed: float | None) -> None:
-        """A new incumbent, and its loss where that is the solver's own word."""
+    def offered(self, x: Bits, claimed: float | None, work: int) -> None:
+        """A new incumbent, its loss where that is the solver's own word, and the work counted by then."""
 
     def ended(self, run: Run) -> None:
         """The search is over, or that of a part."""
@@ -66,6 +73,7 @@ class Run:
         violation: its violation; infinite before the first offer.
         bound: proven lower bound on the loss, None without one.
         counts: work done that no machine's speed changes, such as restarts and flips; parts add to the whole.
+        unit: the one of these counts that is remembered beside every incumbent.
         share: of the fixed work that is done, as far as the solver says; for those who watch, never a record.
         listener: told of incumbents and of the end, which it then judges in place of this process.
         replayed: whether no solver had a hand in this run, so that a loss that it computed stands.
@@ -83,13 +91,14 @@ class Run:
         target: float | None = None,
         threads: int = 1,
         begun: float = 0.0,
+        unit: str = "restarts",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.instance = instance
         self.seeds = seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
         self.rng = np.random.default_rng(self.seeds)
         self.seconds, self.restarts, self.evaluations = seconds, restarts, evaluations
-        self.target, self.threads, self.begun = target, threads, begun
+        self.target, self.threads, self.begun, self.unit = target, threads, begun, unit
         self.best: Bits | None = None
         self.loss = self.violation = np.inf
         self.bound: float | None = None
@@ -128,8 +137,22 @@ class Run:
         return True
 
     def tally(self, what: str, number: int = 1) -> None:
-        """Count work by a name of the field's: flips, sweeps, nodes."""
+        """Count work by a name of the field's: flips, sweeps, nodes.
+
+        A block is counted before its best is offered, so that the work beside an incumbent has led to it.
+
+        Raises:
+            InputError: a number below 0.
+        """
+        if number < 0:
+            raise InputError(f"work must be counted up, got {number} {what}; pass what was done since")
         self.counts[what] += int(number)
+
+    def worked(self) -> int:
+        """How much work was done in the run's unit, as far as the solver has counted it by now."""
+        if self.unit == "evaluations" and self.instance.counted and not self.replayed:
+            return self.instance.evaluations - self.evaluated
+        return self.counts[self.unit]
 
     def done(self) -> float:
         """Share of the work that is done: of the time where that is limited, else what the solver says."""
@@ -191,9 +214,10 @@ class Run:
             return False
         self.best, self.loss, self.violation, self.claimed = point, value, violation, claimed
         if self.listener is not None:
-            self.listener.offered(point, value if claimed else None)
+            self.listener.offered(point, value if claimed else None, self.worked())
         elif violation == 0:
-            self.history.append(Incumbent(self.begun + self.elapsed(), value, point if claimed else None))
+            seconds, kept = self.begun + self.elapsed(), point if claimed else None
+            self.history.append(Incumbent(seconds, value, kept, self.worked()))
         return True
 
     def prove(self, bound: float) -> None:
@@ -217,6 +241,7 @@ class Run:
             target=target,
             threads=self.threads,
             begun=self.begun + self.elapsed(),
+            unit=self.unit,
             clock=self.clock,
         )
         child.counts = self.counts

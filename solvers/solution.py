@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..problems import Instance
 from ..problems.arrays import Bits
 from .run import Run
 from .status import Status
-from .traces import falling
+from .traces import Point, falling
 
 __all__ = ["Solution", "conclude"]
 
@@ -29,6 +29,8 @@ class Solution:
         adapter: how the solver was brought to the shape, "" where it takes the shape itself.
         message: why it ended where the status needs a reason.
         counts: work done that no machine's speed changes: restarts, flips, evaluations.
+        work_unit: the one of these counts that stands beside the trace, "" where nothing was counted in it.
+        trace_work: (as long as trace) how much of it was counted by each point; empty without a unit.
     """
 
     x: Bits | None
@@ -42,6 +44,20 @@ class Solution:
     adapter: str = ""
     message: str = ""
     counts: dict[str, int] = field(default_factory=dict)
+    work_unit: str = ""
+    trace_work: list[int] = field(default_factory=list)
+
+    @property
+    def points(self) -> list[Point]:
+        """The trace with the work beside it, 0 where none was counted."""
+        work = self.trace_work or [0] * len(self.trace)
+        return [Point(*place, done) for place, done in zip(self.trace, work, strict=True)]
+
+    def along(self, points: list[Point]) -> Solution:
+        """The same solution with another trace of the same work."""
+        trace = [(point.seconds, point.loss) for point in points]
+        work = [point.work for point in points] if self.work_unit else []
+        return replace(self, trace=trace, trace_work=work)
 
 
 def conclude(run: Run, *, seconds: float, adapter: str = "") -> Solution:
@@ -57,19 +73,22 @@ def conclude(run: Run, *, seconds: float, adapter: str = "") -> Solution:
     loss = run.loss if run.replayed and not run.claimed else run.instance.loss(run.best)
     points, lie = _checked(run)
     lie = run.lie or lie or _mismatch(run.instance, run.loss, loss) or _false_bound(run, loss)
-    return Solution(
+    counts = run.work()
+    found = Solution(
         x=run.best,
         loss=loss,
         violation=run.violation,
         energy=loss,
         bound=run.bound,
         status=Status.LIED if lie else _status(run, seconds),
-        trace=falling(points, loss) if points else [],
+        trace=[],
         seconds=seconds,
         adapter=adapter,
         message=lie,
-        counts=run.work(),
+        counts=counts,
+        work_unit=run.unit if points and counts.get(run.unit) else "",
     )
+    return found.along(falling(points, loss)) if points else found
 
 
 def _status(run: Run, seconds: float) -> Status:
@@ -83,13 +102,13 @@ def _status(run: Run, seconds: float) -> Status:
     return Status.BUDGET if used else Status.FINISHED
 
 
-def _checked(run: Run) -> tuple[list[tuple[float, float]], str]:
-    """(seconds, loss) of each incumbent with claims recomputed, and the first lie among them."""
+def _checked(run: Run) -> tuple[list[Point], str]:
+    """Each incumbent with its claim recomputed, and the first lie among them."""
     points, lie = [], ""
     for one in run.history:
         loss = one.loss if one.claimed is None else run.instance.loss(one.claimed)
         lie = run.lie or lie or _mismatch(run.instance, one.loss, loss)
-        points.append((one.seconds, loss))
+        points.append(Point(one.seconds, loss, one.work))
     return points, lie
 
 

@@ -79,7 +79,9 @@ def solve(
         return skipped(reason)
     with _limited(threads):
         warm(entry.name, type(instance), **_form(instance))
-        run = Run(instance, seed=count(seed, name="seed", low=0), target=goal, **budget)
+        run = Run(
+            instance, seed=count(seed, name="seed", low=0), target=goal, unit=entry.unit(instance), **budget
+        )
         if watch is not None:
             watch(run)
         try:

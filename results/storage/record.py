@@ -9,7 +9,7 @@ import binascii
 import json
 import math
 import re
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from numbers import Integral, Real
 from reprlib import repr as short
@@ -54,6 +54,9 @@ RANKED = ("OPTIMAL", "TARGET", "BUDGET", "FINISHED")
 
 STORED_BYTES = "stored bytes"
 """The measure that is the size of our packed file of the compressed network; older records lack it."""
+
+LATER = frozenset({"trace_work", "work_unit"})
+"""Fields that older records lack: where they are empty, a record is written without them."""
 
 DEEPEST = 20
 """Most lists and objects inside each other in a parameter."""
@@ -130,6 +133,8 @@ class Record(Plain):
         adapter: how the instance was turned into a shape the solver accepts; empty when it was not.
         peak_bytes: peak resident memory of the cell's process.
         trace: (seconds, loss) of every improvement.
+        trace_work: (as long as trace) how much of the count `work_unit` the solver had tallied by each
+            improvement; it tallies block by block. Empty where it counts nothing, and in older records.
         timing_grade: whether nothing else ran beside it, so that its seconds may be compared.
         anytime: whether the solver's path does not depend on the budget, so that its trace may be cut.
         counts: machine-independent work by name (evaluations, restarts, flips, nodes).
@@ -174,6 +179,8 @@ class Record(Plain):
     counts: dict[str, int] = field(default_factory=dict)
     limits: dict[str, str] = field(default_factory=dict)
     measures: dict[str, float] = field(default_factory=dict)
+    trace_work: tuple[int, ...] = ()
+    work_unit: str = ""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -181,6 +188,10 @@ class Record(Plain):
             raise RecordError(f"Record.status must be one of {', '.join(STATUSES)}; got {short(self.status)}")
         if not _is_utc(self.finished_at):
             raise RecordError(f"Record.finished_at must be ISO 8601 in UTC, got {short(self.finished_at)}")
+
+    def without_trace(self) -> Self:
+        """The same cell without its course."""
+        return replace(self, trace=(), trace_work=(), work_unit="")
 
     @property
     def budget(self) -> Budget:
@@ -256,8 +267,9 @@ def _read_object(kind: type[_T], value: Any, where: str) -> _T:
     names = {one.name for one in fields(kind)}  # type: ignore[arg-type]  # only dataclasses come here
     if not isinstance(value, dict):
         raise _wrong("an object", value, where)
-    if value.keys() != names:
-        odd = ", ".join(sorted(short(name) for name in value.keys() ^ names))
+    wrong = (names - value.keys() - LATER) | (value.keys() - names)
+    if wrong:
+        odd = ", ".join(sorted(short(name) for name in wrong))
         raise RecordError(f"{where} must hold exactly its own fields; missing or unknown: {odd[:200]}")
     return kind(**value)
 
@@ -338,7 +350,8 @@ def _read_any(value: Any, where: str, depth: int = 0) -> Any:
 def _plain(value: Any) -> Any:
     """What `json` writes for a checked value."""
     if isinstance(value, Plain):
-        return {one.name: _plain(getattr(value, one.name)) for one in fields(value)}  # type: ignore[arg-type]
+        held = {one.name: getattr(value, one.name) for one in fields(value)}  # type: ignore[arg-type]
+        return {name: _plain(one) for name, one in held.items() if one or name not in LATER}
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
     if isinstance(value, bytes):

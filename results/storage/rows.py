@@ -6,7 +6,6 @@ import json
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -107,5 +106,5 @@ def light_rows(infos: Iterable[InstanceInfo], records: Iterable[Record], out: Pa
             for info in infos:
                 if info.key in keys:
                     light.add_instance(info)
-            light.add_all(replace(record, trace=()) for record in records)
+            light.add_all(record.without_trace() for record in records)
         return write_rows(store, out)

@@ -21,7 +21,7 @@ import pandas as pd
 from .cell_table import FLAGS, cell_table
 from .errors import StoreError
 from .record import InstanceInfo, Record, canonical
-from .traces import Traces, pack_trace, unpack_trace
+from .traces import Counts, Traces, pack_trace, pack_work, unpack_trace, unpack_work
 
 __all__ = ["Store", "load"]
 
@@ -69,14 +69,21 @@ CREATE TABLE resumed (
 ) STRICT"""
 """At which other commits a run found a cell finished. Made when it is first needed."""
 
+_WORK = """
+CREATE TABLE work (
+    cell INTEGER PRIMARY KEY REFERENCES cell (id) ON DELETE CASCADE, unit TEXT NOT NULL, counts BLOB NOT NULL
+) STRICT"""
+"""The work beside each improvement. Made when it is first needed, so that older stores stay as they are."""
+
 _TABLES = {
     text.split()[2]: ("table", text)
-    for text in (" ".join(statement.split()) for statement in f"{_SCHEMA};{_RESUMED}".split(";"))
+    for text in (" ".join(statement.split()) for statement in f"{_SCHEMA};{_RESUMED};{_WORK}".split(";"))
     if text.startswith("CREATE TABLE")
 }
 """The tables by name, each with its kind and its statement on one line."""
 
-_CELL = tuple(field.name for field in fields(Record) if field.name not in ("stages", "trace"))
+_APART = ("stages", "trace", "trace_work", "work_unit")
+_CELL = tuple(field.name for field in fields(Record) if field.name not in _APART)
 _INSTANCE = tuple(field.name for field in fields(InstanceInfo))
 _STAGE = ("variables", "loss", "violation", "bits", "shape")
 _JSON = {"parameters", "versions", "counts", "limits", "measures", "stage_variables", "stage_losses", "shape"}
@@ -155,7 +162,7 @@ class Store:
         if not new:
             return
         with self._commit() as db:
-            if not self._has_resumed():
+            if not self._has("resumed"):
                 db.execute(_RESUMED)
             told = "INSERT OR IGNORE INTO resumed SELECT id, ? FROM cell WHERE cell = ?"
             db.executemany(told, [(commit, cell) for cell in sorted(new)])
@@ -163,7 +170,7 @@ class Store:
     def resumed(self) -> dict[str, list[str]]:
         """By commit, the cells that a run found finished there."""
         found: dict[str, list[str]] = {}
-        if self._has_resumed():
+        if self._has("resumed"):
             query = (
                 'SELECT resumed."commit", cell.cell FROM resumed JOIN cell ON id = resumed.cell ORDER BY id'
             )
@@ -171,8 +178,8 @@ class Store:
                 found.setdefault(commit, []).append(cell)
         return found
 
-    def _has_resumed(self) -> bool:
-        return any(True for _ in self._rows("SELECT 1 FROM sqlite_schema WHERE name = 'resumed'"))
+    def _has(self, table: str) -> bool:
+        return any(True for _ in self._rows("SELECT 1 FROM sqlite_schema WHERE name = ?", table))
 
     def statuses(self) -> dict[str, str]:
         """How every cell ended, by its key."""
@@ -224,6 +231,15 @@ class Store:
             )
         return traces
 
+    def work(self) -> dict[str, tuple[str, Counts]]:
+        """The unit and the (k,) counts beside the trace of every cell that has them, by cell key."""
+        if not self._has("work"):
+            return {}
+        query = (
+            "SELECT cell.cell, unit, work.counts FROM work JOIN cell ON cell.id = work.cell ORDER BY cell.id"
+        )
+        return {cell: (unit, unpack_work(counts)) for cell, unit, counts in self._rows(query)}
+
     def environments(self) -> list[tuple[str, str, dict[str, str]]]:
         """The distinct (commit, machine, versions) that the cells come from."""
         rows = self._rows('SELECT DISTINCT "commit", machine, versions FROM cell ORDER BY 1, 2, 3')
@@ -246,7 +262,17 @@ class Store:
             points = self._rows("SELECT points FROM trace WHERE cell = ?", row[0])
             trace = [point for (packed,) in points for point in unpack_trace(packed).tolist()]
             own: dict[str, Any] = {"stages": tuple(self._stages(row[0])), "trace": trace}
-            return Record(**_values(_CELL, row[1:]), **own)
+            return Record(**_values(_CELL, row[1:]), **own, **self._work_of(row[0]))
+
+    def _work_of(self, row: int) -> dict[str, Any]:
+        if not self._has("work"):
+            return {}
+        found = self._rows("SELECT unit, counts FROM work WHERE cell = ?", row)
+        return {
+            name: value
+            for unit, counts in found
+            for name, value in (("work_unit", unit), ("trace_work", unpack_work(counts).tolist()))
+        }
 
     def _stages(self, row: int) -> Iterator[dict[str, Any]]:
         query = f"SELECT {', '.join(_STAGE)} FROM stage WHERE cell = ? ORDER BY position"  # noqa: S608  # our names
@@ -453,6 +479,9 @@ def _add(db: sqlite3.Connection, record: Record) -> None:
         _insert(db, "stage", _STAGE, stage, cell=row, position=position)
     if record.trace:
         db.execute("INSERT INTO trace VALUES (?, ?)", (row, pack_trace(record.trace)))
+    if record.trace_work:
+        db.execute(_WORK.replace("CREATE TABLE", "CREATE TABLE IF NOT EXISTS"))
+        db.execute("INSERT INTO work VALUES (?, ?, ?)", (row, record.work_unit, pack_work(record.trace_work)))
 
 
 def _insert(

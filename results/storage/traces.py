@@ -11,9 +11,20 @@ from numpy.typing import NDArray
 
 from .errors import StoreError
 
-__all__ = ["Traces", "pack_trace", "unpack_trace"]
+__all__ = [
+    "Counts",
+    "Points",
+    "Traces",
+    "over_work",
+    "pack_trace",
+    "pack_work",
+    "unpack_trace",
+    "unpack_work",
+]
 
 Points = NDArray[np.float64]
+
+Counts = NDArray[np.int64]
 
 LARGEST_BYTES = 2**26
 """Four million improvements; a longer trace is a bomb."""
@@ -85,14 +96,39 @@ def unpack_trace(points: bytes) -> Points:
     return np.frombuffer(_inflated(points), dtype="<f8").reshape(-1, 2).astype(np.float64)
 
 
-def _inflated(points: bytes) -> bytes:
-    """Bytes of whole points."""
+def over_work(traces: Mapping[str, Points], work: Mapping[str, Counts]) -> Traces:
+    """The (k, 2) work and losses of the cells that have both.
+
+    Raises:
+        StoreError: a count is missing for an improvement, or falls.
+    """
+    for cell, counts in work.items():
+        if len(counts) != len(traces.get(cell, ())) or (np.diff(counts, prepend=0) < 0).any():
+            raise StoreError(
+                f"the work of cell {cell!r} must be a count beside each improvement that never falls, "
+                "got another; the store was damaged or altered"
+            )
+    return Traces.of({cell: np.column_stack([counts, traces[cell][:, 1]]) for cell, counts in work.items()})
+
+
+def pack_work(counts: tuple[int, ...]) -> bytes:
+    """Counts as a store keeps them: what each adds to the one before."""
+    return zlib.compress(np.diff(np.asarray(counts, dtype="<i8"), prepend=0).tobytes())
+
+
+def unpack_work(steps: bytes) -> Counts:
+    """The (k,) counts of a stored trace; StoreError where they are none."""
+    return np.cumsum(np.frombuffer(_inflated(steps, 8), dtype="<i8"), dtype=np.int64)
+
+
+def _inflated(points: bytes, size: int = 16) -> bytes:
+    """Bytes of whole points, each of that size."""
     inflater = zlib.decompressobj()
     try:
         raw = inflater.decompress(points, LARGEST_BYTES)
         if not inflater.eof:
             raise ValueError("cut off or too long")
-        if len(raw) % 16:
+        if len(raw) % size:
             raise ValueError(f"{len(raw)} bytes")
     except (zlib.error, TypeError, ValueError) as error:
         raise StoreError(

@@ -57,6 +57,10 @@ OF_RECORDS = {
     "counts": Trust("plausible", "at least 0"),
     "limits": Trust("on trust", ""),
     "measures": Trust("recomputed", "to 2 % and 0.004; rows of before may lack stored bytes"),
+    "trace_work": Trust(
+        "plausible", "a count beside each improvement, up from 0 to that of the whole; or none"
+    ),
+    "work_unit": Trust("plausible", "the name of one of its counts; none without counts beside the trace"),
 }
 """The fields of a record."""
 

@@ -23,7 +23,7 @@ NEAR = 1 / 32
 """Half of the range of fields that a later restart bisects, around where the last one ended."""
 
 
-@solver("field-search", accepts=Capacity, reference="Everett 1963; Orabi et al. 2026")
+@solver("field-search", accepts=Capacity, reference="Everett 1963; Orabi et al. 2026", counts="flips")
 def field_search_solver(
     capacity: Capacity,
     run: Run,

@@ -28,7 +28,12 @@ GROWTH = 2
 """How many times longer each further annealing is while only the time limits the search."""
 
 
-@solver("swap", accepts=Capacity, reference="Kawasaki 1966; Kirkpatrick et al. 1983; Glover 1989")
+@solver(
+    "swap",
+    accepts=Capacity,
+    reference="Kawasaki 1966; Kirkpatrick et al. 1983; Glover 1989",
+    counts="moves",
+)
 def swap(
     capacity: Capacity,
     run: Run,

@@ -54,6 +54,7 @@ PAUSED, LEAF, DONE = range(3)
     reference="Buchheim, Caprara & Lodi 2012",
     exact=True,
     max_variables=300,
+    counts="nodes",
 )
 def branch_and_bound(
     instance: Qubo | Capacity, run: Run, *, nodes: Annotated[int, Range(1, 10**10, log=True)] = 1_000_000

@@ -49,6 +49,7 @@ PATIENCE = {True: (8, 0.01), False: (3, 0.05)}
     exact=True,
     max_variables=20_000,
     requires={"highspy": ""},  # in a process of its own: beside OR-Tools in one, neither can be imported
+    counts="nodes",
 )
 def branch_and_cut(
     qubo: Qubo, run: Run, *, nodes: Annotated[int, Range(1, 10**9, log=True)] = 10_000

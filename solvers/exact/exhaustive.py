@@ -21,7 +21,14 @@ BLOCK = 1 << 12
 """Solutions between two looks at the clock; slopes start anew in each, so no rounding error builds up."""
 
 
-@solver("exhaustive", accepts=(Qubo, Capacity), reference="Gray 1953", exact=True, max_variables=25)
+@solver(
+    "exhaustive",
+    accepts=(Qubo, Capacity),
+    reference="Gray 1953",
+    exact=True,
+    max_variables=25,
+    counts="solutions",
+)
 def exhaustive(instance: Qubo | Capacity, run: Run) -> None:
     """Walk all 2ⁿ solutions, or all with K ones, by few flips of O(n) each; then the best one is proven."""
     if not run.open():
@@ -37,14 +44,15 @@ def exhaustive(instance: Qubo | Capacity, run: Run) -> None:
         code, stop = start, min(start + BLOCK, total)
         slope, loss, used = slopes(qubo, x), qubo.loss(x), float(costs @ x)
         while code < stop:
+            before = code
             code, loss, used = _walk(
                 matrix, slope, x, costs, low, high, loss, used, lowest, code, stop, ones >= 0
             )
+            run.tally("solutions", code - before)
             # The window is wider than the capacity, so the instance itself judges what may replace the best.
             if loss < lowest and instance.violation(x) == 0.0:
                 lowest = loss
                 run.offer(x)
-        run.tally("solutions", stop - start)
     # Two solutions that float64 cannot tell apart may have been taken for each other.
     run.prove(run.loss - instance.resolution)
 

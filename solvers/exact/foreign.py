@@ -19,7 +19,7 @@ from ..run import Run
 from .bounds import posiform
 from .linearised import local_start, products
 
-__all__ = ["SIZE", "TOLERANCE", "Scaled", "begin", "point_of", "repeat"]
+__all__ = ["SIZE", "TOLERANCE", "Nodes", "Scaled", "begin", "point_of", "repeat"]
 
 SIZE = 1e5
 """Largest coefficient of the scaled objective."""
@@ -79,6 +79,18 @@ class Scaled:
     def misfit(self, x: Bits) -> bool:
         """Whether only the wider capacity lets a point in."""
         return bool(self.instance.violation(x) > 0)
+
+
+class Nodes:
+    """The nodes of one search, tallied as far as the solver tells of them."""
+
+    def __init__(self, run: Run) -> None:
+        self._run, self._told = run, 0
+
+    def reach(self, nodes: int) -> None:
+        """So many in all by now; a solver that begins anew counts from 0 once more."""
+        self._run.tally("nodes", max(0, nodes - self._told))
+        self._told = max(self._told, nodes)
 
 
 def begin(instance: Qubo | Capacity, run: Run) -> Bits:

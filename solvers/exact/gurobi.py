@@ -9,7 +9,7 @@ from ...problems import Capacity, Qubo
 from ...problems.arrays import Bits
 from ..registry import Range, solver
 from ..run import Declined, Run
-from .foreign import TOLERANCE, Scaled, begin, point_of, repeat
+from .foreign import TOLERANCE, Nodes, Scaled, begin, point_of, repeat
 
 __all__ = ["gurobi"]
 
@@ -27,6 +27,7 @@ TOO_LARGE, NO_LICENCE = 10010, 10009
     exact=True,
     max_variables=2000,
     requires={"gurobipy": "gurobipy"},
+    counts="nodes",
 )
 def gurobi(
     instance: Qubo | Capacity, run: Run, *, nodes: Annotated[int, Range(1, 10**9, log=True)] = 10_000
@@ -84,15 +85,18 @@ def _search(
         x = _model(gurobipy, model, scaled, forbidden)
         _limits(model, run, nodes)
 
+        nodes_of = Nodes(run)
+
         def watch(model: Any, where: int) -> None:
             if where == gurobipy.GRB.Callback.MIPSOL:
+                nodes_of.reach(int(model.cbGet(gurobipy.GRB.Callback.MIPSOL_NODCNT)))
                 run.offer(point_of(model.cbGetSolution(x)))
             if run.stopped():
                 model.terminate()
 
         model.optimize(watch)
         used = int(model.NodeCount)
-        run.tally("nodes", used)
+        nodes_of.reach(used)
         if not model.SolCount:
             return used, []
         point = point_of([one.X for one in x])

@@ -1,7 +1,8 @@
 """HiGHS in a process of its own, as `mip` starts it: its library and the one in OR-Tools exclude each other.
 
 Run as a script that imports nothing of qubopress. It reads one line of JSON, the program, and answers in
-lines: {"x": columns} of a new incumbent, {"bound": b} of a higher dual bound, {"nodes": n, "optimal": ...}.
+lines: {"x": columns, "after": nodes} of a new incumbent, {"bound": b} of a higher dual bound, and last
+{"nodes": n, "optimal": ...}.
 """
 
 from __future__ import annotations
@@ -34,18 +35,23 @@ def main() -> None:
     for name, value in task["options"].items():
         highs.setOptionValue(name, value)
     _pass(highs, library, task)
-    highs.cbMipImprovingSolution.subscribe(lambda event: _say(x=list(event.data_out.mip_solution)))
+
+    def found(event: Any) -> None:
+        _say(x=list(event.data_out.mip_solution), after=max(0, int(event.data_out.mip_node_count)))
+
+    highs.cbMipImprovingSolution.subscribe(found)
     highs.cbMipInterrupt.subscribe(watch)
     start = library.HighsSolution()
     start.col_value = task["start"]
     highs.setSolution(start)
     highs.run()
     optimal = highs.getModelStatus() == library.HighsModelStatus.kOptimal
+    nodes = max(0, int(highs.getInfo().mip_node_count))
     if optimal:
         # What presolve alone found was in no callback.
-        _say(x=list(highs.getSolution().col_value))
+        _say(x=list(highs.getSolution().col_value), after=nodes)
     told(highs.getInfo().mip_dual_bound)
-    _say(nodes=max(0, int(highs.getInfo().mip_node_count)), optimal=optimal)
+    _say(nodes=nodes, optimal=optimal)
 
 
 def _library() -> Any:

@@ -11,7 +11,7 @@ from ...problems import Capacity, Qubo
 from ...problems.arrays import Bits
 from ..registry import Range, solver
 from ..run import Run
-from .foreign import TOLERANCE, Scaled, begin, point_of, repeat
+from .foreign import TOLERANCE, Nodes, Scaled, begin, point_of, repeat
 from .highs_link import highs
 
 __all__ = ["mip"]
@@ -24,6 +24,7 @@ __all__ = ["mip"]
     exact=True,
     max_variables=150,
     requires={"highspy": ""},  # in a process of its own: beside OR-Tools in one, neither can be imported
+    counts="nodes",
 )
 def mip(
     instance: Qubo | Capacity, run: Run, *, nodes: Annotated[int, Range(1, 10**9, log=True)] = 10_000
@@ -81,20 +82,21 @@ class _Model:
 
     def search(self, run: Run, forbidden: list[Bits], nodes: int | None) -> tuple[int, list[Bits]]:
         """Search until the run stops it. Nodes used, and the points found that do not fit the capacity."""
-        misfits = list[Bits]()
+        misfits, nodes_of = list[Bits](), Nodes(run)
         self.forbid(forbidden[self.without :])
         self.without = len(forbidden)
         with highs("highs_process.py", "mip") as link:
             link.send(self.program(run, nodes))
             for answer in link.answers():
                 if "x" in answer:
+                    nodes_of.reach(answer["after"])
                     point = point_of(answer["x"][: len(self.scaled.linear)])
                     run.offer(point)
                     misfits += [point] if self.scaled.misfit(point) else []
                 if "bound" in answer:
                     self.scaled.prove(run, answer["bound"])
                 if "nodes" in answer:
-                    run.tally("nodes", answer["nodes"])
+                    nodes_of.reach(answer["nodes"])
                     return answer["nodes"], misfits if answer["optimal"] else []
                 if run.stopped():
                     break

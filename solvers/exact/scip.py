@@ -8,7 +8,7 @@ from ...problems import Capacity, Qubo
 from ...problems.arrays import Bits
 from ..registry import Range, solver
 from ..run import Run
-from .foreign import TOLERANCE, Scaled, begin, point_of, repeat
+from .foreign import TOLERANCE, Nodes, Scaled, begin, point_of, repeat
 
 __all__ = ["scip"]
 
@@ -23,6 +23,7 @@ MOST_SECONDS = 1e20
     exact=True,
     max_variables=300,
     requires={"pyscipopt": "pyscipopt"},
+    counts="nodes",
 )
 def scip(
     instance: Qubo | Capacity, run: Run, *, nodes: Annotated[int, Range(1, 10**9, log=True)] = 10_000
@@ -91,7 +92,7 @@ def _search(model: Any, x: list[Any], scaled: Scaled, run: Run, nodes: int | Non
     # It may have stopped a moment early.
     run.exhausted |= model.getStatus() == "timelimit"
     used = int(model.getNTotalNodes())
-    run.tally("nodes", used)
+    watcher.nodes.reach(used)
     if not model.getNSols():
         return used, []
     best = model.getBestSol()
@@ -131,6 +132,8 @@ def _watcher(x: list[Any], scaled: Scaled, run: Run) -> Any:
     base: Any = library.Eventhdlr
 
     class Watcher(base):  # type: ignore[misc]  # taken without its types
+        nodes = Nodes(run)
+
         def eventinit(self) -> None:
             for kind in kinds:
                 self.model.catchEvent(kind, self)
@@ -141,6 +144,7 @@ def _watcher(x: list[Any], scaled: Scaled, run: Run) -> Any:
 
         def eventexec(self, event: Any) -> None:
             if event.getType() == found:
+                self.nodes.reach(int(self.model.getNTotalNodes()))
                 best = self.model.getBestSol()
                 run.offer(point_of([self.model.getSolVal(best, one) for one in x]))
             # Between presolve and search SCIP finds incumbents and cannot be interrupted.

@@ -39,7 +39,7 @@ DAMPING = 0.2
 """Agents draw their friction, a share of the momentum lost in unit time, between 0 and this."""
 
 
-@solver("bifurcation", accepts=(Qubo, Rounding), reference="Goto et al. 2021", anytime=False)
+@solver("bifurcation", accepts=(Qubo, Rounding), reference="Goto et al. 2021", anytime=False, counts="steps")
 def bifurcation(
     instance: Qubo | Rounding,
     run: Run,

@@ -30,6 +30,7 @@ MOVES = 500_000
     anytime=False,
     max_variables=5000,
     requires={"dwave-samplers": "dwave.samplers.tabu"},
+    counts="searches",
 )
 def dwave_tabu(
     qubo: Qubo,

@@ -27,7 +27,9 @@ SWEEPS = 25
 """Least sweeps of a piece: the library sets its model up for each, as long as 50 to 800 sweeps take."""
 
 
-@solver("neal", accepts=Qubo, reference="D-Wave dwave-samplers", anytime=False, requires=ANNEALER)
+@solver(
+    "neal", accepts=Qubo, reference="D-Wave dwave-samplers", anytime=False, requires=ANNEALER, counts="sweeps"
+)
 def neal(
     qubo: Qubo,
     run: Run,
@@ -49,6 +51,7 @@ def neal(
         states = run.rng.integers(0, 2, (num_reads, qubo.n), dtype=np.int8) * np.int8(2) - np.int8(1)
         for betas in pieces:
             states = _anneal(model, states, betas, run)
+            run.tally("sweeps", len(states) * len(betas))
             if run.stopped():
                 break
         run.offer(_best(qubo, states))

@@ -24,6 +24,7 @@ __all__ = ["neal_penalty"]
     anytime=False,
     capacity="penalty",
     requires=ANNEALER,
+    counts="sweeps",
 )
 def neal_penalty(
     qubo: Qubo,

@@ -17,7 +17,7 @@ from .flips import descend, loss_of, matrix_of, noise, slopes
 __all__ = ["one_flip"]
 
 
-@solver("one-flip", accepts=Qubo, reference="Merz & Freisleben 2002")
+@solver("one-flip", accepts=Qubo, reference="Merz & Freisleben 2002", counts="evaluations")
 def one_flip(qubo: Qubo, run: Run) -> None:
     """Flip the variable that helps most until none helps; then restart. A flip costs O(n).
 

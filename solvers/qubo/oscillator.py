@@ -33,7 +33,7 @@ LOCK = 1.0
 """Second harmonic at the end of the ramp, in units of the largest eigenvalue of the couplings."""
 
 
-@solver("oscillator", accepts=Qubo, reference="Wang & Roychowdhury 2019", anytime=False)
+@solver("oscillator", accepts=Qubo, reference="Wang & Roychowdhury 2019", anytime=False, counts="steps")
 def oscillator(
     qubo: Qubo,
     run: Run,

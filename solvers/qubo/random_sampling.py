@@ -17,7 +17,7 @@ EVALUATED = 8
 """The same where a solution costs a pass through a network."""
 
 
-@solver("random", accepts=(Qubo, Capacity, BlackBox))
+@solver("random", accepts=(Qubo, Capacity, BlackBox), counts="evaluations")
 def random_sampling(instance: Qubo | Capacity | BlackBox, run: Run) -> None:
     """Draw batches of uniform solutions, keep the best; O(n²) a draw."""
     batch = EVALUATED if instance.counted else BATCH

@@ -33,7 +33,13 @@ QUENCH = 32
 """Sweeps at zero temperature that end a read."""
 
 
-@solver("sa", accepts=(Qubo, Rounding), reference="Kirkpatrick, Gelatt & Vecchi 1983", anytime=False)
+@solver(
+    "sa",
+    accepts=(Qubo, Rounding),
+    reference="Kirkpatrick, Gelatt & Vecchi 1983",
+    anytime=False,
+    counts="sweeps",
+)
 def sa(
     instance: Qubo | Rounding,
     run: Run,

@@ -45,7 +45,7 @@ ELITE = 8
 """How many of the best points found so far the restarts cross."""
 
 
-@solver("tabu", accepts=Qubo, reference="Palubeckis 2004")
+@solver("tabu", accepts=Qubo, reference="Palubeckis 2004", counts="flips")
 def tabu(
     qubo: Qubo,
     run: Run,

@@ -25,7 +25,7 @@ QUENCH = 8
 """Sweeps at zero temperature that polish what is offered."""
 
 
-@solver("tempering", accepts=Qubo, reference="Hukushima & Nemoto 1996")
+@solver("tempering", accepts=Qubo, reference="Hukushima & Nemoto 1996", counts="sweeps")
 def tempering(
     qubo: Qubo,
     run: Run,

@@ -33,6 +33,7 @@ __all__ = ["tensor_cross"]
     reference="Sozykin et al. 2022",
     max_variables=1000,
     requires={"tntorch": "tntorch.maxvol"},
+    counts="evaluations",
 )
 def tensor_cross(
     instance: Qubo | Capacity | BlackBox,

@@ -28,6 +28,7 @@ __all__ = ["Train", "tensor_train"]
     accepts=(Qubo, Capacity, BlackBox),
     reference="Batsheva et al. 2023",
     max_variables=1000,
+    counts="evaluations",
 )
 def tensor_train(
     instance: Qubo | Capacity | BlackBox,

@@ -18,7 +18,12 @@ from .descent import descend, spans, sweep
 __all__ = ["coordinate_descent"]
 
 
-@solver("coordinate-descent", accepts=Rounding, reference="Behdin et al. 2023; Nair & Suggala 2024")
+@solver(
+    "coordinate-descent",
+    accepts=Rounding,
+    reference="Behdin et al. 2023; Nair & Suggala 2024",
+    counts="moves",
+)
 def coordinate_descent(
     rounding: Rounding,
     run: Run,

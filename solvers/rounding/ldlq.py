@@ -20,7 +20,7 @@ from .plane_kernel import planes
 __all__ = ["ldlq"]
 
 
-@solver("ldlq", accepts=Rounding, reference="Chee et al. 2023, arXiv:2307.13304")
+@solver("ldlq", accepts=Rounding, reference="Chee et al. 2023, arXiv:2307.13304", counts="moves")
 def ldlq(
     rounding: Rounding,
     run: Run,
@@ -40,8 +40,9 @@ def ldlq(
     for _ in range(passes):
         moves = 0
         for rows in spans(rounding, run, rounding.f**2):
-            moves += sweep(rounding, x, rows, columns, 1)
+            made = sweep(rounding, x, rows, columns, 1)
+            run.tally("moves", made)
             run.offer(x)
-        run.tally("moves", moves)
+            moves += made
         if not moves:
             return

@@ -26,7 +26,7 @@ LOOKS = 16
 """Groups of neurons between two offers under a budget: of each the whole layer's loss is computed."""
 
 
-@solver("level-tabu", accepts=Rounding, reference="Glover 1989", groups=True)
+@solver("level-tabu", accepts=Rounding, reference="Glover 1989", groups=True, counts="moves")
 def level_tabu(
     rounding: Rounding,
     run: Run,

@@ -20,7 +20,13 @@ from ..run import Run
 __all__ = ["obq"]
 
 
-@solver("obq", accepts=Rounding, reference="Frantar & Alistarh 2022, arXiv:2208.11580", max_variables=4_096)
+@solver(
+    "obq",
+    accepts=Rounding,
+    reference="Frantar & Alistarh 2022, arXiv:2208.11580",
+    max_variables=4_096,
+    counts="neurons",
+)
 def obq(
     rounding: Rounding, run: Run, *, damping: Annotated[float, Range(1e-8, 1.0, log=True)] = 0.01
 ) -> None:

@@ -21,7 +21,7 @@ from .plane_kernel import planes
 __all__ = ["random_nearest_plane"]
 
 
-@solver("random-nearest-plane", accepts=Rounding, reference="Klein 2000")
+@solver("random-nearest-plane", accepts=Rounding, reference="Klein 2000", counts="samples")
 def random_nearest_plane(
     rounding: Rounding,
     run: Run,

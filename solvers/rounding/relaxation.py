@@ -31,6 +31,7 @@ WARM = 0.2
     accepts=Rounding,
     reference="Nagel et al. 2020, arXiv:2004.10568",
     requires={"torch": "torch._dynamo"},
+    counts="steps",
 )
 def relaxation(
     rounding: Rounding,
@@ -59,10 +60,10 @@ def relaxation(
         adam.zero_grad()
         soft.V.grad = soft.gradient(step / steps)
         adam.step()
+        run.tally("steps")
         run.share = (step + 1) / steps
         if (step + 1) % offers == 0 and keep(rounding, best, losses, every, soft.hard()):
             run.offer(best, float(losses.sum()))
-    run.tally("steps", step + 1)
     keep(rounding, best, losses, every, soft.hard())
     run.offer(best, float(losses.sum()))
 

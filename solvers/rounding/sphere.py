@@ -60,7 +60,7 @@ STATIONS = 16
 """Depths of a neuron's own tree whose least costs are prepared."""
 
 
-@solver("sphere", accepts=Rounding, reference="Schnorr & Euchner 1994", exact=True)
+@solver("sphere", accepts=Rounding, reference="Schnorr & Euchner 1994", exact=True, counts="nodes")
 def sphere(
     rounding: Rounding, run: Run, *, nodes: Annotated[int, Range(1_000, 10**12, log=True)] = 10**8
 ) -> None:

@@ -14,7 +14,9 @@ from .descent import keep
 __all__ = ["stochastic_rounding"]
 
 
-@solver("stochastic-rounding", accepts=Rounding, reference="Gupta et al. 2015, arXiv:1502.02551")
+@solver(
+    "stochastic-rounding", accepts=Rounding, reference="Gupta et al. 2015, arXiv:1502.02551", counts="samples"
+)
 def stochastic_rounding(
     rounding: Rounding, run: Run, *, samples: Annotated[int, Range(1, 100_000, log=True)] = 100
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -14,7 +15,7 @@ from ...problems import InputError, Instance
 from ...results import Budget, Record, Stage, pack
 from ...results.storage.budget import LIMITS
 from ...solvers import Solution, Status
-from ...solvers.traces import summed
+from ...solvers.traces import Point, summed
 from ..plugins import fault_of, source_of
 from ..spec import InstanceSpec, SolverSpec, canonical, seed_of
 from .judged_search import Judge, SearchFailed
@@ -160,7 +161,7 @@ def _record(cell: Cell, known: dict[str, Any], log: _Log, status: Status | None,
         "seconds": sum(one.seconds for one in done) if done else None,
         "adapter": ", ".join(dict.fromkeys(one.adapter for one in done if one.adapter)),
         "stages": tuple(log.stages),
-        "trace": _trace(cell, done, loss) if loss is not None else (),
+        **(_course(cell, done, loss) if loss is not None else {"trace": ()}),
         "counts": dict(sum((Counter(one.counts) for one in done), Counter())),
     }
     return Record(**fields)
@@ -221,12 +222,29 @@ def _joint_bound(done: list[Solution]) -> float | None:
     return None if None in bounds else float(sum(bound for bound in bounds if bound is not None))
 
 
-def _trace(cell: Cell, done: list[Solution], loss: float) -> tuple[tuple[float, float], ...]:
-    """Trace of the summed loss; a stage not reached yet counts at the baseline."""
-    traces, before = [], 0.0
-    for one in done:
-        traces.append([(before + seconds, value) for seconds, value in one.trace])
-        before += one.seconds
+def _course(cell: Cell, done: list[Solution], loss: float) -> dict[str, Any]:
+    """Trace of the summed loss and the work beside it; a stage not reached yet counts at the baseline.
+
+    Stages whose work has different units have none in common.
+    """
+    unit = _joint_unit(done)
     if len(done) == 1:
-        return tuple(traces[0])
-    return tuple(summed(cell.survey.losses, traces, loss))
+        points = done[0].points
+    else:
+        points = summed(cell.survey.losses, list(_one_after_another(done, unit)), loss)
+    trace = tuple((point.seconds, point.loss) for point in points)
+    work = tuple(point.work for point in points) if unit else ()
+    return {"trace": trace, "trace_work": work, "work_unit": unit}
+
+
+def _joint_unit(done: list[Solution]) -> str:
+    units = {one.work_unit for one in done if one.counts}
+    return units.pop() if len(units) == 1 else ""
+
+
+def _one_after_another(done: list[Solution], unit: str) -> Iterator[list[Point]]:
+    """The improvements of each stage on the clock and the count of the whole."""
+    seconds, work = 0.0, 0
+    for one in done:
+        yield [Point(seconds + point.seconds, point.loss, work + point.work) for point in one.points]
+        seconds, work = seconds + one.seconds, work + one.counts.get(unit, 0)

@@ -213,12 +213,14 @@ class Replay:
     now: float = 0.0
     ended: float = 0.0
     counts: dict[str, int] = field(default_factory=dict)
+    work: int = 0
     waiting: list[tuple[float, Frame]] = field(default_factory=list)
     size: int = 0
 
     def __post_init__(self) -> None:
         limits = {name: self.options[name] for name in ("seconds", "restarts", "evaluations")}
-        self.run = Run(self.instance, clock=lambda: self.now, **limits)
+        self.unit = self.contestant.entry.unit(self.instance)
+        self.run = Run(self.instance, unit=self.unit, clock=lambda: self.now, **limits)
         self.run.replayed = True
         self.apart = parts_of(self.contestant.entry, self.instance)
 
@@ -251,11 +253,18 @@ class Replay:
             self.now = now
             run = self._run_of(frame.part)
             if frame.kind in (BITS, LEVELS):
+                self._count(run, frame.work)
                 run.offer(frame.point(run.instance.shape), frame.claimed)
             else:
                 self._end(run, frame.content())
         self.waiting.clear()
         self.size = 0
+
+    def _count(self, run: Run, work: int) -> None:
+        """Parts count on where the last one ended."""
+        if work < self.work:
+            raise ValueError(f"work that falls from {self.work} to {work} {self.unit}")
+        self.work = run.counts[self.unit] = work
 
     def _run_of(self, part: int) -> Run:
         if part == 0:
@@ -264,7 +273,7 @@ class Replay:
         if take is None or part > self.instance.n:
             raise ValueError(f"a part {part} of a {type(self.instance).__name__}")
         if part not in self.parts:
-            self.parts[part] = Run(take(part - 1)[0], clock=lambda: self.now)
+            self.parts[part] = Run(take(part - 1)[0], unit=self.unit, clock=lambda: self.now)
             self.parts[part].started, self.parts[part].replayed = 0.0, True
         return self.parts[part]
 
@@ -276,6 +285,7 @@ class Replay:
             run.prove(_number(says["bound"]))
         if run is self.run:
             self.counts = _counts(says.get("counts"))
+            self._count(run, self.counts.get(self.unit, 0))
 
     def solution(self) -> Solution:
         """What the search came to, by the bits and the clock of this process.

@@ -1,8 +1,8 @@
 """Offers: what a solver's process tells its judge. Bits as they come, and how the search ended.
 
 A frame is a kind, the number of the part that it is about (0 the whole, i + 1 the part i), the loss that the
-solver claims (NaN for none), and as many bytes as it says. Nobody believes any of it: bits are judged, claims
-only compared, and time is when a frame arrives.
+solver claims (NaN for none), the work that it had counted, and as many bytes as it says. Nobody believes any
+of it: bits are judged, claims only compared, work must count up, and time is when a frame arrives.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = ["BITS", "ENDED", "LEVELS", "READY", "STOPPED", "Frame", "Over", "Tell
 READY, BITS, LEVELS, ENDED, STOPPED = KINDS = b"r", b"b", b"l", b"e", b"s"
 """Waiting for the start; a point of a bit, or of a byte, a variable; the search is over; there is none."""
 
-HEAD = struct.Struct("!cIdI")
+HEAD = struct.Struct("!cIdQI")
 
 TEXT_BYTES = 1 << 16
 """Most that the end of a search may say."""
@@ -38,6 +38,7 @@ class Frame:
     part: int
     claimed: float | None
     data: bytes
+    work: int = 0
 
     def point(self, shape: tuple[int, ...]) -> Bits:
         """The point (*shape) in it.
@@ -80,14 +81,14 @@ def read_frames(buffer: bytearray, most: int) -> list[Frame]:
             raise ValueError(f"a message of the kind {bytes(buffer[:1])!r}")
         if len(buffer) < HEAD.size:
             break
-        kind, part, claimed, length = HEAD.unpack_from(buffer)
+        kind, part, claimed, work, length = HEAD.unpack_from(buffer)
         if length > (most if kind in (BITS, LEVELS) else TEXT_BYTES):
             raise ValueError(f"a message of {length} bytes")
         if len(buffer) < HEAD.size + length:
             break
         data = bytes(buffer[HEAD.size : HEAD.size + length])
         del buffer[: HEAD.size + length]
-        found.append(Frame(kind, part, None if isnan(claimed) else claimed, data))
+        found.append(Frame(kind, part, None if isnan(claimed) else claimed, data, work))
     return found
 
 
@@ -114,11 +115,11 @@ class Teller:
         run.listener = self
         run.started = run.clock()
 
-    def offered(self, x: Bits, claimed: float | None) -> None:
-        """Bits, and their loss where the solver claims one."""
+    def offered(self, x: Bits, claimed: float | None, work: int) -> None:
+        """Bits, their loss where the solver claims one, and the work counted by then."""
         binary = not x.size or x.max() <= 1
         data = np.packbits(x).tobytes() if binary else x.tobytes()
-        self._send(BITS if binary else LEVELS, data, nan if claimed is None else claimed)
+        self._send(BITS if binary else LEVELS, data, nan if claimed is None else claimed, work)
 
     def ended(self, run: Run) -> None:
         """What a search says of itself. Nothing more is done here about that of the whole.
@@ -141,5 +142,5 @@ class Teller:
         """There was no search, or it broke."""
         self._send(STOPPED, json.dumps({"status": status, "message": message}).encode())
 
-    def _send(self, kind: bytes, data: bytes = b"", claimed: float = nan) -> None:
-        self._link.sendall(HEAD.pack(kind, self._number, claimed, len(data)) + data)
+    def _send(self, kind: bytes, data: bytes = b"", claimed: float = nan, work: int = 0) -> None:
+        self._link.sendall(HEAD.pack(kind, self._number, claimed, work, len(data)) + data)

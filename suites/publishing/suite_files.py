@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -100,7 +100,7 @@ def _small(records: list[Record]) -> list[Record]:
     for record in sorted(records, key=lambda one: (one.seed, sizes[one.cell], one.cell)):
         if record.loss is None or sizes[record.cell] > SMALL:
             continue
-        length += len(replace(record, trace=()).to_json())
+        length += len(record.without_trace().to_json())
         if length > MOST:
             break
         found.append(record)

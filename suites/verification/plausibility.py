@@ -175,6 +175,22 @@ def _ill_traced(record: Record) -> str:
     return ""
 
 
+def _ill_worked(record: Record) -> str:
+    """Work beside the trace that is not counted up to what the cell counted in all."""
+    if not record.trace_work and not record.work_unit:
+        return ""
+    if len(record.trace_work) != len(record.trace):
+        beside = f"{len(record.trace)} improvements, got {len(record.trace_work)}"
+        return f"its trace_work must have a count for each of its {beside}"
+    if record.work_unit not in record.counts:
+        counted = ", ".join(sorted(record.counts)) or "nothing"
+        return f"its work_unit must be one of its counts, got {record.work_unit!r}; it counted {counted}"
+    total = record.counts[record.work_unit]
+    if any(later < earlier for earlier, later in pairwise([0, *record.trace_work, total])):
+        return f"its trace_work must count up from 0 to its {total} {record.work_unit}"
+    return ""
+
+
 def _impossible_work(record: Record) -> str:
     if record.peak_bytes is not None and not 0 < record.peak_bytes <= MOST_BYTES:
         return f"its peak_bytes must lie in [1, {MOST_BYTES}], got {record.peak_bytes}"
@@ -241,6 +257,7 @@ _CHECKS: tuple[Callable[[Record], str], ...] = (
     _without_bits,
     _not_finite,
     _untimely,
+    _ill_worked,
     _impossible_work,
     _contradicted,
 )

@@ -184,7 +184,7 @@ class Judge:
             metric=found.metric,
             measures=found.measures,
             stages=stages,
-            trace=_ending_at(record.trace, found.loss),
+            **_ending_at(record, found.loss),
         )
 
     def described(self, info: InstanceInfo) -> InstanceInfo:
@@ -328,10 +328,17 @@ def _other_key(record: Record, info: InstanceInfo, spec: InstanceSpec) -> str:
     return "its key is that of another suite, solver, parameters, seed or budget"
 
 
-def _ending_at(trace: tuple[tuple[float, float], ...], loss: float) -> tuple[tuple[float, float], ...]:
-    """A trace that falls to a loss which is another one by rounding."""
-    above = tuple(point for point in trace[:-1] if point[1] > loss)
-    return (*above, (trace[-1][0], loss)) if trace else ()
+def _ending_at(record: Record, loss: float) -> dict[str, Any]:
+    """The course of a record that falls to a loss which is another one by rounding."""
+    last = len(record.trace) - 1
+    kept = [place for place, (_, before) in enumerate(record.trace) if before > loss or place == last]
+    trace = tuple(
+        (record.trace[place][0], loss if place == last else record.trace[place][1]) for place in kept
+    )
+    return {
+        "trace": trace,
+        "trace_work": tuple(record.trace_work[place] for place in kept if record.trace_work),
+    }
 
 
 def _mismeasured(stored: dict[str, float], true: dict[str, float]) -> str:

@@ -87,6 +87,28 @@ def test_an_offer_error_reaches_the_caller_of_solve() -> None:
         solve_with(lambda qubo, run: run.offer([0]) and None)
 
 
+def test_an_incumbent_remembers_the_work_that_was_counted_before_it() -> None:
+    run = Run(DIAGONAL, unit="flips")
+    run.offer([0, 0, 0])
+    run.tally("flips", 7)
+    run.tally("sweeps", 100)
+    run.offer([0, 0, 1])
+    assert [one.work for one in run.history] == [0, 7]
+
+
+def test_of_a_black_box_the_evaluations_so_far_are_remembered() -> None:
+    run = Run(black_box(), unit="evaluations")
+    run.offer([1, 1, 1, 1])
+    run.losses(np.array([[0, 0, 0, 0], [0, 0, 0, 1], [0, 1, 1, 1]], dtype=np.int8))
+    run.offer([0, 0, 0, 0])
+    assert run.history[-1].work == run.work()["evaluations"] >= 3
+
+
+def test_work_cannot_be_counted_down() -> None:
+    with pytest.raises(InputError, match="work must be counted up, got -1 flips; pass what was done since"):
+        Run(DIAGONAL).tally("flips", -1)
+
+
 # --- budgets
 
 

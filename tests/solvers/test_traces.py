@@ -8,11 +8,31 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qubopress.solvers.traces import falling, summed
+from qubopress.solvers import traces as of
+from qubopress.solvers.traces import Point
 
 LOSSES = st.floats(-1e6, 1e6)
 TIMES = st.floats(0, 100)
 TRACES = st.lists(st.lists(st.tuples(TIMES, LOSSES), max_size=5), max_size=4)
+
+Pairs = list[tuple[float, float]]
+
+
+def summed(first: list[float], traces: list[Pairs], final: float) -> Pairs:
+    """The sum where no work was counted."""
+    return [
+        point[:2] for point in of.summed(first, [[Point(*pair) for pair in one] for one in traces], final)
+    ]
+
+
+def falling(points: Pairs, final: float) -> Pairs:
+    return [point[:2] for point in of.falling([Point(*pair) for pair in points], final)]
+
+
+def test_the_work_of_a_sum_is_what_was_counted_at_the_points_that_are_shown() -> None:
+    traces = [[Point(1.0, 4.0, 10), Point(3.0, 2.0, 30)], [Point(2.0, 5.0, 20)]]
+    assert of.summed([10.0, 10.0], traces, 7.0) == [(0, 20, 0), (1, 14, 10), (2, 9, 20), (3, 7, 30)]
+    assert of.summed([1.0, 9.0], traces, 7.0) == [(0.0, 13.0, 0), (2.0, 9.0, 20), (3.0, 7.0, 30)]
 
 
 def test_without_an_incumbent_every_part_counts_at_its_first_loss() -> None:

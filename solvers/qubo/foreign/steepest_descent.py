@@ -22,6 +22,7 @@ PIECE = 50_000_000
     accepts=Qubo,
     reference="D-Wave dwave-samplers",
     requires={"dwave-samplers": "dwave.samplers.greedy.descent"},
+    counts="flips",
 )
 def steepest_descent(
     qubo: Qubo, run: Run, *, num_reads: Annotated[int, Range(1, 10_000, log=True)] = 10

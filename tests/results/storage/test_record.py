@@ -67,6 +67,15 @@ def test_a_non_finite_parameter_is_kept_as_text() -> None:
     assert make_record(parameters={"cooling": float("inf")}).parameters == {"cooling": "inf"}
 
 
+def test_a_record_without_work_is_written_and_read_as_the_older_ones_are() -> None:
+    old, new = make_record(), make_record(trace_work=(3, 9), work_unit="flips")
+    assert "trace_work" not in old.to_json()
+    assert "work_unit" not in old.to_json()
+    assert Record.from_json(old.to_json()) == old
+    assert Record.from_json(new.to_json()) == new
+    assert new.without_trace() == old.without_trace()
+
+
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [
@@ -82,6 +91,7 @@ def test_a_non_finite_parameter_is_kept_as_text() -> None:
         ({"versions": {"numpy": 2}}, "Record.versions must be text"),
         ({"trace": [[0.1]]}, "Record.trace must be a list of 2"),
         ({"trace": "none"}, "Record.trace must be a list"),
+        ({"trace_work": [1.5]}, "Record.trace_work must be an integer"),
         ({"stages": [{"variables": 1}]}, "Record.stages must hold exactly its own fields"),
         ({"status": "PERFECT"}, "Record.status must be one of OPTIMAL"),
         ({"finished_at": "yesterday"}, "Record.finished_at must be ISO 8601 in UTC"),

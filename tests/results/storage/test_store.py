@@ -9,6 +9,7 @@ import sqlite3
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -176,6 +177,32 @@ def test_the_same_cell_twice_is_an_error_unless_it_replaces(tmp_path: Path) -> N
     assert record.loss == 1.0
     assert record.stages == ()
     assert record.trace == ()
+
+
+def test_work_is_kept_beside_the_trace_and_a_store_without_any_stays_as_it_was(tmp_path: Path) -> None:
+    old, new = make_record(), make_record(cell="cell-2", trace_work=(3, 9), work_unit="flips")
+    with Store(tmp_path / "s.db", write=True) as store:
+        store.add(old)
+        assert store.work() == {}
+        with closing(sqlite3.connect(tmp_path / "s.db")) as db:
+            assert not db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'work'").fetchall()
+        store.add(new)
+        assert list(store.records()) == [old, new]
+        assert {cell: (unit, counts.tolist()) for cell, (unit, counts) in store.work().items()} == {
+            "cell-2": ("flips", [3, 9])
+        }
+        store.add(replace(new, trace_work=(), work_unit=""), replace=True)
+        assert store.work() == {}
+    with Store(tmp_path / "s.db") as store:
+        assert store.records()
+
+
+def test_work_that_a_store_cannot_hold_is_refused(tmp_path: Path) -> None:
+    path = make_store(tmp_path / "s.db", [{"trace_work": (3, 9), "work_unit": "flips"}])
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("UPDATE work SET counts = x'00'")
+    with Store(path) as store, pytest.raises(StoreError, match="the store was damaged or altered"):
+        store.work()
 
 
 def test_the_latest_description_of_an_instance_stands(tmp_path: Path) -> None:

@@ -152,6 +152,27 @@ def test_the_stages_share_the_seconds_and_their_traces_are_one() -> None:
     assert all(np.diff(times) >= 0)
 
 
+def test_the_work_of_the_stages_adds_up_beside_their_trace() -> None:
+    record, _ = run(make("adaround", "one-flip", network="digits-mlp"))
+    assert (record.work_unit, len(record.stages)) == ("evaluations", 2)
+    assert len(record.trace_work) == len(record.trace) > 2
+    counted = [0, *record.trace_work, record.counts["evaluations"]]
+    assert counted == sorted(counted)
+    assert record.trace_work[-1] > record.counts["evaluations"] / 2
+
+
+def test_stages_whose_work_has_different_units_have_none_in_common() -> None:
+    one = Solution(None, 1.0, 0.0, 1.0, None, Status.FINISHED, [(0.1, -1e9)], 0.2)
+    stages = [
+        dataclasses.replace(one, counts={unit: 3}, work_unit=unit, trace_work=[2])
+        for unit in ("flips", "nodes")
+    ]
+    cell = make("adaround", "one-flip", network="digits-mlp")
+    assert module._course(cell, stages, -2e9)["work_unit"] == ""
+    same = module._course(cell, [stages[0]] * 2, -2e9)
+    assert (same["work_unit"], same["trace_work"][-1]) == ("flips", 5)
+
+
 def test_a_stage_that_is_prepared_is_stored_and_not_counted() -> None:
     cell = make("hybrid", "random", parameters={"refine": 6, "prepare": "random"}, evaluations=20)
     record, clock = run(cell)

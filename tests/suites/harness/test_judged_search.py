@@ -18,8 +18,8 @@ QUBO = Qubo(np.diag([-1.0, -2.0, -4.0]))
 OPTIONS = {"seconds": 9.0, "restarts": None, "evaluations": None}
 
 
-def bits(x: list[int], claimed: float | None = None, part: int = 0) -> Frame:
-    return Frame(BITS, part, claimed, np.packbits(x).tobytes())
+def bits(x: list[int], claimed: float | None = None, part: int = 0, work: int = 0) -> Frame:
+    return Frame(BITS, part, claimed, np.packbits(x).tobytes(), work)
 
 
 def end(part: int = 0, **says: Any) -> Frame:
@@ -37,6 +37,29 @@ def test_a_trace_has_the_losses_of_the_bits_at_the_times_they_arrived() -> None:
     assert (found.loss, found.status, found.seconds) == (-7.0, Status.FINISHED, 3.0)
     assert found.trace == [(0.5, -1.0), (2.0, -7.0)]
     assert found.counts == {"flips": 4}
+
+
+def test_beside_a_trace_stands_the_work_that_was_told_with_the_bits() -> None:
+    offers = (0.5, bits([1, 0, 0], work=2)), (1.0, bits([0, 1, 0], work=5)), (2.0, bits([1, 1, 1], work=9))
+    found = replayed(*offers, (3.0, end(counts={"restarts": 1, "flips": 12})))
+    assert (found.work_unit, found.trace_work) == ("flips", [2, 5, 9])
+    assert replayed(*offers[:0], (1.0, bits([1, 0, 0])), (2.0, end(counts={"restarts": 1}))).trace_work == []
+
+
+@pytest.mark.parametrize("last", [bits([1, 1, 1], work=4), end(counts={"flips": 4}), end()])
+def test_work_that_is_counted_down_ends_the_cell(last: Frame) -> None:
+    with pytest.raises(SearchFailed, match=r"work that falls from 5 to [04] flips"):
+        replayed(*((0.1, bits([1, 0, 0], work=5)), (0.2, last), (0.3, end()))[: 3 - (last.kind == ENDED)])
+
+
+def test_neurons_are_counted_on_where_the_last_one_ended() -> None:
+    layer = Rounding(np.eye(2), [[0.2, 0.8], [0.6, 0.1]])
+    first, second = bits([1, 1], part=1, work=3), bits([1, 0], part=2, work=8)
+    frames = (0.1, first), (0.15, bits([0, 1], part=1, work=4)), (0.2, end(1)), (0.3, second), (0.4, end(2))
+    found = replayed(*frames, (0.5, end(counts={"flips": 9})), instance=layer)
+    assert (found.work_unit, len(found.trace)) == ("flips", len(found.trace_work))
+    assert found.trace_work == sorted(found.trace_work)
+    assert found.trace_work[-1] in (4, 8)
 
 
 def test_a_claim_that_the_bits_do_not_bear_is_a_lie() -> None:

@@ -19,7 +19,7 @@ def heard(*tell: object) -> list[offers.Frame]:
     with ours, theirs:
         teller = offers.Teller(theirs)
         for x, claimed in tell:  # type: ignore[misc]
-            teller.offered(np.asarray(x, dtype=np.int8), claimed)
+            teller.offered(np.asarray(x, dtype=np.int8), claimed, 3)
         return offers.read_frames(bytearray(ours.recv(1 << 16)), 100)
 
 
@@ -29,7 +29,7 @@ def test_a_point_arrives_as_it_was_offered(x: list[int]) -> None:
     found = frame.point(np.shape(x))
     np.testing.assert_array_equal(found, x)
     assert found.dtype == np.int8
-    assert frame.claimed == -1.5
+    assert (frame.claimed, frame.work) == (-1.5, 3)
 
 
 def test_what_is_not_claimed_is_not_known() -> None:
@@ -37,12 +37,17 @@ def test_what_is_not_claimed_is_not_known() -> None:
 
 
 def test_frames_are_read_whole_however_they_are_cut() -> None:
-    whole = struct.pack("!cIdI", b"b", 0, 1.0, 1) + b"x" + struct.pack("!cIdI", b"e", 3, 0.0, 2) + b"{}"
+    whole = (
+        struct.pack("!cIdQI", b"b", 0, 1.0, 7, 1) + b"x" + struct.pack("!cIdQI", b"e", 3, 0.0, 0, 2) + b"{}"
+    )
     buffer, found = bytearray(), []
     for byte in whole:
         buffer.append(byte)
         found += offers.read_frames(buffer, 100)
-    assert [(frame.kind, frame.part, frame.data) for frame in found] == [(b"b", 0, b"x"), (b"e", 3, b"{}")]
+    assert [(frame.kind, frame.part, frame.data, frame.work) for frame in found] == [
+        (b"b", 0, b"x", 7),
+        (b"e", 3, b"{}", 0),
+    ]
     assert buffer == b""
 
 
@@ -50,8 +55,8 @@ def test_frames_are_read_whole_however_they_are_cut() -> None:
     ("text", "message"),
     [
         (b"?", "a message of the kind b'\\?'"),
-        (struct.pack("!cIdI", b"b", 0, 0.0, 101), "a message of 101 bytes"),
-        (struct.pack("!cIdI", b"e", 0, 0.0, 1 << 20), "a message of 1048576 bytes"),
+        (struct.pack("!cIdQI", b"b", 0, 0.0, 0, 101), "a message of 101 bytes"),
+        (struct.pack("!cIdQI", b"e", 0, 0.0, 0, 1 << 20), "a message of 1048576 bytes"),
     ],
 )
 def test_what_is_no_frame_is_refused_before_it_is_whole(text: bytes, message: str) -> None:
