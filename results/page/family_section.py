@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from ..scoring.anytime import Traces
 from ..scoring.correlation import correlations
+from ..scoring.own_work import OwnWork
 from . import figures as draw
 from .frame import render
 
@@ -37,11 +38,14 @@ def family_section(
     place: int,
     drawn: list[draw.Figure],
     notes: Sequence[str] = (),
+    work: OwnWork | None = None,
 ) -> Markup:
     """The section of the page's family number `place`, which notes may begin.
 
-    Its pictures are added to those drawn so far; without traces none is over time.
+    Its pictures are added to those drawn so far; without traces none is over time, without counts of work
+    beside them none over work.
     """
+    work = work or OwnWork()
     entered = set(cells["label"].unique())
     mine = {name: look for name, look in looks.items() if name in entered}
     return render(
@@ -49,8 +53,10 @@ def family_section(
         place=place,
         family=cells["family"].iloc[0],
         notes=notes,
-        legend=_legend(mine),
-        times=_placed(draw.anytime_panels(cells, traces, mine), drawn),
+        legend=_legend(mine, work.unit(cells)),
+        switch=bool(work.unit(cells)),
+        left_out=work.left_out(cells),
+        times=_placed(draw.anytime_panels(cells, traces, mine, work if work.unit(cells) else None), drawn),
         distributions=_placed(draw.distribution_panels(cells, mine), drawn),
         metrics=_placed(draw.metric_panels(cells, mine), drawn),
         sizes=_placed(draw.size_panels(cells, mine), drawn),
@@ -66,10 +72,16 @@ def _placed(panels: Iterable[draw.Figure], drawn: list[draw.Figure]) -> list[tup
     return placed
 
 
-def _legend(looks: draw.Styles) -> list[dict[str, str]]:
+def _legend(looks: draw.Styles, units: Mapping[str, str]) -> list[dict[str, str]]:
     """What a button says of a solver; plotly knows its line by the escaped name."""
     return [
-        {"name": name, "escaped": escape(name), "colour": colour, "dashes": DASHES[dash]}
+        {
+            "name": name,
+            "escaped": escape(name),
+            "colour": colour,
+            "dashes": DASHES[dash],
+            "unit": units.get(name, ""),
+        }
         for name, (colour, dash) in looks.items()
     ]
 

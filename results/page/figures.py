@@ -24,6 +24,7 @@ from ..scoring.anytime import (
     time_grid,
 )
 from ..scoring.correlation import within
+from ..scoring.own_work import OwnWork
 from ..scoring.ranks import CriticalDifference, critical_difference
 from ..scoring.scores import PAR_TARGET, TARGETS
 
@@ -68,13 +69,17 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Figure:
-    """A picture, its caption (plain text), a note under it (plain text) and its height in pixels."""
+    """A picture, its caption (plain text), a note under it (plain text) and its height in pixels.
+
+    `over_work` is the data and the layout of the same picture over the solvers' own work, where it has one.
+    """
 
     caption: str
     note: str
     data: list[dict[str, Any]]
     layout: dict[str, Any]
     height: int = 240
+    over_work: dict[str, Any] | None = None
 
 
 def styles(solvers: list[str]) -> dict[str, tuple[str, str]]:
@@ -83,18 +88,26 @@ def styles(solvers: list[str]) -> dict[str, tuple[str, str]]:
     return {name: (COLOURS[i % count], DASHES[i // count % len(DASHES)]) for i, name in enumerate(solvers)}
 
 
-def anytime_panels(frame: pd.DataFrame, traces: Traces, looks: Styles) -> Iterator[Figure]:
-    """Draw a family: its quantiles over all cells, then one panel an instance (the largest first)."""
+def anytime_panels(
+    frame: pd.DataFrame, traces: Traces, looks: Styles, work: OwnWork | None = None
+) -> Iterator[Figure]:
+    """Draw a family: its quantiles over all cells, then one panel an instance (the largest first).
+
+    With counts of work each panel has them as a second axis.
+    """
+    work = work or OwnWork()
     names = frame.groupby("instance_key")["instance"].first()
     sizes = frame.groupby("instance_key")["variables"].first().astype("float64").fillna(0)
     keys = sizes.sort_values(ascending=False, kind="stable").index if len(traces) else []
     if len(keys) > 1:
         shown = f"; the {PANELS} largest follow" if len(keys) > PANELS else ""
-        yield _panel(f"All {len(keys)} instances", f"over instances and seeds{shown}", frame, traces, looks)
+        yield _panel(
+            f"All {len(keys)} instances", f"over instances and seeds{shown}", frame, traces, looks, work
+        )
     for key in keys[:PANELS]:
         cells = frame[frame["instance_key"] == key]
         size = f"{sizes[key]:,.0f} variables" if sizes[key] else ""
-        yield _panel(str(names[key]), size, cells, traces, looks)
+        yield _panel(str(names[key]), size, cells, traces, looks, work)
 
 
 def distribution_panels(frame: pd.DataFrame, looks: Styles) -> Iterator[Figure]:
@@ -172,8 +185,27 @@ def correlation(cells: pd.DataFrame) -> str:
     return f"rank correlation of loss and drop {values.median():+.2f}{several}"
 
 
-def _panel(caption: str, note: str, frame: pd.DataFrame, traces: Traces, looks: Styles) -> Figure:
+def _panel(
+    caption: str, note: str, frame: pd.DataFrame, traces: Traces, looks: Styles, work: OwnWork
+) -> Figure:
     cells = frame[np.isfinite(frame["baseline_loss"])]
+    data, times = _curves(cells, traces, looks, dict.fromkeys(looks, "s"))
+    over_work = _over_work(cells, looks, work) if work.units else None
+    return Figure(caption, note, data, _anytime_layout(_log_axis(times, "seconds")), over_work=over_work)
+
+
+def _over_work(cells: pd.DataFrame, looks: Styles, work: OwnWork) -> dict[str, Any]:
+    """The panel with the solvers' own work in place of seconds; a remark where no cell of it has any."""
+    drawn = work.drawn(cells)
+    data, counts = _curves(drawn, work.traces, looks, dict.fromkeys(looks, "") | work.unit(drawn))
+    layout = _anytime_layout(_work_axis(counts))
+    return {"data": data, "layout": layout if data else layout | {"annotations": [_REMARK]}}
+
+
+def _curves(
+    cells: pd.DataFrame, traces: Traces, looks: Styles, units: Mapping[str, str]
+) -> tuple[list[dict[str, Any]], Floats]:
+    """Bands and lines of each solver, and the places on the axis at which they may change."""
     table = improvements(cells, traces)
     times = time_grid(table)
     curves = excess_curves(cells, table, times)
@@ -187,13 +219,14 @@ def _panel(caption: str, note: str, frame: pd.DataFrame, traces: Traces, looks: 
             start = max(int(np.searchsorted(times, first, side="right")) - 1, 0)
             stop = max(int(np.searchsorted(times, last * (1 + 1e-9), side="right")), start + 1)
             part = np.quantile(curves[labels == name][:, start:stop], QUANTILES, axis=0)
-            band, line = _curve(name, times[start:stop], np.clip(part, FLOOR, CEILING), look)
+            hover = _HOVER_WORK.format(unit=escape(units[name])) if units[name] != "s" else _HOVER_TIME
+            band, line = _curve(name, times[start:stop], np.clip(part, FLOOR, CEILING), look, hover)
             bands, lines = bands + band, lines + line
-    return Figure(caption, note, bands + lines, _anytime_layout(times))
+    return bands + lines, times
 
 
 def _curve(
-    name: str, x: Floats, quantiles: Floats, look: tuple[str, str]
+    name: str, x: Floats, quantiles: Floats, look: tuple[str, str], hover: str
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """The band between two step lines; the median's step line and a dot at its end."""
     colour, dash = look
@@ -204,9 +237,9 @@ def _curve(
     band = [edge | _steps(x, low), edge | _steps(x, high) | fill] if (high > low).any() else []
     line = {
         "line": {"color": colour, "dash": dash, "shape": "hv", "width": 1.8},
-        "hovertemplate": _HOVER_TIME,
+        "hovertemplate": hover,
     }
-    dot = {"mode": "markers", "marker": {"color": colour, "size": 6}, "hovertemplate": _HOVER_TIME}
+    dot = {"mode": "markers", "marker": {"color": colour, "size": 6}, "hovertemplate": hover}
     end = {"x": _short(x[-1:]), "y": _short(middle[-1:])}
     return band, [common | line | _steps(x, middle), common | dot | end]
 
@@ -301,8 +334,14 @@ def _points(name: str, cells: pd.DataFrame, look: tuple[str, str], hover: str) -
     }
 
 
-def _anytime_layout(times: Floats) -> dict[str, Any]:
-    return {"xaxis": _log_axis(times, "seconds"), "yaxis": _excess_axis(), "shapes": [_rule(1.0)]}
+def _anytime_layout(axis: dict[str, Any]) -> dict[str, Any]:
+    return {"xaxis": axis, "yaxis": _excess_axis(), "shapes": [_rule(1.0)]}
+
+
+def _work_axis(counts: Floats) -> dict[str, Any]:
+    """Counts up to billions: thousands as k, and every second power of ten where there are many."""
+    axis = _log_axis(counts, "own work, in each solver's unit")
+    return axis | {"tickformat": "~s", "dtick": 1 if counts[-1] < 1e5 * counts[0] else 2}
 
 
 def _log_axis(grid: Floats, title: str) -> dict[str, Any]:
@@ -342,7 +381,17 @@ def _short(values: Any) -> list[float]:
     return [float(f"{value:.4g}") for value in values]
 
 
+_REMARK = {
+    "text": "no counts of work here",
+    "showarrow": False,
+    "xref": "paper",
+    "yref": "paper",
+    "x": 0.5,
+    "y": 0.5,
+}
+
 _HOVER_TIME = "%{y:.3g} after %{x:.3g} s<extra>%{fullData.name}</extra>"
+_HOVER_WORK = "%{{y:.3g}} after %{{x:.3s}} {unit}<extra>%{{fullData.name}}</extra>"
 _HOVER_SHARE = "%{y:.0%} at %{x:.3g}<extra>%{fullData.name}</extra>"
 _HOVER_RANK = "%{x:.2f}<extra>%{fullData.name}</extra>"
 _HOVER_METRIC = "%{text}<br>excess %{x:.3g}, metric %{y:.4g}<extra>%{fullData.name}</extra>"

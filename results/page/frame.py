@@ -23,7 +23,7 @@ HERE = Path(__file__).parent
 
 def page(template: str, *, title: str, figures: Sequence[Figure] = (), **values: Any) -> str:
     """A whole page from a template that extends the frame, with plotly.js inside where figures are drawn."""
-    drawn = [{"data": one.data, "layout": one.layout} for one in figures]
+    drawn = [_axes(one) for one in figures]
     return render(
         template,
         title=title,
@@ -33,6 +33,12 @@ def page(template: str, *, title: str, figures: Sequence[Figure] = (), **values:
         figures=Markup(script_json(drawn)),  # noqa: S704 - cannot end its element
         **values,
     )
+
+
+def _axes(figure: Figure) -> dict[str, Any]:
+    """What the script draws, and what it draws instead over the solvers' own work."""
+    drawn: dict[str, Any] = {"data": figure.data, "layout": figure.layout}
+    return drawn if figure.over_work is None else drawn | {"work": figure.over_work}
 
 
 def render(template: str, **values: Any) -> Markup:

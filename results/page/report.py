@@ -11,6 +11,7 @@ import pandas as pd
 from ..scoring.anytime import Traces, timed
 from ..scoring.contest import DO_NOTHING
 from ..scoring.leaderboard import board
+from ..scoring.own_work import OwnWork, own_work
 from ..scoring.references import References, load_references
 from ..scoring.scored_cells import Wanted, matching, measured, score
 from ..scoring.scores import POLICY
@@ -44,6 +45,7 @@ def report(
     references = references or load_references()
     with Store(path) as store:
         whole, traces, environments = store.frame(), store.traces(), store.environments()
+        work = own_work(traces, store.work())
     whole = timed(score(whole, references=references), traces)
     whole = whole.assign(stored_bytes=measured(whole, STORED_BYTES))
     frame = whole[matching(whole, suite=suite)]
@@ -51,13 +53,16 @@ def report(
         held = ", ".join(sorted(whole["suite"].unique())) or "none at all"
         raise StoreError(f"{path} must hold cells of the suite to report, got {suite!r}; it holds {held}")
     title = ", ".join(sorted(frame["suite"].unique()))
-    return write_whole(out, _html(title, frame.reset_index(drop=True), traces, environments, references))
+    return write_whole(
+        out, _html(title, frame.reset_index(drop=True), traces, work, environments, references)
+    )
 
 
 def _html(
     title: str,
     frame: pd.DataFrame,
     traces: Traces,
+    work: OwnWork,
     environments: Sequence[Environment],
     references: References,
 ) -> str:
@@ -66,7 +71,7 @@ def _html(
     families = sorted(frame["family"].unique())
     drawn: list[draw.Figure] = []
     of_families = [
-        family_section(frame[frame["family"] == family], traces, looks, place=place, drawn=drawn)
+        family_section(frame[frame["family"] == family], traces, looks, place=place, drawn=drawn, work=work)
         for place, family in enumerate(families)
     ]
     return page(

@@ -60,7 +60,8 @@ function reachFigures() {
   redraw();
 }
 function draw(plot) {
-  const {data, layout: own} = figures[plot.dataset.figure];
+  const figure = figures[plot.dataset.figure];
+  const {data, layout: own} = plot.closest('section').dataset.axis === 'work' && figure.work || figure;
   Plotly.react(plot, data.map(t => ({...t, visible: visible(plot, t)})), layout(own), config);
 }
 const plots = [...document.querySelectorAll('.plot')];
@@ -75,5 +76,11 @@ for (const button of document.querySelectorAll('.legend button')) button.addEven
   button.setAttribute('aria-pressed', show);
   names[show ? 'delete' : 'add'](button.dataset.name);
   hidden.set(section, names);
+  redraw();
+});
+for (const button of document.querySelectorAll('.switch button')) button.addEventListener('click', () => {
+  const section = button.closest('section');
+  section.dataset.axis = button.dataset.axis;
+  for (const one of section.querySelectorAll('.switch button')) one.setAttribute('aria-pressed', one === button);
   redraw();
 });

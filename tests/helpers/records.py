@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from qubopress.results import InstanceInfo, Record, Stage, Store, pack
+
+FloatArray = NDArray[np.float64]
 
 HOSTILE = '</script><script>alert("x")</script>&<b>%{x}'
 
@@ -230,8 +233,17 @@ def _cell(
         measures=_measures(info) if gave else {},
         seconds=times[-1] if gave else None,
         trace=tuple(zip(times, losses, strict=True)) if gave else (),
+        **(_work(solver, times) if gave else {}),
         finished_at=f"2026-11-02T10:{rng.integers(60):02d}:00+00:00",
     )
+
+
+def _work(solver: str, times: FloatArray) -> dict[str, Any]:
+    """Beside each improvement the flips, or sweeps, so far; `random` counts nothing, `beam` is older."""
+    unit = {"random": "", "sa": "sweeps", "neal": "sweeps"}.get(solver, "flips")
+    work = tuple(int(1e5 * seconds) for seconds in times)
+    beside = {"trace_work": work, "work_unit": unit} if unit and solver != "beam" else {}
+    return {"counts": {unit: work[-1] + 7} if unit else {}, **beside}
 
 
 def _measures(info: InstanceInfo) -> dict[str, float]:

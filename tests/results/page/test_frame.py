@@ -71,6 +71,13 @@ const click = text => [...document.querySelectorAll('#leaderboard th button')]
   const before = shown();
   plot.closest('section').querySelector('.legend button').click();
   told.legend = [before, shown()];
+  const section = document.querySelector('section[data-family=rounding]');
+  const axis = () => section.querySelector('.plot').layout.xaxis.title.text;
+  const press = which => section.querySelector(`[data-axis=${which}]`).click();
+  const remark = section.querySelector('p.over-work');
+  told.axes = [axis(), remark.checkVisibility()];
+  press('work'); told.axes.push(axis(), remark.checkVisibility());
+  press('seconds'); told.axes.push(axis(), remark.checkVisibility());
   const link = document.querySelector('a.download');
   link.addEventListener('click', event => event.preventDefault());
   link.click(); told.link = link.href.slice(0, 10);
@@ -154,6 +161,11 @@ def test_filters_reach_the_figures_and_say_when_nothing_matches(
 def test_the_legend_hides_a_solver(seen: tuple[dict[str, Any], list[str]]) -> None:
     before, after = seen[0]["legend"]
     assert 0 < after < before
+
+
+def test_the_axis_changes_to_own_work_and_back(seen: tuple[dict[str, Any], list[str]]) -> None:
+    work = "own work, in each solver's unit"
+    assert seen[0]["axes"] == ["seconds", False, work, True, "seconds", False]
 
 
 def test_a_download_becomes_an_object_that_a_browser_can_save(seen: tuple[dict[str, Any], list[str]]) -> None:

@@ -110,6 +110,55 @@ def test_curves_are_steps_that_never_rise(pages: dict[bool, Outline]) -> None:
     assert all(line["y"][-1] == min(line["y"]) < 0.1 for line in beam)
 
 
+def test_over_own_work_a_panel_has_the_same_ends_and_the_unit_in_every_label(
+    pages: dict[bool, Outline],
+) -> None:
+    for figure in panels(pages[False], "seconds", "excess"):
+        work = figure["work"]
+        assert work["layout"]["xaxis"]["title"]["text"] == "own work, in each solver's unit"
+        ends = [
+            {one["name"]: one["y"] for one in data if one["mode"] == "markers"}
+            for data in (figure["data"], work["data"])
+        ]
+        assert ends[1] == {name: end for name, end in ends[0].items() if name not in ("random", "beam")}
+        unit = {one["name"]: one["hovertemplate"] for one in work["data"] if "hovertemplate" in one}
+        assert "} sweeps<extra>" in unit["sa"]
+        assert "} flips<extra>" in unit["tabu"]
+
+
+def test_who_is_not_drawn_over_own_work_is_named(pages: dict[bool, Outline]) -> None:
+    text = " ".join(" ".join(pages[False].texts).split())
+    assert text.count("Not drawn over work, for want of counts beside the improvements: beam, random.") == 3
+
+
+def test_where_no_record_counts_work_there_is_no_switch_and_the_page_says_so(tmp_path: Path) -> None:
+    page = outline(report(make_store(tmp_path / "s.db", [{}, {"seed": 1}]), tmp_path / "r.html"))
+    assert "No record here holds counts of work" in " ".join(page.texts)
+    assert all("work" not in figure for figure in figures(page))
+    assert "own work" not in page.texts
+
+
+def test_a_solver_with_counts_in_some_cells_says_in_how_many_it_has_none(tmp_path: Path) -> None:
+    counted = {"trace_work": (3, 9), "work_unit": "flips", "counts": {"flips": 12}}
+    failed = {"status": "CRASHED", "loss": None, "trace": (), "seed": 3, "seconds": None}
+    path = make_store(tmp_path / "s.db", [counted, {"seed": 1}, {"seed": 2} | counted, failed])
+    page = outline(report(path, tmp_path / "r.html"))
+    assert "the improvements: sa (1 of 3 cells)." in " ".join(" ".join(page.texts).split())
+    (figure,) = panels(page, "seconds", "excess")
+    line = next(one for one in figure["work"]["data"] if one.get("hovertemplate"))
+    assert 11 < line["x"][-1] <= 12
+
+
+def test_an_instance_without_counts_says_so_in_its_panel(tmp_path: Path) -> None:
+    counted = {"trace_work": (3, 9), "work_unit": "flips", "counts": {"flips": 12}}
+    infos = [{"key": key, "name": key} for key in ("key-1", "key-2")]
+    cells = [counted, {"instance_key": "key-2", "instance": "key-2"}]
+    page = outline(report(make_store(tmp_path / "s.db", cells, infos), tmp_path / "r.html"))
+    drawn = [figure["work"] for figure in panels(page, "seconds", "excess")]
+    remarks = [[one["text"] for one in work["layout"].get("annotations", [])] for work in drawn]
+    assert sorted(remarks) == [[], [], ["no counts of work here"]]
+
+
 def test_a_band_of_quantiles_lies_around_every_median_that_varies(pages: dict[bool, Outline]) -> None:
     summary = max(panels(pages[False], "seconds", "excess"), key=lambda one: len(one["data"]))
     low, high, middle, dot = (line for line in summary["data"] if line["name"] == "nearest-plane")
