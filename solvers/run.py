@@ -5,8 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -24,8 +23,7 @@ class Declined(Exception):  # noqa: N818 - an answer, not an error
     """A solver declines an instance; the text is the reason."""
 
 
-@dataclass(frozen=True)
-class Incumbent:
+class Incumbent(NamedTuple):
     """A best point so far.
 
     Attributes:
