@@ -20,7 +20,7 @@ def test_the_stopwatch_keeps_the_least_seconds_in_units_of_the_least_kernel(monk
     kernels, seconds = iter([0.1, 3.0, 2.0]), iter([5.0, 6.0])  # the first kernel only compiles
     monkeypatch.setattr(stopwatch, "calibration_seconds", lambda: next(kernels))
     monkeypatch.setattr(stopwatch, "_seconds_of", lambda _: next(seconds))
-    watch = Stopwatch(load("gate").narrowed(solver="swap", problem="taylor"))
+    watch = Stopwatch(load("gate").narrowed(solver="swap", problem="joint-fisher"))
     for names in (None, {"swap"}, {"beam"}):
         watch.round(names)
     assert watch.times() == {"swap": {"taylor/digits-cnn": 2.5}}
