@@ -175,6 +175,9 @@ def gate(
         tell(f"qubopress: regression of {fall}")
     for fall in found.shown:
         tell(f"qubopress: not judged: {fall}")
+    if found.untimed:
+        cure = "qubopress gate --renew, on a quiet machine"
+        tell(f"qubopress: no time on {', '.join(found.untimed)} in the baseline: {cure}")
     if found.timed_on:
         tell(f"qubopress: times are not judged here: the baseline's are of {found.timed_on}")
     print(f"{found.matched} pairs of cells, {len(found.falls)} regressions against {baseline}")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +70,7 @@ class Judged:
         matched, unmatched: pairs of cells, and cells of the baseline that have no like.
         shown: slower solvers that nobody is blamed for, as the baseline's times are another processor's.
         timed_on: that processor, "" where it is this one.
+        untimed: instances whose times the baseline lacks.
     """
 
     falls: tuple[Fall, ...]
@@ -77,6 +78,7 @@ class Judged:
     unmatched: int
     shown: tuple[Fall, ...] = ()
     timed_on: str = ""
+    untimed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -108,10 +110,12 @@ def judge(
     _measure(suite, store, progress)
     with as_store(baseline / ROWS) as base:
         falls, matched, cells = _quality(base, store, suite)
-    late = tuple(_late(before.times, Stopwatch(suite)))
+    watch = Stopwatch(suite)
+    late = tuple(_late(before.times, watch))
+    found = Judged(tuple(falls), matched, cells - matched, untimed=_untimed(before.times, watch.times()))
     if before.processor == processor():
-        return Judged((*falls, *late), matched, cells - matched)
-    return Judged(tuple(falls), matched, cells - matched, shown=late, timed_on=before.processor)
+        return replace(found, falls=(*falls, *late))
+    return replace(found, shown=late, timed_on=before.processor)
 
 
 def _suite(solver: Sequence[str] | str | None) -> Suite:
@@ -139,6 +143,11 @@ def _fell(row: dict[Any, Any]) -> bool:
     pairs = row["worse"] + row["better"]
     tested = pairs and stats.binomtest(row["worse"], pairs, alternative="greater").pvalue <= LEVEL
     return bool(tested) or row["verdict"] == Verdict.WORSE
+
+
+def _untimed(before: Times, now: Times) -> tuple[str, ...]:
+    """Instances on which a solver has a time now and none in the baseline."""
+    return tuple(sorted({one for name, times in now.items() for one in times.keys() - before.get(name, {})}))
 
 
 def _late(before: Times, watch: Stopwatch) -> Iterator[Fall]:

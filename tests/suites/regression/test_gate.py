@@ -15,8 +15,8 @@ from planted import narrow_beam, slow_down
 from records import make_store
 from repository import ROOT
 
-from qubopress.results import StoreError
-from qubopress.results.storage.rows import write_rows
+from qubopress.results import Store, StoreError
+from qubopress.results.storage.rows import as_store, write_rows
 from qubopress.suites import cli, load
 from qubopress.suites.harness import suite_run
 from qubopress.suites.regression import gate, stopwatch
@@ -128,11 +128,26 @@ def test_times_of_another_processor_are_shown_and_not_judged(tmp_path: Path, mon
     assert (found.shown, found.timed_on) == ((Fall("beam", "rounding", "time", 2.0),), "Other CPU")
 
 
+def test_instances_whose_times_the_baseline_lacks_are_named(tmp_path: Path, monkeypatch: Patch) -> None:
+    monkeypatch.setattr(Watch, "times", lambda self: {"beam": {"mlp int4": 2.0, "new": 9.0}})
+    monkeypatch.setattr(Watch, "families", {"mlp int4": "rounding", "new": "rounding"})
+    same = cells(2.0)
+    assert judged(tmp_path, monkeypatch, same, same) == Judged((), 1, 0, untimed=("new",))
+
+
+def test_no_instance_of_the_gate_has_a_baseline_that_nobody_beats() -> None:
+    with as_store(ROOT / "results" / "data" / "gate-baseline" / gate.ROWS) as store, Store(store) as kept:
+        cells = kept.frame()
+    assert set(cells["instance"]) == {one.name for one in load("gate").instances}
+    best = cells.groupby("instance").agg({"loss": "min", "baseline_loss": "first"})
+    assert (best["loss"] < best["baseline_loss"]).all(), best
+
+
 def test_the_exit_code_tells_a_fall_from_nothing_to_compare_with(
     tmp_path: Path, capsys: Captured, monkeypatch: Patch
 ) -> None:
     fall = Fall("sa", "rounding", "time", 2.0)
-    foreign = Judged((), 3, 0, shown=(fall,), timed_on="Other CPU")
+    foreign = Judged((), 3, 0, shown=(fall,), timed_on="Other CPU", untimed=("mlp int4", "new"))
     for found, code in (
         (Judged((), 3, 0), 0),
         (Judged((fall,), 3, 1), 1),
@@ -144,6 +159,7 @@ def test_the_exit_code_tells_a_fall_from_nothing_to_compare_with(
     said = capsys.readouterr().err
     assert "qubopress: regression of sa in rounding: time ×2\n" in said
     assert "qubopress: not judged: sa in rounding: time ×2\n" in said
+    assert "no time on mlp int4, new in the baseline: qubopress gate --renew, on a quiet machine" in said
     assert "times are not judged here: the baseline's are of Other CPU" in said
     monkeypatch.undo()
     assert cli.call(["gate", "--baseline", str(tmp_path)]) == 2

@@ -23,8 +23,8 @@ def test_the_stopwatch_keeps_the_least_seconds_in_units_of_the_least_kernel(monk
     watch = Stopwatch(load("gate").narrowed(solver="swap", problem="joint-fisher"))
     for names in (None, {"swap"}, {"beam"}):
         watch.round(names)
-    assert watch.times() == {"swap": {"taylor/digits-cnn": 2.5}}
-    assert watch.families == {"taylor/digits-cnn": "pruning"}
+    assert watch.times() == {"swap": {"joint-fisher/digits-cnn": 2.5}}
+    assert watch.families == {"joint-fisher/digits-cnn": "pruning"}
 
 
 def test_a_bout_is_repeated_until_the_clock_can_tell(monkeypatch: Patch) -> None:
