@@ -44,7 +44,9 @@ KEEP_CORRELATION = (
     "rho_low",
     "rho_high",
 )
-KEEP_COMPARED = ("verdict", "solver", "family", "measure", "effect", "low", "high", "pairs", "p")
+KEEP_COMPARED = (
+    "verdict", "solver", "family", "measure", "effect", "p", "pairs", "worse", "better", "low", "high"
+)  # fmt: skip
 
 
 def leaderboard(

@@ -24,6 +24,9 @@ LINE_SECONDS = 15.0
 WIDE = 100
 """Columns of a terminal from which on there is room for more than the times."""
 
+NARROW = 80
+"""Columns of a terminal below which every word counts."""
+
 TICK_SECONDS = 0.2
 """Between two looks at whether a line is due."""
 
@@ -46,27 +49,31 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
-def told_times(task: Task) -> str:
+def told_times(task: Task, *, short: bool = False) -> str:
     """Since when, and for how long yet."""
     told = f"{duration(task.elapsed or 0.0)} so far"
     left = None if task.finished else task.time_remaining
-    return told if left is None else f"{told}, about {duration(left)} left"
+    return told if left is None else f"{told}, {'' if short else 'about '}{duration(left)} left"
 
 
 class Times(ProgressColumn):
     """Both times, each with what it is."""
 
+    def __init__(self, *, short: bool = False) -> None:
+        super().__init__()
+        self.short = short
+
     def render(self, task: Task) -> Text:
         """They change too often to be cached."""
-        return Text(told_times(task), style="progress.elapsed", no_wrap=True)
+        return Text(told_times(task, short=self.short), style="progress.elapsed", no_wrap=True)
 
 
 def _columns(width: int) -> tuple[ProgressColumn, ...]:
     """How far, a bar, the times, and in what room is left what is being done."""
     return (
         TextColumn("{task.fields[count]}", table_column=Column(no_wrap=True)),
-        BarColumn(bar_width=max(6, min(40, width // 6))),
-        Times(),
+        BarColumn(bar_width=max(4, min(40, (width - 44) // 3))),
+        Times(short=width < NARROW),
         TextColumn("{task.description}", table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")),
     )
 
@@ -139,8 +146,8 @@ class Bar:
         self._line_if_due()
 
     def say(self, text: str) -> None:
-        """A line that stays, above the bar."""
-        self.console.print(escape(text), soft_wrap=True)
+        """A line that stays, above the bar; a terminal that is too narrow gets it folded at words."""
+        self.console.print(escape(text), soft_wrap=not self.live)
 
     def counted(self, *, noted: bool = True) -> str:
         """How many of how many; what is done where nothing is counted yet."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -87,7 +88,9 @@ def show_leaderboards(
 
     boards = leaderboards(store, suite=suite, family=family, at_seconds=at_seconds, do_nothing=True)
     if format == "table":
-        for (one, of), board in boards.items():
+        for number, ((one, of), board) in enumerate(boards.items()):
+            if number and sys.stdout.isatty():
+                print()  # the notes of the board before come last there
             show_board(board, format, name=f"{one} · {of or 'no family'}", columns=columns)
     elif boards:
         named = [_named(board, one, of, format) for (one, of), board in boards.items()]

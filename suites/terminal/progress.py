@@ -80,7 +80,7 @@ class TerminalProgress(Progress):
         told = f"{total:,} {'cell' if total == 1 else 'cells'}{there}"
         if self.seconds is not None and total > done:
             searches = -(-(total - done) // self.jobs) * self.seconds
-            told += f"; up to {self.seconds:g} s of search each, at most about {duration(searches)} in all"
+            told += f"; up to {self.seconds:g} s of search each, about {duration(searches)} of search in all"
         return told + (f"; into {self.store}" if self.store else "")
 
     def started(self, cell: str) -> None:

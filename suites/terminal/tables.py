@@ -16,12 +16,19 @@ from ...results.markdown import markdown_table
 
 if TYPE_CHECKING:
     import pandas as pd
+    from rich.console import JustifyMethod
 
 from .console import CallError
 
 __all__ = ["FORMATS", "show", "tell_folded"]
 
 FORMATS = ("table", "csv", "json", "markdown")
+
+TOGETHER = (("low", "high"), ("better", "worse"))
+"""Columns that say too little alone: a narrow terminal leaves out both."""
+
+PROSE = 40
+"""Columns of a terminal that the widest column should have, before the others are folded for it."""
 
 PIPE_WIDTH = 10_000
 """Columns assumed where no terminal sets a limit."""
@@ -95,21 +102,45 @@ def _markdown(frame: pd.DataFrame) -> str:
 
 def _print_table(frame: pd.DataFrame, title: str, keep: tuple[str, ...]) -> None:
     console = _console(Console(file=sys.stdout).width if sys.stdout.isatty() else PIPE_WIDTH)
-    left_out = []
+    left_out: list[str] = []
     for name in _expendable(frame, keep):
-        if console.measure(_table(frame), options=_unlimited(console)).maximum <= console.width:
+        if _width(console, _table(frame)) <= console.width:
             break
-        left_out.append(name)
-        frame = frame.drop(columns=name)
+        gone = [one for one in _with(name) if one in frame]
+        left_out += gone
+        frame = frame.drop(columns=gone)
     with console.capture() as capture:
         if title:
             console.print(title, style="bold")
-        console.print(_table(frame))
+        console.print(_table(frame, _folds(console, frame)))
     # Printed by print, so that a reader who leaves early is noticed where all output is.
     print("\n".join(line.rstrip() for line in capture.get().splitlines()))
     if left_out:
         cure = "--columns chooses, --format csv has all"
         tell_folded(f"left out for the terminal's width: {', '.join(left_out)}; {cure}")
+
+
+def _with(name: str) -> tuple[str, ...]:
+    """The column, and the one without which it says too little."""
+    return next((pair for pair in TOGETHER if name in pair), (name,))
+
+
+def _width(console: Console, table: Table) -> int:
+    return console.measure(table, options=_unlimited(console)).maximum
+
+
+def _folds(console: Console, frame: pd.DataFrame) -> dict[str, int]:
+    """Widths of texts that are folded at their words, so that the widest column has room for its own."""
+    cells = {str(name): [str(name), *map(_text, frame[name])] for name in frame}
+    whole = {name: max(map(len, texts)) for name, texts in cells.items()}
+    widest = max(whole, key=lambda name: whole[name], default="")
+    spare = console.width - (_width(console, _table(frame)) - whole.get(widest, 0))
+    if spare >= min(PROSE, whole.get(widest, 0)):
+        return {}
+    word = {
+        name: max(len(one) for text in texts for one in text.split() or [""]) for name, texts in cells.items()
+    }
+    return {name: max(word[name], min(whole[name], 12)) for name in whole if name != widest}
 
 
 def _expendable(frame: pd.DataFrame, keep: tuple[str, ...]) -> list[str]:
@@ -129,11 +160,13 @@ def _unlimited(console: Console) -> Any:
     return console.options.update(width=PIPE_WIDTH)
 
 
-def _table(frame: pd.DataFrame) -> Table:
+def _table(frame: pd.DataFrame, folds: dict[str, int] | None = None) -> Table:
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for name in frame:
         # A word that has no room is folded onto the next line, never cut.
-        table.add_column(str(name), justify="right" if _numeric(frame[name]) else "left", overflow="fold")
+        justify: JustifyMethod = "right" if _numeric(frame[name]) else "left"
+        width = (folds or {}).get(str(name))
+        table.add_column(str(name), justify=justify, overflow="fold", max_width=width)
     for row in frame.itertuples(index=False):
         table.add_row(*map(_text, row))
     return table

@@ -40,6 +40,27 @@ def test_a_bar_is_one_line_on_a_terminal_of_any_width(monkeypatch: pytest.Monkey
     assert terminal.getvalue().count("\x1b[1A") == 1
 
 
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_on_a_narrow_terminal_times_are_whole_and_what_is_said_is_folded_at_words(
+    monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    monkeypatch.setattr(sys, "stderr", terminal := Terminal())
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setenv("TERM", "xterm")
+    said = "FAILED beam on adaround/digits-mlp: the solver offered no solution; it must call run.offer(x)"
+    with bars.Bar("instances built", 5) as bar:
+        for _ in range(3):
+            bar.work_on(NAME)
+            bar.advance()
+            time.sleep(0.02)
+        bar.bar.refresh()
+        bar.say(said)
+    drawn = [re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line) for line in re.split(r"[\r\n]", terminal.getvalue())]
+    assert max(map(len, drawn)) <= width
+    assert any(re.search(r"so far, (about )?\d+ s left", line) for line in drawn)
+    assert set(said.split()) <= set(" ".join(drawn).split())
+
+
 def test_lines_come_at_even_steps_though_nothing_ends(
     monkeypatch: pytest.MonkeyPatch, capsys: Captured
 ) -> None:

@@ -34,12 +34,12 @@ def test_evaluations_of_black_boxes_are_counted_while_a_suite_runs(
 @pytest.mark.parametrize(
     ("jobs", "done", "plan"),
     [
-        (1, 0, "40 cells; up to 2 s of search each, at most about 1 min 20 s in all; into r.db\n"),
+        (1, 0, "40 cells; up to 2 s of search each, about 1 min 20 s of search in all; into r.db\n"),
         (
             4,
             10,
             "40 cells, 10 of them in the store already; "
-            "up to 2 s of search each, at most about 16 s in all; into r.db\n",
+            "up to 2 s of search each, about 16 s of search in all; into r.db\n",
         ),
         (1, 40, "40 cells, 40 of them in the store already; into r.db\n"),
     ],

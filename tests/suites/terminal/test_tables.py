@@ -24,11 +24,11 @@ WIDE = pd.DataFrame(
 )
 
 
-def pretend_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stdout as a terminal of 80 columns."""
+def pretend_terminal(monkeypatch: pytest.MonkeyPatch, width: int = 80) -> None:
+    """Stdout as a terminal of so many columns; rich gives a dumb one 80 always."""
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-    monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setenv("TERM", "dumb" if width == 80 else "xterm")
     monkeypatch.delenv("FORCE_COLOR", raising=False)
 
 
@@ -87,6 +87,32 @@ def test_a_terminal_folds_what_must_stay_and_cuts_nothing(
     assert max(map(len, out)) <= 80
     text = "".join(out)
     assert (text.count("x"), text.count("y"), "…" in text) == (100, 100, False)
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_prose_has_room_on_a_narrow_terminal_and_no_name_is_cut(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], width: int
+) -> None:
+    pretend_terminal(monkeypatch, width)
+    said = "Which couplings of an analog generator to fabricate, for all segments at once"
+    names, of = ["pruning-formulations", "gate"], "144 instances × 11 solvers"
+    tables.show(pd.DataFrame({"name": names, "of": of, "what": said}))
+    out = lines(capsys.readouterr().out)
+    assert max(map(len, out)) <= width
+    assert sum("pruning-formulations" in line for line in out) == 1
+    assert len(out) <= {60: 14, 80: 10, 120: 8}[width]
+    assert set(said.split()) | {*of.split()} <= set(" ".join(out).split())
+
+
+def test_the_ends_of_an_interval_leave_together(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frame = pd.DataFrame({name: [0.123456789] for name in ("verdict", "effect", "p", "low", "high")})
+    for width in range(21, 60, 3):
+        pretend_terminal(monkeypatch, width)
+        tables.show(frame, keep=("verdict", "effect", "p", "low", "high"))
+        out, err = capsys.readouterr()
+        assert ("low" in out) == ("high" in out) != ("low" in err)
 
 
 def test_the_leaderboard_of_a_bad_day_fits_a_terminal(
