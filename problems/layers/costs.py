@@ -29,14 +29,14 @@ PICOJOULES = {
     "32-bit float multiply": 3.7,
     "32-bit float add": 0.9,
 }
-"""Energy of an operation."""
+"""Energy of an operation, in picojoules."""
 
 FLOAT_BITS = 32
 
 
 @dataclass(frozen=True)
 class Costs:
-    """Of one network on one input.
+    """Of one network on one input, all three as counts.
 
     Shared parameters count once. Those of BatchNorms do not count, because they go into the layers before
     them, nor does what an analog system stores, which `analog.hardware_costs` tells.
@@ -52,11 +52,11 @@ class Costs:
     products: int
 
     def bytes(self, bits: int | None = None) -> float:
-        """Size of the parameters with weights of so many bits; of the float network where None."""
+        """Bytes of the parameters with weights of so many bits; of the float network where None."""
         return (self.weights * (bits or FLOAT_BITS) + self.biases * FLOAT_BITS) / 8
 
     def nanojoules(self, bits: int | None = None) -> float:
-        """Energy of the multiply–accumulates with b-bit weights and 8-bit activations, or all in float."""
+        """Energy in nJ of the products with b-bit weights and 8-bit activations, or all in float."""
         if bits is None:
             each = PICOJOULES["32-bit float multiply"] + PICOJOULES["32-bit float add"]
         else:

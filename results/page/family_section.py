@@ -24,7 +24,7 @@ HEADS = (
     ("problem", "text"),
     ("metric", "text"),
     ("Spearman's \N{GREEK SMALL LETTER RHO}", ""),
-    ("95 %", ""),
+    ("95 % of \N{GREEK SMALL LETTER RHO}", ""),
     ("instances", ""),
     ("solutions", ""),
 )
