@@ -341,12 +341,14 @@ def _anytime_layout(axis: dict[str, Any]) -> dict[str, Any]:
 def _work_axis(counts: Floats) -> dict[str, Any]:
     """Counts up to billions: thousands as k, and every second power of ten where there are many."""
     axis = _log_axis(counts, "own work, in each solver's unit")
-    return axis | {"tickformat": "~s", "dtick": 1 if counts[-1] < 1e5 * counts[0] else 2}
+    return axis | {"tickformat": "~s", "dtick": 2 if counts[-1] > 1e5 * counts[0] else axis["dtick"]}
 
 
 def _log_axis(grid: Floats, title: str) -> dict[str, Any]:
+    """Powers of ten, and 2 and 5 between them where these alone would be too few to read."""
     ends = [float(np.log10(grid[0])), float(np.log10(grid[-1])) + 0.06]
-    return {"type": "log", "range": ends, "title": {"text": title}, "dtick": 1, "tickformat": "~g"}
+    ticks = 1 if ends[1] - ends[0] > 2 else "D2"
+    return {"type": "log", "range": ends, "title": {"text": title}, "dtick": ticks, "tickformat": "~g"}
 
 
 def _metric_layout(cells: pd.DataFrame, metric: str) -> dict[str, Any]:
