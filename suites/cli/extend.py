@@ -59,7 +59,9 @@ def check(
     plugins: Plugins = "",
     deadline: Annotated[float, typer.Option(help="Seconds that a claim may take on one case.")] = 30.0,
     network: Annotated[str, typer.Option(help="Network on which solvers are tried at a problem.")] = "",
-    seconds: Annotated[float, typer.Option(help="Budget of each solver that is tried at a problem.")] = 0.5,
+    seconds: Annotated[
+        float | None, typer.Option(help="Budget of each solver that is tried at a problem; 0.5 unless given.")
+    ] = None,
     format: Format = "table",  # noqa: A002
 ) -> None:
     """Check what every solver or problem must keep to; exit 1 and name each claim that does not hold.
@@ -68,7 +70,7 @@ def check(
     """
     check_format(format)
     for option, value in (("--deadline", deadline), ("--seconds", seconds)):
-        if not value > 0:
+        if value is not None and not value > 0:
             raise CallError(f"{option} must be positive, got {value:g}")
     index.refuse_unknown(
         "solver or problem",
@@ -82,6 +84,8 @@ def check(
 
     load_plugins(plugins)
     hardness.check_network(name, network)
+    if seconds is not None and conformance.is_solver(name):
+        raise CallError(f"--seconds is for a problem, and {name} is a solver; leave it out")
     from ..terminal.bars import Bar
 
     with Bar("claims and cases begun") as bar:
@@ -93,7 +97,7 @@ def check(
         verdicts = conformance.check(name, plugins=plugins, deadline=deadline, told=told)
     measured = None
     if not conformance.is_solver(name):
-        measured = hardness.measure(name, network=network, plugins=plugins, seconds=seconds)
+        measured = hardness.measure(name, network=network, plugins=plugins, seconds=seconds or 0.5)
     _show_check(name, verdicts, measured, format)
     if any(one.holds is False for one in verdicts):
         raise typer.Exit(FOUND_WRONG)

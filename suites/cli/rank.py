@@ -119,6 +119,7 @@ def compare(
     store: Annotated[Path | None, typer.Option("--store", help="Database that holds both commits.")] = None,
     suite: SuiteName = None,
     family: Family = None,
+    columns: Columns = None,
     format: Format = "table",  # noqa: A002
     bisect: Annotated[
         bool, typer.Option("--bisect", help="Name the first bad commit of --store; run in the repository.")
@@ -132,7 +133,7 @@ def compare(
     from ..terminal.tables import tell_folded
 
     found = results.compare(base, head, store=store, suite=suite, family=family)
-    _show_comparison(found, format)
+    _show_comparison(found, format, tuple(columns or ()))
     for note in found.notes:
         tell_folded(note)
     for row in found.regressions().to_dict("records"):
@@ -162,14 +163,14 @@ def _bisect(base: str, head: str, store: Path, suite: Wanted, family: Wanted) ->
     tell(f"qubopress: first bad commit {found.bad[:12]}{doubt}: {worse}")
 
 
-def _show_comparison(found: Comparison, format: str) -> None:  # noqa: A002
+def _show_comparison(found: Comparison, format: str, columns: tuple[str, ...]) -> None:  # noqa: A002
     from ..terminal.tables import show
 
-    if format == "markdown":
+    if format == "markdown" and not columns:
         print(found.to_markdown(), end="")
         return
     title = f"{found.base} → {found.head}: {found.matched} pairs of cells; {found.references}"
-    show(found.rows, format, title=title, keep=KEEP_COMPARED)
+    show(found.rows, format, title=title, keep=KEEP_COMPARED, columns=columns)
 
 
 def report(

@@ -74,7 +74,7 @@ def show_leaderboards(
     suite: Wanted = None,
     family: Wanted = None,
     at_seconds: float | None = None,
-    columns: tuple[str, ...] = (),
+    columns: tuple[str, ...] | None = None,
 ) -> bool:
     """A board for each suite and family, which are no rivals; whether there is any.
 
@@ -115,7 +115,7 @@ def show_by(
     format: str,  # noqa: A002
     *,
     title: str = "",
-    columns: tuple[str, ...] = (),
+    columns: tuple[str, ...] | None = None,
 ) -> None:
     """A table over the parameter `by`; over bits with what the network costs to store and to run."""
     from .tables import show
@@ -129,7 +129,7 @@ def show_board(
     format: str,  # noqa: A002
     *,
     name: str = "",
-    columns: tuple[str, ...] = (),
+    columns: tuple[str, ...] | None = None,
 ) -> None:
     """Every column for a program; for a person those that fit one screen, intervals and endings in words.
 

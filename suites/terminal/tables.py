@@ -40,7 +40,7 @@ def show(
     *,
     title: str = "",
     keep: tuple[str, ...] = (),
-    columns: tuple[str, ...] = (),
+    columns: tuple[str, ...] | None = None,
 ) -> None:
     """Print a table.
 
@@ -50,7 +50,8 @@ def show(
         title: stands above a table.
         keep: columns by importance. A terminal too narrow for all leaves out the others first, then the
             least important, never the first two; a note names them. Without any, all are shown, folded.
-        columns: these alone, in this order, however narrow the terminal.
+        columns: these alone, in this order, however narrow the terminal; none of a command that takes
+            `--columns` and was given none, None of one that does not.
 
     Raises:
         CallError: a column that the table does not have.
@@ -64,7 +65,7 @@ def show(
     elif format == "markdown":
         print(_markdown(frame))
     else:
-        _print_table(frame, title, keep)
+        _print_table(frame, title, keep, chooses=columns is not None)
 
 
 def _chosen(frame: pd.DataFrame, columns: tuple[str, ...]) -> pd.DataFrame:
@@ -100,7 +101,7 @@ def _markdown(frame: pd.DataFrame) -> str:
     return markdown_table([list(map(str, frame.columns)), rule, *rows])
 
 
-def _print_table(frame: pd.DataFrame, title: str, keep: tuple[str, ...]) -> None:
+def _print_table(frame: pd.DataFrame, title: str, keep: tuple[str, ...], *, chooses: bool) -> None:
     console = _console(Console(file=sys.stdout).width if sys.stdout.isatty() else PIPE_WIDTH)
     left_out: list[str] = []
     for name in _expendable(frame, keep):
@@ -116,7 +117,7 @@ def _print_table(frame: pd.DataFrame, title: str, keep: tuple[str, ...]) -> None
     # Printed by print, so that a reader who leaves early is noticed where all output is.
     print("\n".join(line.rstrip() for line in capture.get().splitlines()))
     if left_out:
-        cure = "--columns chooses, --format csv has all"
+        cure = f"{'--columns chooses, ' if chooses else ''}--format csv has all"
         tell_folded(f"left out for the terminal's width: {', '.join(left_out)}; {cure}")
 
 

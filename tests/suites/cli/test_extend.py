@@ -55,6 +55,7 @@ def test_a_claim_that_fails_is_in_every_format_and_the_exit_code(
         ("tabu --deadline 0", "--deadline must be positive, got 0"),
         ("tabu --format yaml", "--format must be one of"),
         ("tabu --network digits-mlp", "--network is for a problem, and tabu is a solver"),
+        ("tabu --seconds 1", "--seconds is for a problem, and tabu is a solver; leave it out"),
         ("taylor --network digits-mpl", "no network named 'digits-mpl'; did you mean 'digits-mlp'?"),
     ],
 )

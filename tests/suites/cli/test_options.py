@@ -51,6 +51,41 @@ def test_an_option_that_cannot_be_repeated_is_refused_when_it_is(
     assert f"{option.opts[0]} must be given once, got it 2 times; keep one" in line
 
 
+@pytest.mark.parametrize(("words", "option"), every_option())
+def test_an_option_that_is_misspelt_is_refused(capsys: Captured, words: tuple[str, ...], option: Any) -> None:
+    line = refused(capsys, *words, f"{option.opts[0]}x", *given(option)[1:])
+    assert f"No such option: {option.opts[0]}x" in line
+
+
+def every_command() -> list[Any]:
+    return [
+        pytest.param(words, command, id=" ".join(words))
+        for words, command in commands(typer.main.get_command(app.app))
+        if not hasattr(command, "commands")
+    ]
+
+
+@pytest.mark.parametrize(("words", "command"), every_command())
+def test_an_argument_too_many_is_refused(capsys: Captured, words: tuple[str, ...], command: Any) -> None:
+    taken = [one for one in command.params if one.param_type_name == "argument"]
+    if any(one.nargs == -1 for one in taken):
+        return
+    options = [one for one in command.params if one.param_type_name == "option" and one.required]
+    needed = [word for one in options for word in given(one)]
+    line = refused(capsys, *words, *needed, *("x" for _ in taken), "surplus")
+    assert "Got unexpected extra argument(s) (surplus)" in line
+
+
+def test_every_command_is_walked_groups_and_their_parts_too() -> None:
+    walked = {" ".join(one.values[0]) for one in every_command()}
+    assert {"judge", "export", "references update", "experiment large-generators", "instances"} <= walked
+    assert len(walked) >= 37
+    assert {words[0] for words, _ in commands(typer.main.get_command(app.app))} - {
+        "references",
+        "experiment",
+    } == {name for name in walked if " " not in name}
+
+
 @pytest.mark.parametrize(("words", "option"), [one for one in every_option() if one.values[1].multiple])
 def test_names_are_parted_at_commas_and_settings_are_not(words: tuple[str, ...], option: Any) -> None:
     parser = _command(words).make_parser(_context(words))

@@ -246,6 +246,12 @@ def test_a_comparison_can_be_read_by_programs(benchmark: Path, capsys: Captured,
 
 
 @pytest.mark.parametrize("form", ["csv", "json", "markdown"])
+def test_the_columns_of_a_comparison_can_be_chosen(benchmark: Path, capsys: Captured, form: str) -> None:
+    assert call("compare", benchmark, benchmark, "--columns", "p,solver", "--format", form) == 0
+    assert list(table_of(capsys.readouterr().out, form)) == ["p", "solver"]
+
+
+@pytest.mark.parametrize("form", ["csv", "json", "markdown"])
 def test_a_leaderboard_can_be_read_by_programs(benchmark: Path, capsys: Captured, form: str) -> None:
     assert cli.call(["leaderboard", "--store", str(benchmark), "--format", form]) == 0
     board = table_of(capsys.readouterr().out, form)

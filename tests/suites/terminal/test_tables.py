@@ -65,7 +65,7 @@ def test_a_terminal_gets_the_columns_that_fit_and_a_note(
 ) -> None:
     pretend_terminal(monkeypatch)
     keep = ("solver", "excess", "column-7", "rank", "wins")
-    tables.show(WIDE.assign(solver=["neal", "tabu"]), title="narrow", keep=keep)
+    tables.show(WIDE.assign(solver=["neal", "tabu"]), title="narrow", keep=keep, columns=())
     out, err = capsys.readouterr()
     assert max(map(len, lines(out))) <= 80
     assert re.match(
@@ -76,6 +76,16 @@ def test_a_terminal_gets_the_columns_that_fit_and_a_note(
     assert set(keep) <= set(out.split())
     assert "low" in out
     assert "column-6" not in out
+
+
+def test_a_command_without_columns_to_choose_does_not_speak_of_them(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pretend_terminal(monkeypatch)
+    tables.show(WIDE, keep=("solver", "excess"))
+    err = " ".join(capsys.readouterr().err.split())
+    assert err.endswith("; --format csv has all")
+    assert "--columns" not in err
 
 
 def test_a_terminal_folds_what_must_stay_and_cuts_nothing(
