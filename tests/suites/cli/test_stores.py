@@ -121,7 +121,12 @@ def test_an_export_to_csv_has_every_column_and_digit(benchmark: Path, capsys: Ca
     cells = results.load(benchmark)
     assert capsys.readouterr().out == f"{len(cells)} cells in cells.csv\n"
     found = pd.read_csv("cells.csv")
-    fields = {one.name for one in dataclasses.fields(results.Record)} - {"stages", "trace"}
+    fields = {one.name for one in dataclasses.fields(results.Record)} - {
+        "stages",
+        "trace",
+        "trace_work",
+        "work_unit",
+    }
     assert fields | set(cells) == set(found)
     assert found["loss"].equals(cells["loss"])
     assert json.loads(found["versions"][0])["numpy"] == "2.4.6"
