@@ -35,7 +35,7 @@ def message(content):
 
 
 def frame(kind, data=b"", *, part=0, claimed=float("nan"), length=None):
-    return struct.pack("!cIdI", kind, part, claimed, len(data) if length is None else length) + data
+    return struct.pack("!cIdQI", kind, part, claimed, 0, len(data) if length is None else length) + data
 
 
 def away():
