@@ -6,6 +6,7 @@ Files are read and never imported, so that a rule can be tried on a copy with an
 from __future__ import annotations
 
 import ast
+import functools
 import subprocess
 import tomllib
 from collections import Counter
@@ -266,9 +267,15 @@ def modules(root: Path, floor: str) -> list[Path]:
 def imports(root: Path, path: Path) -> Iterator[tuple[int, str]]:
     """Line and file of everything of ours that a file imports, in functions and for type checkers as well."""
     package = path.relative_to(root).parent.parts
-    for node in ast.walk(_parsed(path)):
-        for target in _targets(node, package):
-            yield node.lineno, _file(root, target)
+    for line, target in _imported(path.read_text(encoding="utf-8"), package):
+        yield line, _file(root, target)
+
+
+@functools.cache
+def _imported(text: str, package: tuple[str, ...]) -> list[tuple[int, tuple[str, ...]]]:
+    """Line and dotted name of everything of ours that a text imports."""
+    found = [(node, _targets(node, package)) for node in ast.walk(_parse(text))]
+    return [(node.lineno, target) for node, targets in found for target in targets]  # type: ignore[attr-defined]
 
 
 def _targets(node: ast.AST, package: tuple[str, ...]) -> list[tuple[str, ...]]:
@@ -312,4 +319,7 @@ def _place(root: Path, path: Path) -> str:
 
 
 def _parsed(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
+    return _parse(path.read_text(encoding="utf-8"))
+
+
+_parse = functools.cache(ast.parse)

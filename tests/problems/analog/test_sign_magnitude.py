@@ -94,7 +94,7 @@ def test_the_loss_of_every_assignment_is_the_mean_squared_error_of_the_decoded_l
 
 @each_layer
 def test_with_read_noise_the_loss_is_the_expected_error_under_noise(part, shape) -> None:
-    x, noise, draws = inputs_of(shape), 0.3, 20_000
+    x, noise, draws = inputs_of(shape), 0.3, 4_000
     layer, inputs = wired(part, x, bits=2, read_noise=noise)
     wanted = output(part, x, part.weight, part.bias)
     rng = np.random.default_rng(0)

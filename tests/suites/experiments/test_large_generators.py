@@ -17,6 +17,7 @@ from qubopress.suites.experiments import large_generators
 pytestmark = pytest.mark.usefixtures(one_thread.__name__, offline.__name__)
 
 
+@pytest.mark.slow
 def test_steps_agree_with_the_reference_and_hold_less(tmp_path: Path) -> None:
     few, many = large_generators.steps(tmp_path, counts=(1, 8), batch=8).to_dict("records")
     assert (few["nodes"], many["steps a segment"]) == (1568, 8)
