@@ -94,6 +94,7 @@ class Entry:
         exact: whether it can prove its result optimal.
         anytime: whether its path does not depend on the budget, so a trace may be cut afterwards.
         max_variables: size it declines to go beyond, None without one.
+        max_couplings: pairs of variables with a coefficient that it declines to go beyond, None without one.
         capacity: how Σx = K reaches a solver of Qubos, by the "field-search" or as a "penalty"; Σc·x ≤ K
             takes the field search always.
         groups: whether it takes layers whose neurons have a step for each group of inputs; one that does not
@@ -112,6 +113,7 @@ class Entry:
     exact: bool = False
     anytime: bool = True
     max_variables: int | None = None
+    max_couplings: int | None = None
     capacity: str = "field-search"
     groups: bool = False
     counts: str = "restarts"
@@ -149,9 +151,11 @@ class Entry:
         if absent:
             return f"{self.name} needs {' and '.join(absent)}; pip install {' '.join(absent)}"
         size = instance.largest_part
-        if self.max_variables is None or size <= self.max_variables:
-            return None
-        return f"{self.name} takes at most {self.max_variables} variables, got {size}"
+        if self.max_variables is not None and size > self.max_variables:
+            return f"{self.name} takes at most {self.max_variables} variables, got {size}"
+        if self.max_couplings is not None and instance.coupled_pairs > self.max_couplings:
+            return f"{self.name} takes at most {self.max_couplings} couplings, got {instance.coupled_pairs}"
+        return None
 
 
 SIGNS = ("@solver(",)
@@ -187,6 +191,7 @@ def solver(
     exact: bool = False,
     anytime: bool = True,
     max_variables: int | None = None,
+    max_couplings: int | None = None,
     capacity: str = "field-search",
     groups: bool = False,
     counts: str = "restarts",
@@ -221,6 +226,7 @@ def solver(
             exact,
             anytime,
             max_variables,
+            max_couplings,
             capacity,
             groups,
             counts,

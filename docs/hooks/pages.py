@@ -102,14 +102,15 @@ def _solver(entry: solvers.Entry) -> str:
 
 def _facts(entry: solvers.Entry) -> list[tuple[str, str]]:
     cut = "yes" if entry.anytime else "no: its schedule depends on the budget"
-    limit = "none" if entry.max_variables is None else f"{entry.max_variables:,} variables"
+    most = {"variables": entry.max_variables, "couplings": entry.max_couplings}
+    limit = " or ".join(f"{number:,} {what}" for what, number in most.items() if number is not None)
     inside = [name for name, suite in _loaded() if entry.name in {one.name for one in suite.solvers}]
     return [
         ("accepts", ", ".join(f"`{shape.__name__}`" for shape in entry.accepts)),
         ("source", _cell(entry.reference) or "none"),
         ("proves optima", "yes" if entry.exact else "no"),
         ("a trace may be cut at a shorter budget", cut),
-        ("declines beyond", limit),
+        ("declines beyond", limit or "none"),
         ("file", f"`{_file(entry.search)}`"),
         ("in the suites", ", ".join(f"`{name}`" for name in inside) or "none"),
     ]

@@ -42,6 +42,10 @@ class Shape(Protocol):
         """Bits of the largest Qubo that a solver of Qubos meets in it."""
 
     @property
+    def coupled_pairs(self) -> int:
+        """Pairs of its bits that share a coefficient."""
+
+    @property
     def settled(self) -> bool:
         """Whether constraints leave no choice; the baseline is then the one solution."""
 

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import scipy.sparse as sp
 
 from ..arrays import Bits, Floats, bits
 
-__all__ = ["OverBits", "first_ones", "permutations", "within"]
+__all__ = ["OverBits", "coupled_pairs_of", "first_ones", "permutations", "within"]
 
 
 class OverBits(ABC):
@@ -45,6 +46,11 @@ class OverBits(ABC):
         """The whole is the one part."""
         return self.n
 
+    @property
+    def coupled_pairs(self) -> int:
+        """Every pair, unless a subclass knows better."""
+        return self.n * (self.n - 1) // 2
+
     def bits(self, x: Any) -> Bits:
         """`x` checked: shape (n,), values 0 and 1."""
         return bits(x, shape=self.shape)
@@ -56,6 +62,12 @@ class OverBits(ABC):
     def loss(self, x: Any) -> float:
         """Loss of one point in float64, feasible or not."""
         return float(self.losses(self.bits(x)[None])[0])
+
+
+def coupled_pairs_of(Q: Any) -> int:
+    """Pairs of variables with a coefficient other than 0 in a symmetric matrix (n, n), array or sparse."""
+    others = Q.count_nonzero() if sp.issparse(Q) else np.count_nonzero(Q)
+    return int(others - np.count_nonzero(Q.diagonal())) // 2
 
 
 def permutations(rng: np.random.Generator, count: int, n: int) -> npt.NDArray[np.int64]:

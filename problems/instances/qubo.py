@@ -15,7 +15,7 @@ import scipy.sparse as sp
 from ..arrays import Bits, Floats, frozen, number, real
 from ..errors import InputError
 from .npz import matrix_arrays, matrix_from, read_instance, write_arrays
-from .over_bits import OverBits
+from .over_bits import OverBits, coupled_pairs_of
 
 __all__ = ["Qubo"]
 
@@ -67,6 +67,11 @@ class Qubo(OverBits):
     def solutions(self) -> int:
         """All 2ⁿ."""
         return 1 << self.n
+
+    @property
+    def coupled_pairs(self) -> int:
+        """Pairs of variables with a coefficient other than 0."""
+        return coupled_pairs_of(self.Q)
 
     @property
     def sparse(self) -> bool:

@@ -138,6 +138,11 @@ class Rounding:
         return int(((self.fixed < 0) @ places).max(initial=0))
 
     @property
+    def coupled_pairs(self) -> int:
+        """Pairs of free bits of the neuron that has most."""
+        return self.largest_part * (self.largest_part - 1) // 2
+
+    @property
     def settled(self) -> bool:
         """Whether every coordinate is fixed."""
         return not self.free

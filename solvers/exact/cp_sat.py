@@ -27,7 +27,8 @@ ROW = 2**30
     accepts=(Qubo, Capacity),
     reference="Perron & Didier 2024",
     exact=True,
-    max_variables=300,
+    max_variables=5_000,
+    max_couplings=44_850,  # of 300 variables where each is coupled to each
     requires={"ortools": "ortools.sat.python.cp_model"},
 )
 def cp_sat(

@@ -22,7 +22,8 @@ __all__ = ["mip"]
     accepts=(Qubo, Capacity),
     reference="McCormick 1976; Huangfu & Hall 2018",
     exact=True,
-    max_variables=150,
+    max_variables=5_000,
+    max_couplings=11_175,  # of 150 variables where each is coupled to each
     requires={"highspy": ""},  # in a process of its own: beside OR-Tools in one, neither can be imported
     counts="nodes",
 )

@@ -21,7 +21,8 @@ MOST_SECONDS = 1e20
     accepts=(Qubo, Capacity),
     reference="Bestuzheva et al. 2023",
     exact=True,
-    max_variables=300,
+    max_variables=5_000,
+    max_couplings=44_850,  # of 300 variables where each is coupled to each
     requires={"pyscipopt": "pyscipopt"},
     counts="nodes",
 )

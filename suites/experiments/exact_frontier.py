@@ -185,16 +185,18 @@ def _measured(family: SizedFamily, solver: str, n: int, seconds: float) -> dict[
 def largest(rows: pd.DataFrame) -> pd.DataFrame:
     """Largest n that each solver proved, a row a solver and a column a family.
 
-    "≥" marks an end that no miss set: the family's largest, the solver's limit (named) or its share of time.
+    "≥" marks an end that no miss set: the family's largest, what the solver declines (said) or its share of
+    time.
     """
     table: dict[str, dict[str, str]] = {}
     for (family, solver), cells in rows.groupby(["family", "solver"], sort=False):
         proven = cells.loc[cells["status"] == Status.OPTIMAL.value, "n"]
-        open_end = len(proven) == len(cells)
+        declined = (cells["status"] == Status.SKIPPED.value).any()
+        open_end = len(proven) == (cells["status"] != Status.SKIPPED.value).sum()
         most = f"{'≥ ' if open_end else ''}{proven.max()}" if len(proven) else f"< {cells['n'].min()}"
         limit = solvers.get(str(solver)).max_variables
-        at_limit = open_end and proven.max() == limit
-        table.setdefault(str(solver), {})[str(family)] = f"{most} (limit {limit})" if at_limit else most
+        why = " (declines more)" if declined else f" (limit {limit})" if proven.max() == limit else ""
+        table.setdefault(str(solver), {})[str(family)] = most + why * bool(len(proven) and open_end)
     return pd.DataFrame.from_dict(table, orient="index").rename_axis("solver").reset_index()
 
 

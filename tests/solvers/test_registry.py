@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from registering import own_registry
 
 from qubopress import solvers
@@ -153,6 +154,24 @@ def test_size_is_judged_by_the_largest_part(instance: Instance, size: int) -> No
     assert register("small", max_variables=size).refuses(instance) is None
     assert register("smaller", max_variables=size - 1).refuses(instance) == (
         f"smaller takes at most {size - 1} variables, got {size}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("instance", "couplings"),
+    [
+        (Qubo(np.ones((8, 8))), 28),
+        (Qubo(sp.csr_array(np.diag(np.ones(7), 1))), 7),
+        (Qubo(np.diag(np.ones(7), 1)), 7),
+        (Capacity(np.diag(np.ones(7), 1), np.ones(8), 2), 7),
+        (BlackBox(lambda x: x.sum(axis=1), 8, start=np.zeros(8)), 28),
+        (Rounding(np.eye(4), np.zeros((3, 4)), levels=4), 28),
+    ],
+)
+def test_couplings_are_counted_as_well(instance: Instance, couplings: int) -> None:
+    assert register("small", max_couplings=couplings).refuses(instance) is None
+    assert register("smaller", max_couplings=couplings - 1).refuses(instance) == (
+        f"smaller takes at most {couplings - 1} couplings, got {couplings}"
     )
 
 

@@ -54,9 +54,17 @@ def test_the_search_for_the_frontier_ends_with_the_first_miss(monkeypatch: pytes
 
 def test_a_solver_is_asked_up_to_its_limit_and_the_limit_is_told() -> None:
     easy = SizedFamily("easy", lambda n: Qubo(-np.eye(n)))
-    rows = pd.DataFrame(frontier(easy, "mip", seconds=20.0))
-    assert rows["n"].iloc[-1] == 150
-    assert largest(rows).to_dict("records") == [{"solver": "mip", "easy": "≥ 150 (limit 150)"}]
+    rows = pd.DataFrame(frontier(easy, "exhaustive", seconds=20.0))
+    assert rows["n"].iloc[-1] == 25
+    assert largest(rows).to_dict("records") == [{"solver": "exhaustive", "easy": "≥ 25 (limit 25)"}]
+
+
+def test_what_a_solver_declines_is_no_miss() -> None:
+    states = [Status.OPTIMAL, Status.OPTIMAL, Status.SKIPPED]
+    rows = pd.DataFrame(
+        [{"family": "f", "solver": "mip", "n": n, "status": s.value} for n, s in zip((5, 7, 9), states)]  # noqa: B905
+    )
+    assert largest(rows)["f"].tolist() == ["≥ 7 (declines more)"]
 
 
 def test_a_solver_that_has_used_its_share_starts_no_larger_size(monkeypatch: pytest.MonkeyPatch) -> None:
