@@ -46,11 +46,11 @@ if __name__ == "__main__":
     logging.disable(logging.CRITICAL)
     options = dict(n_workers=1, threads_per_worker=1, memory_limit=LIMIT, dashboard_address=None)
     with LocalCluster(**options, silence_logs=50) as cluster, Client(cluster) as client:
-        memory = client.submit(by_child).result(timeout=60)
+        memory = client.submit(by_child).result(timeout=600)
         print("distributed", distributed.__version__, "limit", LIMIT)
         print(f"a child of 600 MiB: the task ends, its worker counted {memory:.0f} MiB")
         try:
-            own = f"the task ends, its worker counted {client.submit(by_itself).result(timeout=120):.0f} MiB"
+            own = f"the task ends, its worker counted {client.submit(by_itself).result(timeout=600):.0f} MiB"
         except KilledWorker:
             own = "KilledWorker"
         print("the task itself takes 600 MiB:", own)
