@@ -11,9 +11,7 @@ import numpy.typing as npt
 
 from ..arrays import Bits, Floats
 from ..instances.rounding import Rounding, nearest_levels, settled
-from ..layers.inputs import groups_of
 from .grids import Grid, group_of
-from .weight_layers import Weighted, matrix_of
 
 __all__ = [
     "BIAS_HIGH",
@@ -23,7 +21,6 @@ __all__ = [
     "Together",
     "centred",
     "gathered",
-    "layer_rounding",
     "regridded",
     "rows_rounding",
 ]
@@ -167,33 +164,6 @@ def regridded(
     )
     known = settled(start - floor, layer.column_levels, fixed)
     return replace(layer, shift=position - floor, fixed=fixed, floor=floor, grid=grid, start=known)
-
-
-def layer_rounding(
-    part: Weighted,
-    gram: Floats,
-    grid: Grid,
-    *,
-    input_step: float,
-    clip_aware: bool = True,
-    group: int = 0,
-) -> Layer:
-    """The rounding problem of one Linear or Conv2d, or of one group of it. See `rows_rounding`.
-
-    Parameters:
-        part: the layer.
-        gram: (f + 1, f + 1) of its inputs and a one.
-        grid: of its weights.
-        input_step: s_x.
-        clip_aware: see `adaround`.
-        group: of the convolution.
-    """
-    size = len(part.weight) // groups_of(part)
-    rows = slice(group * size, (group + 1) * size)
-    bias = None if part.bias is None else np.asarray(part.bias.detach().double().numpy())
-    return rows_rounding(
-        matrix_of(part), bias, gram, grid, rows=rows, input_step=input_step, clip_aware=clip_aware
-    )
 
 
 def rows_rounding(

@@ -23,8 +23,8 @@ from qubopress.problems.layers.inputs import gram_of_inputs
 from qubopress.problems.networks import weights
 from qubopress.problems.quantization.eight_bit import QuantizedInput, quantize_input
 from qubopress.problems.quantization.grids import GRIDS, grid_for
-from qubopress.problems.quantization.layer_rounding import Layer, layer_rounding
-from qubopress.problems.quantization.weight_layers import WeightLayers
+from qubopress.problems.quantization.layer_rounding import Layer, rows_rounding
+from qubopress.problems.quantization.weight_layers import WeightLayers, matrix_of
 
 pytestmark = pytest.mark.usefixtures(one_thread.__name__)
 
@@ -60,9 +60,16 @@ def inputs_of(shape: tuple[int, ...]) -> torch.Tensor:
 
 def layer_of(part: nn.Module, x: torch.Tensor, *, bits: int, grid: str, per: str, clip_aware: bool) -> Layer:
     (gram,), low, high = gram_of_inputs(part, "", x)
-    made = grid_for(part.weight.detach().double().flatten(1).numpy(), bits=bits, grid=grid, per=per)
+    made = grid_for(matrix_of(part), bits=bits, grid=grid, per=per)
     step = (max(high, 0) - min(low, 0)) / 255
-    return layer_rounding(part, gram, made, input_step=step, clip_aware=clip_aware)
+    rows = slice(0, len(part.weight))
+    return rows_rounding(
+        matrix_of(part), bias_of(part), gram, made, rows=rows, input_step=step, clip_aware=clip_aware
+    )
+
+
+def bias_of(part: nn.Module) -> np.ndarray | None:
+    return None if part.bias is None else part.bias.detach().double().numpy()
 
 
 def output(part: nn.Module, x: torch.Tensor, weight: np.ndarray, bias: np.ndarray | None) -> np.ndarray:
@@ -193,11 +200,12 @@ def test_the_bias_lies_on_the_int32_grid_of_its_own_step() -> None:
 
 def test_a_bias_beyond_int32_saturates() -> None:
     task = network_task(mlp(2, 1), 2)
-    with torch.no_grad():
-        task.network[0].bias.fill_(1e6)
+    part = task.network[0]
     (gram,), _, _ = gram_of_inputs(task.network, "0", task.inputs)
-    made = grid_for(task.network[0].weight.detach().double().numpy(), bits=4, grid="minmax", per="tensor")
-    layer = layer_rounding(task.network[0], gram, made, input_step=1e-6)
+    made = grid_for(matrix_of(part), bits=4, grid="minmax", per="tensor")
+    bias = np.full(len(part.weight), 1e6)
+    rows = slice(0, len(bias))
+    layer = rows_rounding(matrix_of(part), bias, gram, made, rows=rows, input_step=1e-6)
     x = layer.instance.baseline()
     assert layer.instance.fixed[0, -1] == 0
     assert layer.bias(x) == pytest.approx((2**31 - 1) * layer.bias_step)
@@ -343,11 +351,13 @@ def test_the_loss_of_a_group_is_the_error_of_its_own_outputs() -> None:
     part = nn.Conv2d(2, 4, (1, 2), groups=2)
     x = inputs_of((2, 3, 3))
     grams, low, high = gram_of_inputs(nn.Sequential(part), "0", x)
-    made = grid_for(part.weight.detach().double().flatten(1).numpy(), bits=2, grid="minmax", per="tensor")
+    made = grid_for(matrix_of(part), bits=2, grid="minmax", per="tensor")
     step = (max(high, 0) - min(low, 0)) / 255
+    weights, bias = matrix_of(part), bias_of(part)
     exact = part.double()(x.double()).detach()
     for group, gram in enumerate(grams):
-        layer = layer_rounding(part, gram, made, input_step=step, group=group)
+        rows = slice(2 * group, 2 * group + 2)
+        layer = rows_rounding(weights, bias, gram, made, rows=rows, input_step=step)
         rounded = copy.deepcopy(part)
         bits = layer.instance.settle(np.random.default_rng(group).integers(0, 2, layer.instance.shape))
         with torch.no_grad():
