@@ -107,7 +107,10 @@ def large_layers(
 def rounding_methods(
     out: Out = DATA / "rounding-methods",
     network: Annotated[str, typer.Option(help="Of ours.")] = "minilm",
-    draws: Annotated[int, typer.Option(help="Of calibration data.")] = 3,
+    draws: Annotated[int, typer.Option(help="Of calibration data.")] = 2,
+    first: Annotated[
+        int, typer.Option(help="First of them; methods were tried out on the first of all.")
+    ] = 2,
     bits: Annotated[
         list[int] | None, typer.Option(help=f"Of the weights, {REPEATABLE}; 4, 3 and 2 if not given.")
     ] = None,
@@ -115,11 +118,13 @@ def rounding_methods(
 ) -> None:
     """Round a network as practitioners do and as we do: losses, time, and its own metric over draws."""
     at_least("--draws", draws)
+    at_least("--first", first)
     at_least("--calibration", calibration)
     check_folder("--out", out)
     from ..experiments import rounding_methods as module
 
-    _show(module.run(network, draws=draws, bits=bits or [4, 3, 2], calibration=calibration, out=out))
+    sizes = {"calibration": calibration, "first": first}
+    _show(module.run(network, draws=draws, bits=bits or [4, 3, 2], out=out, **sizes))
 
 
 @experiment.command("bit-budgets")

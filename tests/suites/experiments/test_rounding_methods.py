@@ -13,10 +13,11 @@ from qubopress.suites.experiments import rounding_methods
 
 
 def test_every_method_has_a_row_in_units_of_gptq(tmp_path: Path) -> None:
-    given = ["--network", "digits-mlp", "--draws", "2", "--bits", "2", "--calibration", "100"]
+    given = ["--network", "digits-mlp", "--draws", "2", "--first", "4", "--bits", "2", "--calibration", "100"]
     assert cli.call(["experiment", "rounding-methods", *given, "--out", str(tmp_path / "new")]) == 0
     rows = pd.read_csv(tmp_path / "new" / "rows.csv")
     assert len(rows) == 2 * len(rounding_methods.METHODS)
+    assert set(rows["draw"]) == {4, 5}
     table = pd.read_csv(tmp_path / "new" / "methods.csv").set_index("method")
     assert list(table.index) == list(rounding_methods.METHODS)
     first = table.loc[rounding_methods.FIRST]
