@@ -5,23 +5,28 @@ levels on the few largest, and the least squared error (`mse`) does not know whi
 error costs here is what it costs a nearest plane, T_ii² for column i. Nearest planes choose among the best
 few of a table of steps and zero points by that measure: what they lose needs no product with the Gram matrix.
 The best two go on to sweeps, and to the step that is best for the integers found, s = cᵀGw / cᵀGc with
-c = q − z, which is exact (several groups solve for theirs together).
+c = q − z, which is exact (several groups solve for theirs together). The better one is walked on from, its
+step following the integers.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numba
 import numpy as np
+import numpy.typing as npt
 
 from ..arrays import Floats
-from .grids import Grid, group_of
-from .planes import Indices, Planes, Singles, planes_of, ridge_of
+from .grids import Grid, grid_for, group_of
+from .planes import Indices, Planes, Singles, light_planes, planes_of, ridge_of
 from .sweeps import sweep_levels
+from .walks import moves_by_loss, walks_of
 
 __all__ = ["Fit", "best_steps", "fitted"]
+
+Levels: TypeAlias = npt.NDArray[np.uint8]
 
 REACHES = 14
 """Shares of the symmetric range of the largest weight that are tried for a row's levels, up to the whole."""
@@ -43,6 +48,15 @@ EARNEST = 2
 DAMPING = 0.01
 """Of the Gram matrix, as a share of its diagonal's mean: GPTQ's usual. What is fitted so loses less on inputs
 that the matrix has not seen."""
+
+PASSES = 3
+"""Of sweeps; what more of them would find, the walk finds as well."""
+
+MOVES, TENURE = 704, 5
+"""Of a row in the walk at the end; see `walks`."""
+
+WORK = 1 << 18
+"""Operations that a row's moves may take: in a wide one each costs more, and gains less."""
 
 ROOM = 1 << 24
 """Numbers that the products of a batch of rows with the Gram matrix may take."""
@@ -72,12 +86,13 @@ def fitted(weights: Floats, gram: Floats, *, bits: int, group: int = 0, tries: i
         tries: steps and zero points of each row and group that nearest planes choose among.
     """
     f = weights.shape[1]
-    planes = planes_of(gram, damping=DAMPING)
-    small = (gram + ridge_of(gram, DAMPING) * np.eye(f)).astype(np.float32)
+    damped = gram + ridge_of(gram, DAMPING) * np.eye(f)
+    small = (damped / (float(damped.max(initial=0.0)) or 1.0)).astype(np.float32)
+    planes = light_planes(small) or planes_of(gram, damping=DAMPING)
     places = group_of(f, group)
     size = max(1, ROOM // max(1, f * (int(places.max(initial=0)) + 1)))
     parts = [
-        _fitted(weights[i : i + size].astype(np.float32), small, planes, places, bits=bits, tries=tries)
+        _fitted(weights[i : i + size], small, planes, places, bits=bits, group=group, tries=tries)
         for i in range(0, len(weights), size)
     ]
     steps, zeros, levels = (np.concatenate(found).astype(np.float64) for found in zip(*parts, strict=True))
@@ -100,67 +115,82 @@ class _Rows:
 
 
 def _fitted(
-    weights: Singles, gram: Singles, planes: Planes, places: Indices, *, bits: int, tries: int
+    exact: Floats, gram: Singles, planes: Planes, places: Indices, *, bits: int, group: int, tries: int
 ) -> tuple[Singles, Singles, Singles]:
+    weights = exact.astype(np.float32)
     steps, zeros = _table(weights, planes.weights[np.argsort(planes.columns)], places, bits=bits)
     slope, high = weights @ gram, 2**bits - 1
-    # What everyone takes is among the tries, so that no row is worse off.
     # What everyone takes is among the tries.
-    plain = _ranges(weights, places, high)
-    tried = [plain, *((steps[:, :, k], zeros[:, :, k]) for k in range(min(tries, steps.shape[2])))]
-    costs = np.array([_planes(weights, planes, places, *one, high)[1] for one in tried])
+    plain = grid_for(exact, bits=bits, grid="minmax", per="channel", group=group)
+    usual = plain.step.astype(np.float32), plain.zero.astype(np.float32)
+    tried = [usual, *((steps[:, :, k], zeros[:, :, k]) for k in range(min(tries, steps.shape[2])))]
+    planned = [_planes(weights, planes, places, *one, high) for one in tried]
+    costs = np.array([cost for _, cost in planned])
     order, rows = np.argsort(costs, axis=0, kind="stable"), np.arange(len(weights))
+    levels = np.array([found for found, _ in planned])
     steps, zeros = (np.array(found) for found in zip(*tried, strict=True))
     best, *others = (
-        _tried(weights, gram, slope, planes, places, steps[k, rows], zeros[k, rows], high)
+        _tried(
+            weights,
+            gram,
+            slope,
+            places,
+            steps[k, rows],
+            zeros[k, rows],
+            levels[k, rows].astype(np.float32),
+            high,
+        )
         for k in order[:EARNEST]
     )
     for other in others:
         best.take(other)
+    _walked(best, gram, slope, places, high)
     return best.steps, best.zeros, best.levels
 
 
 def _planes(
     weights: Singles, planes: Planes, places: Indices, steps: Singles, zeros: Singles, high: int
-) -> tuple[Singles, Singles]:
+) -> tuple[Levels, Singles]:
     """Levels (n, f) of nearest planes on a step and a zero point, and their costs (n,)."""
     top = np.full(weights.shape[1], high, dtype=np.float32)
-    return planes.priced(weights + (steps * zeros)[:, places], steps, places, top)
+    levels, costs = planes.priced(weights + (steps * zeros)[:, places], steps, places, top)
+    return levels.astype(np.uint8), costs
 
 
-def _ranges(weights: Singles, places: Indices, high: int) -> tuple[Singles, Singles]:
-    """Steps and zero points (n, groups) of the whole range of the weights and 0."""
-    starts = np.searchsorted(places, np.arange(int(places.max(initial=0)) + 1))
-    low = np.minimum(np.minimum.reduceat(weights, starts, axis=1), np.float32(0.0))
-    top = np.maximum(np.maximum.reduceat(weights, starts, axis=1), np.float32(0.0))
-    steps = (top - low) / np.float32(high)
-    steps[steps <= 0.0] = 1.0
-    return np.asarray(steps, dtype=np.float32), np.asarray(np.rint(-low / steps), dtype=np.float32)
+def _walked(best: _Rows, gram: Singles, slope: Singles, places: Indices, high: int) -> None:
+    """Walk on from the best that was found, in place."""
+    top = np.full(gram.shape[1], high, dtype=np.float32)
+    codes = best.levels - best.zeros[:, places]
+    field = (best.steps[:, places] * codes) @ gram - slope
+    refits = None if best.steps.shape[1] > 1 else (best.zeros, slope)
+    moves = moves_by_loss(best.losses, min(MOVES, max(1, WORK // len(top))))
+    walks_of(gram).walk(
+        best.levels, field, best.steps, places, top, moves=moves, tenure=TENURE, seed=0, refits=refits
+    )
 
 
 def _tried(
     weights: Singles,
     gram: Singles,
     slope: Singles,
-    planes: Planes,
     places: Indices,
     steps: Singles,
     zeros: Singles,
+    levels: Singles,
     high: int,
 ) -> _Rows:
-    """What a nearest plane, sweeps and better steps make of a step and a zero point."""
+    """What sweeps and better steps make of a step, a zero point and the levels of a nearest plane."""
     top = np.full(weights.shape[1], high, dtype=np.float32)
-    levels = _planes(weights, planes, places, steps, zeros, high)[0]
     codes = levels - zeros[:, places]
     field = np.ascontiguousarray((steps[:, places] * codes) @ gram - slope)
-    sweep_levels(gram, levels, field, steps, places, top)
+    sweep_levels(gram, levels, field, steps, places, top, passes=PASSES)
     codes = levels - zeros[:, places]
     if steps.shape[1] == 1:
         better, field = _best_step(codes, steps, field, slope)
     else:
         better = best_steps(codes, steps, gram, slope, places).astype(np.float32)
         field = np.ascontiguousarray((better[:, places] * codes) @ gram - slope)
-    sweep_levels(gram, levels, field, better, places, top)
+    sweep_levels(gram, levels, field, better, places, top, passes=PASSES)
     errors = better[:, places] * (levels - zeros[:, places]) - weights
     losses = np.einsum("nf,nf->n", errors, field, dtype=np.float64)
     return _Rows(better, zeros, levels, losses)

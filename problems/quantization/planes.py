@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 import numba
 import numpy as np
 import numpy.typing as npt
+from scipy.linalg import cholesky
 
 from ..arrays import Floats
 
@@ -23,6 +24,7 @@ __all__ = [
     "Singles",
     "act_order",
     "damped_factor",
+    "light_planes",
     "planes_of",
     "ridge_of",
     "triangle_planes",
@@ -111,7 +113,18 @@ def planes_of(gram: Floats, *, order: str = "act", damping: float = 0.01) -> Pla
     return triangle_planes(columns, lower)
 
 
-def triangle_planes(columns: Indices, lower: Floats) -> Planes:
+def light_planes(damped: Singles) -> Planes | None:
+    """The planes of a damped Gram matrix by act-order, factored in float32; None where that is too coarse."""
+    columns = act_order(damped)
+    back = columns[::-1]
+    try:
+        lower = cholesky(damped[np.ix_(back, back)], lower=True, overwrite_a=True, check_finite=False)
+    except np.linalg.LinAlgError:
+        return None
+    return triangle_planes(columns, lower[::-1, ::-1].T)
+
+
+def triangle_planes(columns: Indices, lower: Floats | Singles) -> Planes:
     """The planes of a factor that is known."""
     diagonal = np.diag(lower)
     # Rows that lie further apart than float32 reaches lose their order, not their finiteness.
@@ -120,7 +133,7 @@ def triangle_planes(columns: Indices, lower: Floats) -> Planes:
     return Planes(columns, np.ascontiguousarray(unit, dtype=np.float32), weights.astype(np.float32))
 
 
-def act_order(gram: Floats) -> Indices:
+def act_order(gram: Floats | Singles) -> Indices:
     """Columns by falling mean square, GPTQ's act-order."""
     return np.argsort(-np.diag(gram), kind="stable")
 

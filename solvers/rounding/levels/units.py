@@ -32,6 +32,7 @@ class WeightUnits:
         group: (f,) group of each coordinate.
         top: (f,) highest level.
         fixed: (n, f) level that a coordinate has, −1 where it is free; None where all are.
+        sizes: (n,) a neuron's largest step, as a share of the layer's.
     """
 
     gram: Singles
@@ -40,12 +41,13 @@ class WeightUnits:
     group: Indices
     top: Singles
     fixed: Bits | None
+    sizes: Floats
 
     def rows(self, chosen: Columns) -> WeightUnits:
         """Some of the neurons."""
         fixed = None if self.fixed is None else self.fixed[chosen]
         target, steps = self.target[chosen], self.steps[chosen]
-        return WeightUnits(self.gram, target, steps, self.group, self.top, fixed)
+        return replace(self, target=target, steps=steps, fixed=fixed, sizes=self.sizes[chosen])
 
     def damped(self, share: float) -> WeightUnits:
         """The same with that share of its mean added to the Gram matrix's diagonal."""
@@ -61,6 +63,11 @@ class WeightUnits:
         errors = self.steps[:, self.group] * np.asarray(levels, dtype=np.float32) - self.target
         return np.ascontiguousarray(errors @ self.gram)
 
+    def losses(self, levels: Singles, field: Singles) -> Floats:
+        """Losses (n,) of levels (n, f) with that field, in units of a size of the whole layer."""
+        errors = self.steps[:, self.group] * levels - self.target
+        return np.asarray(self.sizes**2 * np.einsum("nf,nf->n", errors, field, dtype=np.float64))
+
     def sweep(self, levels: Singles, passes: int = 8) -> Singles:
         """Move levels (n, f), in place, each to where it is best given all others; their field comes back."""
         field = self.field(levels)
@@ -72,7 +79,8 @@ class WeightUnits:
 def units_of(rounding: Rounding) -> WeightUnits:
     """A layer in units of its weights."""
     steps = rounding.scale if rounding.grouped else rounding.scale[:, None]
-    steps = steps / steps.max(axis=1, keepdims=True)
+    largest = steps.max(axis=1)
+    steps = steps / largest[:, None]
     group = rounding.group if rounding.grouped else np.zeros(rounding.f, dtype=np.int64)
     size = float(np.abs(rounding.gram).max(initial=0.0)) or 1.0
     return WeightUnits(
@@ -82,6 +90,7 @@ def units_of(rounding: Rounding) -> WeightUnits:
         group,
         (rounding.levels - 1).astype(np.float32),
         rounding.fixed if (rounding.fixed >= 0).any() else None,
+        largest / largest.max(initial=1e-300),
     )
 
 

@@ -28,7 +28,7 @@ def rounded(model: nn.Module, solver: str = "level-tabu", **parameters) -> nn.Mo
     task = own_task(model, data())
 
     def answer(stage, instance):
-        return solvers.solve(instance, solver, restarts=1, seed=0).x
+        return solvers.solve(instance, solver, restarts=4, seed=0).x
 
     return problems.drive(problems.get("adaround"), task, parameters, answer)
 

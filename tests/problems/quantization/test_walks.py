@@ -1,0 +1,123 @@
+"""Walks end below where sweeps do, keep to their box and to what is fixed, and tell the loss they reached."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from instances import gram
+
+from qubopress.problems.quantization.fit import best_steps
+from qubopress.problems.quantization.sweeps import sweep_levels
+from qubopress.problems.quantization.walks import SPREAD, Walks, moves_by_loss, walks_of
+
+N, F, TOP = 6, 40, 7
+
+
+class Case:
+    """Rows of weights, swept levels on some steps, and what a walk needs beside them."""
+
+    def __init__(self, groups: int = 1, *, fixed: np.ndarray | None = None) -> None:
+        rng = np.random.default_rng(groups)
+        self.gram = gram(F).astype(np.float32)
+        self.group = np.arange(F) * groups // F
+        self.steps = (rng.random((N, groups)) * 0.2 + 0.2).astype(np.float32)
+        self.zeros = np.full((N, groups), 3, np.float32)
+        self.weights = (0.7 * rng.standard_normal((N, F))).astype(np.float32)
+        self.top, self.fixed = np.full(F, TOP, np.float32), fixed
+        near = np.rint(self.weights / self.steps[:, self.group]) + 3
+        self.levels = np.clip(near, 0, TOP).astype(np.float32)
+        if fixed is not None:
+            self.levels = np.where(fixed >= 0, fixed, self.levels).astype(np.float32)
+        field = self.field()
+        sweep_levels(self.gram, self.levels, field, self.steps, self.group, self.top, fixed=fixed, passes=99)
+
+    def errors(self) -> np.ndarray:
+        return self.steps[:, self.group] * (self.levels - 3) - self.weights
+
+    def field(self) -> np.ndarray:
+        return np.ascontiguousarray(self.errors() @ self.gram)
+
+    def losses(self) -> np.ndarray:
+        return np.einsum("nf,nf->n", self.errors() @ self.gram, self.errors(), dtype=np.float64)
+
+    def walk(self, walks: Walks | None = None, *, refits: bool = False, moves: int = 300) -> int:
+        wanted = (self.zeros, self.weights @ self.gram) if refits else None
+        spread = self.field(), self.steps, self.group, self.top
+        pace = {"moves": np.full(N, moves), "tenure": 4, "seed": 3}
+        walks = walks or walks_of(self.gram)
+        return walks.walk(self.levels, *spread, fixed=self.fixed, refits=wanted, **pace)
+
+
+@pytest.mark.parametrize("groups", [1, 3])
+def test_a_walk_ends_below_where_sweeps_do_and_inside_the_box(groups: int) -> None:
+    case = Case(groups)
+    before, steps = case.losses(), case.steps.copy()
+    assert case.walk() == N * 300
+    assert (case.losses() <= before * (1 + 1e-5)).all()
+    assert case.losses().sum() < 0.95 * before.sum()
+    assert set(np.unique(case.levels)) <= set(range(TOP + 1))
+    np.testing.assert_array_equal(case.steps, steps)
+
+
+def test_a_walk_from_a_bad_start_first_goes_down() -> None:
+    case, swept = Case(), Case()
+    case.levels[:] = 0.0
+    case.walk()
+    assert case.losses().sum() < swept.losses().sum()
+
+
+def test_steps_that_follow_leave_less_than_steps_that_stay() -> None:
+    stay, follow = Case(), Case()
+    stay.walk()
+    follow.walk(refits=True)
+    assert follow.losses().sum() < stay.losses().sum()
+    assert (follow.steps != stay.steps).all()
+    best = best_steps(
+        follow.levels - 3, follow.steps, follow.gram, follow.weights @ follow.gram, follow.group
+    )
+    np.testing.assert_allclose(follow.steps, best, rtol=0.02)
+
+
+def test_no_more_is_promised_than_the_levels_keep() -> None:
+    """Errors of float32 that build up over thousands of moves must not end in a worse place."""
+    case = Case()
+    case.walk(refits=True, moves=20_000)
+    before = case.losses()
+    case.walk(refits=True, moves=20_000)
+    assert (case.losses() <= before * (1 + 1e-4)).all()
+
+
+def test_fixed_levels_and_inputs_that_nothing_reaches_stay() -> None:
+    fixed = np.full((N, F), -1, np.int8)
+    fixed[:, ::4] = 2
+    case = Case(fixed=fixed)
+    case.gram[1], case.gram[:, 1] = 0.0, 0.0
+    before = case.levels.copy()
+    case.walk()
+    assert (case.levels[:, ::4] == 2).all()
+    np.testing.assert_array_equal(case.levels[:, 1], before[:, 1])
+    assert (case.levels != before).any()
+
+
+def test_a_row_that_has_no_error_does_not_move() -> None:
+    case = Case()
+    case.weights = (case.steps * (case.levels - 3)).astype(np.float32)
+    before = case.levels.copy()
+    case.walk()
+    np.testing.assert_array_equal(case.levels, before)
+
+
+def test_moves_go_by_the_loss_within_bounds() -> None:
+    assert moves_by_loss(np.array([1.0, 1.0, 4.0]), 100).tolist() == [50, 50, 200]
+    assert moves_by_loss(np.array([0.0, 1.0]), 100).tolist() == [100 // SPREAD, 200]
+    assert moves_by_loss(np.append(np.zeros(99), 1.0), 100)[-1] == 100 * SPREAD
+    assert moves_by_loss(np.zeros(2), 100).tolist() == [100 // SPREAD] * 2
+
+
+def test_who_moves_first_is_told_in_steps_of_its_own_group() -> None:
+    """The first weight is 0.4 off with a step of 1, the second 0.3 with a step of 0.1."""
+    levels, steps = np.array([[3.0, 3.0]], np.float32), np.array([[1.0, 0.1]], np.float32)
+    field, top = np.array([[-0.4, -0.3]], np.float32), np.full(2, TOP, np.float32)
+    walks = walks_of(np.eye(2, dtype=np.float32))
+    walks.walk(levels, field, steps, np.arange(2), top, moves=np.array([1]), tenure=2, seed=0)
+    assert levels.tolist() == [[3.0, 4.0]]
