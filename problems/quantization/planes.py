@@ -124,7 +124,7 @@ def light_planes(damped: Singles) -> Planes | None:
     return triangle_planes(columns, lower[::-1, ::-1].T)
 
 
-def triangle_planes(columns: Indices, lower: Floats | Singles) -> Planes:
+def triangle_planes(columns: Indices, lower: Any) -> Planes:
     """The planes of a factor that is known."""
     diagonal = np.diag(lower)
     # Rows that lie further apart than float32 reaches lose their order, not their finiteness.
@@ -133,9 +133,9 @@ def triangle_planes(columns: Indices, lower: Floats | Singles) -> Planes:
     return Planes(columns, np.ascontiguousarray(unit, dtype=np.float32), weights.astype(np.float32))
 
 
-def act_order(gram: Floats | Singles) -> Indices:
+def act_order(gram: Any) -> Indices:
     """Columns by falling mean square, GPTQ's act-order."""
-    return np.argsort(-np.diag(gram), kind="stable")
+    return np.asarray(np.argsort(-np.diag(gram), kind="stable"))
 
 
 def damped_factor(gram: Floats, damping: float) -> Floats:

@@ -89,7 +89,8 @@ def moves_by_loss(losses: Any, moves: int) -> Indices:
     most where they go by the loss.
     """
     mean = float(np.mean(losses)) or 1.0
-    return np.clip(np.rint(moves * (losses / mean)), moves // SPREAD, moves * SPREAD).astype(np.int64)
+    wished = np.clip(np.rint(moves * (losses / mean)), moves // SPREAD, moves * SPREAD)
+    return np.asarray(wished, dtype=np.int64)
 
 
 def walks_of(gram: Singles) -> Walks:
@@ -143,7 +144,7 @@ def _walk(  # noqa: C901 - one pass over rows and moves
                 key = _furthest_of_groups(off, shares[pick], change, low, high, scales, places)
             else:
                 key = _furthest(off, shares[pick], change, low, high, scales[0], places)
-            pick = np.int64(key & np.int32((1 << places) - 1))
+            pick = int(key & np.int32((1 << places) - 1))
             step = steps[row, group[pick]]
             sign = np.float32(1.0) if off[pick] < 0.0 else np.float32(-1.0)
             if (low[pick] if sign > 0.0 else high[pick]) == 0.0:
