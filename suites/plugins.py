@@ -23,6 +23,7 @@ from .plugin_files import hash_of
 
 __all__ = [
     "TRACEBACK",
+    "check_folder",
     "fault_of",
     "find_entry_points",
     "load_entry_points",
@@ -46,6 +47,12 @@ _sources: dict[Callable[..., Any], str] = {}
 """Hash of the files that a plug-in's function came with."""
 
 
+def check_folder(folder: str) -> None:
+    """InputError where a folder of plug-ins is named and there is none."""
+    if folder and not Path(folder).is_dir():
+        raise InputError(f"no plug-in folder at {folder}; name a folder of Python files")
+
+
 def load_folder(folder: str) -> None:
     """Import every Python file of a folder once; "" for none. A broken one is a warning, never a silence.
 
@@ -56,8 +63,7 @@ def load_folder(folder: str) -> None:
     """
     if not folder:
         return
-    if not Path(folder).is_dir():
-        raise InputError(f"no plug-in folder at {folder}; name a folder of Python files")
+    check_folder(folder)
     for path in sorted(Path(folder).resolve().glob("*.py")):
         if not path.name.startswith("test_"):
             _load_file(path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import tomllib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -17,7 +17,7 @@ from ..results import Budget
 from ..results.storage.names import unfit
 from .spec import COMMAND, MOST_SEEDS, InstanceSpec, SolverSpec, canonical, text
 
-__all__ = ["Outline", "Suite", "load", "outline", "path_of", "suite_names"]
+__all__ = ["Outline", "Suite", "load", "outline", "path_of", "refuse_misspelt", "suite_names"]
 
 BUILTIN = Path(__file__).with_name("builtin")
 
@@ -111,10 +111,7 @@ class Suite:
             return found
         if pattern in solvers.names():
             return (SolverSpec(pattern, {}),)
-        if any(letter in pattern for letter in "*?["):
-            raise InputError(f"no solver of suite {self.name} matches {pattern!r}; see `qubopress list`")
-        solvers.get(pattern)
-        return ()
+        raise _no_solver(self.name, pattern, solvers.names())
 
     def _matching_instances(self, pattern: str) -> tuple[InstanceSpec, ...]:
         found = tuple(
@@ -123,9 +120,23 @@ class Suite:
             if fnmatchcase(spec.problem, pattern) or fnmatchcase(spec.name, pattern)
         )
         if not found:
-            has = ", ".join(sorted({spec.problem for spec in self.instances}))
-            raise InputError(f"no problem of suite {self.name} matches {pattern!r}; it has: {has}")
+            raise _no_problem(self.name, pattern, {spec.problem for spec in self.instances})
         return found
+
+
+def _is_glob(pattern: str) -> bool:
+    return any(letter in pattern for letter in "*?[")
+
+
+def _no_solver(suite: str, pattern: str, known: Iterable[str]) -> InputError:
+    if _is_glob(pattern):
+        return InputError(f"no solver of suite {suite} matches {pattern!r}; see `qubopress list`")
+    return unknown_name("solver", pattern, known, cure=f"there are: {', '.join(sorted(known))}")
+
+
+def _no_problem(suite: str, pattern: str, has: Iterable[str]) -> InputError:
+    told = ", ".join(sorted(has))
+    return InputError(f"no problem of suite {suite} matches {pattern!r}; it has: {told}")
 
 
 def suite_names() -> list[str]:
@@ -164,6 +175,58 @@ def outline(name: str) -> Outline:
         for key in ("problem", "solver")
     ]
     return Outline(str(content.get("description", "")), *counts)
+
+
+def refuse_misspelt(
+    name: str | Path,
+    known: Mapping[str, Collection[str]],
+    *,
+    solver: Iterable[str] = (),
+    problem: Iterable[str] = (),
+) -> None:
+    """Refuse, as `load` and `narrowed` would, a name that nothing bears, by a suite's text alone.
+
+    No registry is asked, which takes seconds to import. What the text does not tell, such as executables and
+    globs of instances, is left to these.
+
+    Parameters:
+        name: of the suite, or its file.
+        known: names by kind, "solver" and "problem".
+        solver, problem: names or globs that choose from it.
+
+    Raises:
+        InputError: there is no such suite, solver or problem.
+    """
+    path = path_of(str(name))
+    content = _content(path)
+    named = {kind: _names(content.get(kind)) for kind in known}
+    for kind, names in known.items():
+        for one in named[kind]:
+            if one not in names:
+                raise InputError(f"suite {path.name}: {_no_such(kind, one, names)}")
+    title = str(content.get("name", path.stem))
+    for pattern in solver if named["solver"] else ():
+        if pattern not in known["solver"] and not any(fnmatchcase(one, pattern) for one in named["solver"]):
+            raise _no_solver(title, pattern, known["solver"])
+    for pattern in problem if named["problem"] else ():
+        # An instance is named by its problem, what stands behind a slash, and more.
+        if pattern not in named["problem"] and not _is_glob(pattern) and "/" not in pattern:
+            raise _no_problem(title, pattern, set(named["problem"]))
+
+
+def _no_such(kind: str, name: str, known: Collection[str]) -> InputError:
+    return _no_solver("", name, known) if kind == "solver" else unknown_name(kind, name, known)
+
+
+def _names(tables: Any) -> list[str]:
+    """The names in a suite's tables, none where they are not texts alone."""
+    found: list[Any] = []
+    for table in tables if isinstance(tables, list) else ():
+        if not isinstance(table, dict) or COMMAND in table:
+            return []
+        value = table.get("name")
+        found += value if isinstance(value, list) else [value]
+    return found if all(isinstance(one, str) for one in found) else []
 
 
 def _content(path: Path) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ..errors import InputError, MissingDataError
 from ..instances.capacity import Capacity
+from ..instances.file_formats import check_format
 from ..instances.npz import kind_of
 from ..instances.qubo import Qubo
 from ..instances.rounding import Rounding
@@ -73,8 +74,7 @@ def _format(path: str | Path, name: str | None) -> str:
     """The name of a format."""
     known = ["npz", *FORMATS]
     if name:
-        if name not in (*known, *READ):
-            raise InputError(f"format must be one of {', '.join((*known, *READ))}, got {name!r}")
+        check_format(name)
         return name
     extension = Path(Path(path).name.lower().removesuffix(".gz").removesuffix(".xz")).suffix[1:]
     extension = ENDINGS.get(extension, extension)

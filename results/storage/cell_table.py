@@ -6,13 +6,16 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from .errors import StoreError
 from .record import DEEPEST, too_deep
+
+# pandas takes half a second to import, and a store that is refused has no table.
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["FLAGS", "cell_table"]
 
@@ -41,6 +44,8 @@ def cell_table(rows: Iterator[Sequence[Any]], names: Sequence[str], path: Path) 
         rows, names: of the query.
         path: of the store, for messages.
     """
+    import pandas as pd
+
     try:
         table = pd.DataFrame({name: _typed(name, column) for name, column in _columns(rows, names)})
     except StoreError:
@@ -65,6 +70,8 @@ def _columns(rows: Iterator[Sequence[Any]], names: Sequence[str]) -> Iterable[tu
 
 
 def _typed(name: str, column: list[Any]) -> Any:
+    import pandas as pd
+
     kind = _KINDS.get(name)
     if kind == "float64":
         return np.concatenate([np.empty(0), *column])

@@ -7,13 +7,14 @@ import io
 import json
 import math
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from .errors import StoreError
 from .store import Store
 from .whole_files import write_whole
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["export"]
 

@@ -14,14 +14,15 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import fields
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any, Self
 
 from .cell_table import FLAGS, cell_table
 from .errors import StoreError
 from .record import InstanceInfo, Record, canonical
 from .traces import Counts, Traces, pack_trace, pack_work, unpack_trace, unpack_work
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["Store", "load"]
 

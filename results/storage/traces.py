@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from .errors import StoreError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = [
     "Counts",

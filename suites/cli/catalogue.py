@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Iterator
 from importlib.metadata import entry_points
@@ -9,7 +10,9 @@ from importlib.metadata import entry_points
 from ..terminal.console import Format, Plugins, check_format, load_plugins
 
 Row = tuple[str, str, str, str]
-"""Kind, name, what it takes or belongs to, what it is."""
+
+COLUMNS = ("kind", "name", "of", "what")
+"""Of a row: its kind, its name, what it takes or belongs to, what it is."""
 
 REGISTRY = f"{__package__.partition('.')[0]}.solvers.registry"
 
@@ -20,18 +23,15 @@ __all__ = ["list_all"]
 
 def list_all(plugins: Plugins = "", format: Format = "table") -> None:  # noqa: A002
     """List solvers, problems, networks and suites."""
-    import pandas as pd
-
-    from ..terminal.tables import show
+    from ..terminal.tables import show_texts
 
     check_format(format)
     rows = [*_registered(plugins), *_networks(), *_suites()]
-    everything = pd.DataFrame(rows, columns=["kind", "name", "of", "what"])
     if format != "table":
-        show(everything, format)
+        show_texts(COLUMNS, rows, format)
         return
-    for kind, own in everything.groupby("kind", sort=False):
-        show(own.drop(columns="kind"), title=f"{kind}s")
+    for kind, own in itertools.groupby(rows, key=lambda row: row[0]):
+        show_texts(COLUMNS[1:], [row[1:] for row in own], title=f"{kind}s")
 
 
 def _registered(folder: str) -> Iterator[Row]:
@@ -39,7 +39,7 @@ def _registered(folder: str) -> Iterator[Row]:
 
     They are asked where plug-ins may have come to them, or where they are imported anyway.
     """
-    from . import index
+    from .. import index
 
     if folder or REGISTRY in sys.modules or any(entry_points(group=group) for group in GROUPS):
         yield from _asked(folder)

@@ -6,9 +6,19 @@ import math
 from collections.abc import Iterable
 from pathlib import Path
 
+from ...problems.errors import MissingDataError
 from ..terminal.console import CallError
 
-__all__ = ["at_least", "check_file", "check_folder", "check_stores", "one_of", "positive"]
+__all__ = [
+    "at_least",
+    "check_file",
+    "check_folder",
+    "check_instances",
+    "check_network",
+    "check_stores",
+    "one_of",
+    "positive",
+]
 
 
 def at_least(option: str, value: int | None, least: int = 1) -> None:
@@ -44,6 +54,20 @@ def check_file(option: str, file: Path | None) -> None:
         raise CallError(f"{option} must be a file, got the folder {file}; name a file in it")
     if file is not None:
         _in_a_folder(option, file)
+
+
+def check_instances(files: Iterable[str]) -> None:
+    """MissingDataError when an instance's file is not there."""
+    for file in files:
+        if not Path(file).is_file():
+            raise MissingDataError(f"no instance file at {file}; name one that exists")
+
+
+def check_network(name: str) -> None:
+    """InputError for a network that there is none of."""
+    from ...problems.networks.zoo import network
+
+    network(name)
 
 
 def _in_a_folder(option: str, path: Path) -> None:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .. import index
 from ..terminal.console import NOTHING, REPEATABLE, CallError, tell
-from .checks import at_least, check_file, check_folder, check_stores, one_of, positive
+from .checks import at_least, check_file, check_folder, check_network, check_stores, one_of, positive
 
 # torch and pandas take seconds to import: a command imports what it needs when it runs.
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ experiment = typer.Typer(
 )
 
 DATA = Path("results/data")
+GROUPED = "grouped"
+"""The one network of `compress-bench` that is none of ours."""
+
 FOLDER, FILE = "Folder of the tables.", "CSV file to write."
 
 Seconds = Annotated[float, typer.Option(help="Limit of every search.")]
@@ -121,6 +125,7 @@ def rounding_methods(
     at_least("--first", first)
     at_least("--calibration", calibration)
     check_folder("--out", out)
+    check_network(network)
     from ..experiments import rounding_methods as module
 
     sizes = {"calibration": calibration, "first": first}
@@ -142,6 +147,7 @@ def bit_budgets(
     for name, value in (("--draws", draws), ("--calibration", calibration), ("--samples", samples)):
         at_least(name, value)
     check_folder("--out", out)
+    check_network(network)
     from ..experiments import bit_budgets as module
 
     sizes = {"calibration": calibration, "samples": samples}
@@ -188,10 +194,10 @@ def compress_bench(
 ) -> None:
     """Compress two networks with every rounding solver, beside the time of a training epoch."""
     check_file("--out", out)
+    _check_classifiers("--network", [name for name in network or () if name != GROUPED])
     from ..experiments import compress_bench as module
 
-    networks, known = network or [module.GROUPED.name, "fashion-cnn"], module.rounders()
-    _check_classifiers("--network", [name for name in networks if name != module.GROUPED.name])
+    networks, known = network or [GROUPED, "fashion-cnn"], module.rounders()
     one_of("--solver", solver or [], known)
     _show(module.run(networks, names=solver or known, out=out))
 
@@ -262,10 +268,9 @@ def compressed_generators(
     """Table and draw what a store holds of compressed analog generators."""
     check_folder("--out", out)
     check_stores([store])
-    from ... import solvers
+    index.refuse_unknown("solver", solver, index.solvers(), plugins="")
     from ..experiments import compressed_generators as module
 
-    solvers.get(solver)
     _show(module.run(store, out=out, solver=solver))
 
 
@@ -322,6 +327,8 @@ def pruning_readings(
     for name, value in (("--draws", draws), ("--calibration", calibration), ("--jobs", jobs)):
         at_least(name, value)
     check_folder("--out", out)
+    for one in network or ():
+        check_network(one)
     from ..experiments import pruning_readings as module
 
     _show(module.run(network or module.NETWORKS, draws=draws, calibration=calibration, jobs=jobs, out=out))
@@ -338,6 +345,7 @@ def pruning_energies(
     at_least("--draw", draw, 0)
     at_least("--calibration", calibration)
     check_folder("--out", out)
+    check_network(network)
     from ..experiments import pruning_energies as module
 
     _show(module.run(network, draw=draw, calibration=calibration, out=out))

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .. import index
 from ..terminal.console import FOUND_WRONG, CallError, Format, Plugins, check_format, load_plugins, tell
-from . import index
+from .checks import at_least
 
 # torch and pandas take seconds to import: a command imports what it needs when it runs.
 if TYPE_CHECKING:
@@ -79,6 +80,12 @@ def check(
         plugins=plugins,
         cure="name the folder of your own with --plugins",
     )
+    if network:
+        from ...problems.networks.zoo import network as find_network
+
+        if name in {one.name for one in index.solvers()}:
+            raise CallError(f"--network is for a problem, and {name} is a solver; leave it out")
+        find_network(network)
     from .. import conformance
     from ..extending import hardness
 
@@ -156,6 +163,9 @@ def tune(
     """Search a solver's parameters on some instances of a suite and report on the others."""
     check_format(format)
     index.refuse_unknown("solver", solver, index.solvers(), plugins=plugins)
+    index.refuse_misspelt(suite, plugins=plugins)
+    at_least("--trials", trials)
+    at_least("--seed", seed, 0)
     from ..extending import tuning
     from ..terminal.tables import show
 

@@ -88,23 +88,24 @@ def wish_of(out: Path, name: str, leave: Iterable[str], tolerance: float | None)
     Raises:
         CallError: there is no such format, nothing that could stay floats, or no steps that are shortened.
     """
-    from ..exporting.saving import ENDINGS, FORMATS, SHORTENING, check_packages, check_tolerance
+    from ..exporting.formats import ENDINGS, FORMATS, SHORTENING, check_packages, check_tolerance
 
     known = (FLOATS, *FORMATS)
     if name and name not in known:
         raise CallError(f"--as must be one of {', '.join(known)}, got {name!r}")
     by_ending = FLOATS if out.suffix == ".safetensors" else ENDINGS.get(out.suffix, FLOATS)
     wish = Wish(out, name or by_ending, tuple(leave), tolerance or 0.0)
-    check_packages(wish.format)
     if tolerance is not None and wish.format not in SHORTENING:
         shorter = " or ".join(SHORTENING)
         raise CallError(
             f"--tolerance must come with a format that shortens steps, {shorter}, got {wish.format}; "
             "leave it out"
         )
-    check_tolerance(wish.tolerance)
+    if tolerance is not None:
+        check_tolerance(tolerance)
     if wish.leave and wish.format == FLOATS:
         raise CallError("--leave must come with a format of integer codes, got floats; add --as packed")
+    check_packages(wish.format)
     return wish
 
 

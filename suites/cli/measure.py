@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ...problems.instances import file_formats
+from .. import index
 from ..terminal.boards import show_boards
 from ..terminal.console import (
     DEFAULT_STORE,
@@ -26,6 +28,7 @@ from ..terminal.console import (
     load_plugins,
     tell,
 )
+from .checks import at_least, check_instances, positive
 
 if TYPE_CHECKING:
     from ..harness.suite_run import Run
@@ -62,16 +65,13 @@ def run(
 ) -> None:
     """Run a suite's cells that the store lacks, then show the leaderboard."""
     check_format(format)
-    if jobs < 1:
-        raise CallError(f"--jobs must be at least 1, got {jobs}")
-    if not suite and not instance:
-        raise CallError("run needs a suite or --instance FILE; see `qubopress list` for the suites")
-    if input_format and not instance:
-        raise CallError("--input-format takes --instance FILE, whose format it names")
+    _check_call(suite, instance, input_format, jobs=jobs, seconds=seconds, seeds=seeds, plugins=plugins)
     cap = _bytes(memory)
     from .. import finished
+    from ..harness.executor import address_of
     from ..suite import load, path_of
 
+    here = not address_of(executor)
     made_of = (
         ""
         if plugins
@@ -86,6 +86,9 @@ def run(
         tell(f"0 cells measured, {len(whole.cells)} resumed, in {store}")
         show_boards(store, whole, format)
         return
+    index.refuse_misspelt(
+        suite or "generic", solver=solver, problem=None if instance else problem, plugins=plugins
+    )
     if traceback:
         from ..plugins import TRACEBACK
 
@@ -93,7 +96,7 @@ def run(
     from ..harness.server_link import launched_ahead
 
     with ExitStack() as around:
-        if executor == "local":
+        if here:
             around.enter_context(launched_ahead())
         from ..harness.suite_run import run as run_suite
         from ..terminal.progress import TerminalProgress
@@ -129,6 +132,33 @@ def run(
     show_boards(store, chosen, format)
 
 
+def _check_call(
+    suite: str,
+    instances: list[str],
+    input_format: str,
+    *,
+    jobs: int,
+    seconds: float | None,
+    seeds: int | None,
+    plugins: str,
+) -> None:
+    """What is wrong with a call whatever is in the suite, told before anything slow is imported."""
+    at_least("--jobs", jobs)
+    at_least("--seeds", seeds)
+    if seconds is not None:
+        positive("--seconds", seconds)
+    if not suite and not instances:
+        raise CallError("run needs a suite or --instance FILE; see `qubopress list` for the suites")
+    if input_format and not instances:
+        raise CallError("--input-format takes --instance FILE, whose format it names")
+    if input_format:
+        file_formats.check_format(input_format)
+    check_instances(instances)
+    from .. import plugins as strangers
+
+    strangers.check_folder(plugins)
+
+
 def _summary(done: Run, store: Path) -> str:
     ends = ", ".join(f"{count} {status}" for status, count in sorted(done.statuses.items()))
     return f"{done.measured} cells measured{f' ({ends})' if ends else ''}, {done.resumed} resumed, in {store}"
@@ -159,12 +189,17 @@ def gate(
     Quality is paired by seed; time is a ratio to a calibration kernel's, judged on the baseline's processor
     alone. Exit 3 if a cell of the baseline has no like here.
     """
+    exclude({"--renew": renew, "--solver": bool(solver)})
+    index.refuse_misspelt("gate", solver=solver)
+    from ..regression.baseline import TIMES, read_times
+
+    if not renew:
+        read_times(baseline / TIMES)
     import tempfile
 
     from ..regression import gate as gates
     from ..terminal.progress import TerminalProgress
 
-    exclude({"--renew": renew, "--solver": bool(solver)})
     with tempfile.TemporaryDirectory() as folder, TerminalProgress() as progress:
         where = store or Path(folder, "gate.db")
         if renew:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..terminal.console import FORMATS, REPEATABLE, CallError, check_format, load_plugins, tell
+from .checks import at_least
 
 if TYPE_CHECKING:
     from torch import nn
@@ -87,16 +87,20 @@ def compress(
     check_format(format or "table")
     if not out.resolve().parent.is_dir() or out.is_dir():
         raise CallError(f"--out must be a file in a folder that exists, got {out}; create {out.parent} first")
-    from ..compression import compress as compress_module
     from .files import wish_of, writes
     from .own import from_here, is_own
 
-    parameters, own = _parameters(set_, inspect.signature(compress_module)), is_own(network_name)
-    solvers_own, layers = _settings("--solver-set", solver_set), _layers(layer)
+    own = is_own(network_name)
+    parameters, layers = _parameters(set_), _layers(layer)
+    solvers_own = _settings("--solver-set", solver_set)
+    _check_names(network_name, problem, solver)
+    wish = wish_of(out, as_, leave, tolerance)
+    _check_data(network_name, data)
     load_plugins("")
     with from_here() if own else nullcontext():
         task, network, samples_of = _given(network_name, data)
-        wish = wish_of(out, as_, leave, tolerance)
+        from ..compression import compress as compress_module
+
         functions = _functions(network_name, forward=forward, criterion=criterion)
         own_forward = functions.get("forward")
         samples_of, example = wish.called_on(network, samples_of, samples, forward=own_forward)
@@ -124,18 +128,37 @@ def _given(name: str, data: str) -> tuple[Task | None, nn.Module, Any]:
     """The network, what calibrates it, and its task where it is one of ours."""
     from .own import is_own, own_data, own_network
 
-    if is_own(name) and not data:
-        form = "FILE.npz or package.module:loader"
-        raise CallError(f"{name}, a network of one's own, must come with --data {form}, got none")
     if is_own(name):
         return None, own_network(name), own_data(data)
-    if data:
-        form = "package.module:function"
-        raise CallError(f"--data must come with a network of one's own, {form}, got {name}; leave it out")
     from ... import problems
 
     task = problems.task_of(name)
     return task, task.network, (task.inputs, task.targets)
+
+
+def _check_names(network_name: str, problem: str, solver: str | None) -> None:
+    """InputError for a name that nothing bears."""
+    from ...problems.networks.zoo import network
+    from .. import index
+    from .own import is_own
+
+    if not is_own(network_name):
+        network(network_name)
+    index.refuse_unknown("problem", problem, index.problems(), plugins="")
+    if solver is not None:
+        index.refuse_unknown("solver", solver, index.solvers(), plugins="")
+
+
+def _check_data(name: str, data: str) -> None:
+    """CallError for data without a network of one's own, or such a network without data."""
+    from .own import is_own
+
+    if is_own(name) and not data:
+        form = "FILE.npz or package.module:loader"
+        raise CallError(f"{name}, a network of one's own, must come with --data {form}, got none")
+    if data and not is_own(name):
+        form = "package.module:function"
+        raise CallError(f"--data must come with a network of one's own, {form}, got {name}; leave it out")
 
 
 def _functions(network: str, **names: str) -> dict[str, Any]:
@@ -173,11 +196,33 @@ def _tell(
     tell(line)
 
 
-def _parameters(texts: Iterable[str], taken: inspect.Signature) -> dict[str, Any]:
+ARGUMENTS = (
+    "model",
+    "data",
+    "problem",
+    "solver",
+    "seconds",
+    "seed",
+    "samples",
+    "refiner",
+    "evaluations",
+    "skip",
+    "only",
+    "layers",
+    "solver_parameters",
+    "forward",
+    "criterion",
+    "progress",
+    "parameters",
+)
+"""Arguments of `suites.compress`, which takes seconds to import; no parameter of a formulation is one."""
+
+
+def _parameters(texts: Iterable[str]) -> dict[str, Any]:
     """Parameters of the formulation; an argument of `compress` has an option of its own."""
     options = {"solver_parameters": "--solver-set", "layers": "--layer"}
     found = _settings("--set", texts)
-    for name in found.keys() & taken.parameters.keys():
+    for name in found.keys() & set(ARGUMENTS):
         cure = f"give {options.get(name, f'--{name}')}, where there is one"
         raise CallError(f"--set must name a parameter of the formulation, got {name}; {cure}")
     return found
@@ -224,12 +269,15 @@ def train(
     """Train a network from a seed and write its weights; a generator's training resumes where it stopped."""
     if not out.is_dir():
         raise CallError(f"--out must be a folder that exists, got {out}")
+    at_least("--epochs", epochs)
+    at_least("--until", until)
     from ...problems.networks.zoo import network
+
+    spec = network(network_name)
     from ...problems.tasks.kinds import kind_of
     from ...problems.tasks.training import save_weights
     from ...problems.tasks.training import train as train_network
 
-    spec = network(network_name)
     kind = kind_of(spec)
 
     def tell_epoch(epoch: int, total: int, loss: float) -> None:

@@ -44,9 +44,9 @@ def own_network(name: str) -> nn.Module:
     Raises:
         CallError: there is no such thing, it fails, or it is no torch module.
     """
+    found = _attribute("NETWORK", name)
     from torch import nn
 
-    found = _attribute("NETWORK", name)
     if isinstance(found, nn.Module):
         return found
     if not callable(found):

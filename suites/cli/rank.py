@@ -22,6 +22,7 @@ from ..terminal.console import (
     nothing_in,
     tell,
 )
+from .checks import check_stores
 
 # pandas takes seconds to import: a command imports what it needs when it runs.
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ def leaderboard(
     exclude({"--by": by is not None, "--at-seconds": at_seconds is not None, "--correlation": correlation})
     exclude({"--by": by is not None, "--correlation": correlation, "--all": joined})
     chosen = tuple(columns or ())
+    check_stores([store])
     from ... import results
 
     if correlation:
@@ -129,6 +131,7 @@ def compare(
     check_format(format)
     if bisect and store is None:
         raise CallError("--bisect takes two commits of one database; name it by --store")
+    check_stores([Path(base), Path(head)] if store is None else [store])
     from ... import results
     from ..terminal.tables import tell_folded
 
@@ -181,6 +184,7 @@ def report(
     """Write one self-contained HTML page: leaderboard, anytime curves, failures."""
     if not out.resolve().parent.is_dir():
         raise CallError(f"--out must lie in a folder that exists, got {out}; create {out.parent} first")
+    check_stores([store])
     from ... import results
 
     suites = set(results.load(store)["suite"])

@@ -93,13 +93,13 @@ def rejudge(
 
     Exit 3 if none is false but some cannot be checked here.
     """
+    if not data.is_dir():
+        raise CallError(f"--data must be a folder of published rows, got {data}; run in the repository")
     import itertools
 
     from ..verification.rejudging import rejudge as judged
     from ..verification.rejudging import rejudge_references
 
-    if not data.is_dir():
-        raise CallError(f"--data must be a folder of published rows, got {data}; run in the repository")
     rows = itertools.chain(rejudge_references(registry), judged(data, plugin_folder=plugins))
     _tell_checked(rows, what=f"the registry and {data}")
 

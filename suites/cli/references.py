@@ -17,6 +17,7 @@ from ..terminal.console import (
     nothing_in,
     tell,
 )
+from .checks import check_stores
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,6 +65,7 @@ def update_references(
     Every value is recomputed from its bits first; exit 1 and name each record that is false.
     """
     check_format(format)
+    check_stores([store])
     from ... import results
 
     known = results.load_references(registry)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ..terminal.console import DEFAULT_STORE, StorePath, nothing_in, tell
+from .checks import check_stores
 
 __all__ = ["export", "export_asv", "merge"]
 
@@ -39,6 +40,7 @@ def export_asv(
     out: Annotated[Path, typer.Option(help="asv's folder of results.")] = Path("results/asv/results"),
 ) -> None:
     """Write the scores of each commit in a store for asv's pages; run it in the repository."""
+    check_stores([store])
     from ...results.commits.asv_export import export_asv as write
 
     done = write(store, out)

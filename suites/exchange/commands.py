@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from ...problems.instances import file_formats
+from .. import index
 from ..terminal.console import FOUND_WRONG, Format, Plugins, check_format, load_plugins, tell
 
 __all__ = ["instances", "judge"]
@@ -29,6 +31,9 @@ def instances(
     plugins: Plugins = "",
 ) -> None:
     """Write a suite's instances as files for other people's tools, with a manifest and checksums."""
+    index.refuse_misspelt(suite, problem=[problem] if problem else None, plugins=plugins)
+    for name in formats:
+        file_formats.check_format(name, file_formats.WRITTEN, what="--format")
     from ..suite import load
     from .slices import Limits
     from .writing import write_instances
@@ -57,13 +62,18 @@ def judge(
     format: Format = "table",  # noqa: A002
 ) -> None:
     """Recompute solutions written as text, a 0 or 1 a line, and rank who wrote them; exit 1 names faults."""
+    check_format(format)
+    from .entrants import solutions
+    from .manifest import read
+
+    read(instances or folder)  # said before what judges is imported
+    solutions(folder, instances or folder)
     import tempfile
 
     from ... import results
     from ..terminal.boards import show_board
     from .judging import judge_solutions
 
-    check_format(format)
     faults = 0
     with tempfile.TemporaryDirectory(prefix="qubopress-") as scratch:
         place = store or Path(scratch, "judged.db")

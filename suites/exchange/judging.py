@@ -13,20 +13,18 @@ from ... import problems
 from ...problems.errors import InputError, MissingDataError, one_line
 from ...problems.formats.bits import parse_bits, read_bits
 from ...results import InstanceInfo, Record, Stage, Store, pack
-from ...results.storage.names import unfit
 from ...solvers import Run, Status
 from ...solvers.solution import conclude
 from ..harness.provenance import provenance
 from ..harness.survey import survey
 from ..spec import InstanceSpec, canonical
+from .entrants import SUFFIX, solutions
 from .manifest import MANIFEST, Entry, read
 
 __all__ = ["BEST", "Judged", "judge_solutions"]
 
 BEST = "best-known"
 """Who brings the best known solutions of a set."""
-
-SUFFIX = ".txt"
 
 
 @dataclass(frozen=True)
@@ -52,9 +50,7 @@ def judge_solutions(folder: str | Path, instances: str | Path, store: str | Path
     """
     place = Path(instances)
     entries = {one.name: one for one in read(place)}
-    found = list(_solutions(Path(folder), place))
-    if not found:
-        raise InputError(f"{folder} must hold solutions NAME{SUFFIX}, or folders of them, got none")
+    found = solutions(Path(folder), place)
     known = _Instances(place)
     with Store(store, write=True) as records:
         for entrant, path in found:
@@ -72,22 +68,6 @@ def judge_solutions(folder: str | Path, instances: str | Path, store: str | Path
             if best is not None:
                 made = _record(BEST, best.bits.encode(), known, entries[name])
                 records.add(made, replace=True)
-
-
-def _solutions(folder: Path, instances: Path) -> Iterator[tuple[str, Path]]:
-    """Entrants with the files of their solutions."""
-    if not folder.is_dir():
-        raise MissingDataError(f"no folder of solutions at {folder}")
-    own = [path for path in sorted(folder.glob(f"*{SUFFIX}")) if path.is_file()]
-    yield from ((_entrant(folder.resolve()), path) for path in own)
-    for inner in sorted(path for path in folder.iterdir() if path.is_dir() and path != instances):
-        yield from ((_entrant(inner), path) for path in sorted(inner.glob(f"*{SUFFIX}")))
-
-
-def _entrant(folder: Path) -> str:
-    if fault := unfit(folder.name):
-        raise InputError(f"the name of a folder of solutions {fault}")
-    return folder.name
 
 
 class _Instances:

@@ -15,6 +15,7 @@ from ...problems import InputError, Qubo, Rounding
 from ...problems.errors import MissingDataError
 from ...problems.formats import FORMATS
 from ...problems.formats.bits import read_bits
+from ...problems.instances.file_formats import WRITTEN, check_format
 from ...results.scoring.references import PROVEN
 from ..suite import Suite
 from .manifest import Best, Entry, licence_of, write
@@ -48,8 +49,7 @@ def write_instances(
         InputError: a format is none, the folder cannot be written to, or a name stands for two instances.
     """
     for name in formats:
-        if name not in (*FORMATS, "npz"):
-            raise InputError(f"--format must be one of {', '.join((*FORMATS, 'npz'))}, got {name!r}")
+        check_format(name, WRITTEN, what="--format")
     place, left_out = Path(folder), list[str]()
     _make(place)
 

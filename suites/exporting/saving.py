@@ -10,22 +10,12 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ...problems.arrays import number
-from ...problems.errors import InputError, unknown_name
+from ...problems.errors import InputError
 from ...problems.quantization.codes import Codes, codes_of
-from .extras import needed
+from .formats import check_tolerance, format_of
 from .packed import save_packed, untied
 
-__all__ = [
-    "FORMATS",
-    "SHORTENING",
-    "Saved",
-    "check_packages",
-    "check_tolerance",
-    "format_of",
-    "quantized",
-    "save",
-]
+__all__ = ["WRITERS", "Saved", "quantized", "save"]
 
 
 @dataclass(frozen=True)
@@ -119,7 +109,7 @@ def save(
     codes = quantized(network)
     left = _left(codes, (leave,) if isinstance(leave, str) else tuple(leave))
     kept = {key: one for key, one in codes.items() if key not in left}
-    notes = FORMATS[name](Order(network, kept, place, example, tolerance))
+    notes = WRITERS[name](Order(network, kept, place, example, tolerance))
     return Saved(place, name, _bytes(place), _float_bytes(network), left, tuple(notes))
 
 
@@ -167,7 +157,7 @@ def _gguf(order: Order) -> list[str]:
     return save_blocks(order.network, order.codes, order.path, tolerance=order.tolerance)
 
 
-FORMATS: dict[str, Callable[[Order], list[str]]] = {
+WRITERS: dict[str, Callable[[Order], list[str]]] = {
     "packed": _packed,
     "onnx": _onnx,
     "matmulnbits": _matmulnbits,
@@ -175,49 +165,6 @@ FORMATS: dict[str, Callable[[Order], list[str]]] = {
     "gguf": _gguf,
 }
 """Writers by the name of their format; each gives notes for the caller."""
-
-SHORTENING = ("gguf",)
-"""Formats whose steps are shorter than float32, which a tolerance is for."""
-
-ENDINGS = {".safetensors": "packed", ".onnx": "onnx", ".gguf": "gguf"}
-
-
-PACKAGES = {
-    "onnx": ("onnx", "onnxscript", "onnxruntime"),
-    "matmulnbits": ("onnx", "onnxscript", "onnxruntime"),
-    "compressed-tensors": ("compressed_tensors",),
-    "gguf": ("gguf",),
-}
-"""What writing a format and running its file takes."""
-
-
-def check_packages(name: str) -> None:
-    """InputError where a package is missing that a format takes."""
-    for package in PACKAGES.get(name, ()):
-        needed(package, name)
-
-
-def check_tolerance(tolerance: float) -> None:
-    """InputError where it is no relative error."""
-    if not 0 <= number(tolerance, name="tolerance") < 1:
-        raise InputError(f"tolerance must lie in [0, 1), got {tolerance:g}; 1e-3 takes most float16 steps")
-
-
-def format_of(path: str | Path, name: str | None = None) -> str:
-    """The format that is meant.
-
-    Raises:
-        InputError: there is no such format, or the ending does not tell.
-    """
-    if name is not None:
-        if name not in FORMATS:
-            raise unknown_name("format", name, FORMATS)
-        return name
-    found = ENDINGS.get(Path(path).suffix)
-    if found is None:
-        endings = ", ".join(ENDINGS)
-        raise InputError(f"path must end in {endings}, got {Path(path).name!r}; or pass format=")
-    return found
 
 
 def _bytes(path: Path) -> int:

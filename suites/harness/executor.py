@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Protocol
 
-__all__ = ["Executor", "Job", "JobOutcome", "ServerError"]
+from ...problems.errors import InputError
+
+__all__ = ["Executor", "Job", "JobOutcome", "ServerError", "address_of"]
 
 
 class ServerError(RuntimeError):
     """The warm server ended on its own. The message is one line."""
+
+
+def address_of(executor: str) -> str:
+    """HOST:PORT of the Dask scheduler that is named, "" for this machine's processes.
+
+    Raises:
+        InputError: the name is neither.
+    """
+    scheme, _, address = executor.partition("://")
+    if executor == "local":
+        return ""
+    if scheme == "dask" and re.fullmatch(r".+:\d+", address):
+        return address
+    raise InputError(f"executor must be local or dask://HOST:PORT, got {executor!r}; name the port too")
 
 
 @dataclass(frozen=True)

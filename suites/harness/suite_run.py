@@ -7,7 +7,6 @@ import hashlib
 import itertools
 import math
 import os
-import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -27,7 +26,7 @@ from ..finished import wanted
 from ..suite import Suite
 from ..suite import load as load_suite
 from .cell import Cell, failed
-from .executor import Executor, Job, JobOutcome
+from .executor import Executor, Job, JobOutcome, address_of
 from .provenance import Provenance, provenance
 from .supervisor import Supervisor
 from .survey import SHAPES, Survey
@@ -243,14 +242,12 @@ class _Bounds:
 
 
 def _executor(name: str, *, memory: int | None) -> Executor:
-    scheme, _, address = name.partition("://")
-    if name == "local":
+    address = address_of(name)
+    if not address:
         return Supervisor(memory=memory)
-    if scheme == "dask" and re.fullmatch(r".+:\d+", address):
-        from .dask_cluster import Cluster
+    from .dask_cluster import Cluster
 
-        return Cluster(address, memory=memory)
-    raise InputError(f"executor must be local or dask://HOST:PORT, got {name!r}; name the port too")
+    return Cluster(address, memory=memory)
 
 
 def _refuse_homeless(suite: Suite) -> None:

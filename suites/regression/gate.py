@@ -26,12 +26,10 @@ from ..harness import suite_run
 from ..harness.provenance import provenance
 from ..suite import Suite
 from ..suite import load as load_suite
-from .stopwatch import Stopwatch, Times, processor
+from .baseline import ROWS, TIMES, Times, read_times
+from .stopwatch import Stopwatch, processor
 
 __all__ = ["Fall", "Judged", "judge", "renew"]
-
-ROWS, TIMES = "rows.jsonl", "times.json"
-"""Files of a baseline: its records as text, and the times of each solver and instance in calibrations."""
 
 SLOWER = 1.4
 """Ratio of times that is a regression; a doubled kernel gives 1.7 and more, a busy machine less."""
@@ -81,14 +79,6 @@ class Judged:
     untimed: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class _Timed:
-    """A baseline's times and the processor that had them."""
-
-    processor: str
-    times: Times
-
-
 # ---- judge
 
 
@@ -106,7 +96,7 @@ def judge(
         StoreError: there is no sound baseline, or the store exists.
     """
     baseline, suite = Path(baseline), _suite(solver)
-    before = _read_times(baseline / TIMES)
+    before = read_times(baseline / TIMES)
     _measure(suite, store, progress)
     with as_store(baseline / ROWS) as base:
         falls, matched, cells = _quality(base, store, suite)
@@ -215,12 +205,3 @@ def _times_text(times: Times) -> str:
         },
     }
     return json.dumps(content, indent=1, sort_keys=True) + "\n"
-
-
-def _read_times(path: Path) -> _Timed:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        times = {name: {k: float(v) for k, v in one.items()} for name, one in content["times"].items()}
-        return _Timed(str(content["processor"]), times)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise StoreError(f"{path} must be a baseline's times; make one by --renew: {error}") from None

@@ -21,14 +21,12 @@ from ...problems import Instance
 from ..harness.provenance import provenance
 from ..spec import InstanceSpec, SolverSpec
 from ..suite import Suite
+from .baseline import Times
 
-__all__ = ["SHORTEST", "Stopwatch", "Times", "calibration_seconds", "processor"]
+__all__ = ["SHORTEST", "Stopwatch", "calibration_seconds", "processor"]
 
 SHORTEST = 0.03
 """Seconds that a bout lasts at least, by repetition: below, the clock shows the caches more than the code."""
-
-Times = dict[str, dict[str, float]]
-"""Calibrations that a solver's fixed work takes, by solver and instance."""
 
 
 @dataclass(frozen=True)

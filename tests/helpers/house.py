@@ -52,7 +52,7 @@ ORDER = {
         "plugin_files executable",
         "spec plugins network_costs",
         "suite compressing exporting finished",
-        "harness loading",
+        "harness loading index",
         "conformance verification regression terminal",
         "compression",
         "exchange extending experiments publishing",

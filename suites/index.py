@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
 
-from ...problems.errors import unknown_name
-from ..plugins import GROUPS
+from ..problems.errors import unknown_name
+from .plugins import GROUPS
 
-__all__ = ["Named", "problems", "refuse_unknown", "solvers"]
+__all__ = ["Named", "problems", "refuse_misspelt", "refuse_unknown", "solvers"]
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 
 SIGNS = ("@solver(", "@problem(", "@pruning(")
 """How a file begins a line in which it registers something."""
@@ -54,8 +54,29 @@ def problems() -> list[Named]:
 def refuse_unknown(kind: str, name: str, known: Iterable[Named], *, plugins: str, cure: str = "") -> None:
     """InputError for a name that nothing registers, at once where no plug-in can register it either."""
     names = [one.name for one in known]
-    if not plugins and name not in names and not any(entry_points(group=group) for group in GROUPS):
+    if name not in names and not _others(plugins):
         raise unknown_name(kind, name, names, cure=cure)
+
+
+def refuse_misspelt(
+    suite: str,
+    *,
+    solver: Iterable[str] | None = None,
+    problem: Iterable[str] | None = None,
+    plugins: str = "",
+) -> None:
+    """InputError for a suite that there is none of, and for a name in or for one that no plug-in can bear."""
+    from . import suite as suites_own  # imports numpy
+
+    suites_own.path_of(suite)
+    if not _others(plugins):
+        known = {"problem": {one.name for one in problems()}, "solver": {one.name for one in solvers()}}
+        suites_own.refuse_misspelt(suite, known, solver=solver or (), problem=problem or ())
+
+
+def _others(folder: str) -> bool:
+    """Whether plug-ins may register more."""
+    return bool(folder) or any(entry_points(group=group) for group in GROUPS)
 
 
 def _named(package: str, decorators: set[str]) -> list[Named]:
