@@ -15,7 +15,7 @@ from .agreement import difference, outputs, same, tolerance
 from .norm_pairs import LAYERS, Pair, pairs_of
 from .samples import Inputs
 
-__all__ = ["Folds", "fold_batch_norms"]
+__all__ = ["Folds", "fold_batch_norms", "has_batch_norms"]
 
 
 class Folds(list[str]):
@@ -47,7 +47,7 @@ def fold_batch_norms(network: nn.Module, inputs: Inputs | None = None) -> Folds:
         InputError: the network does not run on the inputs.
     """
     folds = Folds()
-    if not any(isinstance(module, _BatchNorm) for module in network.modules()):
+    if not has_batch_norms(network):
         return folds
     pairs, folds.left = pairs_of(network)
     if inputs is None:
@@ -58,6 +58,11 @@ def fold_batch_norms(network: nn.Module, inputs: Inputs | None = None) -> Folds:
         _try(network, pairs, inputs, folds)
     folds.left = {name: reason for name, reason in folds.left.items() if reason}
     return folds
+
+
+def has_batch_norms(network: nn.Module) -> bool:
+    """Whether there is one, so that there may be something to fold."""
+    return any(isinstance(module, _BatchNorm) for module in network.modules())
 
 
 def _try(network: nn.Module, pairs: list[Pair], inputs: Inputs, folds: Folds) -> None:

@@ -14,7 +14,7 @@ from torch import nn
 from ..arrays import Floats
 from ..cache import cached
 from ..errors import InputError
-from ..layers.batch_norms import fold_batch_norms
+from ..layers.batch_norms import fold_batch_norms, has_batch_norms
 from ..layers.grams import sums_of, windows
 from ..layers.samples import Inputs
 from ..layers.uses import Use, Uses, parameter_of, uses_of
@@ -56,8 +56,11 @@ class WeightLayers:
 
     @cached_property
     def source(self) -> nn.Module:
-        """The network whose activations calibrate."""
-        return self.network if self.sequential else folded(self.task)
+        """The network whose activations calibrate; a copy is for what is folded, or for a stranger's code."""
+        if self.sequential:
+            return self.network
+        plain = self.task.kept and not has_batch_norms(self.task.network)
+        return self.task.network if plain else folded(self.task)
 
     @cached_property
     def uses(self) -> Uses:

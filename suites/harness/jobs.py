@@ -12,7 +12,7 @@ import scipy.sparse
 import torch
 
 from ... import problems, solvers
-from ...problems.cache import used, version
+from ...problems.cache import lacking, used, version
 from ...solvers.compiled import compiles
 from .. import plugins
 from ..spec import InstanceSpec
@@ -53,6 +53,7 @@ def preload(payload: dict[str, Any]) -> None:
         with suppress(problems.InputError):
             _load(problems.get(spec["problem"]).requires)
             InstanceSpec(**spec).keep_task()
+    lacking(payload.get("pieces", ()))  # reads each for its checksum, as every child else would
     version()
     # The first search looks for thread pools among all loaded libraries, which takes 40 ms.
     solvers.solve(problems.Qubo([[1.0]]), "random", restarts=1)

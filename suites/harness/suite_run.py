@@ -113,11 +113,12 @@ def run(
     with Store(store, write=True) as records, there as server:
         server.preload(specs=[vars(spec) for spec in chosen.instances])
         told.surveying(len(chosen.instances))
-        surveys = _survey_all(server, chosen, folder, jobs, result, told)
+        pieces: set[str] = set()
+        surveys = _survey_all(server, chosen, folder, jobs, result, told, pieces)
         for found in surveys.values():
             records.add_instance(found.info)
         cells = list(_cells(chosen, surveys))
-        server.preload(solvers=warm_pairs(cells))
+        server.preload(solvers=warm_pairs(cells), pieces=sorted(pieces))
         ended = records.statuses()
         todo = [cell for cell in cells if wanted(ended.get(cell.key(where)), rerun_failed)]
         result.resumed, result.cells = len(cells) - len(todo), tuple(cell.key(where) for cell in cells)
@@ -263,9 +264,17 @@ def _refuse_homeless(suite: Suite) -> None:
 
 
 def _survey_all(
-    server: Executor, suite: Suite, folder: str, jobs: int, result: Run, progress: Progress
+    server: Executor,
+    suite: Suite,
+    folder: str,
+    jobs: int,
+    result: Run,
+    progress: Progress,
+    pieces: set[str],
 ) -> dict[str, Survey]:
     """Surveys by the instance's label; what cannot be had here is left out and told.
+
+    The keys of what the formulations measured come to `pieces`.
 
     Raises:
         InputError: a parameter is refused.
@@ -281,6 +290,8 @@ def _survey_all(
         read = _survey_of(answer)
         if read is not None:
             found[spec.label] = read
+            told = answer.get("pieces")
+            pieces |= {one for one in told if isinstance(one, str)} if isinstance(told, list) else set()
             continue
         ended = f"{outcome.status or 'FAILED'} {outcome.reason or 'it sent no survey'}"
         reason = str(answer.get("missing") or answer.get("broken") or ended)
