@@ -96,20 +96,25 @@ def rejudge(
     if not data.is_dir():
         raise CallError(f"--data must be a folder of published rows, got {data}; run in the repository")
     import itertools
+    import tempfile
 
+    from ..verification.rejudging import expected, rejudge_references
     from ..verification.rejudging import rejudge as judged
-    from ..verification.rejudging import rejudge_references
 
-    rows = itertools.chain(rejudge_references(registry), judged(data, plugin_folder=plugins))
-    _tell_checked(rows, what=f"the registry and {data}")
+    total = expected(data, registry)
+    with tempfile.TemporaryDirectory(prefix="qubopress-") as folder:
+        pieces = Path(folder)
+        references = rejudge_references(registry, pieces=pieces)
+        rows = itertools.chain(references, judged(data, plugin_folder=plugins, pieces=pieces))
+        _tell_checked(rows, what=f"the registry and {data}", total=total)
 
 
-def _tell_checked(rows: Iterable[Checked], *, what: str) -> int:
+def _tell_checked(rows: Iterable[Checked], *, what: str, total: int | None = None) -> int:
     """Print each row that does not hold, then how many do; leave with the worst one's exit code if any."""
     from ..terminal.bars import counted
 
     checked = false = elsewhere = 0
-    for one in counted(rows, "rows recomputed", None):
+    for one in counted(rows, "rows recomputed", total):
         checked += 1
         if one.fault:
             false, elsewhere = false + (not one.elsewhere), elsewhere + one.elsewhere

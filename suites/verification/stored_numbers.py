@@ -18,17 +18,17 @@ from ... import problems, solvers
 from ...problems import InputError, Instance, Task
 from ...problems.cache import kept_in
 from ...problems.errors import one_line
-from ...results import RANKED, InstanceInfo, Record, Store, unpack
+from ...results import RANKED, InstanceInfo, Record, Stage, Store, unpack
 from ...results.storage.record import STORED_BYTES
 from .. import plugins
 from ..harness.cell import Cell
-from ..harness.network_metrics import figures_of
+from ..harness.network_metrics import measures_of, metric_of
 from ..harness.provenance import provenance
 from ..harness.survey import Survey, survey
 from ..spec import InstanceSpec, SolverSpec
 from .plausibility import NO_CHOICE, beyond_its_solver, implausible, unknown_solver
 
-__all__ = ["Falsehood", "Judge", "claims", "close", "judge", "room_of", "verify"]
+__all__ = ["Falsehood", "Judge", "claims", "close", "judge", "one_thread", "room_of", "verify"]
 
 LIED = "LIED"
 """The ending of a row that is never ranked."""
@@ -76,13 +76,20 @@ class _Elsewhere(Exception):  # noqa: N818 - a verdict, not an error
     """The instance of a record cannot be built here."""
 
 
-def verify(store: str | Path, *, plugin_folder: str | Path = "") -> Iterator[tuple[Record, Falsehood | None]]:
+def verify(
+    store: str | Path, *, plugin_folder: str | Path = "", pieces: Path | None = None
+) -> Iterator[tuple[Record, Falsehood | None]]:
     """Every record that claims a result, in order, with what is false in it or None; others that are false.
+
+    Parameters:
+        store: of the records.
+        plugin_folder: of the solvers and problems that they need.
+        pieces: see `judge`.
 
     Raises:
         StoreError: the store is missing, foreign or damaged.
     """
-    falsehood_of = judge(store, plugin_folder=plugin_folder)
+    falsehood_of = judge(store, plugin_folder=plugin_folder, pieces=pieces)
     with Store(store) as records:
         for record in records.records():
             falsehood = falsehood_of(record)
@@ -96,8 +103,14 @@ def claims(record: Record) -> bool:
     return result and record.status != LIED
 
 
-def judge(store: str | Path, *, plugin_folder: str | Path = "") -> Judge:
+def judge(store: str | Path, *, plugin_folder: str | Path = "", pieces: Path | None = None) -> Judge:
     """Who says what is false in a record of this store.
+
+    Parameters:
+        store: of the records.
+        plugin_folder: of the solvers and problems that they need.
+        pieces: folder for what is measured, which holds what the caller had judged and nothing older; one of
+            its own where None.
 
     Raises:
         StoreError: the store is missing, foreign or damaged.
@@ -105,7 +118,7 @@ def judge(store: str | Path, *, plugin_folder: str | Path = "") -> Judge:
     plugins.load_entry_points()
     plugins.load_folder(str(Path(plugin_folder).resolve()) if plugin_folder else "")
     with Store(store) as records:
-        return Judge(records.instances())
+        return Judge(records.instances(), pieces)
 
 
 @dataclass(frozen=True)
@@ -135,16 +148,19 @@ class _Recomputed:
 class Judge:
     """Says what is false in a record, and retells one that holds with the numbers that were recomputed.
 
-    Instances are built anew, from no piece that was kept before, each piece once.
+    Instances are built anew, from no piece that was kept before, each piece once; so is what the same bits
+    of one instance have, as many solvers end in the same.
     """
 
-    def __init__(self, infos: list[InstanceInfo]) -> None:
+    def __init__(self, infos: list[InstanceInfo], pieces: Path | None = None) -> None:
         self._infos = {info.key: info for info in infos}
         self._true: dict[str, InstanceInfo] = {}
         self._faults: dict[str, str] = {}
         self._recomputed: dict[str, _Recomputed] = {}
-        self._pieces = tempfile.mkdtemp(prefix="qubopress-")
-        weakref.finalize(self, shutil.rmtree, self._pieces, ignore_errors=True)
+        self._known: dict[tuple[str, tuple[Stage, ...]], _Recomputed] = {}
+        self._pieces = pieces or Path(tempfile.mkdtemp(prefix="qubopress-"))
+        if pieces is None:
+            weakref.finalize(self, shutil.rmtree, self._pieces, ignore_errors=True)
 
     def __call__(self, record: Record) -> Falsehood | None:
         """What is false in the record, None where it holds. One that LIED is believed to have."""
@@ -155,7 +171,7 @@ class Judge:
                 return None
             reason = implausible(record, info)
             if not reason and info is not None and claims(record):
-                with _one_thread(), kept_in(Path(self._pieces)):
+                with one_thread(), kept_in(self._pieces):
                     reason = self._replayed(record, info) or beyond_its_solver(record)
             if not reason and (unknown := unknown_solver(record)):
                 return Falsehood(record, unknown, elsewhere=True)
@@ -196,12 +212,21 @@ class Judge:
         spec, task = _rebuilt(info)
         if spec.key(task) != info.key:
             return _another_version(info, spec, task)
-        found = _recompute(record, spec, task)
+        found = self._found(record, spec, task)
         if info.key not in self._faults:
             true = survey(spec, given=lambda stage, _: _bits(record, stage)).info
             self._true[info.key], self._faults[info.key] = true, _misdescribed(info, true, spec, found)
         self._recomputed[record.cell] = found
         return self._faults[info.key] or _misstated(record, found) or _other_key(record, info, spec)
+
+    def _found(self, record: Record, spec: InstanceSpec, task: Task) -> _Recomputed:
+        """What the record's bits have; the same ones are replayed once."""
+        # Losses are compared and not replayed, so two records that lie unlike each other share the work.
+        bits = tuple(replace(stage, loss=None, violation=None) for stage in record.stages)
+        key = record.instance_key, bits
+        if key not in self._known:
+            self._known[key] = _recompute(record, spec, task)
+        return self._known[key]
 
 
 def close(a: float, b: float, *, room: float = 0.0) -> bool:
@@ -216,7 +241,7 @@ def room_of(spec: InstanceSpec, instance: Instance, loss: float) -> float:
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """As the cells built their instances; on a busy machine more threads take many times as long."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -287,8 +312,7 @@ def _recompute(record: Record, spec: InstanceSpec, task: Task) -> _Recomputed:
         raise InputError(f"it has {len(record.stages)} stages, and the instance {len(stages)}")
     # As a cell adds them up, from the first stage to the last.
     loss, violation, room, noise, offset = (sum(parts) for parts in zip(*judged, strict=True))
-    metric = task.judge(network) if task.judge else None
-    measures = figures_of(spec, task, network)
+    metric, measures = metric_of(spec, task, network), measures_of(spec, task, network)
     return _Recomputed(loss, violation, tuple(stages), metric, measures, room, noise, offset, settled)
 
 
