@@ -13,7 +13,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 from ..problems.errors import unknown_name
-from .plugins import GROUPS
+from .plugin_files import GROUPS
 
 __all__ = ["Named", "problems", "refuse_misspelt", "refuse_unknown", "solvers"]
 

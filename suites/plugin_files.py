@@ -7,7 +7,10 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["files_of", "hash_of"]
+__all__ = ["GROUPS", "files_of", "hash_of"]
+
+GROUPS = ("qubopress.solvers", "qubopress.problems")
+"""Of entry points, by which installed packages bring theirs."""
 
 
 def hash_of(path: Path, root: Path) -> str:

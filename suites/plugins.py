@@ -19,7 +19,7 @@ from .. import problems, solvers
 from ..problems import InputError
 from ..problems.errors import one_line
 from ..problems.registering import one_by_one
-from .plugin_files import hash_of
+from .plugin_files import GROUPS, hash_of
 
 __all__ = [
     "TRACEBACK",
@@ -32,8 +32,6 @@ __all__ = [
     "place_of",
     "source_of",
 ]
-
-GROUPS = ("qubopress.solvers", "qubopress.problems")
 
 PREFIX = "qubopress_plugin_"
 """Names of the modules that files of a folder become begin so."""

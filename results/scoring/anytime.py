@@ -9,6 +9,7 @@ References:
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from itertools import pairwise
 from typing import Any
 
@@ -67,6 +68,9 @@ BLOCK = 10_000
 _NEEDED = ("cell", "instance_key", "ranked", "seconds", "loss", "reference", "baseline_loss")
 _MATCH = ("label", "instance_key", "budget")
 _HITS = {name: f"hit_{name}" for name in TARGETS}
+
+HALVINGS = 50
+"""Of a quarter of a circle, to find a quantile."""
 
 
 def improvements(frame: pd.DataFrame, traces: Traces) -> pd.DataFrame:
@@ -205,11 +209,36 @@ def jeffreys(
     """Jeffreys' interval of a probability after k of n successes; it holds 0 for k = 0 and 1 for k = n."""
     k, n = np.asarray(k), np.asarray(n)
     tail = (1 - level) / 2
-    from scipy.special import betaincinv  # Beta's quantile; scipy.stats takes most of a second
-
-    low = np.where(k == 0, 0.0, betaincinv(k + 0.5, n - k + 0.5, tail))
-    high = np.where(k == n, 1.0, betaincinv(k + 0.5, n - k + 0.5, 1 - tail))
+    quantile = np.vectorize(_quantile, otypes=[np.float64])
+    low = np.where(k == 0, 0.0, quantile(k, n, tail))
+    high = np.where(k == n, 1.0, quantile(k, n, 1 - tail))
     return low, high
+
+
+@cache
+def _quantile(k: int, n: int, share: float) -> float:
+    """Where a share of Beta(k + ½, n - k + ½) lies below; scipy.special, which has it, takes .3 s to import.
+
+    With x = sin² θ its density is sin^2k θ · cos^2(n-k) θ, a sum of n cosines, whose integral is exact.
+    """
+    size = 2 * n + 2
+    places = np.arange(size) * (np.pi / size)
+    logs = np.zeros(size)
+    with np.errstate(divide="ignore"):
+        logs += 2 * k * np.log(np.sin(places)) if k else 0.0
+        logs += 2 * (n - k) * np.log(np.abs(np.cos(places))) if n > k else 0.0
+    waves = np.fft.rfft(np.exp(logs - logs.max())).real
+    twice = 2 * np.arange(1, len(waves))
+
+    def beyond(angle: float) -> float:
+        mass = waves[0] * angle + 2 * (waves[1:] * np.sin(twice * angle) / twice).sum()
+        return float(mass - share * waves[0] * np.pi / 2)
+
+    low, high = 0.0, np.pi / 2
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        low, high = (low, middle) if beyond(middle) > 0 else (middle, high)
+    return float(np.sin(low) ** 2)
 
 
 def penalised_seconds(frame: pd.DataFrame) -> pd.Series[float]:

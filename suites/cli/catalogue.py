@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from importlib.metadata import entry_points
 
+from ..plugin_files import GROUPS
 from ..terminal.console import Format, Plugins, check_format, load_plugins
 
 Row = tuple[str, str, str, str]
@@ -15,8 +16,6 @@ COLUMNS = ("kind", "name", "of", "what")
 """Of a row: its kind, its name, what it takes or belongs to, what it is."""
 
 REGISTRY = f"{__package__.partition('.')[0]}.solvers.registry"
-
-GROUPS = ("qubopress.solvers", "qubopress.problems")
 
 __all__ = ["list_all"]
 

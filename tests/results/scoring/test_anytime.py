@@ -118,6 +118,11 @@ def test_repetitions_reach_the_target_with_99_percent(p: float, runs: float) -> 
 def test_jeffreys_interval_is_that_of_the_beta_posterior() -> None:
     low, high = anytime.jeffreys(3, 10)
     assert stats.beta.cdf([low, high], 3.5, 7.5).tolist() == pytest.approx([0.025, 0.975])
+    for n in (1, 2, 30, 1000, 5000):
+        k = np.unique([0, 1, n // 3, n - 1, n])
+        low, high = anytime.jeffreys(k, n)
+        assert stats.beta.cdf(low[k > 0], k[k > 0] + 0.5, (n - k + 0.5)[k > 0]) == pytest.approx(0.025)
+        assert stats.beta.cdf(high[k < n], k[k < n] + 0.5, (n - k + 0.5)[k < n]) == pytest.approx(0.975)
     assert anytime.jeffreys(0, 5)[0] == 0.0
     assert anytime.jeffreys(5, 5)[1] == 1.0
 
