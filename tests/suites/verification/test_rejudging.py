@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from qubopress.results import load_references
+from qubopress.results import Store, load_references
 from qubopress.results.storage import rows as row_files
 from qubopress.suites import cli
+from qubopress.suites.verification import rejudging, stored_numbers
 
 Captured = pytest.CaptureFixture[str]
 
@@ -39,11 +40,32 @@ def rejudge(folder: Path, registry: Path) -> int:
 def test_published_rows_and_references_are_recomputed(store: Path, tmp_path: Path, capsys: Captured) -> None:
     rows, registry = tmp_path / "rows.jsonl", registry_of(tmp_path)
     row_files.write_rows(store, rows)
+    assert rejudging.expected(tmp_path, registry) == 4
     assert rejudge(tmp_path, registry) == 0
     assert "4 of 4 rows" in capsys.readouterr().out
     changed(rows, lambda lines: [line.replace('"metric":0.', '"metric":0.1') for line in lines])
     assert rejudge(tmp_path, registry) == 1
     assert "false: rows.jsonl: random on taylor/digits-cnn, seed 0: " in capsys.readouterr().out
+
+
+def test_the_same_bits_of_an_instance_are_replayed_once(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replayed = list[str]()
+    once = stored_numbers._recompute
+
+    def counted(record: Any, *rest: Any) -> Any:
+        replayed.append(record.cell)
+        return once(record, *rest)
+
+    monkeypatch.setattr(stored_numbers, "_recompute", counted)
+    with Store(store) as records:
+        first, *_ = records.records()
+        judge = stored_numbers.Judge(records.instances(), tmp_path)
+    again = dataclasses.replace(first, loss=(first.loss or 0.0) + 1.0, trace=())
+    assert judge(first) is None
+    assert "stored loss is" in str(judge(again))
+    assert replayed == [first.cell]
 
 
 def test_a_reference_that_its_bits_do_not_have_is_false(tmp_path: Path, capsys: Captured) -> None:
