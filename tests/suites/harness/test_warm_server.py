@@ -22,7 +22,9 @@ def waiting(server: Supervisor) -> list[int]:
     """The child of a server that waits for the next job; it takes a moment to begin."""
     for _ in range(500):
         children = psutil.Process(server.pid).children()
-        found = [child.pid for child in children if child.name() == "qubo-waiting"]
+        # One that was killed keeps its name until the server has heard of it.
+        alive = [child for child in children if child.status() != psutil.STATUS_ZOMBIE]
+        found = [child.pid for child in alive if child.name() == "qubo-waiting"]
         if found:
             break
         time.sleep(0.01)

@@ -62,7 +62,7 @@ def test_the_same_bits_of_an_instance_are_replayed_once(
     with Store(store) as records:
         first, *_ = records.records()
         judge = stored_numbers.Judge(records.instances(), tmp_path)
-    again = dataclasses.replace(first, loss=(first.loss or 0.0) + 1.0, trace=())
+    again = dataclasses.replace(first, loss=(first.loss or 0.0) + 1.0, trace=(), trace_work=())
     assert judge(first) is None
     assert "stored loss is" in str(judge(again))
     assert replayed == [first.cell]
