@@ -111,7 +111,7 @@ def large_layers(
 def rounding_methods(
     out: Out = DATA / "rounding-methods",
     network: Annotated[str, typer.Option(help="Of ours.")] = "minilm",
-    draws: Annotated[int, typer.Option(help="Of calibration data.")] = 2,
+    draws: Annotated[int, typer.Option(help="Of calibration data.")] = 3,
     first: Annotated[
         int, typer.Option(help="First of them; methods were tried out on the first of all.")
     ] = 2,

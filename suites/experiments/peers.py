@@ -33,6 +33,9 @@ SEED = 20261122
 
 OURS = ("sa", "tabu", "tempering", "bifurcation")
 
+FEW = 1000
+"""Sweeps of the shorter of two calls whose difference tells the rate."""
+
 Peer: TypeAlias = Callable[[Qubo, float, int], Bits]
 """Best bits that a package finds in an instance within the seconds, from a seed."""
 
@@ -216,18 +219,19 @@ def _winners(means: dict[str, float]) -> dict[str, str]:
 def sweep_rates(qubo: Qubo, *, repeats: int = 5) -> pd.DataFrame:
     """Metropolis sweeps per second on one thread, set-up left out, and ours as a multiple of each.
 
-    A rate is the difference of two calls' times over the difference of their sweeps; the median of `repeats`
-    turns.
+    A rate is the difference of two calls' times over the difference of their sweeps, of which the longer has
+    enough to take twice the shorter's time; the median of `repeats` turns.
     """
     calls: dict[str, Callable[[int], object]] = {
         "our sa": lambda sweeps: solvers.solve(qubo, "sa", restarts=1, num_reads=1, num_sweeps=sweeps),
         "neal": _neal_sweeps(qubo),
         "openjij": _openjij_sweeps(qubo),
     }
+    sweeps = {name: _enough_sweeps(call) for name, call in calls.items()}
     times: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(repeats):
         for name, call in calls.items():
-            times[name].append(_seconds_per_sweep(call))
+            times[name].append(_seconds_per_sweep(call, sweeps[name]))
     rates = {name: 1 / float(np.median(values)) for name, values in times.items()}
     rows = [
         {"solver": name, "sweeps per second": rate, "ours as a multiple": rates["our sa"] / rate}
@@ -236,13 +240,24 @@ def sweep_rates(qubo: Qubo, *, repeats: int = 5) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _seconds_per_sweep(call: Callable[[int], object], few: int = 1000, many: int = 5000) -> float:
-    took = []
-    for sweeps in (few, many):
-        begun = time.perf_counter()
-        call(sweeps)
-        took.append(time.perf_counter() - begun)
-    return max((took[1] - took[0]) / (many - few), 1e-9)
+def _enough_sweeps(call: Callable[[int], object]) -> int:
+    """Sweeps with which a call takes twice as long as with FEW, lest they drown in what none would take."""
+    call(FEW)  # what is loaded and compiled once is no part of any later call
+    begin, many = _took(call, FEW), 4 * FEW
+    while _took(call, many) < 2 * begin:
+        many *= 4
+    return many
+
+
+def _seconds_per_sweep(call: Callable[[int], object], many: int) -> float:
+    few = _took(call, FEW)
+    return (_took(call, many) - few) / (many - FEW)
+
+
+def _took(call: Callable[[int], object], sweeps: int) -> float:
+    begun = time.perf_counter()
+    call(sweeps)
+    return time.perf_counter() - begun
 
 
 def _neal_sweeps(qubo: Qubo) -> Callable[[int], object]:

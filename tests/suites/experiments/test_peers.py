@@ -39,6 +39,20 @@ def test_the_lower_mean_loss_is_ahead_and_equal_ones_tie() -> None:
     assert peers._winners({"our sa": -3.0, "neal": -3.0 - 1e-12}) == {"ahead": "tie"}
 
 
+def test_a_sweep_is_timed_beside_a_set_up_of_any_length(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = list[int]()
+
+    def took(call: object, sweeps: int) -> float:
+        calls.append(sweeps)
+        noise = 0.2 * (-1) ** len(calls)
+        return 2.5 + sweeps / 7000 + noise
+
+    monkeypatch.setattr(peers, "_took", took)
+    many = peers._enough_sweeps(lambda sweeps: None)
+    assert many / 7000 > 2.0
+    assert 1 / peers._seconds_per_sweep(lambda sweeps: None, many) == pytest.approx(7000, rel=0.2)
+
+
 @pytest.mark.slow
 def test_a_quick_run_writes_all_tables(tmp_path: Path, capsys: Captured) -> None:
     given = ["--quick", "--no-neurons", "--seconds", "0.1", "--seeds", "1", "--out", str(tmp_path)]
