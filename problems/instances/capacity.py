@@ -15,7 +15,7 @@ import scipy.sparse as sp
 from ..arrays import Bits, Floats, number, real
 from ..errors import InputError
 from .npz import matrix_arrays, matrix_from, read_instance, write_arrays
-from .over_bits import OverBits, coupled_pairs_of, first_ones, permutations, within
+from .over_bits import OverBits, first_ones, permutations, within
 from .qubo import Qubo
 
 __all__ = ["Capacity", "of_removed"]
@@ -74,7 +74,7 @@ class Capacity(OverBits):
     @property
     def coupled_pairs(self) -> int:
         """Pairs of variables with a coefficient other than 0."""
-        return coupled_pairs_of(self.Q)
+        return self.qubo.coupled_pairs
 
     @property
     def sparse(self) -> bool:

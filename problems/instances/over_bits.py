@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import scipy.sparse as sp
 
 from ..arrays import Bits, Floats, bits
 
-__all__ = ["OverBits", "coupled_pairs_of", "first_ones", "permutations", "within"]
+__all__ = ["OverBits", "first_ones", "permutations", "within"]
 
 
 class OverBits(ABC):
@@ -62,12 +61,6 @@ class OverBits(ABC):
     def loss(self, x: Any) -> float:
         """Loss of one point in float64, feasible or not."""
         return float(self.losses(self.bits(x)[None])[0])
-
-
-def coupled_pairs_of(Q: Any) -> int:
-    """Pairs of variables with a coefficient other than 0 in a symmetric matrix (n, n), array or sparse."""
-    others = Q.count_nonzero() if sp.issparse(Q) else np.count_nonzero(Q)
-    return int(others - np.count_nonzero(Q.diagonal())) // 2
 
 
 def permutations(rng: np.random.Generator, count: int, n: int) -> npt.NDArray[np.int64]:

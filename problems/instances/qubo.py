@@ -15,7 +15,7 @@ import scipy.sparse as sp
 from ..arrays import Bits, Floats, frozen, number, real
 from ..errors import InputError
 from .npz import matrix_arrays, matrix_from, read_instance, write_arrays
-from .over_bits import OverBits, coupled_pairs_of
+from .over_bits import OverBits
 
 __all__ = ["Qubo"]
 
@@ -71,7 +71,8 @@ class Qubo(OverBits):
     @property
     def coupled_pairs(self) -> int:
         """Pairs of variables with a coefficient other than 0."""
-        return coupled_pairs_of(self.Q)
+        entries = self.Q.count_nonzero() if self.sparse else np.count_nonzero(self.Q)
+        return int(entries - np.count_nonzero(self.linear)) // 2
 
     @property
     def sparse(self) -> bool:

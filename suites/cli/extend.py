@@ -9,7 +9,7 @@ import typer
 
 from .. import index
 from ..terminal.console import FOUND_WRONG, CallError, Format, Plugins, check_format, load_plugins, tell
-from .checks import at_least
+from .checks import at_least, check_network
 
 # torch and pandas take seconds to import: a command imports what it needs when it runs.
 if TYPE_CHECKING:
@@ -81,11 +81,9 @@ def check(
         cure="name the folder of your own with --plugins",
     )
     if network:
-        from ...problems.networks.zoo import network as find_network
-
         if name in {one.name for one in index.solvers()}:
             raise CallError(f"--network is for a problem, and {name} is a solver; leave it out")
-        find_network(network)
+        check_network(network)
     from .. import conformance
     from ..extending import hardness
 

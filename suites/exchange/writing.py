@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ... import problems
-from ...problems import InputError, Qubo, Rounding
+from ...problems import InputError, Rounding
 from ...problems.errors import MissingDataError
 from ...problems.formats import FORMATS
 from ...problems.formats.bits import read_bits
@@ -118,9 +118,7 @@ def _entry(one: Slice, files: dict[str, str], known: str | Path | None) -> Entry
 def _terms(instance: Any) -> int:
     if isinstance(instance, Rounding):
         return int(np.count_nonzero(instance.gram))
-    qubo: Qubo = instance.qubo
-    pairs = qubo.couplings.nnz if qubo.sparse else np.count_nonzero(qubo.couplings)
-    return int(pairs) // 2 + int(np.count_nonzero(qubo.linear))
+    return int(instance.coupled_pairs + np.count_nonzero(instance.qubo.linear))
 
 
 def _best(one: Slice, known: str | Path | None) -> Best | None:
