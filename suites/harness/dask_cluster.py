@@ -17,6 +17,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import CancelledError
 from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
@@ -146,8 +147,13 @@ class Cluster:
                     return
                 future = self._next(running, done)
                 job, _ = running.pop(future.key)
-                outcome = _outcome(future, job)
-                self._learn(outcome, future)
+                try:
+                    outcome, address = _outcome(future, job)
+                except TimeoutError:  # what came of it is gone with its worker, or cannot be had from it
+                    future.cancel()
+                    self._start(job, running, done)
+                    continue
+                self._learn(outcome, address)
                 yield outcome
         finally:
             # Whatever ended the run: nobody waits for these any longer.
@@ -208,13 +214,12 @@ class Cluster:
                     "finished cells are in the store, start a worker and run again"
                 )
 
-    def _learn(self, outcome: JobOutcome, future: Any) -> None:
+    def _learn(self, outcome: JobOutcome, address: str) -> None:
         """Get the pieces that a survey measured from the worker that has them."""
         told = (outcome.answer or {}).get("pieces") if outcome.job.kind == "survey" else None
         keys = [key for key in told if isinstance(key, str)] if isinstance(told, list) else []
         if not keys:
             return
-        address = future.result()["address"]
         for key in cache.lacking(key for key in keys if key not in self._pieces):
             for content in self._on(address, cache.pack, key):
                 if isinstance(content, bytes):
@@ -269,16 +274,26 @@ def _within(seconds: float, call: Callable[[], dict[str, Any]]) -> dict[str, Any
     return found
 
 
-def _outcome(future: Any, job: Job) -> JobOutcome:
-    """The outcome that a worker sent, or why there is none."""
+def _outcome(future: Any, job: Job) -> tuple[JobOutcome, str]:
+    """The outcome that a worker sent, or why there is none, and the worker's address.
+
+    Raises:
+        TimeoutError: the job had ended, but its worker died or froze before it told how.
+        ServerError: the scheduler is gone.
+    """
     if future.status == "error":
-        return JobOutcome(job, None, "CRASHED", f"the cluster lost it: {future.exception()}", 0.0)
-    if future.status != "finished":
-        raise ServerError("the scheduler is gone; finished cells are in the store, run again")
-    found = future.result()
+        return JobOutcome(job, None, "CRASHED", f"the cluster lost it: {future.exception()}", 0.0), ""
+    try:
+        # Dask computes a lost result again by itself, but its callbacks do not tell of it.
+        if future.status not in ("finished", "cancelled"):
+            raise TimeoutError
+        found = future.result(timeout=FROZEN_SECONDS)
+    except CancelledError:
+        raise ServerError("the scheduler is gone; finished cells are in the store, run again") from None
     if "refused" in found:
         raise InputError(found["refused"])
-    return JobOutcome(job, **{name: value for name, value in found.items() if name != "address"})
+    address = found.pop("address")
+    return JobOutcome(job, **found), address
 
 
 def identity() -> str:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import concurrent.futures
 import json
 import os
 import signal
@@ -44,10 +45,16 @@ class Future:
     value: Any = None
     key: str = field(default_factory=lambda: uuid.uuid4().hex)
 
-    def result(self) -> Any:
+    def result(self, timeout: float | None = None) -> Any:
+        if self.status == "cancelled":
+            raise concurrent.futures.CancelledError
+        return dict(self.value)
+
+    def exception(self) -> Any:
         return self.value
 
-    exception = result
+    def cancel(self) -> None:
+        self.status = "cancelled"
 
     def add_done_callback(self, call: Callable[[Future], object]) -> None:
         call(self)
@@ -122,9 +129,9 @@ def test_a_run_on_a_cluster_is_a_run(
 
 def test_rows_name_the_workers_machine_even_where_the_cell_crashed() -> None:
     found = {"answer": None, "status": "TIMEOUT", "reason": "r", "wall": 1.0, "machine": "worker's"}
-    assert dask_cluster._outcome(Future(value=found), SURVEY) == JobOutcome(
-        SURVEY, None, "TIMEOUT", "r", 1.0, machine="worker's"
-    )
+    outcome, address = dask_cluster._outcome(Future(value=found | {"address": "tcp://one:1"}), SURVEY)
+    assert outcome == JobOutcome(SURVEY, None, "TIMEOUT", "r", 1.0, machine="worker's")
+    assert address == "tcp://one:1"
 
 
 @pytest.mark.parametrize("other", [{"identity": "other"}, {"versions": {"ortools": "0.1"}}])
@@ -138,11 +145,42 @@ def test_a_worker_with_other_code_or_libraries_ends_the_run_in_one_line(
 
 
 def test_what_the_cluster_loses_is_told() -> None:
-    lost = dask_cluster._outcome(Future(status="error", value=OSError("three workers died")), SURVEY)
+    lost, _ = dask_cluster._outcome(Future(status="error", value=OSError("three workers died")), SURVEY)
     assert (lost.job, lost.status) == (SURVEY, "CRASHED")
     assert "three workers died" in lost.reason
     with pytest.raises(ServerError, match="the scheduler is gone; finished cells are in the store"):
         dask_cluster._outcome(Future(status="cancelled"), SURVEY)
+
+
+class Losing(LocalCluster):
+    """The first outcomes are lost with their workers: told to be lost, or never had though asked for."""
+
+    def __enter__(self) -> Losing:
+        super().__enter__()
+        kept, self.started = self._client.submit, [0]
+
+        def submit(*arguments: Any, **options: Any) -> Future:
+            self.started[0] += 1
+            future = kept(*arguments, **options)
+            if self.started[0] in (1, 2):
+                future.status = ("lost", "pending")[self.started[0] - 1]
+            elif self.started[0] == 3:
+                future.result = slow  # type: ignore[method-assign]
+            return future
+
+        def slow(timeout: float | None = None) -> Any:
+            assert timeout is not None
+            raise TimeoutError
+
+        self._client.submit = submit
+        return self
+
+
+def test_a_job_whose_outcome_is_lost_with_its_worker_is_done_again(worker: type[FakeWorker]) -> None:
+    with Losing("somewhere:1") as there:
+        outcomes = list(there.run([SURVEY, SURVEY]))
+    assert [outcome.job for outcome in outcomes] == [SURVEY, SURVEY]
+    assert there.started == [5]
 
 
 def test_each_load_reaches_a_workers_server_once(
@@ -238,7 +276,7 @@ class Freezing(Endless):
             future = Future(
                 value={"answer": None, "status": "", "reason": "", "wall": 0.0, "address": workers[0]}
             )
-            future.cancel = lambda: self.cancelled.append(future)  # type: ignore[attr-defined]
+            future.cancel = lambda: self.cancelled.append(future)  # type: ignore[method-assign]
             held[workers[0]].append(future.key)
             if list(workers) == ["deaf"]:
                 future.add_done_callback = lambda call: None  # type: ignore[method-assign]
