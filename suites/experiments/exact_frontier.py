@@ -296,8 +296,15 @@ def run(
     rows = pd.DataFrame([*others, *found])
     write_whole(file, rows.to_csv(index=False))
     write_whole(out / "frontier.html", document(rows, seconds=seconds))
-    yield f"Largest n proven within {seconds:g} s", largest(rows)
+    yield f"Largest n proven within {seconds:g} s ({_origin(found, known, anew=anew)})", largest(rows)
     yield "Seconds at each other solver's largest n, and ours", ratios(rows)
+
+
+def _origin(found: Sequence[dict[str, Any]], known: Sequence[dict[str, Any]], *, anew: bool) -> str:
+    """How many searches were made now, and what to do about those that were not."""
+    old = 0 if anew else len(set(map(_place, found)) & set(map(_place, known)))
+    now = f"{len(found) - old} of {len(found)} searches made now"
+    return f"{now}, {old} taken from frontier.csv; --anew makes all" if old else now
 
 
 def _place(row: dict[str, Any]) -> tuple[str, str, int]:

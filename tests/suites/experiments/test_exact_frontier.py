@@ -108,6 +108,7 @@ def test_one_family_measured_alone_leaves_the_rows_of_the_others(
     monkeypatch.setattr(module, "FAMILIES", (SMALL, SizedFamily("tiny", dense, most=10)))
     monkeypatch.setattr(module, "SOLVERS", ("exhaustive",))
     assert call("--out", str(tmp_path)) == 0
+    assert "(5 of 5 searches made now)" in capsys.readouterr().out
     before = pd.read_csv(tmp_path / "frontier.csv")
     assert call("--out", str(tmp_path), "--family", "tiny") == 0
     after = pd.read_csv(tmp_path / "frontier.csv")
@@ -149,7 +150,8 @@ def test_a_run_that_was_broken_off_goes_on_where_it_stopped(
     before = pd.read_csv(file)
     assert before["n"].tolist() == asked == [10, 12]
     asked.clear()
-    list(module.run(seconds=5.0, out=tmp_path))
+    (told, _), _ = module.run(seconds=5.0, out=tmp_path)
+    assert "2 of 4 searches made now, 2 taken from frontier.csv; --anew makes all" in told
     assert asked == [13, 14]
     pd.testing.assert_frame_equal(pd.read_csv(file)[:2], before)
     asked.clear()
