@@ -44,7 +44,8 @@ def _csv(frame: pd.DataFrame) -> Download:
     data = frame.to_csv(index=False).encode()
     if len(data) <= PLAIN_BYTES:
         return _download("cells.csv", "text/csv", data)
-    return _download("cells.csv.gz", "application/gzip", gzip.compress(data, mtime=0))
+    packed = gzip.compress(data, compresslevel=6, mtime=0)  # 9 takes half as long again for 3 % less
+    return _download("cells.csv.gz", "application/gzip", packed)
 
 
 def _parquet(frame: pd.DataFrame) -> Download:

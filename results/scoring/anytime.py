@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -310,14 +309,12 @@ def excess_curves(
 
     Before its first solution, and for a cell that is not ranked always, a user has the baseline.
     """
-    curves = np.full((len(frame), len(times)), IMPUTED_EXCESS)
-    begin = np.searchsorted(table["row"], np.arange(len(frame) + 1))
     seconds, excess = table["seconds"].to_numpy(), table["excess"].to_numpy()
-    for row, (first, stop) in enumerate(pairwise(begin)):
-        if first < stop:
-            place = np.searchsorted(seconds[first:stop], times, side="right")
-            curves[row] = np.concatenate([[IMPUTED_EXCESS], excess[first:stop]])[place]
-    return curves
+    latest = np.zeros((len(frame), len(times) + 1), dtype=np.int32)
+    # Of a cell's incumbents that show from one time on, the last stays.
+    latest[table["row"], np.searchsorted(times, seconds)] = np.arange(1, len(table) + 1)
+    np.maximum.accumulate(latest, axis=1, out=latest)
+    return np.append(IMPUTED_EXCESS, excess)[latest[:, :-1]]
 
 
 def time_grid(table: pd.DataFrame, *, points: int = 140) -> NDArray[np.float64]:

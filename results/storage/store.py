@@ -182,6 +182,10 @@ class Store:
     def _has(self, table: str) -> bool:
         return any(True for _ in self._rows("SELECT 1 FROM sqlite_schema WHERE name = ?", table))
 
+    def suites(self) -> set[str]:
+        """The suites that the cells are of."""
+        return {suite for (suite,) in self._rows("SELECT DISTINCT suite FROM cell")}
+
     def statuses(self) -> dict[str, str]:
         """How every cell ended, by its key."""
         return dict(self._rows("SELECT cell, status FROM cell ORDER BY id"))

@@ -187,7 +187,8 @@ def report(
     check_stores([store])
     from ... import results
 
-    suites = set(results.load(store)["suite"])
+    with results.Store(store) as opened:
+        suites = opened.suites()
     if not suites or (suite and suites.isdisjoint(suite)):
         nothing_in(store)
     page = results.report(store, out, suite=suite)

@@ -69,8 +69,9 @@ def update_references(
     from ... import results
 
     known = results.load_references(registry)
-    if results.load(store).empty:
-        nothing_in(store)
+    with results.Store(store) as opened:
+        if not opened.suites():
+            nothing_in(store)
     false: list[Record] = []
     from ..verification.stored_numbers import judge
 
