@@ -15,6 +15,7 @@ from torch import nn
 
 from .. import problems, solvers
 from ..problems import InputError
+from ..problems.layers.agreement import repeatable
 from ..problems.quantization.codes import settle
 from ..problems.tasks.rules import Rules
 from .compressing.outcomes import reported
@@ -89,7 +90,7 @@ def compress(
         name: one for name, one in (("forward", forward), ("criterion", criterion)) if one is not None
     }
     rules = Rules(_globs("skip", skip), _globs("only", only), dict(layers or {}))
-    with _shown(progress) as tell:
+    with repeatable(seed), _shown(progress) as tell:  # a forward may draw numbers of its own
         task = replace(problems.own_task(model, data, samples=samples, **own), rules=rules)
         stages = Stages(formulation, rules, task.ledger, budget, tell)
         network = problems.drive(formulation, task, parameters, stages)

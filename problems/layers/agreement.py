@@ -12,7 +12,7 @@ from ..errors import InputError, one_line
 from .running import evaluating
 from .samples import Inputs, described, forward, pieces
 
-__all__ = ["TRIED", "difference", "outputs", "same", "same_outputs", "tolerance"]
+__all__ = ["TRIED", "difference", "outputs", "repeatable", "same", "same_outputs", "tolerance"]
 
 TRIED = 8
 """Samples on which networks are compared."""
@@ -32,7 +32,7 @@ def outputs(network: nn.Module, inputs: Inputs) -> list[Tensor]:
     Raises:
         InputError: the network does not run on them.
     """
-    with _repeatable(), evaluating(network), torch.no_grad():
+    with repeatable(), evaluating(network), torch.no_grad():
         try:
             return [forward(network, piece).clone() for piece in pieces(inputs[:TRIED], TRIED)]
         except Exception as error:  # a foreign forward may raise anything
@@ -70,8 +70,8 @@ def _wide(tensor: Tensor) -> Tensor:
 
 
 @contextmanager
-def _repeatable() -> Iterator[None]:
+def repeatable(seed: int = 0) -> Iterator[None]:
     """The same random numbers at each entry; the global generator is as it was when this ends."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+        torch.manual_seed(seed)
         yield

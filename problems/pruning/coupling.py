@@ -25,8 +25,9 @@ from ..arrays import frozen
 from ..errors import one_line
 from ..layers.inputs import Call
 from ..layers.samples import Inputs
+from .parts import TracedPart, traced
 from .passes import holds_weights
-from .tracing import Entry, Member, coupled, silence, trace
+from .tracing import Entry, Member, coupled, silence
 
 __all__ = [
     "LAYERS",
@@ -57,6 +58,7 @@ STAYING = {
     "single": "it has a single channel",
     "end": "its channels are inputs or outputs of the network, or are added to them",
     "mixed": "its channels run through a layer that mixes them",
+    "traced": "its channels leave the part of the network that torch-pruning can trace with it",
     "parts": "its channels have no equal shares of a layer that reads or passes them on",
 }
 """Why the channels of a layer stay where nothing is wrong with it."""
@@ -175,15 +177,21 @@ def find(network: nn.Module, made: list[Call], sample: Inputs, *, heads: Collect
         heads: groups that are known already; what they hold makes no other group.
 
     Raises:
-        InputError: Torch-Pruning cannot trace the network.
+        InputError: Torch-Pruning cannot trace the network, nor any part of it.
     """
     odd = _odd(network, made)
-    finder = _Finder(network, made, trace(network, sample), odd)
+    finders = [_Finder(network, made, part, odd) for part in traced(network, sample)]
     claimed = {part.name for group in heads for part in group.holders}
-    groups, left = finder.groups(claimed)
-    sound = [group for group in heads if not finder.unfit(group)]
-    left |= {group.name: finder.unfit(group) for group in heads if group not in sound}
-    ordered = sorted([*groups, *sound], key=lambda group: finder.order.index(group.name))
+    groups: list[Group] = []
+    left = {name: STAYING["traced"] for name in finders[0].layers() if name not in claimed}
+    for finder in finders:
+        left = {name: why for name, why in left.items() if not finder.part.holds(name)}
+        found, stay = finder.groups(claimed)
+        groups, left = groups + found, left | stay
+    why = {group.name: finders[0].unfit(group) for group in heads}
+    left |= {name: reason for name, reason in why.items() if reason}
+    sound = [group for group in heads if not why[group.name]]
+    ordered = sorted([*groups, *sound], key=lambda group: finders[0].order.index(group.name))
     return Groups(tuple(ordered), left | {name: why for name, why in odd.items() if name not in left})
 
 
@@ -239,18 +247,26 @@ class _Left(Exception):  # noqa: N818  # no error: a verdict that ends the searc
 class _Finder:
     """Reads groups out of Torch-Pruning's graph, in which our modules and its own operations are nodes."""
 
-    def __init__(self, network: nn.Module, made: list[Call], graph: Any, odd: Mapping[str, str]) -> None:
-        self.network, self.made, self.graph, self.odd = network, made, graph, odd
+    def __init__(
+        self, network: nn.Module, made: list[Call], part: TracedPart, odd: Mapping[str, str]
+    ) -> None:
+        self.network, self.made, self.part, self.graph, self.odd = network, made, part, part.graph, odd
         self.names = {module: name for name, module in network.named_modules()}
         self.order = [call.name for call in made]
+
+    def layers(self) -> Iterator[str]:
+        """Those that run and make channels, in the order in which they first do."""
+        for name in dict.fromkeys(self.order):
+            if isinstance(self._module(name), LAYERS) and not depthwise(self._module(name)):
+                yield name
 
     def groups(self, claimed: Collection[str]) -> tuple[list[Group], dict[str, str]]:
         """Those that can be pruned, in the order in which their first layers run, and why others are left."""
         found: list[Group] = []
         left: dict[str, str] = {}
-        for name in dict.fromkeys(self.order):
+        for name in filter(self.part.holds, self.layers()):
             known = name in claimed or any(chain[0] == name for group in found for chain in group.chains)
-            if isinstance(self._module(name), LAYERS) and not depthwise(self._module(name)) and not known:
+            if not known:
                 try:
                     group = self._group(name)
                 except _Left as why:
@@ -331,7 +347,7 @@ class _Finder:
         if mixes or foreign:
             raise _Left(STAYING["mixed"])
         if isinstance(module, (Entry, _OutputOp)):
-            raise _Left(STAYING["end"])
+            raise _Left(STAYING["traced" if self.part.name else "end"])
 
     def _has_channels(self, module: Any) -> bool:
         """Whether a member is a layer with something of each channel: no operation, no PReLU of one slope."""

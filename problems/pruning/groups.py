@@ -62,13 +62,21 @@ def prunable(task: Task) -> Groups:
         groups = _reworded(sifted(task, groups, samples=max(TRIED, len(sample))), network, made)
     if not groups.groups:
         odd = [why for why in groups.left.values() if why not in STAYING.values()]
-        raise InputError(
-            odd[0]
-            if odd
-            else "the network must have a layer before its last one with two channels or more that can be "
-            "pruned; it has none"
-        )
+        raise InputError(odd[0] if odd else _none(groups))
     return groups
+
+
+def _none(groups: Groups) -> str:
+    """What to say of a network without a group, and why its layers stay."""
+    alike: dict[str, list[str]] = {}
+    for name, why in groups.left.items():
+        alike.setdefault(why, []).append(name)
+    reasons = [
+        f"of {names[0]}{f' and {len(names) - 1} more' if len(names) > 1 else ''}, {why}"
+        for why, names in alike.items()
+    ]
+    none = "the network must have a layer before its last one with two channels or more that can be pruned; "
+    return none + "; ".join(["it has none", *reasons])
 
 
 def _telling(network: nn.Module, inputs: Inputs) -> Inputs:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from ..arrays import Bits
 from ..errors import InputError, one_line
+from ..layers.agreement import repeatable
 from ..layers.samples import Inputs, Samples, forward
 from ..tasks.task import Task
 from .coupling import Groups
@@ -123,7 +124,7 @@ def _half(groups: Groups, parity: int) -> Bits:
 
 def _run(network: nn.Module, inputs: Inputs) -> Tensor:
     try:
-        with torch.no_grad():
+        with repeatable(), torch.no_grad():
             outputs = forward(network, inputs)
     except Exception as error:  # a foreign forward may raise anything
         reason = one_line(error)

@@ -125,6 +125,29 @@ def test_a_refinement_has_a_solver_and_a_budget_of_its_own() -> None:
     assert isinstance(smaller, Images)
 
 
+class Noisy(Dense):
+    """Draws numbers in eval mode too."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x * (torch.rand(len(x), 1) < 0.7))
+
+
+@pytest.mark.parametrize(
+    "parameters", [{"bits": 2}, {"problem": "taylor", "keep": 0.5}], ids=["bits", "keep"]
+)
+def test_a_model_that_draws_numbers_is_compressed_alike_and_no_generator_moves(
+    parameters: dict[str, Any],
+) -> None:
+    model, data, found = seeded(Noisy), pair(5), []
+    for state in (1, 2):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(state)
+            before = torch.random.get_rng_state()
+            found.append(suites.compress(model, data, **parameters))
+            assert torch.equal(torch.random.get_rng_state(), before)
+    assert all(torch.equal(*pair) for pair in zip(*(one.parameters() for one in found), strict=True))
+
+
 def test_the_seed_decides() -> None:
     model, data = seeded(Dense), pair(5)
 

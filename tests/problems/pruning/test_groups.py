@@ -329,11 +329,18 @@ REFUSED = {
     ),
     "outputs alone": (
         lambda: nn.Sequential(nn.Flatten(), nn.Linear(72, 3)),
-        "must have a layer before its last",
+        "must have a layer before its last .* it has none; of 1, its channels are inputs or outputs of the",
     ),
     "single channels": (
         lambda: nn.Sequential(conv(2, 1), head(1)),
-        "two channels or more that can be pruned",
+        "two channels or more that can be pruned; it has none; of 0, it has a single channel; of 1.2, its",
+    ),
+    "mixed layers": (
+        lambda: nn.Sequential(
+            *(conv(2, 4), nn.GroupNorm(2, 4), conv(4, 4), nn.GroupNorm(2, 4), conv(4, 4), nn.GroupNorm(2, 4)),
+            head(4),
+        ),
+        r"it has none; of 0 and 2 more, its channels run through a layer that mixes them; of 6\.2, ",
     ),
     "no layer": (nn.Flatten, "must have a layer before its last one"),
     "nan": (broken, "must put out finite numbers on the calibration data; check its weights for NaN"),

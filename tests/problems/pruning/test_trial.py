@@ -94,6 +94,17 @@ def test_groups_that_all_go_alike_are_the_very_groups() -> None:
     assert sifted(task, groups) is groups
 
 
+class Drawing(nn.Module):
+    """Draws which inputs to look at, whoever calls it, as a masked autoencoder does."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.relu(x * (torch.rand(x.shape[0], 1, dtype=x.dtype) < 0.5))
+
+
+def test_a_network_that_draws_random_numbers_is_tried_with_the_same_ones() -> None:
+    assert prunable(task_of(Drawing(), nn.ReLU())).names == ("layers.0", "layers.1")
+
+
 class Paired(nn.Module):
     """Two layers, either of which may lose units, though not both: what reads them counts what is left."""
 
