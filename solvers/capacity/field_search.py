@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from ...problems import Capacity, Qubo
-from ..qubo.tabu import tabu
+from ..qubo.tabu import search
 from ..registry import Range, solver
 from ..run import Run
 from .bisection import FIELDS, bisection, top_field
@@ -43,7 +43,7 @@ def field_search_solver(
 
     def minimise(qubo: Qubo, child: Run) -> None:
         child.restarts = 1
-        tabu(qubo, child, flips=flips)
+        search(qubo, child, flips=flips)
 
     run.offer(capacity.baseline())
     top = top_field(capacity)

@@ -1,7 +1,8 @@
-"""tabu: one-flip tabu search in exact integers; restarts cross two of the best points found so far.
+"""tabu: one-flip tabu search in exact integers; a restart decides most variables of its last point anew.
 
-The search is that of the multistart tabu search of Palubeckis 2004, MQLib's best heuristic on our rounding
-instances. Ours are the restarts, the tenure drawn anew for each, and the windows for sparse instances.
+Search and restarts are those of the multistart tabu search MST2 of Palubeckis 2004, MQLib's best heuristic on
+our rounding instances. Ours are the share and the tenure drawn anew for each restart, and the windows for
+sparse instances.
 
 Losses are scaled to integers, of which a flip's bookkeeping loses nothing however long a search gets, and
 whose low bits hold the number of a variable. So one vectorised pass moves all gains and finds the next flip.
@@ -9,6 +10,7 @@ whose low bits hold the number of a variable. So one vectorised pass moves all g
 
 from __future__ import annotations
 
+from itertools import count
 from typing import Annotated, Any
 
 import numba
@@ -17,12 +19,13 @@ import numpy.typing as npt
 
 from ...problems import Qubo
 from ...problems.arrays import Bits, Floats
-from ..compiled import per_look
+from ..compiled import per_look, readonly
 from ..registry import Range, solver
 from ..run import Run
 from .flips import flip, matrix_of, reach, slopes
+from .reassignment import reassigned
 
-__all__ = ["tabu"]
+__all__ = ["search", "tabu"]
 
 Ints = npt.NDArray[np.int64]
 
@@ -35,14 +38,16 @@ WINDOW, WALK = 16, 32
 CENTERS = 512
 """Windows between two looks at the clock, some 5 ms."""
 
+TENURE, SHARE = 20, 0.95
+
+PASSES = 10
+"""Flips a variable of a restart; fewer would often lead where the one before has been."""
+
 WIDTH = 60
 """Bits of the largest gain that any point can have, so that two of them still fit into an int64."""
 
 FAR = 2**62
 """Above every gain."""
-
-ELITE = 8
-"""How many of the best points found so far the restarts cross."""
 
 
 @solver("tabu", accepts=Qubo, reference="Palubeckis 2004", counts="flips")
@@ -50,32 +55,42 @@ def tabu(
     qubo: Qubo,
     run: Run,
     *,
-    tenure: Annotated[int, Range(1, 1_000)] = 20,
-    flips: Annotated[int, Range(100, 10_000_000, log=True)] = 10_000,
-    reset: Annotated[float, Range(0.01, 1.0)] = 0.05,
+    tenure: Annotated[int, Range(1, 1_000)] = TENURE,
+    flips: Annotated[int, Range(100, 10_000_000, log=True)] = 5_000,
+    share: Annotated[float, Range(0.01, 1.0)] = SHARE,
 ) -> None:
     """Always flip the best variable that was not flipped lately, even uphill. A flip costs O(n).
 
     Parameters:
         tenure: most flips for which a variable stays tabu, at most a quarter of the variables; each restart
             draws a magnitude up to it.
-        flips: length of a restart, of a sparse instance of at most 256 variables or a dense one.
-        reset: share of the variables drawn anew to begin a restart, after two good points were crossed.
+        flips: least length of a restart, which is ten flips a variable, of a sparse instance of at most 256
+            variables or a dense one.
+        share: most of the variables that a restart decides anew; each draws between a third of it and it.
     """
+    search(qubo, run, tenure=tenure, flips=max(flips, PASSES * qubo.n), share=share)
+
+
+def search(qubo: Qubo, run: Run, *, flips: int, tenure: int = TENURE, share: float = SHARE) -> None:
+    """The search of `tabu` with restarts of just so many flips."""
     if qubo.sparse and qubo.n > WHOLE:
         _search_windows(qubo, run, tenure)
     else:
-        _search_whole(qubo, run, tenure, flips, reset)
+        _search_whole(qubo, run, tenure, flips, share)
 
 
-def _search_whole(qubo: Qubo, run: Run, tenure: int, flips: int, reset: float) -> None:
+def _search_whole(qubo: Qubo, run: Run, tenure: int, flips: int, share: float) -> None:
     bits = qubo.n.bit_length()
     scale = _scale(qubo, bits)
-    couplings = qubo.couplings.toarray() if qubo.sparse else qubo.couplings
+    couplings = readonly(qubo.couplings.toarray() if qubo.sparse else qubo.couplings)
     matrix = _integers(2.0 * couplings, scale, bits)
-    until, block, elite = np.zeros(qubo.n, dtype=np.int64), per_look(2 * qubo.n), list[tuple[float, Bits]]()
-    while run.open():
-        x = _begin(qubo.n, run, elite, reset)
+    until, block = np.zeros(qubo.n, dtype=np.int64), per_look(2 * qubo.n)
+    x = run.rng.integers(0, 2, qubo.n, dtype=np.int8)
+    for restart in count():
+        if not run.open():
+            return
+        if restart:
+            x = reassigned(couplings, slopes(qubo, x), x, share * run.rng.uniform(1 / 3, 1.0), run.rng)
         if qubo.sparse:
             _round(qubo, run, x, tenure)
         side, gain = -x.astype(np.int64), _integers((1.0 - 2.0 * x) * slopes(qubo, x), scale, bits)
@@ -89,7 +104,7 @@ def _search_whole(qubo: Qubo, run: Run, tenure: int, flips: int, reset: float) -
             if run.stopped():
                 break
         run.offer(top)
-        _keep(elite, qubo.loss(top), top)
+        x = -side.astype(np.int8)
 
 
 def _search_windows(qubo: Qubo, run: Run, tenure: int) -> None:
@@ -130,24 +145,6 @@ def _tenures(n: int, run: Run, tenure: int) -> Ints:
     most = max(1, min(tenure, n // 4))
     chosen = round(float(np.exp(run.rng.uniform(0.0, np.log(most)))))
     return chosen + run.rng.integers(0, min(chosen // 2, n // 8) + 1, 1024)
-
-
-def _begin(n: int, run: Run, elite: list[tuple[float, Bits]], reset: float) -> Bits:
-    """Two of the elite crossed, with a random share drawn anew; a random point while there are no two."""
-    anew = run.rng.integers(0, 2, n, dtype=np.int8)
-    if len(elite) < 2:
-        return anew
-    one, other = run.rng.choice(len(elite), 2, replace=False)
-    crossed = np.where(run.rng.random(n) < 0.5, elite[one][1], elite[other][1])
-    return np.asarray(np.where(run.rng.random(n) < reset, anew, crossed))
-
-
-def _keep(elite: list[tuple[float, Bits]], loss: float, point: Bits) -> None:
-    """Add a new point to the best ELITE, best first."""
-    if not any(np.array_equal(point, known) for _, known in elite):
-        elite.append((loss, point))
-        elite.sort(key=lambda pair: pair[0])
-        del elite[ELITE:]
 
 
 @numba.njit(cache=True, nogil=True)

@@ -158,7 +158,7 @@ def test_the_time_limit_is_that_of_all_reads_together() -> None:
 
 
 def test_an_unknown_parameter_is_an_error_that_names_the_known() -> None:
-    with pytest.raises(InputError, match="tabu has no parameter 'sweeps'; it has: tenure, flips, reset"):
+    with pytest.raises(InputError, match="tabu has no parameter 'sweeps'; it has: tenure, flips, share"):
         solvers.sampler("tabu").sample(triangle(), sweeps=3)
 
 

@@ -1,4 +1,4 @@
-"""tabu: integers that lose nothing, a flip that is the best allowed, restarts from the elite, windows."""
+"""tabu: integers that lose nothing, a flip that is the best allowed, longer restarts, windows."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from instances import matrix, sparse_matrix
 from qubopress import solvers
 from qubopress.problems import Qubo
 from qubopress.solvers.qubo.flips import slopes
-from qubopress.solvers.qubo.tabu import ELITE, _begin, _integers, _keep, _scale, _walk
-from qubopress.solvers.run import Run
+from qubopress.solvers.qubo.tabu import _integers, _scale, _walk
 
 BITS, SCALE = 5, 2.0**20
 
@@ -64,21 +63,14 @@ def test_gains_and_couplings_fit_into_integers(size: float) -> None:
     assert 2**58 < top < 2**60 + 2**20
 
 
-def test_a_restart_crosses_two_of_the_elite() -> None:
-    run, elite = Run(Qubo(np.eye(64))), list[tuple[float, Any]]()
-    same = np.arange(64) % 2 == 0
-    for x in (same, np.ones(64)):
-        _keep(elite, 0.0, x.astype(np.int8))
-    begun = np.array([_begin(64, run, elite, 0.0) for _ in range(20)])
-    assert begun[:, same].all()
-    assert 0.3 < begun[:, ~same].mean() < 0.7
-
-
-def test_the_elite_are_the_best_different_points() -> None:
-    elite = list[tuple[float, Any]]()
-    for i in [*range(20), *range(20)]:
-        _keep(elite, float(-i), np.array([i], dtype=np.int8))
-    assert [loss for loss, _ in elite] == [float(-i) for i in range(19, 19 - ELITE, -1)]
+def test_a_restart_flips_ten_times_a_variable_or_as_often_as_is_asked() -> None:
+    small, large = Qubo(matrix(20)), Qubo(matrix(600))
+    flips = [
+        solvers.solve(qubo, "tabu", restarts=restarts, flips=100).counts["flips"]
+        for qubo, restarts in ((small, 1), (small, 3), (large, 1))
+    ]
+    assert flips == [200, 600, 6_000]
+    assert solvers.solve(small, "tabu", restarts=2, flips=3_000).counts["flips"] == 6_000
 
 
 def test_no_window_raises_the_loss_and_one_round_is_below_one_flip() -> None:
