@@ -13,13 +13,16 @@ from typing import Any
 
 import numba
 import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
 
 from .planes import Indices, Singles
 
 __all__ = ["Walks", "moves_by_loss", "walks_of"]
 
-REACH = 64.0
-"""Steps off its best place beyond which a weight is as good a choice as any other so far off."""
+FAR = np.float32(1e30)
+"""Beyond what any weight lies off its best place."""
 
 GAP = 16
 """Moves between two refits of a row's step, each of which costs about as much as a move."""
@@ -123,57 +126,74 @@ def _walk(  # noqa: C901 - one pass over rows and moves
     """
     n, f = levels.shape
     off, low, high = np.empty(f, np.float32), np.empty(f, np.float32), np.empty(f, np.float32)
-    scales, inverse, until = np.empty(f, np.float32), np.zeros(f, np.float32), np.zeros(f, np.int64)
+    scales, inverse, until = np.ones(f, np.float32), np.zeros(f, np.float32), np.zeros(f, np.int64)
     longest = counts.max() if n else 0
     moved, signs = np.zeros(longest, np.int64), np.zeros(longest, np.float32)
-    places, total = _places(f), 0
-    scale = np.float32((1 << (30 - places)) / REACH)
+    places, total, half = np.int32((1 << _places(f)) - 1), 0, f // 2
+    picks, changes = np.zeros(2, np.int64), np.zeros(2, np.float32)
     for i in range(f):
         inverse[i] = np.float32(2.0) / diagonal[i] if diagonal[i] > 0.0 else np.float32(0.0)
     for row in range(n):
         own = levels[row]
         for i in range(f):
-            off[i], until[i], scales[i] = field[row, i] * inverse[i], -1, scale / steps[row, group[i]]
+            off[i], until[i] = field[row, i] * inverse[i], -1
             low[i] = high[i] = np.float32(0.0)
-            if diagonal[i] > 0.0 and (fixed.shape[1] == 0 or fixed[row, i] < 0):
-                _open(i, own, top, steps[row, group[i]], low, high)
-        now, best, last, fitted, made = 0.0, 0.0, 0, 0, 0
-        pick, change, kept = 0, np.float32(0.0), steps[row, 0]
-        for t in range(counts[row]):
             if grouped:
-                key = _furthest_of_groups(off, shares[pick], change, low, high, scales, places)
+                scales[i] = np.float32(1.0) / steps[row, group[i]]
+            if diagonal[i] > 0.0 and (fixed.shape[1] == 0 or fixed[row, i] < 0):
+                _open(i, own, top, low, high)
+        now, best, last, fitted, t = 0.0, 0.0, 0, 0, 0
+        kept = steps[row, 0]
+        picks[:], changes[:] = 0, 0.0
+        while t < counts[row]:
+            one, other = shares[picks[0]], shares[picks[1]]
+            if grouped:
+                first = _furthest_of_groups(off, one, other, changes, low, high, scales, places, 0, half)
+                second = _furthest_of_groups(off, one, other, changes, low, high, scales, places, half, f)
             else:
-                key = _furthest(off, shares[pick], change, low, high, scales[0], places)
-            pick = int(key & np.int32((1 << places) - 1))
-            step = steps[row, group[pick]]
-            sign = np.float32(1.0) if off[pick] < 0.0 else np.float32(-1.0)
-            if (low[pick] if sign > 0.0 else high[pick]) == 0.0:
+                first = _furthest(off, one, other, changes, low, high, places, 0, half)
+                second = _furthest(off, one, other, changes, low, high, places, half, f)
+            picks[0], picks[1] = max(first, second) & places, min(first, second) & places
+            changes[:] = 0.0
+            begun = t
+            for side in range(2):
+                pick = picks[side]
+                # What the first of them has done to the second.
+                away = off[pick] + (shares[picks[0], pick] * changes[0] if side else np.float32(0.0))
+                sign = np.float32(1.0) if off[pick] < 0.0 else np.float32(-1.0)
+                shut = (low[pick] if sign > 0.0 else high[pick]) == 0.0
+                if shut or sign * away > 0.0 or t == counts[row]:
+                    continue
+                step = steps[row, group[pick]]
+                now += step * diagonal[pick] * (step - abs(away))
+                own[pick] += sign
+                moved[t], signs[t], changes[side] = pick, sign, step * sign
+                low[pick] = high[pick] = np.float32(0.0)
+                luck ^= luck << np.uint32(13)
+                luck ^= luck >> np.uint32(17)
+                luck ^= luck << np.uint32(5)
+                until[pick] = t + tenure + luck % np.uint32(tenure)
+                # Those whose time is over are looked at twice, after the shortest and after the longest.
+                for back in (tenure, 2 * tenure):
+                    if t >= back and until[moved[t - back]] <= t:
+                        _open(moved[t - back], own, top, low, high)
+                t += 1
+                if now < best - 1e-6 * diagonal[pick] * step * step:
+                    best, last, kept = now, t, steps[row, 0]
+            if t == begun:
                 break
-            now += step * diagonal[pick] * (step - abs(off[pick]))
-            own[pick] += sign
-            moved[t], signs[t], made, change = pick, sign, t + 1, step * sign
-            low[pick] = high[pick] = np.float32(0.0)
-            luck ^= luck << np.uint32(13)
-            luck ^= luck >> np.uint32(17)
-            luck ^= luck << np.uint32(5)
-            until[pick] = t + tenure + luck % np.uint32(tenure)
-            # Those whose time is over are looked at twice, after the shortest and after the longest.
-            for back in (tenure, 2 * tenure):
-                if t >= back and until[moved[t - back]] <= t:
-                    i = moved[t - back]
-                    _open(i, own, top, steps[row, group[i]], low, high)
-            if now < best - 1e-6 * diagonal[pick] * step * step:
-                best, last, kept = now, t + 1, steps[row, 0]
-                if slope.shape[1] > 0 and t >= fitted + GAP:
-                    _add(off, shares[pick], change)
-                    change, fitted = np.float32(0.0), t
-                    gain, kept = _refit(off, own, zeros[row, 0], slope[row], diagonal, inverse, step)
-                    now -= gain
-                    best, steps[row, 0], scales[0] = now, kept, scale / kept
-        for t in range(made - 1, last - 1, -1):
-            own[moved[t]] -= signs[t]
+            if last == t and slope.shape[1] > 0 and t >= fitted + GAP:
+                for side in range(2):
+                    _add(off, shares[picks[side]], changes[side])
+                changes[:] = 0.0
+                fitted, step = t, steps[row, 0]
+                gain, kept = _refit(off, own, zeros[row, 0], slope[row], diagonal, inverse, step)
+                now -= gain
+                best, steps[row, 0] = now, kept
+        for back in range(t - 1, last - 1, -1):
+            own[moved[back]] -= signs[back]
         steps[row, 0] = kept
-        total += made
+        total += t
     return total
 
 
@@ -187,39 +207,61 @@ def _places(f: int) -> int:
 
 
 @numba.njit(cache=True, nogil=True)
-def _open(i: int, levels: Any, top: Any, step: Any, low: Any, high: Any) -> None:
+def _open(i: int, levels: Any, top: Any, low: Any, high: Any) -> None:
     """Let a coordinate move, as far as its box does."""
-    reach = np.float32(REACH) * step
-    low[i] = -reach if levels[i] < top[i] else np.float32(0.0)
-    high[i] = reach if levels[i] > np.float32(0.0) else np.float32(0.0)
+    low[i] = -FAR if levels[i] < top[i] else np.float32(0.0)
+    high[i] = FAR if levels[i] > np.float32(0.0) else np.float32(0.0)
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _pattern(_: Any, number: Any) -> Any:
+    """The bits of a float32, which are in the order of the numbers where these are not negative."""
+
+    def cast(_: Any, builder: Any, __: Any, values: Any) -> Any:
+        return builder.bitcast(values[0], ir.IntType(32))
+
+    return types.int32(number), cast
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
-def _furthest(off: Any, share: Any, change: Any, low: Any, high: Any, scale: Any, places: int) -> Any:
-    """Bring `off` up to date after a move; a key of the coordinate that is furthest off and may move.
+def _furthest(
+    off: Any, one: Any, other: Any, changes: Any, low: Any, high: Any, places: Any, begin: int, end: int
+) -> Any:
+    """Bring `off` up to date after two moves; a key of the coordinate that is furthest off and may move.
 
     The key holds its place in the lowest bits, so that finding it needs no second loop.
     """
-    highest = np.int32(0)
-    for j in range(off.size):
-        value = off[j] + share[j] * change
+    highest, first, second = np.int32(begin), changes[0], changes[1]
+    keep = np.int32(0x7FFFFFFF) & ~places
+    for j in range(np.uint64(begin), np.uint64(end)):
+        value = off[j] + (one[j] * first + other[j] * second)
         off[j] = value
-        key = np.int32(abs(min(max(value, low[j]), high[j])) * scale) << np.int32(places)
-        highest = max(highest, np.int32(key | np.int32(j)))
+        pattern = _pattern(min(max(value, low[j]), high[j]))
+        highest = max(highest, np.int32(np.int32(pattern & keep) | np.int32(j)))
     return highest
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
 def _furthest_of_groups(
-    off: Any, share: Any, change: Any, low: Any, high: Any, scales: Any, places: int
+    off: Any,
+    one: Any,
+    other: Any,
+    changes: Any,
+    low: Any,
+    high: Any,
+    scales: Any,
+    places: Any,
+    begin: int,
+    end: int,
 ) -> Any:
     """The same where each coordinate has a scale of its own."""
-    highest = np.int32(0)
-    for j in range(off.size):
-        value = off[j] + share[j] * change
+    highest, first, second = np.int32(begin), changes[0], changes[1]
+    keep = np.int32(0x7FFFFFFF) & ~places
+    for j in range(np.uint64(begin), np.uint64(end)):
+        value = off[j] + (one[j] * first + other[j] * second)
         off[j] = value
-        key = np.int32(abs(min(max(value, low[j]), high[j])) * scales[j]) << np.int32(places)
-        highest = max(highest, np.int32(key | np.int32(j)))
+        pattern = _pattern(min(max(value, low[j]), high[j]) * scales[j])
+        highest = max(highest, np.int32(np.int32(pattern & keep) | np.int32(j)))
     return highest
 
 
