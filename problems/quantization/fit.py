@@ -49,13 +49,13 @@ DAMPING = 0.01
 """Of the Gram matrix, as a share of its diagonal's mean: GPTQ's usual. What is fitted so loses less on inputs
 that the matrix has not seen."""
 
-PASSES = 3
+PASSES = 2
 """Of sweeps; what more of them would find, the walk finds as well."""
 
-MOVES, TENURE = 704, 5
+MOVES, TENURE = 2048, 5
 """Of a row in the walk at the end; see `walks`."""
 
-WORK = 1 << 18
+WORK = 1 << 20
 """Operations that a row's moves may take: in a wide one each costs more, and gains less."""
 
 ROOM = 1 << 24
@@ -86,8 +86,7 @@ def fitted(weights: Floats, gram: Floats, *, bits: int, group: int = 0, tries: i
         tries: steps and zero points of each row and group that nearest planes choose among.
     """
     f = weights.shape[1]
-    damped = gram + ridge_of(gram, DAMPING) * np.eye(f)
-    small = (damped / (float(damped.max(initial=0.0)) or 1.0)).astype(np.float32)
+    small = _damped(gram)
     planes = light_planes(small) or planes_of(gram, damping=DAMPING)
     places = group_of(f, group)
     size = max(1, ROOM // max(1, f * (int(places.max(initial=0)) + 1)))
@@ -99,18 +98,35 @@ def fitted(weights: Floats, gram: Floats, *, bits: int, group: int = 0, tries: i
     return Fit(Grid(steps, zeros, 0, 2**bits - 1, group), levels)
 
 
+def _damped(gram: Floats) -> Singles:
+    """The Gram matrix with its damping, as a share of its largest entry."""
+    largest, ridge = float(gram.max(initial=0.0)) or 1.0, ridge_of(gram, DAMPING)
+    small = np.empty(gram.shape, dtype=np.float32)
+    np.multiply(gram, 1.0 / largest, out=small, casting="same_kind")
+    small.flat[:: len(gram) + 1] += np.float32(ridge / largest)
+    return small
+
+
 @dataclass(eq=False)
 class _Rows:
-    """Rows with the best that was found for each: steps and zeros (n, groups), levels (n, f), losses (n,)."""
+    """Rows with the best that was found for each.
+
+    Attributes:
+        steps, zeros: (n, groups).
+        levels: (n, f).
+        field: (n, f) errors times the Gram matrix.
+        losses: (n,).
+    """
 
     steps: Singles
     zeros: Singles
     levels: Singles
+    field: Singles
     losses: Floats
 
     def take(self, other: _Rows) -> None:
         better = other.losses < self.losses
-        for name in ("steps", "zeros", "levels", "losses"):
+        for name in ("steps", "zeros", "levels", "field", "losses"):
             getattr(self, name)[better] = getattr(other, name)[better]
 
 
@@ -160,12 +176,10 @@ def _planes(
 def _walked(best: _Rows, gram: Singles, slope: Singles, places: Indices, high: int) -> None:
     """Walk on from the best that was found, in place."""
     top = np.full(gram.shape[1], high, dtype=np.float32)
-    codes = best.levels - best.zeros[:, places]
-    field = (best.steps[:, places] * codes) @ gram - slope
     refits = None if best.steps.shape[1] > 1 else (best.zeros, slope)
     moves = moves_by_loss(best.losses, min(MOVES, max(1, WORK // len(top))))
     walks_of(gram).walk(
-        best.levels, field, best.steps, places, top, moves=moves, tenure=TENURE, seed=0, refits=refits
+        best.levels, best.field, best.steps, places, top, moves=moves, tenure=TENURE, seed=0, refits=refits
     )
 
 
@@ -193,7 +207,7 @@ def _tried(
     sweep_levels(gram, levels, field, better, places, top, passes=PASSES)
     errors = better[:, places] * (levels - zeros[:, places]) - weights
     losses = np.einsum("nf,nf->n", errors, field, dtype=np.float64)
-    return _Rows(better, zeros, levels, losses)
+    return _Rows(better, zeros, levels, field, losses)
 
 
 def _best_step(codes: Singles, steps: Singles, field: Singles, slope: Singles) -> tuple[Singles, Singles]:
@@ -263,9 +277,9 @@ def _scores(weights: Any, costs: Any, places: Any, spans: Any, pairs: Any, high:
     n, f = weights.shape
     groups, count = spans.shape[1], len(pairs)
     scores = np.zeros((n, groups, count), dtype=np.float32)
-    begin = np.zeros(groups + 1, dtype=np.int64)
+    begin = np.zeros(groups + 1, dtype=np.uint64)  # of signed ones each index would be checked, one by one
     for i in range(f):
-        begin[places[i] + 1] = i + 1
+        begin[places[i] + 1] = np.uint64(i + 1)
     for row in range(n):
         for g in range(groups):
             for k in range(count):

@@ -117,8 +117,10 @@ def light_planes(damped: Singles) -> Planes | None:
     """The planes of a damped Gram matrix by act-order, factored in float32; None where that is too coarse."""
     columns = act_order(damped)
     back = columns[::-1]
+    # Symmetric, so that its transpose is the same in LAPACK's order.
+    turned = damped.take(back, 0).take(back, 1).T
     try:
-        lower = cholesky(damped[np.ix_(back, back)], lower=True, overwrite_a=True, check_finite=False)
+        lower = cholesky(turned, lower=True, overwrite_a=True, check_finite=False)
     except np.linalg.LinAlgError:
         return None
     return triangle_planes(columns, lower[::-1, ::-1].T)

@@ -1,9 +1,10 @@
-"""A walk over levels: the weight that lies furthest from its best place moves a level, and stays for a while.
+"""A walk over levels: the weights furthest from their best places move a level, and stay for a while.
 
 Tabu search (Glover 1989). Where sweeps end, no weight alone can improve; one that moves all the same, and may
 not move back for some moves, lets others follow that improve together. Which one is told by how far off it is
 in steps, not by what its move costs: else the weights of faint inputs, which cost nothing, would move to and
-fro. A move costs one row of the Gram matrix, in a loop that also finds the next.
+fro. A move costs one row of the Gram matrix. Two weights, one of each half of a row, move at a time: one loop
+over the row takes in what both do to the others and finds the next two, which is what it costs to reach them.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from .planes import Indices, Singles
 
 __all__ = ["Walks", "moves_by_loss", "walks_of"]
 
-FAR = np.float32(1e30)
+FAR = np.float32(1e15)
 """Beyond what any weight lies off its best place."""
 
 GAP = 16
@@ -142,7 +143,7 @@ def _walk(  # noqa: C901 - one pass over rows and moves
                 scales[i] = np.float32(1.0) / steps[row, group[i]]
             if diagonal[i] > 0.0 and (fixed.shape[1] == 0 or fixed[row, i] < 0):
                 _open(i, own, top, low, high)
-        now, best, last, fitted, t = 0.0, 0.0, 0, 0, 0
+        now, best, last, fitted, t = 0.0, 0.0, 0, -GAP, 0
         kept = steps[row, 0]
         picks[:], changes[:] = 0, 0.0
         while t < counts[row]:
@@ -182,14 +183,15 @@ def _walk(  # noqa: C901 - one pass over rows and moves
                     best, last, kept = now, t, steps[row, 0]
             if t == begun:
                 break
-            if last == t and slope.shape[1] > 0 and t >= fitted + GAP:
+            if last > begun and slope.shape[1] > 0 and t >= fitted + GAP:
                 for side in range(2):
                     _add(off, shares[picks[side]], changes[side])
                 changes[:] = 0.0
                 fitted, step = t, steps[row, 0]
-                gain, kept = _refit(off, own, zeros[row, 0], slope[row], diagonal, inverse, step)
+                gain, steps[row, 0] = _refit(off, own, zeros[row, 0], slope[row], diagonal, inverse, step)
                 now -= gain
-                best, steps[row, 0] = now, kept
+                if now < best:
+                    best, last, kept = now, t, steps[row, 0]
         for back in range(t - 1, last - 1, -1):
             own[moved[back]] -= signs[back]
         steps[row, 0] = kept
@@ -213,8 +215,7 @@ def _open(i: int, levels: Any, top: Any, low: Any, high: Any) -> None:
     high[i] = FAR if levels[i] > np.float32(0.0) else np.float32(0.0)
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def _pattern(_: Any, number: Any) -> Any:
+def _cast(_: Any, number: Any) -> Any:
     """The bits of a float32, which are in the order of the numbers where these are not negative."""
 
     def cast(_: Any, builder: Any, __: Any, values: Any) -> Any:
@@ -223,13 +224,17 @@ def _pattern(_: Any, number: Any) -> Any:
     return types.int32(number), cast
 
 
+_pattern: Any = intrinsic(_cast)
+
+
 @numba.njit(cache=True, nogil=True, fastmath=True)
 def _furthest(
     off: Any, one: Any, other: Any, changes: Any, low: Any, high: Any, places: Any, begin: int, end: int
 ) -> Any:
     """Bring `off` up to date after two moves; a key of the coordinate that is furthest off and may move.
 
-    The key holds its place in the lowest bits, so that finding it needs no second loop.
+    The key holds its place in the lowest bits, so that finding it needs no second loop. Places are unsigned:
+    numba asks of each signed index whether it is negative, which keeps the loop scalar.
     """
     highest, first, second = np.int32(begin), changes[0], changes[1]
     keep = np.int32(0x7FFFFFFF) & ~places

@@ -1,4 +1,4 @@
-"""level-tabu: from a nearest plane and its sweeps, the weight furthest off moves, and is not back soon.
+"""level-tabu: from a nearest plane and its sweeps, the two weights furthest off move, and are not back soon.
 
 Tabu search (Glover 1989) over all levels of a layer's weights, in the walks with which a grid is fitted: see
 `problems.quantization.walks`. A move costs one row of the Gram matrix.
@@ -30,7 +30,7 @@ def level_tabu(
     rounding: Rounding,
     run: Run,
     *,
-    moves: Annotated[int, Range(1, 1_000_000, log=True)] = 768,
+    moves: Annotated[int, Range(1, 1_000_000, log=True)] = 256,
     tenure: Annotated[int, Range(1, 1_000, log=True)] = 5,
     damping: Annotated[float, Range(1e-8, 1.0, log=True)] = 0.01,
 ) -> None:
@@ -54,7 +54,7 @@ def level_tabu(
             field = units.field(levels)
         for number, rows in enumerate(spans(rounding, run, 2 * moves * max(1, rounding.f))):
             chosen, seed = slice(rows[0], rows[-1] + 1), int(run.rng.integers(2**31))
-            some = units.rows(rows)
+            some = units.rows(chosen)
             made = walks.walk(
                 levels[chosen],
                 field[chosen],

@@ -43,7 +43,7 @@ class WeightUnits:
     fixed: Bits | None
     sizes: Floats
 
-    def rows(self, chosen: Columns) -> WeightUnits:
+    def rows(self, chosen: Columns | slice) -> WeightUnits:
         """Some of the neurons."""
         fixed = None if self.fixed is None else self.fixed[chosen]
         target, steps = self.target[chosen], self.steps[chosen]
@@ -52,7 +52,9 @@ class WeightUnits:
     def damped(self, share: float) -> WeightUnits:
         """The same with that share of its mean added to the Gram matrix's diagonal."""
         ridge = np.float32(ridge_of(self.gram, share))
-        return replace(self, gram=self.gram + ridge * np.eye(len(self.gram), dtype=np.float32))
+        gram = self.gram.copy()
+        gram.flat[:: len(gram) + 1] += ridge
+        return replace(self, gram=gram)
 
     def nearest(self, planes: Planes) -> Singles:
         """Levels (n, f) of the nearest planes."""

@@ -121,3 +121,40 @@ def test_who_moves_first_is_told_in_steps_of_its_own_group() -> None:
     walks = walks_of(np.eye(2, dtype=np.float32))
     walks.walk(levels, field, steps, np.arange(2), top, moves=np.array([1]), tenure=2, seed=0)
     assert levels.tolist() == [[3.0, 4.0]]
+
+
+def test_the_second_of_two_moves_is_judged_behind_the_first() -> None:
+    """Each would help alone; with the other gone a level up, the way costs more than it brings."""
+    form = np.array([[1.0, 0.5], [0.5, 1.0]], np.float32)
+    levels, ones, top = (
+        np.full((1, 2), 3, np.float32),
+        np.ones((1, 1), np.float32),
+        np.full(2, TOP, np.float32),
+    )
+    field = np.full((1, 2), -0.6, np.float32) @ form
+    walks_of(form).walk(
+        levels, field, ones, np.zeros(2, np.int64), top, moves=np.array([2]), tenure=2, seed=0
+    )
+    assert sorted(levels[0]) == [3.0, 4.0]
+
+
+@pytest.mark.parametrize("moves", [1, 2, 3, 8])
+def test_no_more_moves_are_made_than_asked_for(moves: int) -> None:
+    case = Case()
+    before = case.levels.copy()
+    case.levels[:] = 0.0
+    assert case.walk(moves=moves) == N * moves
+    assert (np.abs(case.levels).sum(axis=1) <= moves).all()
+    assert (before != case.levels).any()
+
+
+def test_one_weight_alone_finds_its_place() -> None:
+    levels, ones, field = (
+        np.zeros((1, 1), np.float32),
+        np.ones((1, 1), np.float32),
+        np.full((1, 1), -0.7, np.float32),
+    )
+    walks = walks_of(np.eye(1, dtype=np.float32))
+    top, place = np.full(1, TOP, np.float32), np.zeros(1, np.int64)
+    walks.walk(levels, field, ones, place, top, moves=np.array([40]), tenure=2, seed=0)
+    assert levels.tolist() == [[1.0]]
