@@ -14,7 +14,6 @@ from typing import Any
 
 import numba
 import numpy as np
-from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
@@ -28,6 +27,9 @@ FAR = np.float32(1e15)
 GAP = 16
 """Moves between two refits of a row's step, each of which costs about as much as a move."""
 
+
+PAIRED = 128
+"""Inputs from which on two weights move at a time: of fewer, the second is seldom worth its move."""
 
 SPREAD = 4
 """Times the usual moves that a row of great loss gets, and shares of them that one of little loss keeps."""
@@ -130,8 +132,8 @@ def _walk(  # noqa: C901 - one pass over rows and moves
     scales, inverse, until = np.ones(f, np.float32), np.zeros(f, np.float32), np.zeros(f, np.int64)
     longest = counts.max() if n else 0
     moved, signs = np.zeros(longest, np.int64), np.zeros(longest, np.float32)
-    places, total, half = np.int32((1 << _places(f)) - 1), 0, f // 2
-    picks, changes = np.zeros(2, np.int64), np.zeros(2, np.float32)
+    places, total, half = np.int32((1 << _places(f)) - 1), 0, f // 2 if f >= PAIRED else 0
+    picks, changes, keys = np.zeros(2, np.int64), np.zeros(2, np.float32), np.zeros(2, np.int32)
     for i in range(f):
         inverse[i] = np.float32(2.0) / diagonal[i] if diagonal[i] > 0.0 else np.float32(0.0)
     for row in range(n):
@@ -154,7 +156,8 @@ def _walk(  # noqa: C901 - one pass over rows and moves
             else:
                 first = _furthest(off, one, other, changes, low, high, places, 0, half)
                 second = _furthest(off, one, other, changes, low, high, places, half, f)
-            picks[0], picks[1] = max(first, second) & places, min(first, second) & places
+            keys[0], keys[1] = max(first, second), min(first, second)
+            picks[0], picks[1] = keys[0] & places, keys[1] & places
             changes[:] = 0.0
             begun = t
             for side in range(2):
@@ -162,7 +165,7 @@ def _walk(  # noqa: C901 - one pass over rows and moves
                 # What the first of them has done to the second.
                 away = off[pick] + (shares[picks[0], pick] * changes[0] if side else np.float32(0.0))
                 sign = np.float32(1.0) if off[pick] < 0.0 else np.float32(-1.0)
-                shut = (low[pick] if sign > 0.0 else high[pick]) == 0.0
+                shut = keys[side] <= places or (low[pick] if sign > 0.0 else high[pick]) == 0.0
                 if shut or sign * away > 0.0 or t == counts[row]:
                     continue
                 step = steps[row, group[pick]]
@@ -218,8 +221,8 @@ def _open(i: int, levels: Any, top: Any, low: Any, high: Any) -> None:
 def _cast(_: Any, number: Any) -> Any:
     """The bits of a float32, which are in the order of the numbers where these are not negative."""
 
-    def cast(_: Any, builder: Any, __: Any, values: Any) -> Any:
-        return builder.bitcast(values[0], ir.IntType(32))
+    def cast(context: Any, builder: Any, __: Any, values: Any) -> Any:
+        return builder.bitcast(values[0], context.get_value_type(types.int32))
 
     return types.int32(number), cast
 

@@ -8,7 +8,7 @@ from instances import gram
 
 from qubopress.problems.quantization.fit import best_steps
 from qubopress.problems.quantization.sweeps import sweep_levels
-from qubopress.problems.quantization.walks import SPREAD, Walks, moves_by_loss, walks_of
+from qubopress.problems.quantization.walks import PAIRED, SPREAD, Walks, moves_by_loss, walks_of
 
 N, F, TOP = 6, 40, 7
 
@@ -124,18 +124,14 @@ def test_who_moves_first_is_told_in_steps_of_its_own_group() -> None:
 
 
 def test_the_second_of_two_moves_is_judged_behind_the_first() -> None:
-    """Each would help alone; with the other gone a level up, the way costs more than it brings."""
-    form = np.array([[1.0, 0.5], [0.5, 1.0]], np.float32)
-    levels, ones, top = (
-        np.full((1, 2), 3, np.float32),
-        np.ones((1, 1), np.float32),
-        np.full(2, TOP, np.float32),
-    )
-    field = np.full((1, 2), -0.6, np.float32) @ form
-    walks_of(form).walk(
-        levels, field, ones, np.zeros(2, np.int64), top, moves=np.array([2]), tenure=2, seed=0
-    )
-    assert sorted(levels[0]) == [3.0, 4.0]
+    """Each of two would help alone; with the other gone a level up, the way costs more than it brings."""
+    form, errors = np.eye(PAIRED, dtype=np.float32), np.zeros((1, PAIRED), np.float32)
+    form[0, -1] = form[-1, 0] = 0.5
+    errors[0, [0, -1]] = -0.6
+    levels, ones, top = np.full_like(errors, 3), np.ones((1, 1), np.float32), np.full(PAIRED, TOP, np.float32)
+    group, pace = np.zeros(PAIRED, np.int64), {"moves": np.array([2]), "tenure": 2, "seed": 0}
+    walks_of(form).walk(levels, errors @ form, ones, group, top, **pace)
+    assert sorted(levels[0, [0, -1]]) == [3.0, 4.0]
 
 
 @pytest.mark.parametrize("moves", [1, 2, 3, 8])
