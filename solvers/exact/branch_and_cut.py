@@ -7,8 +7,8 @@ into its components. Barahona & Mahjoub 1986; Liers, Jünger, Reinelt & Rinaldi 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
-from contextlib import ExitStack
 from typing import Annotated, NamedTuple
 
 import numpy as np
@@ -17,20 +17,24 @@ import scipy.sparse as sp
 from ...problems import Qubo
 from ...problems.arrays import Bits, Floats
 from ..compiled import per_look
-from ..qubo.flips import descend, matrix_of, noise, slopes
+from ..qubo.flips import descend, matrix_of, noise, reach, slopes
+from ..qubo.metropolis import Chain, Luck, landscape_of
 from ..registry import Range, solver
 from ..run import Run
 from .bounds import lattice, posiform
 from .cut_relaxation import Fixed, Relaxation, Relaxed
 from .elimination import Terms, components, contracted, eliminated, terms_of
-from .highs_link import Link, highs
+from .linear_programs import MODULE
 from .linearised import local_start
 from .odd_cycles import compiled, spanned
 
 __all__ = ["branch_and_cut"]
 
-STARTS = 400
-"""Descents for a first incumbent of a part; the better it is, the more the bounds fix."""
+STARTS, SWEEPS = 4, 1_000
+"""Annealings for a first incumbent of a part; the better it is, the more the bounds fix."""
+
+HOT, COLD = 0.25, 0.0025
+"""Their first and last temperature, in mean largest slopes of the variables."""
 
 CLOSE = 1e-10
 """Share of the loss's size that a proof may leave open, a tenth of what a run allows."""
@@ -48,7 +52,7 @@ PATIENCE = {True: (8, 0.01), False: (3, 0.05)}
     reference="Barahona & Mahjoub 1986; Rehfeldt, Koch & Shinano 2023",
     exact=True,
     max_variables=20_000,
-    requires={"highspy": ""},  # in a process of its own: beside OR-Tools in one, neither can be imported
+    requires={"scipy": MODULE},
     counts="nodes",
 )
 def branch_and_cut(
@@ -59,7 +63,7 @@ def branch_and_cut(
     Parameters:
         nodes: linear programs' nodes of the tree, for runs of fixed work.
     """
-    compiled()
+    _compiled()
     if not run.open():
         return
     run.offer(local_start(qubo))
@@ -76,10 +80,17 @@ def branch_and_cut(
         rounded = step * np.ceil(bound / step - 1e-6) if step else bound
         run.prove(qubo.offset + rounded - qubo.resolution)
 
-    with ExitStack() as stack:
-        search = _Search(run, step, limit, stack)
-        search.solve(terms, run.best, goal, run.offer, prove)
+    _Search(run, step, limit).solve(terms, run.best, goal, run.offer, prove)
     run.stopped()
+
+
+@functools.cache
+def _compiled() -> None:
+    """Have every kernel compiled: tiny Qubos never come to some."""
+    compiled()
+    tiny = Qubo(sp.csr_array(np.array([[1.0, -2.0], [-2.0, 1.0]])))
+    part = _Part(_Search(Run(tiny), 0.0, 1), terms_of(tiny), np.zeros(2, dtype=np.int8))
+    part._start()
 
 
 class _Goal(NamedTuple):
@@ -92,15 +103,8 @@ class _Goal(NamedTuple):
 class _Search:
     """What the parts of a search have in common."""
 
-    def __init__(self, run: Run, step: float, nodes: int, stack: ExitStack) -> None:
-        self.run, self.step, self.nodes, self.stack = run, step, nodes, stack
-        self.link: Link | None = None
-
-    def talk(self) -> Link:
-        """The process of linear programs, started when it is first needed."""
-        if self.link is None:
-            self.link = self.stack.enter_context(highs("highs_lps.py", "branch-and-cut"))
-        return self.link
+    def __init__(self, run: Run, step: float, nodes: int) -> None:
+        self.run, self.step, self.nodes = run, step, nodes
 
     def open(self) -> bool:
         """Whether to go on."""
@@ -182,7 +186,7 @@ class _Part:
         self.ceiling = min(goal.ceiling, self.value)
         self._start()
         waiting = [_Node(Fixed.none(self.terms.n + 1), self.bound)] if self.bound < self.cutoff() else []
-        relaxation = Relaxation(self.terms, self.home.talk()) if waiting and self.home.open() else None
+        relaxation = Relaxation(self.terms) if waiting and self.home.open() else None
 
         def tell() -> None:
             proven(min([self.level(), *(one.bound for one in waiting)]))
@@ -235,15 +239,17 @@ class _Part:
         return self.level() - (1 - 1e-6) * self.home.step
 
     def _start(self) -> None:
-        """Descents, most of them from the best one so far, partly drawn anew."""
+        """Anneal from random states, each time from slopes that are hardly felt to such that rule."""
+        landscape = landscape_of(self.qubo)
+        luck, hot = Luck(landscape, self.run.rng), HOT * float(reach(self.qubo).mean()) / landscape.unit
+        temperatures = hot * (COLD / HOT) ** np.linspace(0.0, 1.0, SWEEPS)
         for _ in range(STARTS):
             if self.run.stopped():
                 return
-            x = self.run.rng.integers(0, 2, self.terms.n, dtype=np.int8)
-            if self.run.rng.random() < 0.8:
-                share = self.run.rng.uniform(0.02, 0.3)
-                x = np.where(self.run.rng.random(self.terms.n) < share, x, self.x)
-            self._descend(x)
+            chain = Chain(landscape, 0, landscape.random(0, self.run.rng))
+            for block in np.array_split(temperatures, -(-SWEEPS // per_look(landscape.cost))):
+                chain.anneal(block, luck)
+            self._descend(chain.best[: self.terms.n].copy())
 
     def _descend(self, x: Bits) -> None:
         slope = slopes(self.qubo, x)

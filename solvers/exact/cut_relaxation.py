@@ -6,7 +6,7 @@ loss is Σ w_e y_e over edges, those to the ground among them (Hammer 1965; De S
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -14,7 +14,7 @@ import scipy.sparse as sp
 from ...problems.arrays import Bits, Floats
 from ..run import Run
 from .elimination import UNIT, Ints, Terms
-from .highs_link import Link
+from .linear_programs import Program
 from .odd_cycles import Graph, odd_walks, triangles
 
 __all__ = ["Fixed", "Relaxation", "Relaxed"]
@@ -77,8 +77,8 @@ class Relaxation:
         cost: (m,) w.
     """
 
-    def __init__(self, terms: Terms, link: Link) -> None:
-        self.terms, self.link = terms, link
+    def __init__(self, terms: Terms) -> None:
+        self.terms = terms
         field = terms.linear.copy()
         np.add.at(field, terms.i, terms.value / 2)
         np.add.at(field, terms.j, terms.value / 2)
@@ -91,45 +91,26 @@ class Relaxation:
         self.least, self.most = np.zeros(len(u)), np.ones(len(u))
         self.rows = sp.csr_array((0, len(u)), dtype=np.float64)
         self.high, self.age = np.zeros(0), np.zeros(0, dtype=np.int64)
-        self.gone, self.fresh = list[int](), 0
-        link.send({"costs": (self.scale * self.cost).tolist()})
+        self.program = Program(self.scale * self.cost)
 
     def solve(self, fixed: Fixed, run: Run) -> Relaxed | None:
         """The relaxation with these groups; None where the run ended first."""
         least, most = self._bounds(fixed)
-        self.link.send(self._changes(least, most))
-        for answer in self.link.answers():
-            if "x" in answer:
-                return self._read(np.array(answer["x"]), np.array(answer["duals"]))
-            if answer:
-                # Without duals the box alone bounds; the next program begins anew.
-                return self._read(np.clip(np.full(len(least), 0.5), least, most), np.zeros(len(self.high)))
-            if run.stopped():
-                return None
-        raise AssertionError
+        where = np.flatnonzero((least != self.least) | (most != self.most))
+        self.program.bound(where, least[where], most[where])
+        self.least, self.most = least, most
+        found = self.program.solve(run.remaining())
+        if found is not None:
+            return self._read(found.x, found.duals)
+        if run.stopped():
+            return None
+        # Without duals the box alone bounds.
+        return self._read(np.clip(np.full(len(least), 0.5), least, most), np.zeros(len(self.high)))
 
     def _bounds(self, fixed: Fixed) -> tuple[Floats, Floats]:
         u, v = self.graph.u, self.graph.v
         known, differ = fixed.group[u] == fixed.group[v], (fixed.side[u] ^ fixed.side[v]).astype(np.float64)
         return np.where(known, differ, 0.0), np.where(known, differ, 1.0)
-
-    def _changes(self, least: Floats, most: Floats) -> dict[str, Any]:
-        where = np.flatnonzero((least != self.least) | (most != self.most))
-        self.least, self.most = least, most
-        first = self.rows.shape[0] - self.fresh
-        new = self.rows[first:]
-        message = {
-            "gone": self.gone,
-            "high": self.high[first:].tolist(),
-            "starts": new.indptr[:-1].tolist(),
-            "places": new.indices.tolist(),
-            "signs": new.data.tolist(),
-            "where": where.tolist(),
-            "least": least[where].tolist(),
-            "most": most[where].tolist(),
-        }
-        self.gone, self.fresh = [], 0
-        return message
 
     def _read(self, y: Floats, duals: Floats) -> Relaxed:
         """Any multipliers ≥ 0 give a bound, by the box of the columns (Neumaier & Shcherbina 2004)."""
@@ -174,10 +155,10 @@ class Relaxation:
                 seen.add(key)
                 first.append(row)
         self._drop()
+        self.program.add(new[first], high[first])
         self.rows = sp.csr_array(sp.vstack([self.rows, new[first]], format="csr"))
         self.high = np.concatenate([self.high, high[first]])
         self.age = np.concatenate([self.age, np.zeros(len(first), dtype=np.int64)])
-        self.fresh = len(first)
         return len(first)
 
     def _drop(self) -> None:
@@ -185,4 +166,4 @@ class Relaxation:
         if old.size:
             keep = np.flatnonzero(self.age < OLD)
             self.rows, self.high, self.age = self.rows[keep], self.high[keep], self.age[keep]
-            self.gone = old.tolist()
+            self.program.drop(old)

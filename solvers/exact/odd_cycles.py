@@ -2,7 +2,8 @@
 
 A cut crosses every cycle C evenly often, so that y(F) − y(C∖F) ≤ |F| − 1 for F ⊆ C of odd size. Take two
 copies of every vertex, where a step along e stays in its copy at length y_e or changes it at 1 − y_e; a way
-of length below 1 from a vertex to its other copy is a violated one.
+of length below 1 from a vertex to its other copy is a violated one. Its second half, seen from that copy, is
+a way from the vertex itself, so that one search of half the length finds both.
 """
 
 from __future__ import annotations
@@ -91,10 +92,14 @@ def odd_walks(start: Any, other: Any, edge: Any, y: Any, sources: Any, least: fl
         np.empty(2 * n + 1, np.int8),
     )
     total, cycles = 0, 0
+    walk, along, joint = np.empty(4 * n + 2, np.int64), np.empty(4 * n + 2, np.int64), np.empty(3, np.int64)
     for s in sources:
-        count = _reach(start, other, edge, y, s, 1.0 - least, dist, came, by, heap_at, heap_by, touched)
-        if dist[s + n] < 1.0 - least:
-            size = _simple(s, n, came, by, points, steps, flags, place)
+        count = _reach(
+            start, other, edge, y, s, 1.0 - least, dist, came, by, heap_at, heap_by, touched, joint
+        )
+        size = _met(s, n, came, by, joint, walk, along) if joint[2] >= 0 else 0
+        if size > 0:
+            size = _simple(n, size, walk, along, points, steps, flags, place)
             size = _chordless(start, other, edge, y, size, points, steps, flags, place)
             for k in range(size):
                 edges[total + k], inside[total + k] = steps[k], flags[k]
@@ -111,27 +116,34 @@ def odd_walks(start: Any, other: Any, edge: Any, y: Any, sources: Any, least: fl
 @numba.njit(cache=True, nogil=True)
 def _reach(
     start: Any, other: Any, edge: Any, y: Any, s: int, limit: float,
-    dist: Any, came: Any, by: Any, heap_at: Any, heap_by: Any, touched: Any,
+    dist: Any, came: Any, by: Any, heap_at: Any, heap_by: Any, touched: Any, joint: Any,
 ) -> int:  # fmt: skip
-    """Shortest ways from s to its copy s + n, no longer than the limit; how many places were touched."""
+    """Ways from s, until two of them make the shortest one to its copy; how many places were touched.
+
+    `joint` gets the place that the first ends in, the one whose copy the second ends in, and the edge between
+    them, −1 where no way is shorter than the limit.
+    """
     n = start.size - 1
     dist[s], touched[0], count = 0.0, s, 1
-    heap_at[0], heap_by[0], size = 0.0, s, 1
-    while size > 0:
+    heap_at[0], heap_by[0], size, best = 0.0, s, 1, limit
+    joint[2] = -1
+    while size > 0 and 2.0 * heap_at[0] < best:
         d, a = heap_at[0], heap_by[0]
         size -= 1
         _sink(heap_at, heap_by, size)
         if d > dist[a]:
             continue
-        if a == s + n:
-            break
         here, side = a % n, a // n
         for k in range(start[here], start[here + 1]):
             length = min(max(y[edge[k]], 0.0), 1.0)
             for change in range(2):
                 far = d + (1.0 - length if change else length)
                 b = other[k] + n * (side ^ change)
-                if far < limit and far < dist[b]:
+                # From b on it is as from its copy, seen from s + n.
+                across = (b + n) % (2 * n)
+                if far + dist[across] < best:
+                    best, joint[0], joint[1], joint[2] = far + dist[across], a, across, edge[k]
+                if 2.0 * far < best and far < dist[b]:
                     if dist[b] == np.inf:
                         touched[count] = b
                         count += 1
@@ -169,15 +181,36 @@ def _sink(heap_at: Any, heap_by: Any, size: int) -> None:
 
 
 @numba.njit(cache=True, nogil=True)
-def _simple(s: int, n: int, came: Any, by: Any, points: Any, steps: Any, flags: Any, place: Any) -> int:
-    """A simple cycle of odd F on the way back from s + n to s: points, steps to the next, whether in F."""
-    a, top = s + n, 0
-    points[0], place[s] = s, 0
-    while True:
-        before = came[a]
-        steps[top], flags[top] = by[a], np.int8((a // n) != (before // n))
+def _met(s: int, n: int, came: Any, by: Any, joint: Any, walk: Any, along: Any) -> int:
+    """The way of two halves from s to s + n: its places (size + 1,) and its edges."""
+    at, size = joint[0], 0
+    while at != s:
+        walk[size], along[size] = at, by[at]
+        at, size = came[at], size + 1
+    walk[size] = s
+    for k in range((size + 1) // 2):
+        walk[k], walk[size - k] = walk[size - k], walk[k]
+    for k in range(size // 2):
+        along[k], along[size - 1 - k] = along[size - 1 - k], along[k]
+    along[size], at, size = joint[2], joint[1], size + 1
+    while at != s:
+        walk[size], along[size] = (at + n) % (2 * n), by[at]
+        at, size = came[at], size + 1
+    walk[size] = s + n
+    return size
+
+
+@numba.njit(cache=True, nogil=True)
+def _simple(n: int, size: int, walk: Any, along: Any, points: Any, steps: Any, flags: Any, place: Any) -> int:
+    """A simple cycle of odd F on a way of places from s to s + n: points, steps to the next, whether in F."""
+    at, top = 0, 0
+    points[0], place[walk[0]] = walk[0], 0
+    while at < size:
+        before = walk[at + 1]
+        steps[top], flags[top] = along[at], np.int8((walk[at] // n) != (before // n))
         top += 1
-        here, a = before % n, before
+        at += 1
+        here = before % n
         first = place[here]
         if first >= 0:
             odd = 0
@@ -195,6 +228,7 @@ def _simple(s: int, n: int, came: Any, by: Any, points: Any, steps: Any, flags: 
             top = first
         else:
             points[top], place[here] = here, top
+    return 0
 
 
 @numba.njit(cache=True, nogil=True)

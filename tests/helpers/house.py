@@ -68,7 +68,6 @@ CALL_A_SOLVER_WHOLE = {"solvers/capacity/field_search.py", "solvers/qubo/neal_pe
 """Solvers that are another solver under a field or a penalty."""
 
 STARTED_BY_NAME = {
-    "solvers/exact/highs_lps.py",
     "solvers/exact/highs_process.py",
     "solvers/qubo/foreign/example.py",
 }
