@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from ...problems.arrays import Floats
 from ..convex_shifts import ROOT_BARRIERS, best_shift, first_shift, reach_of
 from .linearised import products
 
-__all__ = ["Relaxations", "dense_couplings", "lattice", "posiform", "relaxations"]
+__all__ = ["Relaxations", "blank", "dense_couplings", "lattice", "posiform", "relaxations"]
 
 BARRIER = 1e-9
 """Variance, in units of each variable's largest slope squared, that keeps shifts off the singular."""
@@ -56,6 +56,7 @@ class Relaxations(NamedTuple):
         costs: (n,) of a capacity, 0 without one.
         toward: (n + 1, n) M⁻¹ @ costs of the free variables.
         size: (n + 1,) costs @ M⁻¹ @ costs.
+        ready: (1,) depths below this have been prepared; depth n needs nothing.
     """
 
     shift: Floats
@@ -68,12 +69,28 @@ class Relaxations(NamedTuple):
     costs: Floats
     toward: Floats
     size: Floats
+    ready: Any
+
+
+def blank(n: int, costs: Floats) -> Relaxations:
+    """Relaxations of n variables of which no depth is prepared."""
+    return Relaxations(
+        np.zeros((n + 1, n)), np.zeros((n + 1, n)), np.zeros((n + 1, n, n)), np.zeros((n + 1, n, n)),
+        np.zeros((n + 1, n)), np.zeros((n + 1, n)), np.zeros(n + 1), costs.copy(),
+        np.zeros((n + 1, n)), np.zeros(n + 1), np.zeros(1, dtype=np.int64),
+    )  # fmt: skip
 
 
 def relaxations(
-    A: Floats, linear: Floats, costs: Floats, likely: Floats, stopped: Callable[[], bool]
-) -> Relaxations | None:
-    """The convex relaxation of every depth, in O(n⁴) all told; None if `stopped` said so on the way.
+    r: Relaxations,
+    A: Floats,
+    linear: Floats,
+    likely: Floats,
+    root: Floats | None = None,
+    *,
+    hasty: bool = False,
+) -> Iterator[int]:
+    """Prepare another depth of r, from the first, each time one is asked for, in O(n³); which one comes back.
 
     Each depth has the shift that is best in expectation over its nodes, whose fixed variables are 1 with
     chance `likely` (n,), independently.
@@ -81,36 +98,39 @@ def relaxations(
     Parameters:
         A: (n, n) couplings in the order in which variables are fixed.
         linear: (n,) linear part.
-        costs: (n,) of a capacity, 0 without one.
         likely: (n,) in [0, 1].
-        stopped: asked once a depth.
+        root: (n,) a shift as of `root_shift`; looked for where None.
+        hasty: leave every depth the root's shift, in O(n²) but for what checks the rounding.
     """
-    n = linear.size
-    r = Relaxations(
-        np.zeros((n + 1, n)), np.zeros((n + 1, n)), np.zeros((n + 1, n, n)), np.zeros((n + 1, n, n)),
-        np.zeros((n + 1, n)), np.zeros((n + 1, n)), np.zeros(n + 1), costs.copy(),
-        np.zeros((n + 1, n)), np.zeros(n + 1),
-    )  # fmt: skip
-    reach = reach_of(A, linear)
-    u = first_shift(A, 1e-6 * reach)
+    n, reach = linear.size, reach_of(A, linear)
+    u, W = (first_shift(A, 1e-6 * reach) if root is None else root), A
     for k in range(n):
-        if stopped():
-            return None
         free, fixed = slice(k, n), slice(0, k)
         between = 2.0 * A[free, fixed]
-        c = linear[free] + between @ likely[fixed]
-        spread = (between * (likely * (1.0 - likely))[fixed]) @ between.T
         u = u[-(n - k) :]
-        for barrier in (BARRIER,) if k else ROOT_BARRIERS:
-            u, W = best_shift(A[free, free], c, spread + barrier * np.diag(reach[free] ** 2), u)
-        r.shift[k, free], r.inverse[k, free, free] = u, W
-        r.width[k, free] = np.diag(W)
-        r.stiffness[k, free] = 1.0 / np.diag(W)
-        r.centre[k, free] = -0.5 * W @ (linear[free] + u)
-        r.pull[k, fixed, free] = -0.5 * (W @ between).T
-        r.toward[k, free], r.size[k] = W @ costs[free], costs[free] @ W @ costs[free]
+        if hasty and k:
+            # What is left of an inverse where a variable goes (Schur).
+            W = W[1:, 1:] - np.outer(W[1:, 0], W[1:, 0]) / W[0, 0]
+        else:
+            c = linear[free] + between @ likely[fixed]
+            spread = (between * (likely * (1.0 - likely))[fixed]) @ between.T
+            for barrier in (BARRIER,) if k or root is not None else ROOT_BARRIERS:
+                u, W = best_shift(A[free, free], c, spread + barrier * np.diag(reach[free] ** 2), u)
+        _write(r, k, u, W, between, linear)
         r.reserve[k] = _reserve(r, k, A, reach)
-    return r
+        r.ready[0] = k + 1 if k < n - 1 else n + 1
+        yield k
+
+
+def _write(r: Relaxations, k: int, u: Floats, W: Floats, between: Floats, linear: Floats) -> None:
+    """What nodes of depth k are bounded with, from its shift and inverse."""
+    free, costs = slice(k, len(linear)), r.costs[k:]
+    r.shift[k, free], r.inverse[k, free, free] = u, W
+    r.width[k, free] = np.diag(W)
+    r.stiffness[k, free] = 1.0 / np.diag(W)
+    r.centre[k, free] = -0.5 * W @ (linear[free] + u)
+    r.pull[k, :k, free] = -0.5 * (W @ between).T
+    r.toward[k, free], r.size[k] = W @ costs, costs @ W @ costs
 
 
 def _reserve(r: Relaxations, k: int, A: Floats, reach: Floats) -> float:

@@ -1,16 +1,18 @@
 """branch-and-bound: depth first; a node's bound is the minimum of a convex quadratic made for its depth.
 
 The order of the variables is fixed, so all nodes of a depth share one matrix, which is shifted convex (see
-`convex_shifts`) and inverted once, before the search; a node then costs O(n), as in Buchheim, Caprara & Lodi
-2012 ("An effective branch-and-bound algorithm for convex quadratic integer programming"). A shift of each
-depth's own, the multipliers of the box and of a capacity, and the lattice of the losses are ours. So are the
-order and the first incumbent: the root's convex form is a closest-vector problem, whose columns a sorted QR
-factorisation (Wübben et al. 2001) orders and a beam searches.
+`convex_shifts`) and inverted once, when the search first comes there; a node then costs O(n), as in Buchheim,
+Caprara & Lodi 2012 ("An effective branch-and-bound algorithm for convex quadratic integer programming"). A
+shift of each depth's own, the multipliers of the box and of a capacity, and the lattice of the losses are
+ours. So are the order and the first incumbent: the root's convex form is a closest-vector problem, whose
+columns a sorted QR factorisation (Wübben et al. 2001) orders and a beam searches.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, NamedTuple
+from collections.abc import Iterator
+from functools import partial
+from typing import Annotated, Any, NamedTuple, Protocol
 
 import numba
 import numpy as np
@@ -25,18 +27,22 @@ from ..registry import Range, solver
 from ..rounding.factors import Columns, sorted_factor
 from ..rounding.prefixes import cheapest
 from ..run import Run
-from .bounds import Relaxations, dense_couplings, lattice, posiform, relaxations
+from .bounds import Relaxations, blank, dense_couplings, lattice, posiform, relaxations
+from .starts import annealed
 
 __all__ = ["branch_and_bound"]
 
 TRUST = 0.9
 """How far the expected prefix of a node leans from ½ towards the incumbent; nodes near it live longest."""
 
-STARTS = 100
-"""Descents for a first incumbent; the better it is, the fewer nodes live."""
+STARTS, DESCENTS = 2, 100
+"""Annealings for a first incumbent, or descents under a capacity; the better it is, the fewer nodes live."""
 
-WIDTH = 16_384
-"""Prefixes of the beam that looks for the first incumbent too."""
+NARROW, WIDTH = 512, 16_384
+"""Prefixes of the beams that look for it too: before the tree, and once that has proven not to be easy."""
+
+HASTY, EASY = 3_000, 20_000
+"""Nodes before every depth gets a shift of its own, and before the wide beam: about as long as those take."""
 
 LIFTS = 24
 """Most multipliers that one bound is lifted by."""
@@ -44,8 +50,9 @@ LIFTS = 24
 PULL = 1.0
 """Weight of (Σx − K)² under an exact capacity, in mean sizes of the coefficients."""
 
-PAUSED, LEAF, DONE = range(3)
-"""Why the search came back: its nodes are used, a better solution is found, no node is open."""
+PAUSED, LEAF, DONE, SHALLOW = range(4)
+"""Why the search came back: its nodes are used, a better solution is found, no node is open, or the next one
+needs a depth that is not prepared."""
 
 
 @solver(
@@ -64,26 +71,44 @@ def branch_and_bound(
     Parameters:
         nodes: nodes of a restart; the next one continues the same tree.
     """
-    tree = None
+    tree = shifted = None
     while run.open():
-        if tree is None:
+        left = nodes
+        if tree is None or shifted is None:
+            run.offer(instance.baseline())
             _begin(instance, run)
             shifted = _shifted(instance.qubo, run)
-            if shifted is not None:
-                _beam(instance, run, shifted)
-                tree = _plant(instance, run, shifted.columns)
-        if tree is None:
-            run.prove(posiform(instance.qubo))
-        if tree is None or not tree.grow(run, nodes):
+            tree = None if shifted is None else _plant(instance, run, shifted)
+            if tree is None or shifted is None:
+                run.prove(posiform(instance.qubo))
+                return
+            if not tree.grow(run, min(left, HASTY)):
+                return
+            tree.refine()
+            left -= HASTY
+            if left > 0 and not tree.grow(run, min(left, EASY)):
+                return
+            left -= EASY
+            if left > 0:
+                _beam(instance, run, shifted, WIDTH)
+        if left > 0 and not tree.grow(run, left):
             return
 
 
 def _begin(instance: Qubo | Capacity, run: Run) -> None:
-    """A first incumbent by descents, most of them from the best one so far, partly drawn anew."""
+    """Offer local minima: annealed ones, or under a capacity those of descents."""
+    if isinstance(instance, Qubo):
+        for x in annealed(instance, run, STARTS):
+            run.offer(x)
+    else:
+        _descents(instance, run)
+
+
+def _descents(instance: Capacity, run: Run) -> None:
+    """Descents, most of them from the best point so far, partly drawn anew."""
     qubo = instance.qubo
-    run.offer(instance.baseline())
     matrix, flips = matrix_of(qubo), per_look(2 * qubo.n)
-    for _ in range(STARTS):
+    for _ in range(DESCENTS):
         if run.stopped():
             return
         x = run.rng.integers(0, 2, qubo.n, dtype=np.int8)
@@ -101,13 +126,13 @@ def _shifted(qubo: Qubo, run: Run) -> _Shifted | None:
         return None
     u, inverse = found
     form = Rounding(A - np.diag(u), -0.5 * (inverse @ (qubo.linear + u))[None])
-    return _Shifted(form, *sorted_factor(form.gram, np.zeros(qubo.n, dtype=np.bool_)))
+    return _Shifted(form, u, *sorted_factor(form.gram, np.zeros(qubo.n, dtype=np.bool_)))
 
 
-def _beam(instance: Qubo | Capacity, run: Run, shifted: _Shifted) -> None:
-    """Offer the cheapest of WIDTH prefixes of the root's convex form, after a descent."""
+def _beam(instance: Qubo | Capacity, run: Run, shifted: _Shifted, width: int) -> None:
+    """Offer the cheapest of `width` prefixes of the root's convex form, after a descent."""
     qubo, columns = instance.qubo, shifted.columns
-    found = cheapest(shifted.form, np.arange(1), columns, shifted.lower, WIDTH, stopped=run.stopped)
+    found = cheapest(shifted.form, np.arange(1), columns, shifted.lower, width, stopped=run.stopped)
     if found is None:
         return
     x = np.zeros(qubo.n, dtype=np.int8)
@@ -121,11 +146,13 @@ class _Shifted(NamedTuple):
 
     Attributes:
         form: a neuron, whose unconstrained minimum is the root's bound.
+        shift: (n,) what was taken off the diagonal.
         columns: (n,) its variables in the order of branching; the last are those that the others span best.
         lower: (n, n) factor of its gram in that order.
     """
 
     form: Rounding
+    shift: Floats
     columns: Columns
     lower: Floats
 
@@ -187,12 +214,35 @@ class _State(NamedTuple):
     gain: Floats
 
 
-class _Tree:
-    """The open nodes of a search, in the original order of the variables."""
+class _Deeper(Protocol):
+    """What prepares the relaxations of a tree, depth by depth."""
 
-    def __init__(self, order: Any, tables: _Tables, state: _State, step: float, noise: float) -> None:
-        self.order, self.tables, self.state = order, tables, state
-        self.step, self.noise = step, noise
+    def __call__(self, *, hasty: bool) -> Iterator[int]: ...
+
+
+class _Tree:
+    """The open nodes of a search, in the original order of the variables.
+
+    Relaxations are prepared depth by depth as the search comes there: an easy one never comes to most.
+    """
+
+    def __init__(
+        self, order: Any, tables: _Tables, first: float, deeper: _Deeper, step: float, noise: float
+    ) -> None:
+        self.order, self.tables, self.deeper, self.step, self.noise = order, tables, deeper, step, noise
+        self.next = deeper(hasty=True)
+        next(self.next)
+        self.state = _root(tables, first)
+
+    def refine(self) -> None:
+        """Prepare every depth anew and better; what is open and what is proven stays."""
+        self.tables.relaxations.ready[0] = self.state.stale[:] = 0
+        self.next = self.deeper(hasty=False)
+
+    def deepen(self) -> None:
+        """Prepare one more depth."""
+        k = next(self.next)
+        self.state.minimiser[k, 0] = self.tables.relaxations.centre[k]
 
     def grow(self, run: Run, nodes: int) -> bool:
         """Look at `nodes` more nodes; whether some are open afterwards and the budget is not used."""
@@ -201,7 +251,9 @@ class _Tree:
             best = run.loss if run.violation == 0 else np.inf
             why, used = _search(self.tables, self.state, best, self._cutoff(run, best), min(nodes, block))
             run.tally("nodes", used)
-            nodes -= max(used, 1)
+            nodes -= max(used, 1) if why != SHALLOW else used
+            if why == SHALLOW:
+                self.deepen()
             if why == LEAF:
                 run.offer(self.state.found[np.argsort(self.order)])
             run.prove(min(run.loss, self._open()) - self.noise)
@@ -220,9 +272,12 @@ class _Tree:
         return float(min(waiting.min(initial=np.inf), self.state.floor[depth] if depth >= 0 else np.inf))
 
 
-def _plant(instance: Qubo | Capacity, run: Run, order: Columns) -> _Tree | None:
-    """The tree with nothing but its root; None if the budget ran out on the way."""
-    qubo = instance.qubo
+def _plant(instance: Qubo | Capacity, run: Run, shifted: _Shifted) -> _Tree | None:
+    """The tree with nothing but its root, after a narrow beam; None if the budget ran out on the way."""
+    _beam(instance, run, shifted, NARROW)
+    if run.stopped():
+        return None
+    qubo, order, root = instance.qubo, shifted.columns, shifted.shift[shifted.columns]
     A, linear, first = dense_couplings(qubo)[np.ix_(order, order)], qubo.linear[order], qubo.offset
     costs, room, noise = instance.costs[order], np.array(instance.window), instance.resolution
     # Wider than its slack, as sums here run in another order; `offer` judges feasibility.
@@ -232,17 +287,17 @@ def _plant(instance: Qubo | Capacity, run: Run, order: Columns) -> _Tree | None:
         weight = PULL * float(np.abs(A).mean() + np.abs(linear).mean())
         A, linear = A + weight * (1 - np.eye(qubo.n)), linear + weight * (1 - 2 * instance.K)
         first += weight * instance.K**2
+        root = None
         # Sums of n terms err by n ε of the sum of their sizes, those that cancel included.
         noise += 2 * qubo.n * float(np.finfo(np.float64).eps) * weight * (qubo.n + instance.K) ** 2
     assert run.best is not None
     likely = np.asarray(0.5 + TRUST * (run.best[order] - 0.5), dtype=np.float64)
-    found = relaxations(A, linear, costs, likely, run.stopped)
-    if found is None:
-        return None
+    found = blank(qubo.n, costs)
+    deeper = partial(relaxations, found, A, linear, likely, root)
     tables = _Tables(linear.copy(), 2 * A, *_ranges(A, room), found, room)
-    state = _root(tables, first)
-    state.floor[0] = max(state.floor[0], posiform(qubo))
-    return _Tree(order, tables, state, lattice(qubo), noise)
+    tree = _Tree(order, tables, first, deeper, lattice(qubo), noise)
+    tree.state.floor[0] = max(tree.state.floor[0], posiform(qubo))
+    return tree
 
 
 def _ranges(A: Floats, room: Floats) -> tuple[Floats, Floats]:
@@ -272,7 +327,7 @@ def _root(tables: _Tables, first: float) -> _State:
         point=np.zeros(n),
         gain=np.zeros(n),
     )
-    state.value[0], state.slope[0], state.minimiser[:, 0] = first, tables.linear, relaxed.centre
+    state.value[0], state.slope[0], state.minimiser[0, 0] = first, tables.linear, relaxed.centre[0]
     minimum = 0.5 * (tables.linear + relaxed.shift[0]) @ relaxed.centre[0]
     state.floor[0] = first + minimum - relaxed.reserve[0]
     return state
@@ -293,6 +348,8 @@ def _search(t: Any, s: Any, best: float, cutoff: float, nodes: int) -> tuple[int
             if better:
                 return LEAF, used
             continue
+        if d + 1 >= t.relaxations.ready[0]:
+            return SHALLOW, used
         _bound_children(t, s, d, cutoff)
         bit = 1 if s.child[1] < s.child[0] else 0
         if s.child[bit] >= cutoff:

@@ -17,8 +17,7 @@ import scipy.sparse as sp
 from ...problems import Qubo
 from ...problems.arrays import Bits, Floats
 from ..compiled import per_look
-from ..qubo.flips import descend, matrix_of, noise, reach, slopes
-from ..qubo.metropolis import Chain, Luck, landscape_of
+from ..qubo.flips import descend, matrix_of, noise, slopes
 from ..registry import Range, solver
 from ..run import Run
 from .bounds import lattice, posiform
@@ -27,14 +26,12 @@ from .elimination import Terms, components, contracted, eliminated, terms_of
 from .linear_programs import MODULE
 from .linearised import local_start
 from .odd_cycles import compiled, spanned
+from .starts import annealed
 
 __all__ = ["branch_and_cut"]
 
-STARTS, SWEEPS = 4, 1_000
-"""Annealings for a first incumbent of a part; the better it is, the more the bounds fix."""
-
-HOT, COLD = 0.25, 0.0025
-"""Their first and last temperature, in mean largest slopes of the variables."""
+STARTS = 4
+"""Annealings for a first incumbent of a part."""
 
 CLOSE = 1e-10
 """Share of the loss's size that a proof may leave open, a tenth of what a run allows."""
@@ -90,7 +87,7 @@ def _compiled() -> None:
     compiled()
     tiny = Qubo(sp.csr_array(np.array([[1.0, -2.0], [-2.0, 1.0]])))
     part = _Part(_Search(Run(tiny), 0.0, 1), terms_of(tiny), np.zeros(2, dtype=np.int8))
-    part._start()
+    part.search(_Goal(np.inf, 0.0), lambda x: None, lambda bound: None)
 
 
 class _Goal(NamedTuple):
@@ -184,7 +181,8 @@ class _Part:
         """Look for points below the ceiling; both what is found and what is proven is told at once."""
         self.better, self.close = better, goal.close
         self.ceiling = min(goal.ceiling, self.value)
-        self._start()
+        for x in annealed(self.qubo, self.run, STARTS):
+            self._take(x)
         waiting = [_Node(Fixed.none(self.terms.n + 1), self.bound)] if self.bound < self.cutoff() else []
         relaxation = Relaxation(self.terms) if waiting and self.home.open() else None
 
@@ -237,19 +235,6 @@ class _Part:
     def cutoff(self) -> float:
         """Bound from which on a node holds nothing below the ceiling."""
         return self.level() - (1 - 1e-6) * self.home.step
-
-    def _start(self) -> None:
-        """Anneal from random states, each time from slopes that are hardly felt to such that rule."""
-        landscape = landscape_of(self.qubo)
-        luck, hot = Luck(landscape, self.run.rng), HOT * float(reach(self.qubo).mean()) / landscape.unit
-        temperatures = hot * (COLD / HOT) ** np.linspace(0.0, 1.0, SWEEPS)
-        for _ in range(STARTS):
-            if self.run.stopped():
-                return
-            chain = Chain(landscape, 0, landscape.random(0, self.run.rng))
-            for block in np.array_split(temperatures, -(-SWEEPS // per_look(landscape.cost))):
-                chain.anneal(block, luck)
-            self._descend(chain.best[: self.terms.n].copy())
 
     def _descend(self, x: Bits) -> None:
         slope = slopes(self.qubo, x)

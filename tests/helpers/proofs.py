@@ -44,11 +44,15 @@ def of_a_capacity(name: str, n: int, seed: int, share: float, *, unit: bool) -> 
 
 
 @contextmanager
-def poor_start() -> Iterator[None]:
-    """Exact solvers begin with a bad incumbent, so that a bound too high cuts off the optimum and is seen."""
+def poor_start(hasty: int = 3) -> Iterator[None]:
+    """Exact solvers begin with a bad incumbent, so that a bound too high cuts off the optimum and is seen.
+
+    After so many `hasty` nodes branch-and-bound gives each depth a shift of its own.
+    """
     with ExitStack() as stack:
         for name, value in {
-            "exact.branch_and_bound.STARTS": 0,
+            "exact.branch_and_bound._begin": lambda *_: None,
+            "exact.branch_and_bound.HASTY": hasty,
             "exact.branch_and_bound._beam": lambda *_: None,
             "rounding.sphere._begin": _at_zero,
             "rounding.sphere._Search._beam": lambda *_: None,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from instances import matrix, optimum
 
 from qubopress.problems import Qubo
-from qubopress.solvers.exact.bounds import lattice, posiform, relaxations
+from qubopress.solvers.exact.bounds import blank, lattice, posiform, relaxations
 
 
 @settings(max_examples=40, deadline=None)
@@ -41,14 +41,17 @@ def test_the_lattice_is_the_greatest_common_step_of_the_losses(Q: Any, step: flo
     assert lattice(Qubo(Q, 0.3)) == step
 
 
-def test_a_relaxation_answers_for_every_prefix_of_its_depth() -> None:
+@pytest.mark.parametrize("hasty", [False, True])
+def test_a_relaxation_answers_for_every_prefix_of_its_depth(hasty: bool) -> None:
     n, A = 6, matrix(6, seed=2)
     linear = np.diag(A).copy()
     A = A - np.diag(linear)
-    r = relaxations(A, linear, np.arange(1.0, n + 1), np.full(n, 0.4), lambda: False)
-    assert r is not None
+    r = blank(n, np.arange(1.0, n + 1))
+    depths = relaxations(r, A, linear, np.full(n, 0.4), hasty=hasty)
     x = np.array([1.0, 0.0, 1.0, 1.0, 0.0, 1.0])
     for k in range(n):
+        assert r.ready[0] == k
+        assert next(depths) == k
         W, u = r.inverse[k, k:, k:], r.shift[k, k:]
         c = linear[k:] + 2 * A[k:, :k] @ x[:k]
         y = r.centre[k, k:] + x[:k] @ r.pull[k, :k, k:]
@@ -56,4 +59,21 @@ def test_a_relaxation_answers_for_every_prefix_of_its_depth() -> None:
         np.testing.assert_allclose(r.toward[k, k:], W @ r.costs[k:])
         assert r.size[k] == pytest.approx(r.costs[k:] @ W @ r.costs[k:])
         assert 0 < r.reserve[k] < 1e-6
-    assert relaxations(A, linear, np.zeros(n), np.full(n, 0.5), lambda: True) is None
+        if hasty:
+            np.testing.assert_array_equal(u, r.shift[0, k:])
+    assert r.ready[0] == n + 1
+    assert list(depths) == []
+
+
+def test_a_depth_prepared_with_care_bounds_its_nodes_better_than_in_haste() -> None:
+    n, A = 12, matrix(12, seed=5)
+    linear = np.diag(A).copy()
+    A = A - np.diag(linear)
+    bounds, points = [], np.random.default_rng(0).integers(0, 2, (50, n))
+    for hasty in (True, False):
+        r = blank(n, np.zeros(n))
+        for _ in relaxations(r, A, linear, np.full(n, 0.5), hasty=hasty):
+            pass
+        c = linear[4:] + 2 * points[:, :4] @ A[:4, 4:] + r.shift[4, 4:]
+        bounds.append(-0.25 * np.einsum("ki,ij,kj->k", c, r.inverse[4, 4:, 4:], c).mean())
+    assert bounds[0] < bounds[1]

@@ -47,7 +47,7 @@ def test_no_bound_exceeds_the_optimum_wherever_the_search_stops(
     kind: str, n: int, seed: int, nodes: int
 ) -> None:
     qubo = Qubo(objective(kind, n, seed), float(seed % 3))
-    with poor_start():
+    with poor_start(hasty=(0, 3, 10**6)[seed % 3]):
         found, best = solvers.solve(qubo, "branch-and-bound", restarts=1, nodes=nodes), optimum(qubo)
     assert found.bound is not None
     assert found.bound <= best
@@ -73,7 +73,7 @@ def test_no_bound_exceeds_the_optimum_under_a_capacity(
     costs = np.ones(n) if unit else np.random.default_rng(seed).integers(11, 90, n) / 10
     K = round(share * n) if unit else share * float(costs.sum())
     capacity = Capacity(objective(kind, n, seed), costs, K)
-    with poor_start():
+    with poor_start(hasty=(0, 3, 10**6)[seed % 3]):
         found = solvers.solve(capacity, "branch-and-bound", restarts=1, nodes=nodes)
     best = optimum(capacity)
     assert found.violation == 0.0
