@@ -81,7 +81,7 @@ def test_no_bound_exceeds_the_optimum_under_a_capacity(
     assert found.bound <= best
     if nodes > 2**10 or found.status is Status.OPTIMAL:
         assert found.status is Status.OPTIMAL
-        assert found.loss == pytest.approx(best, rel=1e-9, abs=1e-9)
+        assert found.loss <= best + 2 * capacity.resolution + 1e-9 * abs(best)
 
 
 def test_fixed_work_is_nodes_per_restart() -> None:
