@@ -277,7 +277,8 @@ def _plant(instance: Qubo | Capacity, run: Run, shifted: _Shifted) -> _Tree | No
     _beam(instance, run, shifted, NARROW)
     if run.stopped():
         return None
-    qubo, order, root = instance.qubo, shifted.columns, shifted.shift[shifted.columns]
+    qubo, order = instance.qubo, shifted.columns
+    root: Floats | None = shifted.shift[order]
     A, linear, first = dense_couplings(qubo)[np.ix_(order, order)], qubo.linear[order], qubo.offset
     costs, room, noise = instance.costs[order], np.array(instance.window), instance.resolution
     # Wider than its slack, as sums here run in another order; `offer` judges feasibility.
