@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import functools
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]  # it ships no types
 
 from ..problems import SHAPES, BlackBox, Capacity, InputError, Instance, Qubo, Rounding
 from ..problems.arrays import count, number
+from ..problems.threads import pools
 from .adapters import adapter_for
 from .compiled import compiles
 from .registry import get
@@ -129,16 +128,10 @@ def _limited(threads: int) -> Iterator[None]:
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        with _pools(len(sys.modules)).limit(limits=threads):
+        with pools().limit(limits=threads):
             yield
     finally:
         torch.set_num_threads(before)
-
-
-@functools.lru_cache(maxsize=1)
-def _pools(modules: int) -> ThreadpoolController:
-    """The thread pools of this process. A search for them takes 10 ms, so only an import asks for another."""
-    return ThreadpoolController()
 
 
 def warm(name: str, shape: type, *, sparse: bool = False, levels: int = 2, groups: bool = False) -> None:
