@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-from ..arrays import Floats
-from .inputs import BATCH, Sums, run
-from .patches import rows_of
+from ..threads import blas_as_torch
+from .inputs import BATCH, run
+from .patches import Kind, rows_of
 from .samples import Inputs, Samples, pieces
-from .uses import Heard, Use, listening
+from .sums import Room, Sums
+from .uses import Heard, Place, Use, listening
 
-__all__ = ["GRAM_BYTES", "gram_bytes", "sums_of", "windows"]
-
-GRAM_BYTES = 2**30
-"""Of the Gram matrices that one run over the data adds up; more matrices take more runs."""
-
-BLOCK = 192
-"""Columns of a Gram matrix that are computed at a time."""
+__all__ = ["gram_bytes", "sums_of", "windows"]
 
 
 def gram_bytes(use: Use, network: nn.Module) -> int:
@@ -34,8 +26,8 @@ def gram_bytes(use: Use, network: nn.Module) -> int:
     return 8 * use.groups * columns**2
 
 
-def windows(uses: Iterable[Use], network: nn.Module, *, most: int = GRAM_BYTES) -> Iterator[list[Use]]:
-    """Neighbours whose Gram matrices fit into memory together; one that is too large is alone."""
+def windows(uses: Iterable[Use], network: nn.Module, *, most: int) -> Iterator[list[Use]]:
+    """Neighbours whose Gram matrices fit into `most` bytes together; one that is too large is alone."""
     held: list[Use] = []
     size = 0
     for use in uses:
@@ -54,7 +46,7 @@ def sums_of(
     uses: Iterable[Use],
     *,
     through: Mapping[str, Callable[[Tensor], Tensor]] | None = None,
-    exact: bool = False,
+    room: Room | None = None,
 ) -> dict[str, Sums]:
     """Σ x̃ x̃ᵀ over all rows x̃ = (x, 1) that reach each of the matrices, by name, from one run.
 
@@ -65,25 +57,46 @@ def sums_of(
         inputs: of the network.
         uses: of the network, but for embeddings.
         through: what the inputs of a matrix pass first, by name.
-        exact: whether every bit must be as `gram_of_inputs` has it, at twice the time.
+        room: where the sums lie.
 
     Raises:
-        InputError: the network does not run on the inputs.
+        InputError: the network does not run on the inputs, or there is no room.
     """
     wanted = {(use.weight, use.kind, use.groups): use for use in uses}
-    shared = _Shared({use.name: Sums() if exact or use.groups > 1 else _Upper() for use in wanted.values()})
+    names = [use.name for use in wanted.values()]
+    room, apart = room or Room(), set[str]()
+    while True:
+        shared = _Shared({name: Sums(room) for name in names}, apart)
+        with blas_as_torch():
+            _add_up(network, inputs, wanted, through or {}, shared)
+        if not shared.parted:
+            return shared.sums
+        apart |= shared.parted
+
+
+def _add_up(
+    network: nn.Module,
+    inputs: Inputs,
+    wanted: Mapping[tuple[Place, Kind, int], Use],
+    through: Mapping[str, Callable[[Tensor], Tensor]],
+    shared: _Shared,
+) -> None:
+    """Run the network, until matrices part that share sums."""
     tokens = _Tokens()
 
     def ear(one: Heard) -> None:
         use = wanted.get(one.key)
-        if use is None:
+        if use is None or not one.x.numel():
             return
-        change = (through or {}).get(use.name)
+        change = through.get(use.name)
 
         def add(sums: Sums) -> None:
-            x = tokens.kept(one.x) if one.kind == "linear" else one.x
-            for rows in rows_of(x, one.kind, one.groups, one.window) if x.numel() else ():
-                sums.add(rows if change is None else change(rows))
+            if one.kind == "linear":
+                x = one.x if one.x.dim() == 3 else one.x[None]
+                sums.add(x, places=tokens.kept(one.x), through=change)
+                return
+            for rows in rows_of(one.x, one.kind, one.groups, one.window):
+                sums.add(rows, through=change)
 
         if change is None and one.kind == "linear":
             shared.add(use.name, one.x, add)
@@ -94,56 +107,28 @@ def sums_of(
         with tokens.of(piece), listening(network, ear):
             run(network, piece)
         shared.forget()
-    return shared.sums
-
-
-class _Upper(Sums):
-    """Sums of which only the upper triangle is computed, block by block: half the products of a wide one.
-
-    In float64: in float32 a matrix of fewer rows than inputs comes out with eigenvalues below 0.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._mean: Floats | None = None
-
-    def square(self, rows: Tensor) -> None:
-        """Add the products of rows x̃ (1, rows, f + 1) in and above the blocks of the diagonal."""
-        flat, size = rows[0], rows.shape[2]
-        if isinstance(self.gram, float):
-            self.gram = torch.zeros(size, size, dtype=torch.float64)
-        for start in range(0, size, BLOCK):
-            block = slice(start, start + BLOCK)
-            self.gram[block, start:].addmm_(flat[:, block].T, flat[:, start:])
-
-    def mean(self) -> Floats:
-        """The Gram matrix (1, f + 1, f + 1); those that share sums share it."""
-        if self._mean is None:
-            gram, self.gram = self.gram / self.rows, 0.0
-            self._mean = np.asarray(_mirrored(gram)[None].numpy())
-        return self._mean
-
-
-def _mirrored(gram: Tensor) -> Tensor:
-    """The matrix itself, its lower triangle made the upper one's."""
-    for start in range(0, len(gram), BLOCK):
-        block, rest = slice(start, start + BLOCK), slice(start + BLOCK, None)
-        corner = torch.triu(gram[block, block])
-        gram[block, block] = corner + torch.triu(corner, 1).T
-        gram[rest, block] = gram[block, rest].T
-    return gram
+        if shared.parted:
+            return
 
 
 class _Shared:
-    """Sums by name, of which those are one that the same tensors flow into: queries, keys and values."""
+    """Sums by name, of which those are one that the same tensors flow into: queries, keys and values.
 
-    def __init__(self, sums: dict[str, Sums]) -> None:
-        self.sums = sums
-        self.before: Sums | None = None
-        self.now = Sums()
+    That those which share once always do is trusted, for a copy of the sums a batch would cost more than the
+    few networks whose matrices part: these run again.
+
+    Attributes:
+        apart: names that are known to part.
+        parted: names that shared sums, and then something flowed into some of them alone.
+    """
+
+    def __init__(self, sums: dict[str, Sums], apart: Set[str]) -> None:
+        self.sums, self.apart = sums, apart
+        self.parted: set[str] = set()
         self.x: Tensor | None = None
         self.seen: tuple[Any, ...] = ()
         self.fresh = False
+        self.now: Sums | None = None
         self.takers: set[str] = set()
 
     def add(self, name: str, x: Tensor, add: Callable[[Sums], None]) -> None:
@@ -152,29 +137,25 @@ class _Shared:
         seen = (x.data_ptr(), x.shape, x.stride(), x.dtype, version)
         own = self.sums[name]
         if self.x is None or seen != self.seen or name in self.takers:
-            self._part()
-            sharing = sum(one is own for one in self.sums.values()) > 1
-            self.before, self.fresh = copy.deepcopy(own) if sharing else None, not own.rows
-            self.x, self.seen, self.now = x, seen, own  # x stays alive: its place is not reused
+            self.forget()
+            self.fresh, self.now = not own.rows, own
+            self.x, self.seen = x, seen  # x stays alive: its place is not reused
             add(own)
-        elif own is not self.now and self.fresh and not own.rows:
+        elif own is self.now:
+            pass
+        elif self.now is not None and self.fresh and not own.rows and not self.apart & {name, *self.takers}:
             self.sums[name] = self.now
-        elif own is not self.now:
-            self.sums[name] = copy.deepcopy(own)
-            add(self.sums[name])
+        else:
+            add(own)
         self.takers.add(name)
-
-    def _part(self) -> None:
-        """Give those their own sums back that share the last ones and did not take what was added."""
-        if self.before is not None:
-            left = [name for name, one in self.sums.items() if one is self.now and name not in self.takers]
-            self.sums.update(dict.fromkeys(left, self.before))
-        self.takers = set()
 
     def forget(self) -> None:
         """Let go of the last tensor."""
-        self._part()
-        self.before = self.x = None
+        sharing = {name for name, one in self.sums.items() if one is self.now}
+        if self.takers and not sharing <= self.takers:
+            self.parted |= sharing
+        self.takers = set()
+        self.x = self.now = None
 
 
 class _Tokens:
@@ -184,11 +165,12 @@ class _Tokens:
         self.mask: Tensor | None = None
         self.shape: tuple[int, ...] = ()
         self.turned = False
+        self.places: dict[bool, Tensor] = {}
 
     @contextmanager
     def of(self, piece: Inputs) -> Iterator[None]:
         """Listen to the order of tokens while a batch runs."""
-        self.mask = _mask(piece)
+        self.mask, self.places = _mask(piece), {}
         if self.mask is None:
             yield
             return
@@ -196,13 +178,16 @@ class _Tokens:
             yield
         self.mask = None
 
-    def kept(self, x: Tensor) -> Tensor:
-        """The rows of x (rows, f) of tokens that count; all where rows are no tokens."""
+    def kept(self, x: Tensor) -> Tensor | None:
+        """Places of the rows of x (rows, f) that are tokens that count; None where rows are no tokens."""
         if self.mask is None or x.dim() != 2 or len(x) != self.mask.numel():
-            return x
+            return None
         straight = tuple(self.mask.shape)
         turned = self.turned or (self.shape[:2] == straight[::-1] and self.shape[:2] != straight)
-        return x[(self.mask.T if turned else self.mask).flatten()]
+        if turned not in self.places:
+            mask = self.mask.T if turned else self.mask
+            self.places[turned] = mask.flatten().nonzero()[:, 0]
+        return self.places[turned]
 
 
 class _Shapes(TorchFunctionMode):

@@ -14,13 +14,14 @@ from torch.nn import functional
 
 from ..arrays import Floats
 from ..errors import InputError, one_line
+from ..threads import blas_as_torch
 from .patches import ELEMENTS
 from .samples import Inputs, described, forward, pieces
+from .sums import Sums
 
 __all__ = [
     "BATCH",
     "Call",
-    "Sums",
     "calling",
     "calls",
     "gram_of_inputs",
@@ -146,7 +147,7 @@ def gram_of_inputs(
         for piece in arguments[0].chunk(-(-size // ELEMENTS)):
             sums.add(_rows(layer, piece if through is None else through(piece)))
 
-    with hooked({layer: add}):
+    with blas_as_torch(), hooked({layer: add}):
         for piece in pieces(inputs, BATCH):
             run(network, piece)
     if not sums.rows:
@@ -160,39 +161,6 @@ def gram_of_inputs(
 def groups_of(layer: nn.Module) -> int:
     """Groups of a convolution, whose outputs see inputs of their own; 1 of any other layer."""
     return layer.groups if isinstance(layer, nn.Conv2d) else 1
-
-
-class Sums:
-    """Running Σ x̃ x̃ᵀ over rows x̃ = (x, 1) of each group, how many there were, and the range of x."""
-
-    def __init__(self) -> None:
-        self.gram: Any = 0.0
-        self.rows, self.low, self.high = 0, np.inf, -np.inf
-
-    def add(self, x: Tensor) -> None:
-        """Add rows x (groups, rows, f)."""
-        rows = torch.ones(*x.shape[:2], x.shape[2] + 1, dtype=torch.float64)
-        rows[..., :-1] = x
-        self.square(rows)
-        self.rows += rows.shape[1]
-        self.low, self.high = min(self.low, float(x.min())), max(self.high, float(x.max()))
-
-    def square(self, rows: Tensor) -> None:
-        """Add the products of rows x̃ (groups, rows, f + 1)."""
-        self.gram = self.gram + rows.transpose(1, 2) @ rows
-
-    def joined(self, other: Sums | None) -> Sums:
-        """These sums with what others of the same kind have added up."""
-        if other is not None:
-            self.gram = other.gram + self.gram
-            self.rows += other.rows
-            self.low, self.high = min(self.low, other.low), max(self.high, other.high)
-        return self
-
-    def mean(self) -> Floats:
-        """The Gram matrices (groups, f + 1, f + 1)."""
-        gram = np.asarray((self.gram / self.rows).numpy(), dtype=np.float64)
-        return (gram + gram.transpose(0, 2, 1)) / 2
 
 
 def _supported(layer: nn.Module) -> bool:

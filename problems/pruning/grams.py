@@ -10,33 +10,34 @@ from torch import nn
 from ..arrays import Floats
 from ..errors import InputError
 from ..layers.grams import sums_of, windows
-from ..layers.inputs import Sums
 from ..layers.samples import Inputs
+from ..layers.sums import MEMORY, Room, Sums
 from ..layers.uses import Use, uses_of
 
 __all__ = ["grams_of_inputs", "uses_of_layers"]
 
 
 def grams_of_inputs(
-    network: nn.Module, names: Sequence[str], inputs: Inputs, *, exact: bool = False
+    network: nn.Module, names: Sequence[str], inputs: Inputs, *, memory: int = MEMORY
 ) -> Iterator[tuple[Use, Floats]]:
     """The matrix of each layer, as they run, and the Gram matrix (f + 1, f + 1) of what it meets and a one.
 
     That is what the product itself receives: a convolution's patches after padding of any mode, also where
-    its own forward pads. As many as memory bears are measured in one pass.
+    its own forward pads. As many as there is room for are measured in one pass.
 
     Parameters:
         network: in eval mode.
         names: of its Linears and convolutions, each of one group.
         inputs: of the network.
-        exact: whether every bit must be as `gram_of_inputs` has it, at twice the time.
+        memory: bytes of Gram matrices that may be held in memory; others lie in temporary files.
 
     Raises:
         InputError: a layer makes another weight of its own one, the network does not run, or nothing or NaN
             reaches a layer.
     """
-    for window in windows(uses_of_layers(network, names, inputs), network):
-        sums = sums_of(network, inputs, window, exact=exact)
+    room = Room(memory)
+    for window in windows(uses_of_layers(network, names, inputs), network, most=room.most):
+        sums = sums_of(network, inputs, window, room=room)
         for use in window:
             yield use, _mean(use.name, sums.pop(use.name))
 

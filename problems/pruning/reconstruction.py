@@ -68,7 +68,7 @@ def errors(task: Task, groups: Groups, *, centred: bool, weight: str) -> Any:
         InputError: a taker makes another weight of its own one, or NaN reaches it.
     """
     felt = {} if weight == "relative" else sensitivities(task, groups)
-    grams = grams_of_inputs(task.network, list(groups.inputs), task.inputs, exact=task.kept)
+    grams = grams_of_inputs(task.network, list(groups.inputs), task.inputs, memory=task.memory)
     C: Any = np.zeros((groups.total, groups.total)) if groups.total <= DENSE else []
     for use, gram in grams:
         variables = groups.inputs[use.name]
@@ -103,7 +103,7 @@ def contributions(task: Task, name: str, *, centred: bool, weights: Floats | Non
     Raises:
         InputError: as `errors`.
     """
-    ((use, gram),) = grams_of_inputs(task.network, [name], task.inputs, exact=task.kept)
+    ((use, gram),) = grams_of_inputs(task.network, [name], task.inputs, memory=task.memory)
     return _contributions(task, use, gram, centred=centred, weights=weights)
 
 

@@ -15,8 +15,9 @@ from torch import Tensor, nn
 
 from ..arrays import Bits, Floats
 from ..layers.grams import sums_of
-from ..layers.inputs import BATCH, Sums
+from ..layers.inputs import BATCH
 from ..layers.samples import Batch, Inputs, Samples, forward, pieces
+from ..layers.sums import Room
 from ..layers.uses import Use
 from ..tasks.task import Task
 from .channels import output_axis
@@ -149,7 +150,7 @@ def _second_order(
     """
     layer = copy.deepcopy(network.get_submodule(name)).requires_grad_(True)
     axis, intercepts, count = output_axis(layer), np.zeros(outputs_of(layer)), 0
-    sums: Sums | None = None
+    sums, room = None, Room(task.memory)
     for batch in pieces(inputs, BATCH):
         original, passing = _passing(task.network, name, batch), _passing(network, name, batch)
         if original is None or passing is None or len(original.output) != len(passing.output):
@@ -162,7 +163,7 @@ def _second_order(
         intercepts += error.detach().double().movedim(axis, 0).flatten(1).sum(dim=1).numpy()
         count += error.numel() // len(intercepts)
         if grams:
-            found = sums_of(layer, passing.samples, [use], exact=task.kept)[use.name]
+            found = sums_of(layer, passing.samples, [use], room=room)[use.name]
             sums = found.joined(sums)
     weight = layer.get_parameter("weight")
     if weight.grad is None or not count:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -17,6 +18,7 @@ from ..errors import InputError
 from ..layers.batch_norms import fold_batch_norms, has_batch_norms
 from ..layers.grams import sums_of, windows
 from ..layers.samples import Inputs
+from ..layers.sums import Room
 from ..layers.uses import Use, Uses, parameter_of, uses_of
 from ..tasks.task import Task
 from .eight_bit import QuantizedInput
@@ -34,6 +36,9 @@ class UnreachedError(InputError):
 class WeightLayers:
     """The matrices of a copy of a task's network, BatchNorms folded, to be decided one by one.
 
+    One run over the data measures all of them, or as many as the disk bears; each Gram matrix is let go once
+    its layer is decided.
+
     Attributes:
         task: the network, and the samples that calibrate it.
         sequential: whether a layer sees the activations of the layers already decided, not the trained ones.
@@ -50,17 +55,27 @@ class WeightLayers:
     )
 
     @cached_property
+    def room(self) -> Room:
+        """Where Gram matrices lie until their layers are decided."""
+        return Room(self.task.memory)
+
+    @cached_property
     def network(self) -> nn.Module:
         """The copy, whose layers are decided in place."""
         return folded(self.task)
 
     @cached_property
     def source(self) -> nn.Module:
-        """The network whose activations calibrate; a copy is for what is folded, or for a stranger's code."""
+        """The network whose activations calibrate; a copy is for what is folded, or for a stranger's code.
+
+        A stranger's modules may keep what they like, but they do not change their weights, which take space.
+        """
         if self.sequential:
             return self.network
-        plain = self.task.kept and not has_batch_norms(self.task.network)
-        return self.task.network if plain else folded(self.task)
+        if has_batch_norms(self.task.network):
+            return folded(self.task)
+        weights = {id(one): one for one in self.task.network.parameters()}
+        return self.task.network if self.task.kept else copy.deepcopy(self.task.network, weights).eval()
 
     @cached_property
     def uses(self) -> Uses:
@@ -116,11 +131,11 @@ class WeightLayers:
         return build() if self.sequential else cached(self.task, piece, build)
 
     def _now(self, use: Use, *, held: bool) -> dict[str, Floats]:
-        """Where layers are independent, one run measures as many of those to come as memory allows."""
+        """Where layers are independent, one run measures as many of those to come as there is room for."""
         data = "held" if held else "calibration"
         if (data, use.name) not in self._measured:
             rest = self.chosen[self.chosen.index(use) :]
-            among = [use] if self.sequential else next(windows(rest, self.source))
+            among = [use] if self.sequential else next(windows(rest, self.source, most=self.room.most))
             samples = self.task.held_inputs if held else self.task.inputs
             for name, found in self._measure(samples, among).items():
                 self._measured[data, name] = found
@@ -140,14 +155,13 @@ class WeightLayers:
 
         Where `rounded`, the Gram matrices are of inputs rounded to eight bits over that span.
         """
-        sum_up = partial(sums_of, self.source, inputs, uses, exact=self.task.kept)
+        sum_up = partial(sums_of, self.source, inputs, uses, room=self.room)
         sums = sum_up()
         spans = {name: np.array([one.low, one.high]) for name, one in sums.items() if one.rows}
         if self.rounded:
             sums = sum_up(through={name: QuantizedInput(*span) for name, span in spans.items()})
         made: dict[str, dict[str, Floats]] = {}
-        for name in [*sums]:  # let go of each sum in turn: means are as large
-            one = sums.pop(name)
+        for name, one in sums.items():
             made[name] = {"gram": one.mean(), "span": spans[name]} if one.rows else {}
         return made
 

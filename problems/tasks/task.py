@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from ..layers.samples import Inputs
+from ..layers.sums import MEMORY
 from ..networks.zoo import Network, network
 from .kinds import Judge, kind_of, spec_of
 from .ledger import Ledger
@@ -46,6 +47,7 @@ class Task:
         also: further true metrics by name, of a network on the judge's data.
         rules: what the caller wishes of single layers.
         ledger: what became of each parameter, written by formulations while they compress.
+        memory: bytes of Gram matrices that may be held in memory; others lie in temporary files.
     """
 
     name: str
@@ -63,6 +65,7 @@ class Task:
     also: Mapping[str, Callable[[nn.Module], float]] = field(default_factory=dict)
     rules: Rules = field(default_factory=Rules)
     ledger: Ledger = field(default_factory=Ledger)
+    memory: int = MEMORY
 
     def copy(self) -> nn.Module:
         """A copy of the network, in eval mode, that a problem may change."""

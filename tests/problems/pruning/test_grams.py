@@ -10,9 +10,8 @@ from tiny import mlp, network_task, one_thread
 from torch import Tensor, nn
 
 from qubopress.problems import InputError
-from qubopress.problems.layers import grams as layer_grams
 from qubopress.problems.layers.inputs import gram_of_inputs
-from qubopress.problems.pruning import grams
+from qubopress.problems.layers.sums import Room
 from qubopress.problems.pruning.grams import grams_of_inputs
 from qubopress.problems.pruning.groups import prunable
 
@@ -26,8 +25,8 @@ def test_one_pass_gives_each_layer_the_gram_matrix_of_a_pass_of_its_own(
 ) -> None:
     task = task_of(kind)
     names = list(prunable(task).inputs)
-    monkeypatch.setattr(grams, "windows", lambda uses, network: layer_grams.windows(uses, network, most=held))
-    found = {use.name: gram for use, gram in grams_of_inputs(task.network, names, task.inputs, exact=True)}
+    monkeypatch.setattr(Room, "most", held)
+    found = {use.name: gram for use, gram in grams_of_inputs(task.network, names, task.inputs)}
     assert set(found) == set(names)
     for name, gram in found.items():
         np.testing.assert_array_equal(gram, gram_of_inputs(task.network, name, task.inputs)[0][0])
