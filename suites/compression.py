@@ -15,7 +15,9 @@ from torch import nn
 
 from .. import problems, solvers
 from ..problems import InputError
+from ..problems.arrays import count
 from ..problems.layers.agreement import repeatable
+from ..problems.layers.sums import MEMORY
 from ..problems.quantization.codes import settle
 from ..problems.tasks.rules import Rules
 from .compressing.outcomes import reported
@@ -34,6 +36,7 @@ def compress(
     seconds: float | None = None,
     seed: int = 0,
     samples: int = 1000,
+    memory: int = MEMORY,
     refiner: str = "tensor-train",
     evaluations: int = 500,
     skip: Iterable[str] = (),
@@ -59,6 +62,8 @@ def compress(
         seconds: budget of each stage; one run of the solver's fixed work where None.
         seed: of the search.
         samples: most calibration samples to use.
+        memory: bytes of Gram matrices to hold in memory; more lie in temporary files ($TMPDIR) and come back
+            a layer at a time.
         refiner: solver of a refinement stage, where the formulation has one.
         evaluations: its budget.
         skip: globs of names of layers to leave as they are, such as "*.head".
@@ -90,8 +95,9 @@ def compress(
         name: one for name, one in (("forward", forward), ("criterion", criterion)) if one is not None
     }
     rules = Rules(_globs("skip", skip), _globs("only", only), dict(layers or {}))
+    most = count(memory, name="memory", low=0)
     with repeatable(seed), _shown(progress) as tell:  # a forward may draw numbers of its own
-        task = replace(problems.own_task(model, data, samples=samples, **own), rules=rules)
+        task = replace(problems.own_task(model, data, samples=samples, **own), rules=rules, memory=most)
         stages = Stages(formulation, rules, task.ledger, budget, tell)
         network = problems.drive(formulation, task, parameters, stages)
     stages.check_heard()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from ..terminal.console import CallError
 
 __all__ = [
     "at_least",
+    "bytes_of",
     "check_file",
     "check_folder",
     "check_instances",
@@ -83,3 +85,11 @@ def check_stores(stores: Iterable[Path]) -> None:
     for store in stores:
         with Store(store):
             pass
+
+
+def bytes_of(option: str, text: str) -> int:
+    """A size such as 512M or 4G in bytes."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([KMG]?)i?B?", text.strip(), flags=re.IGNORECASE)
+    if match is None or float(match[1]) == 0:
+        raise CallError(f"{option} must be a size such as 512M or 4G, got {text!r}")
+    return int(float(match[1]) * 1024 ** " KMG".index(match[2].upper() or " "))

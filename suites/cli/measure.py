@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -28,7 +27,7 @@ from ..terminal.console import (
     load_plugins,
     tell,
 )
-from .checks import at_least, check_instances, positive
+from .checks import at_least, bytes_of, check_instances, positive
 
 if TYPE_CHECKING:
     from ..harness.suite_run import Run
@@ -66,7 +65,7 @@ def run(
     """Run a suite's cells that the store lacks, then show the leaderboard."""
     check_format(format)
     _check_call(suite, instance, input_format, jobs=jobs, seconds=seconds, seeds=seeds, plugins=plugins)
-    cap = _bytes(memory)
+    cap = None if memory is None else bytes_of("--memory", memory)
     from .. import finished
     from ..harness.executor import address_of
     from ..suite import load, path_of
@@ -162,16 +161,6 @@ def _check_call(
 def _summary(done: Run, store: Path) -> str:
     ends = ", ".join(f"{count} {status}" for status, count in sorted(done.statuses.items()))
     return f"{done.measured} cells measured{f' ({ends})' if ends else ''}, {done.resumed} resumed, in {store}"
-
-
-def _bytes(text: str | None) -> int | None:
-    """A size such as 512M or 4G in bytes."""
-    if text is None:
-        return None
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([KMG]?)i?B?", text.strip(), flags=re.IGNORECASE)
-    if match is None or float(match[1]) == 0:
-        raise CallError(f"--memory must be a size such as 512M or 4G, got {text!r}")
-    return int(float(match[1]) * 1024 ** " KMG".index(match[2].upper() or " "))
 
 
 def gate(

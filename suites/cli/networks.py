@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..terminal.console import FORMATS, REPEATABLE, CallError, check_format, load_plugins, tell
-from .checks import at_least
+from .checks import at_least, bytes_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -53,6 +53,10 @@ def compress(
     seconds: Annotated[float | None, typer.Option(help="Budget of a stage; fixed work without it.")] = None,
     seed: int = 0,
     samples: Annotated[int, typer.Option(help="Most calibration samples to use.")] = 1000,
+    memory: Annotated[
+        str,
+        typer.Option(help="Gram matrices to hold in memory, such as 2G; more lie in temporary files."),
+    ] = "64M",
     skip: Annotated[Texts, typer.Option(help=f"Glob of layers to leave as they are; {REPEATABLE}.")] = [],  # noqa: B006
     only: Annotated[Texts, typer.Option(help=f"Glob of the only layers to change; {REPEATABLE}.")] = [],  # noqa: B006
     layer: Annotated[Texts, typer.Option(help="Parameter of some layers alone, as 'fc*:bits=8'.")] = [],  # noqa: B006
@@ -112,6 +116,7 @@ def compress(
             seconds=seconds,
             seed=seed,
             samples=samples,
+            memory=bytes_of("--memory", memory),
             skip=skip,
             only=only,
             layers=layers,
@@ -204,6 +209,7 @@ ARGUMENTS = (
     "seconds",
     "seed",
     "samples",
+    "memory",
     "refiner",
     "evaluations",
     "skip",

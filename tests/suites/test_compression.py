@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import copy
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -146,6 +148,32 @@ def test_a_model_that_draws_numbers_is_compressed_alike_and_no_generator_moves(
             found.append(suites.compress(model, data, **parameters))
             assert torch.equal(torch.random.get_rng_state(), before)
     assert all(torch.equal(*pair) for pair in zip(*(one.parameters() for one in found), strict=True))
+
+
+def left_in(folder: Path) -> list[Path]:
+    return list(folder.iterdir())
+
+
+@pytest.mark.parametrize("problem", ["adaround", "bit-allocation", "reconstruction"])
+def test_the_same_network_comes_of_gram_matrices_in_files(
+    problem: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    found = [suites.compress(seeded(Images), pair(1, 4, 4), problem=problem, memory=m) for m in (0, 2**30)]
+    states = [one.state_dict() for one in found]
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[1])
+    assert not left_in(tmp_path)
+
+
+def test_a_failure_leaves_no_file_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+    def fail(step: Any) -> None:
+        raise ZeroDivisionError(step.label)
+
+    with pytest.raises(ZeroDivisionError, match="body"):
+        suites.compress(seeded(Dense), pair(5), memory=0, progress=fail)
+    assert not left_in(tmp_path)
 
 
 def test_the_seed_decides() -> None:

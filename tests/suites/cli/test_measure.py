@@ -14,7 +14,7 @@ from records import make_store
 from warm import clean_registries, records, share_server, write_suite
 
 from qubopress.suites import cli
-from qubopress.suites.cli import measure
+from qubopress.suites.cli.checks import bytes_of
 from qubopress.suites.harness import suite_run
 
 SUITE = """
@@ -158,7 +158,7 @@ def test_an_interrupt_says_how_to_go_on(
     [("512M", 512 << 20), ("4G", 4 << 30), ("1.5GiB", 3 << 29), ("100kb", 102_400), ("7", 7)],
 )
 def test_sizes_are_read_in_powers_of_1024(text: str, size: int) -> None:
-    assert measure._bytes(text) == size
+    assert bytes_of("--memory", text) == size
 
 
 def test_a_run_with_nothing_left_builds_no_instance(
