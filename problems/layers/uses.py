@@ -15,6 +15,7 @@ from functools import reduce
 from typing import Any, NamedTuple, TypeAlias, cast
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.multiprocessing.reductions import StorageWeakRef
@@ -91,7 +92,7 @@ class Use:
         """The matrix (n, f) in float64."""
         return np.asarray(self.tensor(network).double().numpy())
 
-    def put(self, network: nn.Module, weights: Floats) -> None:
+    def put(self, network: nn.Module, weights: npt.NDArray[Any]) -> None:
         """Write a matrix (n, f) into the network's parameter."""
         view, made = self.weight.of(network), torch.from_numpy(weights)
         if self.kind == "transposed":

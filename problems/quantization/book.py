@@ -18,7 +18,7 @@ from ..layers.inputs import BATCH, run
 from ..layers.samples import pieces
 from ..layers.uses import Heard, Use, listening, parameter_of
 from ..tasks.ledger import Fate
-from .codes import attach, coded
+from .codes import Codes, attach, coded
 from .eight_bit import QuantizedInput, quantize_input
 from .grids import Grid, grid_for
 from .weight_layers import WeightLayer, WeightLayers
@@ -27,6 +27,9 @@ from .wishes import Answer, Wishes
 __all__ = ["Book", "modules_of", "round_embeddings", "write"]
 
 BIAS_BITS = 32
+
+ROWS = 2**10
+"""Of a table that are rounded at a time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,12 +166,21 @@ def round_embeddings(layers: WeightLayers, book: Book, *, bits: int, group: int)
         if not own:
             book.leave(use, "embeddings=0 leaves it")
             continue
-        weights = use.matrix(layers.network)
-        grid = grid_for(weights, bits=own, grid="minmax", per="channel", group=wished["group"])
-        codes = coded(use, grid, grid.integers(weights), bits=own)
-        use.put(layers.network, codes.matrix().astype(np.float64))
+        codes = _table(use, layers.network, bits=own, group=wished["group"])
+        use.put(layers.network, codes.matrix())
         attach(layers.network, codes)
         book.embedding(use, own)
+
+
+def _table(use: Use, network: nn.Module, *, bits: int, group: int) -> Codes:
+    """Codes of a table, computed from some rows at a time: it may be most of a network."""
+    parts = []
+    for rows in use.tensor(network).split(ROWS):
+        weights = rows.double().numpy()
+        grid = grid_for(weights, bits=bits, grid="minmax", per="channel", group=group)
+        parts.append(coded(use, grid, grid.integers(weights), bits=bits))
+    joined = {name: np.concatenate([vars(one)[name] for one in parts]) for name in ("codes", "step", "zero")}
+    return replace(parts[0], **joined)
 
 
 _OTHERS = dict.fromkeys(one.name for one in fields(Wishes))

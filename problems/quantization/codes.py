@@ -90,8 +90,10 @@ class Codes:
 
     def matrix(self) -> Singles:
         """The weights (n, f), computed in float32 as a runtime does."""
-        apart = self.codes.astype(np.float32) - self.spread(self.zero).astype(np.float32)
-        return np.asarray(self.spread(self.step) * apart, dtype=np.float32)
+        made = self.codes.astype(np.float32)  # in place, as a table may be most of a network
+        made -= self.spread(self.zero) if self.group else self.zero
+        made *= self.spread(self.step) if self.group else self.step
+        return made
 
 
 def coded(use: Use, grid: Grid, q: Floats, *, bits: int) -> Codes:

@@ -29,7 +29,7 @@ from qubopress import solvers
 from qubopress.problems import InputError
 from qubopress.problems.layers.samples import Inputs
 from qubopress.problems.layers.uses import uses_of
-from qubopress.problems.quantization import adaround
+from qubopress.problems.quantization import adaround, book
 from qubopress.problems.quantization.codes import codes_of
 from qubopress.problems.tasks.rules import Rules
 
@@ -150,6 +150,16 @@ def test_tables_have_a_step_for_each_group_as_matrices_have() -> None:
     rules = Rules(layers={"0": {"group": 32}})
     alone, codes = table(on={"rules": rules})
     assert (alone, codes.group) == (grouped, 32)
+
+
+@pytest.mark.parametrize("group", [0, 32])
+def test_a_table_is_the_same_however_many_rows_are_rounded_at_a_time(group, monkeypatch) -> None:
+    error, codes = table(group=group)
+    monkeypatch.setattr(book, "ROWS", 3)
+    again, parts = table(group=group)
+    assert error == again
+    for name in ("codes", "step", "zero"):
+        np.testing.assert_array_equal(getattr(parts, name), getattr(codes, name))
 
 
 # ---- groups
