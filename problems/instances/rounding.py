@@ -352,9 +352,10 @@ def _check_size(gram: Floats) -> None:
 
 
 def _semidefinite(gram: Floats) -> bool:
-    """Whether no eigenvalue is negative. Rank-deficient matrices are welcome, hence the jitter."""
+    """Whether no eigenvalue is negative. Rank-deficient matrices are welcome, hence the jitter, in place."""
+    gram[np.diag_indices(len(gram))] += 1e-9 * len(gram)
     try:
-        np.linalg.cholesky(gram + 1e-9 * len(gram) * np.eye(len(gram)))
+        np.linalg.cholesky(gram)
     except np.linalg.LinAlgError:
         return False
     return True

@@ -232,7 +232,10 @@ def rows_rounding(
 def centred(gram: Floats) -> tuple[Floats, Floats]:
     """Means (f,) of the inputs, and the Gram matrix (f, f) of the inputs less their means."""
     means = gram[-1, :-1] / gram[-1, -1]
-    return means, gram[:-1, :-1] - gram[-1, -1] * np.outer(means, means)
+    form = np.outer(means, means)
+    form *= -gram[-1, -1]
+    form += gram[:-1, :-1]
+    return means, form
 
 
 def _holding(grid: Grid, bias: Floats, rows: slice, input_step: float) -> Grid:
