@@ -19,10 +19,13 @@ from torch import Tensor
 from ..arrays import Floats
 from ..errors import InputError
 
-__all__ = ["MEMORY", "Room", "Sums"]
+__all__ = ["MEMORY", "WAITING", "Room", "Sums"]
 
-MEMORY = 2**26
-"""Bytes of Gram matrices that are held in memory unless told otherwise; others lie in temporary files."""
+MEMORY = 2**28
+"""Bytes of sums that are held in memory unless told otherwise; others lie in temporary files."""
+
+WAITING = 2**26
+"""Bytes of Gram matrices that are in memory until their layers' turn comes; more of them wait in files."""
 
 ON_DISK = 2**34
 """Most bytes of Gram matrices that one run over the data leaves in temporary files."""
@@ -179,6 +182,21 @@ class Sums:
                 _mirror(gram)
             self._held.rest()
         return self._mean
+
+    def laid_by(self) -> Floats:
+        """The Gram matrices, in a file from now on."""
+        gram = self.mean()
+        if self._held is not None and self._held.file is None:
+            self._held = _on_disk(gram.shape, gram.nbytes)
+            self._held.array[:] = gram
+            self._held.rest()
+            self._mean = self._held.array
+        return self.mean()
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return 0 if self._held is None else self._held.array.nbytes
 
 
 def _square(rows: Tensor, gram: Floats) -> None:

@@ -175,12 +175,15 @@ def round_embeddings(layers: WeightLayers, book: Book, *, bits: int, group: int)
 def _table(use: Use, network: nn.Module, *, bits: int, group: int) -> Codes:
     """Codes of a table, computed from some rows at a time: it may be most of a network."""
     parts = []
-    for rows in use.tensor(network).split(ROWS):
+    for rows in torch.split(use.tensor(network), ROWS):
         weights = rows.double().numpy()
         grid = grid_for(weights, bits=bits, grid="minmax", per="channel", group=group)
         parts.append(coded(use, grid, grid.integers(weights), bits=bits))
-    joined = {name: np.concatenate([vars(one)[name] for one in parts]) for name in ("codes", "step", "zero")}
-    return replace(parts[0], **joined)
+    codes, step, zero = (
+        np.concatenate(found)
+        for found in zip(*((one.codes, one.step, one.zero) for one in parts), strict=True)
+    )
+    return replace(parts[0], codes=codes, step=step, zero=zero)
 
 
 _OTHERS = dict.fromkeys(one.name for one in fields(Wishes))

@@ -18,7 +18,7 @@ from ..errors import InputError
 from ..layers.batch_norms import fold_batch_norms, has_batch_norms
 from ..layers.grams import sums_of, windows
 from ..layers.samples import Inputs
-from ..layers.sums import Room
+from ..layers.sums import WAITING, Room
 from ..layers.uses import Use, Uses, parameter_of, uses_of
 from ..tasks.task import Task
 from .eight_bit import QuantizedInput
@@ -161,8 +161,11 @@ class WeightLayers:
         if self.rounded:
             sums = sum_up(through={name: QuantizedInput(*span) for name, span in spans.items()})
         made: dict[str, dict[str, Floats]] = {}
+        many = sum(one.size for one in {*sums.values()}) > min(WAITING, self.room.memory)
         for name, one in sums.items():
-            made[name] = {"gram": one.mean(), "span": spans[name]} if one.rows else {}
+            made[name] = (
+                {"gram": one.laid_by() if many else one.mean(), "span": spans[name]} if one.rows else {}
+            )
         return made
 
 

@@ -47,7 +47,7 @@ class Task:
         also: further true metrics by name, of a network on the judge's data.
         rules: what the caller wishes of single layers.
         ledger: what became of each parameter, written by formulations while they compress.
-        memory: bytes of Gram matrices that may be held in memory; others lie in temporary files.
+        memory: bytes of Gram matrices that may be in memory at once; others lie in temporary files.
     """
 
     name: str

@@ -56,7 +56,7 @@ def compress(
     memory: Annotated[
         str,
         typer.Option(help="Gram matrices to hold in memory, such as 2G; more lie in temporary files."),
-    ] = "64M",
+    ] = "256M",
     skip: Annotated[Texts, typer.Option(help=f"Glob of layers to leave as they are; {REPEATABLE}.")] = [],  # noqa: B006
     only: Annotated[Texts, typer.Option(help=f"Glob of the only layers to change; {REPEATABLE}.")] = [],  # noqa: B006
     layer: Annotated[Texts, typer.Option(help="Parameter of some layers alone, as 'fc*:bits=8'.")] = [],  # noqa: B006

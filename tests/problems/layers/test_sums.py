@@ -141,6 +141,16 @@ def test_files_are_gone_with_their_sums_also_after_an_error(tmp_path, monkeypatc
     assert not list(tmp_path.iterdir())
 
 
+def test_means_that_are_laid_by_are_the_same_and_give_their_memory_back() -> None:
+    room, x = Room(2**20), samples(1, 30, 9)
+    one, other = Sums(room), Sums(room)
+    for each in (one, other):
+        each.add(x)
+    np.testing.assert_array_equal(one.laid_by(), other.mean())
+    assert one.laid_by() is one.mean()
+    assert room.left == 2**20 - other.size
+
+
 def test_memory_that_is_free_again_is_given_out_again() -> None:
     room = Room(8 * 100)
     first = room.zeros(1, 10, 10)
