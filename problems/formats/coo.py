@@ -4,10 +4,14 @@ What the lines cannot say stands in comments: `# vartype=BINARY`, `# variables=n
 `# entries=m`, by which a file that was cut is known. dimod reads the first of them, wherever it stands in its
 comment, and skips the others, so the offset is lost on it. Without a vartype the variables are binary; lines
 that repeat a pair add up; `i i value` is the linear term of variable i.
+
+dimod writes six decimals, so that a bias below 5e-7 is `0.000000`: where that was not 0, we warn.
 """
 
 from __future__ import annotations
 
+import re
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +23,9 @@ from .text import Lines, write_lines
 
 __all__ = ["read", "write"]
 
+LOST = re.compile(r"(\d+) (?:\1 -?|\d+ -)0\.000000", re.ASCII)
+"""A bias that was another before dimod wrote it: linear ones of 0 are left out, and 0 has no minus."""
+
 
 def read(path: str | Path) -> Qubo:
     """Read a QUBO, or an Ising model (`# vartype=SPIN`), which is told in binary variables."""
@@ -29,6 +36,7 @@ def read(path: str | Path) -> Qubo:
     offset = lines.remarked_number("offset", 0.0)
     n = _announced(lines, "variables")
     _check_whole(lines, n)
+    _warn_of_lost(lines)
     table = lines.table(lines.left, "i j value")
     top = None if n is None else n - 1
     i, j = (lines.indices(table[:, column], low=0, high=top) for column in (0, 1))
@@ -78,6 +86,17 @@ def _check_whole(lines: Lines, n: int | None) -> None:
     if entries is not None and (lines.left != entries or not lines.ended):
         told = f"{entries} lines i j value as its comment says, the last one ended"
         raise FileError(f"{lines.path} must hold {told}, got {lines.left}; is it whole?")
+
+
+def _warn_of_lost(lines: Lines) -> None:
+    """Tell of biases of which six decimals left nothing."""
+    lost = sum(LOST.fullmatch(line) is not None for line in lines.rest)
+    if lost:
+        warnings.warn(
+            f"{lines.path}: {lost} of {lines.left} biases are 0.000000, as dimod's coo.dump writes one below"
+            " 5e-7; save the model by its to_file as .bqm to keep all digits",
+            stacklevel=4,
+        )
 
 
 def _plain(value: float) -> str:

@@ -1,12 +1,12 @@
 r"""CPLEX LP text: a quadratic objective over binary variables, with no constraint or one capacity row.
 
-Read is what tells our instances as dimod, HiGHS, Gurobi, CPLEX, docplex, SCIP, COPT, Xpress and ZIMPL write
-it: `[ ... ] / 2` for the quadratic terms, one row with a number on one side, bounds that say no more than
-Binaries does, and every variable under Binaries, or under General with the bounds 0 and 1, in whose order
-the instance has them. A constant stands
-alone or with a variable that is fixed, `Constant = 1`. We write the latter, which all of them read as the
-same objective. Comments begin with a backslash. Not read by dimod.lp, which skips what it does not know and
-names no line.
+Read is what tells our instances as dimod, HiGHS, Gurobi, CPLEX, docplex, SCIP, COPT, Xpress, ZIMPL and Pyomo
+write it: `[ ... ] / 2` for the quadratic terms, one row with a number on one side, bounds that say no more
+than Binaries does, and every variable under Binaries, or under General with the bounds 0 and 1, in whose
+order the instance has them. A constant stands alone or with a variable that is fixed, `Constant = 1`, by
+Pyomo in a row of its own too. We write the first form of the latter, which all of them read as the same
+objective. Comments begin with a backslash. Not read by dimod.lp, which skips what it does not know and names
+no line.
 
 References:
     IBM, ILOG CPLEX file formats, LP file format: algebraic representation.
@@ -15,6 +15,7 @@ References:
 from __future__ import annotations
 
 import re
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -60,6 +61,7 @@ BOUND = re.compile(rf"([<>]=?|=[<>]?)\s*([+-]?\s*{NUMBER})\s*", re.ASCII)
 SENSE = re.compile(r"[<>=]+")
 SIDE = re.compile(rf"\s*([+-]?\s*{NUMBER})\s*([<>]=?|=[<>]?)", re.ASCII)
 FIXED = re.compile(rf"\s*({NAME})\s*=\s*([+-]?\s*{NUMBER})\s*", re.ASCII)
+OWN_ROW = re.compile(rf"(?m)^{NAME}\s*:\s*\+?\s*1\s+({NAME})\s*=\s*([+-]?\s*{NUMBER})\s*$", re.ASCII)
 LIMIT = re.compile(
     rf"(?:(?P<low>[+-]?\s*{NUMBER})\s*<=?\s*)?(?P<name>{NAME})(?:\s*(?P<sense>[<>]=?)\s*(?P<end>[+-]?\s*{NUMBER}))?",
     re.ASCII,
@@ -146,12 +148,35 @@ def _constants(sections: dict[str, Section], index: dict[str, int]) -> dict[str,
     for name in ("objective", "rows", "bounds"):
         section = sections[name]
         for at, line in enumerate(section.lines):
-            match = FIXED.fullmatch(line)
-            if match and match[1] not in index:
-                found[match[1]] = float("".join(match[2].split()))
+            variable, value = _fixed(line)
+            if variable and variable not in index:
+                found[variable] = value
                 section.lines[at] = ""
+    sections["rows"].lines = OWN_ROW.sub(partial(_without, found), sections["rows"].text).split("\n")
     _check_integers(sections["integers"], _check_bounds(sections["bounds"], index))
     return found
+
+
+def _fixed(line: str) -> tuple[str, float]:
+    """Name and value if a line is like `Constant = 1` or `1 <= Constant <= 1`; else no name."""
+    if match := FIXED.fullmatch(line):
+        return match[1], _value(match[2])
+    match = LIMIT.fullmatch(line)
+    if match and match["low"] and (match["sense"] or "").startswith("<"):
+        low, end = _value(match["low"]), _value(match["end"])
+        return (match["name"], low) if low == end else ("", 0.0)
+    return "", 0.0
+
+
+def _without(constants: dict[str, float], row: re.Match[str]) -> str:
+    """Nothing in place of a row that says again what a constant is."""
+    again = constants.get(row[1]) == _value(row[2])
+    return _blank(row[0]) if again else row[0]
+
+
+def _value(text: str) -> float:
+    """A number between whose sign and digits there may be blanks."""
+    return float("".join(text.split()))
 
 
 def _check_bounds(section: Section, index: dict[str, int]) -> set[str]:
@@ -178,7 +203,7 @@ def _check_integers(section: Section, bounded: set[str]) -> None:
 
 def _redundant(match: re.Match[str]) -> bool:
     """Whether a line says of 0 ≤ x ≤ 1 a half or both, and nothing else."""
-    low, end = (float("".join(match[name].split())) if match[name] else None for name in ("low", "end"))
+    low, end = (_value(match[name]) if match[name] else None for name in ("low", "end"))
     if end is None or not match["sense"].startswith(">"):
         return (low, end) in ((0, None), (None, 1), (0, 1))
     return (low, end) == (None, 0)
@@ -225,7 +250,7 @@ def _row(section: Section, index: dict[str, int], constants: dict[str, float]) -
         number, sense = bound[2], bound[1]
     else:
         raise section.error(text, at, "the constraint must have <=, = or >= and a number on one side")
-    K = float("".join(number.split())) - constant
+    K = _value(number) - constant
     return Row(costs, -np.inf if "<" in sense else K, np.inf if ">" in sense else K)
 
 

@@ -62,6 +62,11 @@ class Lines:
         return len(self._lines) - self._at
 
     @property
+    def rest(self) -> list[str]:
+        """The lines that are not taken yet."""
+        return self._lines[self._at :]
+
+    @property
     def line(self) -> int:
         """The number of the line that was taken last."""
         return self._numbers[self._at - 1]
