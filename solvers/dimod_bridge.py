@@ -151,8 +151,7 @@ def from_dimod(sampler: Sampler, *, name: str, reference: str = "") -> Entry:
         bqm = qubo.to_bqm()
         while run.open():
             seed = {"seed": int(run.rng.integers(2**31))} if seeded else {}
-            best = sampler.sample(bqm, **seed, **given).first.sample
-            run.offer([best[i] for i in range(qubo.n)])
+            run.offer(_best(sampler.sample(bqm, **seed, **given), qubo))
 
     def search_reads(
         qubo: Qubo, run: Run, *, num_reads: Annotated[int, Range(1, 1_000_000, log=True)] = 1
@@ -165,6 +164,15 @@ def from_dimod(sampler: Sampler, *, name: str, reference: str = "") -> Entry:
     chosen.__doc__ = f"{type(sampler).__name__}, a dimod sampler; a restart is one call of it."
     solver(name, accepts=Qubo, reference=reference, anytime=False)(chosen)
     return get(name)
+
+
+def _best(found: dimod.SampleSet, qubo: Qubo) -> Any:
+    """The sample of least loss; a sampler's own energies may be those of other points, as of rotors."""
+    if not len(found):
+        raise ValueError("a dimod sampler must give at least one sample, got none")
+    places = [found.variables.index(i) for i in range(qubo.n)]
+    samples = found.record.sample[:, places]
+    return samples[qubo.losses(samples).argmin()]
 
 
 def _known(sampler: Sampler) -> set[str]:

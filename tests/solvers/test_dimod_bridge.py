@@ -245,6 +245,48 @@ def test_what_a_sampler_takes_and_does_not_list_is_seen_in_its_signature() -> No
     assert isinstance(first["seed"], int)
 
 
+class Claiming(Spy):
+    """Gives every point, the worse the better it says that they are."""
+
+    def sample(self, bqm: dimod.BinaryQuadraticModel, **given: Any) -> dimod.SampleSet:
+        found = super().sample(bqm, **given)
+        return dimod.SampleSet.from_samples(
+            (found.record.sample, found.variables), "BINARY", -found.record.energy
+        )
+
+
+@pytest.mark.usefixtures("_registry")
+def test_a_samplers_best_read_is_chosen_by_its_loss_and_not_by_what_it_claims() -> None:
+    solvers.from_dimod(Claiming(), name="claiming")
+    qubo = Qubo(np.array([[1.0, -3.0, 0.5], [0.0, 1.0, 2.0], [0.0, 0.0, -1.0]]), 2.0)
+    assert solvers.solve(qubo, "claiming", restarts=1).loss == solvers.solve(qubo, "exhaustive").loss
+
+
+class Empty(Spy):
+    """Has nothing to give."""
+
+    def sample(self, bqm: dimod.BinaryQuadraticModel, **given: Any) -> dimod.SampleSet:
+        return super().sample(bqm, **given).slice(0, 0)
+
+
+@pytest.mark.usefixtures("_registry")
+def test_a_sampler_without_a_sample_is_told() -> None:
+    solvers.from_dimod(Empty(), name="empty")
+    with pytest.raises(ValueError, match="must give at least one sample, got none"):
+        solvers.solve(Qubo(np.eye(2)), "empty", restarts=1)
+
+
+@pytest.mark.usefixtures("_registry")
+def test_rotors_of_dwave_are_judged_by_the_bits_they_give() -> None:
+    rotors = pytest.importorskip("dwave.samplers.sqa", reason="an older dwave-samplers")
+    solvers.from_dimod(rotors.RotorModelAnnealingSampler(), name="rotors")
+    qubo = Qubo(np.triu(np.random.default_rng(0).normal(size=(12, 12))))
+    found = solvers.solve(qubo, "rotors", restarts=2, num_reads=20, seed=1)
+    assert found.x is not None
+    assert found.loss == pytest.approx(qubo.loss(found.x))
+    assert found.loss == pytest.approx(solvers.solve(qubo, "exhaustive").loss)
+
+
 @pytest.mark.usefixtures("_registry")
 def test_a_sampler_cannot_take_the_name_of_a_solver() -> None:
     with pytest.raises(InputError, match="'tabu' is registered already"):
