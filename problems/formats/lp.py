@@ -1,12 +1,12 @@
 r"""CPLEX LP text: a quadratic objective over binary variables, with no constraint or one capacity row.
 
-Read is what tells our instances as dimod, HiGHS, Gurobi, CPLEX, docplex, SCIP, COPT, Xpress, ZIMPL and Pyomo
-write it: `[ ... ] / 2` for the quadratic terms, one row with a number on one side, bounds that say no more
-than Binaries does, and every variable under Binaries, or under General with the bounds 0 and 1, in whose
-order the instance has them. A constant stands alone or with a variable that is fixed, `Constant = 1`, by
-Pyomo in a row of its own too. We write the first form of the latter, which all of them read as the same
-objective. Comments begin with a backslash. Not read by dimod.lp, which skips what it does not know and names
-no line.
+Read is what tells our instances as dimod, HiGHS, Gurobi, CPLEX, docplex, SCIP, COPT, Xpress, ZIMPL, Pyomo
+and OR-Tools write it: `[ ... ] / 2` for the quadratic terms, one row with a number on one side, bounds that
+say no more than Binaries does, and every variable under Binaries, or under General with the bounds 0 and 1,
+in whose order the instance has them. A constant stands alone or with a variable that is fixed,
+`Constant = 1`, by Pyomo in a row of its own too. We write `Constant = 1`, which all readers of quadratic
+objectives among them take as the same one. Comments begin with a backslash. Not read by dimod.lp, which
+skips what it does not know and names no line.
 
 References:
     IBM, ILOG CPLEX file formats, LP file format: algebraic representation.

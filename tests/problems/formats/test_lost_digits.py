@@ -52,6 +52,14 @@ def test_our_coo_keeps_what_dimods_would_lose(scale: float, tmp_path: Path) -> N
     assert again.losses(all_bits(2)).tolist() == qubo.losses(all_bits(2)).tolist()
 
 
+def test_whole_numbers_of_twenty_bits_outlive_dimods_coo(tmp_path: Path) -> None:
+    qubo = Qubo(np.random.default_rng(0).integers(-(2**20), 2**20, (4, 4)).astype(float))
+    (tmp_path / "f.coo").write_text(coo.dumps(qubo.to_bqm()))
+    assert problems.load_instance(tmp_path / "f.coo").losses(all_bits(4)).tolist() == (
+        qubo.losses(all_bits(4)).tolist()
+    )
+
+
 def test_gurobis_lp_of_small_coefficients_is_near_and_of_whole_ones_exact(tmp_path: Path) -> None:
     gurobi = pytest.importorskip("gurobipy", reason="a solver's extra")
     points = all_bits(4)
