@@ -71,8 +71,8 @@ publish: .venv/installed
 # What real packages do otherwise than one would guess: all scripts of findings/, or one: make findings NAME=...
 # Each prints what it sees and a line; one that changed makes the end non-zero. Needs the network, not the package.
 findings:
-	@test -z "$(NAME)" || ls findings/*/$(NAME:.sh=).sh >/dev/null 2>&1 || { echo "no findings/*/$(NAME:.sh=).sh; see findings/README.md" >&2; exit 2; }
-	@worst=0; for script in findings/*/$(or $(NAME:.sh=),*).sh; do \
+	@test -z "$(NAME)" || test -e "findings/$(NAME:.sh=).sh" || { echo "no findings/$(NAME:.sh=).sh; see findings/README.md" >&2; exit 2; }
+	@worst=0; for script in findings/$(or $(NAME:.sh=),*).sh; do \
 		bash $$script && code=0 || code=$$?; name=$$(basename $$script .sh); \
 		case $$code in 0) said=held;; 2) said="cannot be shown here";; *) said=changed worst=1;; esac; \
 		echo "$$said: $$name"; \

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections import Counter
 from pathlib import Path
 
 import pytest
 from repository import ROOT
 
 FOLDER = ROOT / "findings"
-SCRIPTS = sorted(FOLDER.glob("*/*.sh"))
+SCRIPTS = sorted(FOLDER.glob("*.sh"))
 README = (FOLDER / "README.md").read_text("utf-8")
 ROWS = re.findall(r"^\| \[(.+?)\]\((.+?)\) \| (.+?) \| .+ \|$", README, re.MULTILINE)
 
@@ -28,24 +27,13 @@ def parts(script: Path) -> tuple[str, str]:
 
 
 def test_the_readme_lists_each_script_once() -> None:
-    assert [row[:2] for row in ROWS] == [(path.stem, path.relative_to(FOLDER).as_posix()) for path in SCRIPTS]
+    assert sorted(row[:2] for row in ROWS) == [(path.stem, path.name) for path in SCRIPTS]
 
 
-def test_every_script_has_a_folder_of_its_theme_and_a_name_of_its_own() -> None:
-    assert not list(FOLDER.glob("*.sh"))
-    assert not list(FOLDER.glob("*/*/*.sh"))
-    assert len({path.name for path in SCRIPTS}) == len(SCRIPTS)
-
-
-def test_no_folder_of_scripts_holds_more_than_twenty() -> None:
-    crowds = Counter(path.parent.name for path in SCRIPTS)
-    assert max(crowds.values()) <= 20
-
-
-def test_make_runs_a_script_by_its_name_in_whichever_folder_it_is() -> None:
+def test_make_runs_one_script_by_its_name() -> None:
     dry = ["make", "-n", "findings", f"NAME={SCRIPTS[-1].stem}"]
     told = subprocess.run(dry, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert f"findings/*/{SCRIPTS[-1].name}" in told
+    assert f"findings/{SCRIPTS[-1].name}" in told
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=named)

@@ -75,8 +75,8 @@ STARTED_BY_NAME = {
 
 MOST_FILES = 20
 
-DATA = ("docs", "results/data", "problems/weights")
-"""Folders that grow with what is shown and measured: pages, published results, a file for each network."""
+DATA = ("docs", "findings", "results/data", "problems/weights")
+"""Folders that grow with what is shown and measured: pages, finds, published results, networks' weights."""
 
 
 # ---- solvers
