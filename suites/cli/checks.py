@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,6 +18,7 @@ __all__ = [
     "check_folder",
     "check_instances",
     "check_network",
+    "check_program",
     "check_stores",
     "one_of",
     "positive",
@@ -56,6 +58,12 @@ def check_file(option: str, file: Path | None) -> None:
         raise CallError(f"{option} must be a file, got the folder {file}; name a file in it")
     if file is not None:
         _in_a_folder(option, file)
+
+
+def check_program(option: str, file: Path | None) -> None:
+    """CallError when a program is given that cannot be run."""
+    if file is not None and not (file.is_file() and os.access(file, os.X_OK)):
+        raise CallError(f"{option} must be a program that may be run, got {file}; build it, or chmod +x")
 
 
 def check_instances(files: Iterable[str]) -> None:

@@ -11,7 +11,16 @@ import typer
 
 from .. import index
 from ..terminal.console import NOTHING, REPEATABLE, CallError, tell
-from .checks import at_least, check_file, check_folder, check_network, check_stores, one_of, positive
+from .checks import (
+    at_least,
+    check_file,
+    check_folder,
+    check_network,
+    check_program,
+    check_stores,
+    one_of,
+    positive,
+)
 
 # torch and pandas take seconds to import: a command imports what it needs when it runs.
 if TYPE_CHECKING:
@@ -44,14 +53,19 @@ def peers(
     neurons: Annotated[bool, typer.Option(help="Tables of whole neurons and of a whole layer.")] = True,
     generic: Annotated[bool, typer.Option(help="Tables of generic solvers on QUBOs.")] = True,
     quick: Annotated[bool, typer.Option("--quick", help="Small instances, to see that it works.")] = False,
+    mqlib: Annotated[
+        Path | None, typer.Option(help="MQLib's executable, for a table of its heuristics beside ours.")
+    ] = None,
 ) -> None:
     """Compare our generic solvers with other packages' on the same instances."""
     positive("--seconds", seconds)
     at_least("--seeds", seeds)
     check_folder("--out", out)
+    check_program("--mqlib", mqlib)
     from ..experiments import peers as module
 
-    _show(module.run(out=out, seconds=seconds, seeds=seeds, neurons=neurons, generic=generic, quick=quick))
+    wanted = {"neurons": neurons, "generic": generic, "quick": quick, "mqlib": mqlib}
+    _show(module.run(out=out, seconds=seconds, seeds=seeds, **wanted))
 
 
 @experiment.command("exact-frontier")

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
@@ -23,6 +24,7 @@ from ... import problems, solvers
 from ...problems import InputError, Qubo
 from ...problems.arrays import Bits
 from ..spec import InstanceSpec
+from .mqlib import HEURISTICS, best_found
 
 __all__ = ["PEERS", "equal_time", "instances", "run", "sweep_rates", "times_to_mean"]
 
@@ -184,13 +186,19 @@ def ours(name: str) -> Peer:
 
 
 def equal_time(
-    contests: Iterable[Contest], *, seconds: float = 1.0, seeds: int = 3, names: Iterable[str] = OURS
+    contests: Iterable[Contest],
+    *,
+    seconds: float = 1.0,
+    seeds: int = 3,
+    names: Iterable[str] = OURS,
+    peers: Mapping[str, Peer] | None = None,
 ) -> pd.DataFrame:
     """Mean loss of every contestant given the same seconds: one row an instance, a contestant a column.
 
-    Losses are float64, from the bits. The columns `ours` and `peers` name the best of each side.
+    Losses are float64, from the bits. `ahead` is the best of all, or "tie" of the best of either side. Those
+    of `peers` are met, PEERS if not given.
     """
-    contestants = {name: ours(name) for name in names} | PEERS
+    contestants = {name: ours(name) for name in names} | dict(PEERS if peers is None else peers)
     rows = []
     for contest in contests:
         losses: dict[str, list[float]] = {name: [] for name in contestants}
@@ -384,7 +392,14 @@ def _neal_reads(qubo: Qubo, reads: int, seed: int) -> Bits:
 
 
 def run(
-    *, out: Path, seconds: float, seeds: int, neurons: bool = True, generic: bool = True, quick: bool = False
+    *,
+    out: Path,
+    seconds: float,
+    seeds: int,
+    neurons: bool = True,
+    generic: bool = True,
+    quick: bool = False,
+    mqlib: Path | None = None,
 ) -> Iterator[tuple[str, pd.DataFrame]]:
     """Write and yield the tables, each as soon as it is known.
 
@@ -394,6 +409,7 @@ def run(
         neurons: the tables of whole neurons and of a whole layer too, where Fashion-MNIST is here.
         generic: the tables of generic solvers on QUBOs.
         quick: small instances, to see that it works.
+        mqlib: MQLib's executable, for a table of its heuristics beside ours.
 
     Raises:
         InputError: a peer is not installed.
@@ -402,6 +418,8 @@ def run(
     torch.set_num_threads(1)
     out.mkdir(exist_ok=True)
     tables = _generic_tables(seconds, seeds, quick=quick) if generic else {}
+    if mqlib is not None:
+        tables |= _mqlib_table(mqlib, seconds, seeds, quick=quick)
     if neurons and _fashion()[0][0] == "fashion-mlp":
         tables |= NEURONS
     for file, (title, make) in tables.items():
@@ -441,6 +459,14 @@ def _generic_tables(seconds: float, seeds: int, *, quick: bool) -> Tables:
             lambda: equal_time(contests, seconds=seconds, seeds=seeds),
         ),
     }
+
+
+def _mqlib_table(program: Path, seconds: float, seeds: int, *, quick: bool) -> Tables:
+    """Heuristics of MQLib beside ours."""
+    found: dict[str, Peer] = {name: partial(best_found, program, name) for name in HEURISTICS}
+    contests = instances(quick=quick)
+    table = partial(equal_time, contests, seconds=seconds, seeds=seeds, peers=found)
+    return {"mqlib": (f"mean loss at {seconds:g} s beside MQLib", table)}
 
 
 def _check_installed() -> None:

@@ -17,6 +17,11 @@ WRONG = [
     ("peers --seconds 0", "--seconds must be positive and finite, got 0"),
     ("peers --seconds nan", "--seconds must be positive and finite, got nan"),
     ("peers --seeds 0", "--seeds must be at least 1, got 0"),
+    (
+        "peers --out . --mqlib text",
+        "--mqlib must be a program that may be run, got text; build it, or chmod +x",
+    ),
+    ("peers --out . --mqlib none", "--mqlib must be a program that may be run, got none"),
     ("peers --out none/new", "--out must lie in a folder that exists, got none/new; create none first"),
     ("peers --out text", "--out must be a folder, got the file text"),
     ("exact-frontier --seconds -1 --out .", "--seconds must be positive and finite, got -1"),
