@@ -76,11 +76,11 @@ def branch_and_bound(
         left = nodes
         if tree is None or shifted is None:
             run.offer(instance.baseline())
+            run.prove(posiform(instance.qubo))  # should the budget end before the first node
             _begin(instance, run)
             shifted = _shifted(instance.qubo, run)
             tree = None if shifted is None else _plant(instance, run, shifted)
             if tree is None or shifted is None:
-                run.prove(posiform(instance.qubo))
                 return
             if not tree.grow(run, min(left, HASTY)):
                 return
