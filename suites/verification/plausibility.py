@@ -46,6 +46,9 @@ CLOCK = 1e-3
 SLACK = 0.01
 """Share of a budget by which a search may end early and still have used it."""
 
+EARLY = 0.01
+"""Seconds by which the clock of a foreign solver may be ahead of ours: it is told beforehand when to end."""
+
 ROOM = 1e-9
 """Relative difference that another order of the same sum may make."""
 
@@ -215,7 +218,7 @@ def _unlike_its_time(record: Record) -> str:
     if budget is None or seconds is None:
         return ""
     whole = not record.adapter and record.evaluations is None and len(record.stages) == 1
-    if record.status == "BUDGET" and whole and seconds < (1 - SLACK) * budget:
+    if record.status == "BUDGET" and whole and seconds < (1 - SLACK) * budget - EARLY:
         return f"it ended BUDGET after {seconds} s of {budget} s"
     if record.status == "FINISHED" and seconds > (1 + SLACK) * budget + 0.5:
         return f"it ended FINISHED after {seconds} s, with {budget} s to do it"

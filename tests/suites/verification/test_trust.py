@@ -23,6 +23,7 @@ from qubopress.suites import cli
 from qubopress.suites.harness.provenance import provenance
 from qubopress.suites.spec import InstanceSpec
 from qubopress.suites.verification import stored_numbers
+from qubopress.suites.verification.plausibility import _unlike_its_time
 from qubopress.suites.verification.stored_numbers import Judge, close, room_of
 
 SUITE = """
@@ -175,6 +176,18 @@ def test_a_proof_stands_only_of_a_solver_that_can_prove_and_a_met_bound_is_one(h
         falsehood = judge(given)
         assert falsehood is not None
         assert reason in falsehood.reason
+
+
+@pytest.mark.parametrize(
+    ("budget", "seconds", "holds"),
+    [(0.1, 0.0921, True), (0.1, 0.088, False), (10.0, 9.895, True), (10.0, 9.88, False)],
+)
+def test_a_foreign_clock_may_end_a_hundredth_of_the_budget_and_of_a_second_early(
+    honest: Path, budget: float, seconds: float, holds: bool
+) -> None:
+    record = next(record for record in records(honest) if record.solver == "exhaustive")
+    early = replace(record, status="BUDGET", bound=None, budget_seconds=budget, seconds=seconds)
+    assert _unlike_its_time(early) == ("" if holds else f"it ended BUDGET after {seconds} s of {budget} s")
 
 
 def test_the_constant_of_an_instance_is_no_room_for_a_claim() -> None:
