@@ -64,8 +64,16 @@ def peers(
     check_program("--mqlib", mqlib)
     from ..experiments import peers as module
 
-    wanted = {"neurons": neurons, "generic": generic, "quick": quick, "mqlib": mqlib}
-    _show(module.run(out=out, seconds=seconds, seeds=seeds, **wanted))
+    tables = module.run(
+        out=out,
+        seconds=seconds,
+        seeds=seeds,
+        neurons=neurons,
+        generic=generic,
+        quick=quick,
+        mqlib=mqlib,
+    )
+    _show(tables)
 
 
 @experiment.command("exact-frontier")

@@ -32,10 +32,10 @@ def best_found(program: Path, heuristic: str, qubo: Qubo, seconds: float, seed: 
     with tempfile.TemporaryDirectory(prefix="qubopress-") as folder:
         file = Path(folder, "instance.mqlib")
         save_instance(qubo, file)
-        words = [program, "-fQ", file, "-h", heuristic, "-r", str(seconds), "-s", str(seed + 1), "-ps", "-nv"]
+        words = [str(program), "-fQ", str(file), "-h", heuristic, "-r", str(seconds), "-s", str(seed + 1)]
         try:
             told = subprocess.run(  # noqa: S603 - the program that the caller named, without a shell
-                words, capture_output=True, text=True, timeout=seconds + LATE, check=False
+                [*words, "-ps", "-nv"], capture_output=True, text=True, timeout=seconds + LATE, check=False
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             raise InputError(f"{program} must run MQLib's {heuristic}, got {error}") from None
