@@ -183,9 +183,9 @@ def find(network: nn.Module, made: list[Call], sample: Inputs, *, heads: Collect
     finders = [_Finder(network, made, part, odd) for part in traced(network, sample)]
     claimed = {part.name for group in heads for part in group.holders}
     groups: list[Group] = []
-    left = {name: STAYING["traced"] for name in finders[0].layers() if name not in claimed}
+    untraced = [name for name in finders[0].layers() if not any(one.part.holds(name) for one in finders)]
+    left = {name: STAYING["traced"] for name in untraced if name not in claimed}
     for finder in finders:
-        left = {name: why for name, why in left.items() if not finder.part.holds(name)}
         found, stay = finder.groups(claimed)
         groups, left = groups + found, left | stay
     why = {group.name: finders[0].unfit(group) for group in heads}

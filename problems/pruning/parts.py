@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -61,12 +61,14 @@ def _parts(name: str, module: nn.Module, arguments: Arguments) -> Iterator[Trace
         full = f"{name}.{own}" if name else own
         if sum(isinstance(one, nn.Linear | _ConvNd) for one in child.modules()) < FEWEST:
             continue
-        try:
-            if child not in arguments:
-                raise InputError("it does not run")
-            yield TracedPart(full, trace(child, Samples([arguments[child]])))
-        except InputError:
+        graph = None
+        if child in arguments:
+            with suppress(InputError):
+                graph = trace(child, Samples([arguments[child]]))
+        if graph is None:
             yield from _parts(full, child, arguments)
+        else:
+            yield TracedPart(full, graph)
 
 
 def _arguments(network: nn.Module, sample: Inputs) -> Arguments:

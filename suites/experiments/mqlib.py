@@ -17,7 +17,7 @@ from ...problems.arrays import Bits
 __all__ = ["HEURISTICS", "best_found"]
 
 HEURISTICS = ("PALUBECKIS2004bMST2", "PALUBECKIS2006", "GLOVER2010", "LU2010", "MERZ2004", "BURER2002")
-"""Those that come first in its authors' study for some kind of instance, by their names there."""
+"""Some of them, for QUBOs and for cuts, by their names there."""
 
 LATE = 60.0
 """Seconds beyond its budget after which a heuristic is given up."""

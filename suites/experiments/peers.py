@@ -417,9 +417,10 @@ def run(
     _check_installed()
     torch.set_num_threads(1)
     out.mkdir(exist_ok=True)
-    tables = _generic_tables(seconds, seeds, quick=quick) if generic else {}
+    contests = list(instances(quick=quick)) if generic or mqlib is not None else []
+    tables = _generic_tables(contests, seconds, seeds) if generic else {}
     if mqlib is not None:
-        tables |= _mqlib_table(mqlib, seconds, seeds, quick=quick)
+        tables |= _mqlib_table(mqlib, contests, seconds, seeds)
     if neurons and _fashion()[0][0] == "fashion-mlp":
         tables |= NEURONS
     for file, (title, make) in tables.items():
@@ -437,9 +438,8 @@ NEURONS: Tables = {
 }
 
 
-def _generic_tables(seconds: float, seeds: int, *, quick: bool) -> Tables:
+def _generic_tables(contests: list[Contest], seconds: float, seeds: int) -> Tables:
     """The tables of generic solvers on QUBOs."""
-    contests = list(instances(quick=quick))
     widest = max((one for one in contests if "layer" in one.name), key=lambda one: one.qubo.n)
     sparsest = max((one for one in contests if not one.dense), key=lambda one: one.qubo.n)
     for contest in (widest, sparsest):
@@ -461,10 +461,9 @@ def _generic_tables(seconds: float, seeds: int, *, quick: bool) -> Tables:
     }
 
 
-def _mqlib_table(program: Path, seconds: float, seeds: int, *, quick: bool) -> Tables:
+def _mqlib_table(program: Path, contests: list[Contest], seconds: float, seeds: int) -> Tables:
     """Heuristics of MQLib beside ours."""
     found: dict[str, Peer] = {name: partial(best_found, program, name) for name in HEURISTICS}
-    contests = instances(quick=quick)
     table = partial(equal_time, contests, seconds=seconds, seeds=seeds, peers=found)
     return {"mqlib": (f"mean loss at {seconds:g} s beside MQLib", table)}
 
