@@ -14,7 +14,7 @@ from numba.extending import overload
 
 from ..problems.arrays import Bits
 
-__all__ = ["add_row", "compiles", "copy", "per_look", "readonly"]
+__all__ = ["add_row", "compiles", "copy", "entry", "per_look", "readonly", "row_of"]
 
 
 # numba infers these types; annotations that held for both kinds of matrix would say nothing.
@@ -37,6 +37,55 @@ def _add_sparse(target, matrix, i, factor):  # type: ignore[no-untyped-def]
     data, indices, indptr = matrix
     for k in range(indptr[i], indptr[i + 1]):
         target[indices[k]] += factor * data[k]
+
+
+# As add_row: for a dense matrix, or the CSR tuple whose indices ascend in every row.
+def entry(matrix, i, j):  # type: ignore[no-untyped-def]
+    """matrix[i, j]. Only for compiled callers."""
+    raise NotImplementedError
+
+
+@overload(entry)
+def _entry(matrix, i, j):  # type: ignore[no-untyped-def]
+    return _dense_entry if isinstance(matrix, types.Array) else _sparse_entry
+
+
+def _dense_entry(matrix, i, j):  # type: ignore[no-untyped-def]
+    return matrix[i, j]
+
+
+def _sparse_entry(matrix, i, j):  # type: ignore[no-untyped-def]
+    data, indices, indptr = matrix
+    low, high = indptr[i], indptr[i + 1]
+    while low < high:
+        middle = (low + high) // 2
+        if indices[middle] < j:
+            low = middle + 1
+        else:
+            high = middle
+    return data[low] if low < indptr[i + 1] and indices[low] == j else 0.0
+
+
+# As add_row.
+def row_of(matrix, i, scratch):  # type: ignore[no-untyped-def]
+    """matrix[i] as an array (n,), in `scratch` where the matrix is sparse. Only for compiled callers."""
+    raise NotImplementedError
+
+
+@overload(row_of)
+def _row_of(matrix, i, scratch):  # type: ignore[no-untyped-def]
+    return _dense_row if isinstance(matrix, types.Array) else _sparse_row
+
+
+def _dense_row(matrix, i, scratch):  # type: ignore[no-untyped-def]
+    return matrix[i]
+
+
+def _sparse_row(matrix, i, scratch):  # type: ignore[no-untyped-def]
+    for j in range(scratch.size):
+        scratch[j] = 0.0
+    add_row(scratch, matrix, i, 1.0)
+    return scratch
 
 
 def readonly(array: Any) -> Any:

@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from ...problems import Capacity, Qubo
 from ...problems.arrays import Bits, Floats
-from ..compiled import copy, per_look, readonly
-from ..qubo.flips import flip, loss_of, noise, slopes
+from ..compiled import copy, entry, per_look, readonly, row_of
+from ..qubo.flips import flip, loss_of, matrix_of, noise, slopes
 from ..run import Run
 
 __all__ = ["COLD", "HOT", "PILOT", "RESET", "SHORT", "Ints", "Slice", "between", "filled"]
@@ -43,7 +43,7 @@ class Slice:
     Attributes:
         qubo: the objective.
         K: capacity, with half of the slack that the instance allows for the order of a sum.
-        matrix: couplings (n, n), dense.
+        matrix: couplings (n, n) as `matrix_of` gives them.
         costs: (n,).
         exact: whether Σx = K rather than Σc·x ≤ K.
         least: change of the loss that may only be rounding noise.
@@ -51,7 +51,7 @@ class Slice:
 
     qubo: Qubo
     K: float
-    matrix: Floats
+    matrix: Any
     costs: Floats
     exact: bool
     least: float
@@ -59,9 +59,8 @@ class Slice:
     @classmethod
     def of(cls, capacity: Capacity) -> Slice:
         """The same instance."""
-        couplings, K = capacity.qubo.couplings, capacity.K + 0.5 * capacity.slack
-        matrix = readonly(couplings.toarray() if capacity.sparse else couplings)
-        return cls(capacity.qubo, K, matrix, readonly(capacity.costs), capacity.exact, noise(capacity.qubo))
+        qubo, K = capacity.qubo, capacity.K + 0.5 * capacity.slack
+        return cls(qubo, K, matrix_of(qubo), readonly(capacity.costs), capacity.exact, noise(qubo))
 
     def room(self, x: Bits) -> Floats:
         """Capacity left, (1,)."""
@@ -109,7 +108,8 @@ class Slice:
             return 1.0, 1.0
         i, j = run.rng.choice(kept, PILOT), run.rng.choice(gone, PILOT)
         slope = slopes(self.qubo, x)
-        harm = np.abs(slope[j] - slope[i] - 2.0 * self.matrix[i, j])
+        coupled = np.asarray(self.qubo.couplings[i, j]).ravel()
+        harm = np.abs(slope[j] - slope[i] - 2.0 * coupled)
         hot = HOT * float(harm.mean()) or 1.0
         # The least harmful exchange of n decides what still moves at the end.
         return hot, min(hot, max(COLD * float(np.quantile(harm, 1.0 / x.size)), 1e-4 * hot))
@@ -153,11 +153,11 @@ def _tenures(x: Bits, run: Run) -> Ints:
 
 
 @numba.njit(cache=True, nogil=True)
-def _delta(matrix: Floats, slope: Floats, x: Bits, i: int, j: int) -> float:
+def _delta(matrix: Any, slope: Floats, x: Bits, i: int, j: int) -> float:
     """Change of the loss when i is flipped, and j with it unless j = i."""
     change: float = (1.0 - 2.0 * x[i]) * slope[i]
     if j != i:
-        change += (1.0 - 2.0 * x[j]) * slope[j] - 2.0 * matrix[i, j]
+        change += (1.0 - 2.0 * x[j]) * slope[j] - 2.0 * entry(matrix, i, j)
     return change
 
 
@@ -171,7 +171,7 @@ def _use(costs: Floats, x: Bits, i: int, j: int) -> float:
 
 
 @numba.njit(cache=True, nogil=True)
-def _apply(matrix: Floats, slope: Floats, x: Bits, costs: Floats, room: Floats, i: int, j: int) -> None:
+def _apply(matrix: Any, slope: Floats, x: Bits, costs: Floats, room: Floats, i: int, j: int) -> None:
     room[0] -= _use(costs, x, i, j)
     flip(matrix, slope, x, i)
     if j != i:
@@ -180,7 +180,7 @@ def _apply(matrix: Floats, slope: Floats, x: Bits, costs: Floats, room: Floats, 
 
 @numba.njit(cache=True, nogil=True)
 def _anneal(
-    matrix: Floats,
+    matrix: Any,
     slope: Floats,
     x: Bits,
     costs: Floats,
@@ -232,7 +232,7 @@ def _pick(
 
 @numba.njit(cache=True, nogil=True)
 def _walk(
-    matrix: Floats,
+    matrix: Any,
     slope: Floats,
     x: Bits,
     costs: Floats,
@@ -281,7 +281,7 @@ def _walk(
 
 @numba.njit(cache=True, nogil=True)
 def _partner(
-    matrix: Floats,
+    matrix: Any,
     slope: Floats,
     x: Bits,
     costs: Floats,
@@ -289,6 +289,7 @@ def _partner(
     exact: bool,
     gain: float,
     i: int,
+    scratch: Floats,
 ) -> int:
     """With which variable i is best exchanged, i to flip it alone; n if no change lies below gain."""
     best, other, sign = x.size, 1 - x[i], 2.0 * x[i] - 1.0
@@ -296,8 +297,9 @@ def _partner(
         return best
     if not exact and -sign * slope[i] < gain and _use(costs, x, i, i) <= room[0]:
         best, gain = i, -sign * slope[i]
+    coupled = row_of(matrix, i, scratch)
     for j in range(x.size):
-        change = sign * (slope[j] - slope[i]) - 2.0 * matrix[i, j]
+        change = sign * (slope[j] - slope[i]) - 2.0 * coupled[j]
         if change < gain and x[j] == other and _use(costs, x, i, j) <= room[0]:
             best, gain = j, change
     return best
@@ -305,7 +307,7 @@ def _partner(
 
 @numba.njit(cache=True, nogil=True)
 def _settle(
-    matrix: Floats,
+    matrix: Any,
     slope: Floats,
     x: Bits,
     costs: Floats,
@@ -316,8 +318,9 @@ def _settle(
 ) -> bool:
     """Take each variable's best feasible exchange that helps, `moves` times or until none does: then True."""
     i = idle = done = x.size * 0  # no literal, which would compile all that takes i once more
+    scratch = np.empty(x.size)
     while idle < x.size and done < moves:
-        best = _partner(matrix, slope, x, costs, room, exact, -least, i)
+        best = _partner(matrix, slope, x, costs, room, exact, -least, i, scratch)
         idle += 1
         if best != x.size:
             _apply(matrix, slope, x, costs, room, i, best)

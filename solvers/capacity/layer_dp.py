@@ -12,7 +12,7 @@ import bisect
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Annotated
+from typing import Annotated, Any
 
 import numba
 import numpy as np
@@ -322,7 +322,7 @@ def _assembled(capacity: Capacity, curves: list[_Curve], landing: list[int]) -> 
 
 
 @numba.njit(cache=True, nogil=True)
-def _steps(matrix: Floats, slope: Floats, x: Bits, costs: Floats, room: float) -> Ints:
+def _steps(matrix: Any, slope: Floats, x: Bits, costs: Floats, room: float) -> Ints:
     """Drop until x fits where room < 0, else add what fits, the least harmful per cost first; their order."""
     order, side, infinite = np.zeros(x.size, dtype=np.int64), int(room < 0.0), np.inf
     sign = 1.0 - 2.0 * side
@@ -343,7 +343,7 @@ def _steps(matrix: Floats, slope: Floats, x: Bits, costs: Floats, room: float) -
 
 @numba.njit(cache=True, nogil=True)
 def _visit(
-    matrix: Floats,
+    matrix: Any,
     slope: Floats,
     x: Bits,
     cells: Ints,

@@ -17,6 +17,7 @@ from ...problems.arrays import Bits
 from ..registry import Choice, Range, solver
 from ..run import Run
 from .exchanges import Slice, between, filled
+from .finishing import finish
 
 __all__ = ["swap"]
 
@@ -50,8 +51,12 @@ def swap(
     """
     piece, start = Slice.of(capacity), capacity.baseline()
     run.offer(start)
-    search = _tabu if mode == "tabu" else _annealing
-    for x in search(piece, run, start.copy(), num_sweeps):
+    if mode == "tabu":
+        found = _tabu(piece, run, start.copy(), num_sweeps)
+    else:
+        # From its greedy end, as a descent by exchanges, each O(n), is long from anywhere else.
+        found = _annealing(piece, run, finish(capacity, np.zeros_like(start)), num_sweeps)
+    for x in found:
         run.offer(x)
 
 

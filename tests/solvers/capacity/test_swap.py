@@ -8,7 +8,9 @@ from instances import costly, matrix, optimum, sparse_matrix
 
 from qubopress import solvers
 from qubopress.problems import Capacity
+from qubopress.problems.arrays import Floats
 from qubopress.solvers import Status
+from qubopress.solvers.capacity.exchanges import Slice
 
 
 @pytest.mark.parametrize("K", range(11))
@@ -31,12 +33,14 @@ def test_costs_of_any_size_are_kept_to_and_used(share: float, unit: float, mode:
     assert found.loss == pytest.approx(optimum(capacity), abs=1e-9)
 
 
-def test_a_sparse_matrix_is_searched_like_the_dense_one() -> None:
-    Q = sparse_matrix(12)
-    sparse, dense = (
-        solvers.solve(Capacity(one, np.ones(12), 5), "swap", restarts=2) for one in (Q, Q.toarray())
-    )
-    np.testing.assert_array_equal(sparse.x, dense.x)
+@pytest.mark.parametrize("mode", ["tabu", "anneal"])
+@pytest.mark.parametrize("costs", [np.ones(40), np.arange(1.0, 41.0)], ids=["unit costs", "other costs"])
+def test_a_sparse_matrix_is_searched_like_the_dense_one_and_not_filled(mode: str, costs: Floats) -> None:
+    Q = sparse_matrix(40)
+    sparse, dense = (Capacity(one, costs, float(costs.sum()) // 2) for one in (Q, Q.toarray()))
+    found = [solvers.solve(one, "swap", restarts=2, mode=mode) for one in (sparse, dense)]
+    np.testing.assert_array_equal(found[0].x, found[1].x)
+    assert Slice.of(sparse).matrix[0].size == sparse.qubo.couplings.nnz
 
 
 def test_the_greedy_baseline_is_where_it_begins() -> None:
