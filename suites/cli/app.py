@@ -154,7 +154,7 @@ def _tell_usage(error: Any) -> int:
     """What is wrong with the call in one line, or the help where nothing was asked for."""
     message = error.format_message()
     asked = type(error).__name__ != "NoArgsIsHelpError"
-    told = " ".join(message.split()) + _as_parameter(error)
+    told = " ".join(message.split()).removesuffix(".") + _as_parameter(error)
     tell(f"qubopress: {told}; see `qubopress --help`" if asked else message)
     return BAD_INPUT
 

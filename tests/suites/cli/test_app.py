@@ -74,7 +74,7 @@ def _shared(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
         ("report --store mine.db --out none/page.html", "--out must lie in a folder that exists"),
         ("verify --store none.db", "none.db must be an existing store"),
         ("verify --store mine.db --plugins none", "no plug-in folder at"),
-        ("compress digits-mlp", "Missing option '--out'"),
+        ("compress digits-mlp", "Missing option '--out'; see `qubopress --help`"),
         ("compress digits-mpl --out x", "no network named 'digits-mpl'; did you mean 'digits-mlp'?"),
         ("compress digits-mlp --out none/x", "--out must be a file in a folder that exists, got none/x"),
         ("compress digits-mlp --out .", "--out must be a file in a folder that exists, got ."),
