@@ -316,10 +316,24 @@ def _settle(
     least: float,
     moves: int,
 ) -> bool:
-    """Take each variable's best feasible exchange that helps, `moves` times or until none does: then True."""
+    """Take feasible exchanges that help, `moves` times or until there is none: then True.
+
+    Of the variable that is missed least or helps most where that has one, else of the next one that has.
+    """
     i = idle = done = x.size * 0  # no literal, which would compile all that takes i once more
-    scratch = np.empty(x.size)
+    scratch, out, kept = np.empty(x.size), x[0] * 0, x[0] * 0 + 1
     while idle < x.size and done < moves:
+        best = x.size
+        if idle == 0:
+            for side in (kept, out):
+                one = _leading(slope, x, side)
+                if best == x.size and one != x.size:
+                    best = _partner(matrix, slope, x, costs, room, exact, -least, one, scratch)
+                    if best != x.size:
+                        _apply(matrix, slope, x, costs, room, one, best)
+                        done += 1
+        if best != x.size:
+            continue
         best = _partner(matrix, slope, x, costs, room, exact, -least, i, scratch)
         idle += 1
         if best != x.size:
@@ -327,3 +341,13 @@ def _settle(
             idle, done = 0, done + 1
         i = (i + 1) % x.size
     return idle == x.size
+
+
+@numba.njit(cache=True, nogil=True)
+def _leading(slope: Floats, x: Bits, side: Any) -> int:
+    """The variable with x = side whose flip changes the loss least; n if there is none."""
+    best, lowest, sign = x.size, np.inf, 1.0 - 2.0 * side
+    for i in range(x.size):
+        if x[i] == side and sign * slope[i] < lowest:
+            best, lowest = i, sign * slope[i]
+    return best

@@ -51,12 +51,9 @@ def swap(
     """
     piece, start = Slice.of(capacity), capacity.baseline()
     run.offer(start)
-    if mode == "tabu":
-        found = _tabu(piece, run, start.copy(), num_sweeps)
-    else:
-        # From its greedy end, as a descent by exchanges, each O(n), is long from anywhere else.
-        found = _annealing(piece, run, finish(capacity, np.zeros_like(start)), num_sweeps)
-    for x in found:
+    search = _tabu if mode == "tabu" else _annealing
+    # From its greedy end, as a way by exchanges, each O(n), is long from anywhere else.
+    for x in search(piece, run, finish(capacity, np.ones_like(start)), num_sweeps):
         run.offer(x)
 
 
