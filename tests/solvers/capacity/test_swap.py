@@ -11,6 +11,7 @@ from qubopress.problems import Capacity
 from qubopress.problems.arrays import Floats
 from qubopress.solvers import Status
 from qubopress.solvers.capacity.exchanges import Slice
+from qubopress.solvers.capacity.finishing import finish
 
 
 @pytest.mark.parametrize("K", range(11))
@@ -48,6 +49,14 @@ def test_the_greedy_baseline_is_where_it_begins() -> None:
     found = solvers.solve(capacity, "swap", restarts=1)
     assert found.trace[0][1] == capacity.loss(capacity.baseline())
     assert found.status is Status.FINISHED
+
+
+@pytest.mark.parametrize("mode", ["tabu", "anneal"])
+def test_one_walk_of_many_variables_ends_at_most_where_greedy_does(mode: str) -> None:
+    capacity = Capacity(sparse_matrix(1500), np.ones(1500), 1100)
+    found = solvers.solve(capacity, "swap", restarts=1, num_sweeps=1, mode=mode)
+    assert found.loss is not None
+    assert found.loss <= capacity.loss(finish(capacity, np.ones(1500, dtype=np.int8)))
 
 
 @pytest.mark.parametrize("mode", ["tabu", "anneal"])
