@@ -1,8 +1,9 @@
-"""branch-and-cut: sparse Qubos as minimum cuts, bounded by linear programs over odd cycles.
+"""branch-and-cut: sparse Qubos as minimum cuts, bounded by multipliers of odd cycles.
 
 What can go by itself goes first, and again after every variable that the bounds fix; what is left is divided
 into its components. Barahona & Mahjoub 1986; Liers, Jünger, Reinelt & Rinaldi 2004; Rehfeldt, Koch & Shinano
-2023 (McSparse, arXiv:2202.02305). Bounds are recomputed in float64 from the multipliers of the programs.
+2023 (McSparse, arXiv:2202.02305), who solve linear programs where sweeps raise multipliers here. Bounds are
+recomputed in float64 from these.
 """
 
 from __future__ import annotations
@@ -20,18 +21,18 @@ from ..compiled import per_look
 from ..qubo.flips import descend, matrix_of, noise, slopes
 from ..registry import Range, solver
 from ..run import Run
+from . import cut_ascent, detours, odd_cycles
 from .bounds import lattice, posiform
 from .cut_relaxation import Fixed, Relaxation, Relaxed
 from .elimination import Terms, components, contracted, eliminated, terms_of
-from .linear_programs import MODULE
 from .linearised import local_start
-from .odd_cycles import compiled, spanned
+from .odd_cycles import spanned
 from .starts import annealed
 
 __all__ = ["branch_and_cut"]
 
-STARTS = 4
-"""Annealings for a first incumbent of a part."""
+STARTS = (1, 3)
+"""Annealings of a part before its root is bounded, and after that where it must branch."""
 
 CLOSE = 1e-10
 """Share of the loss's size that a proof may leave open, a tenth of what a run allows."""
@@ -40,7 +41,7 @@ SHRUNK = 0.9
 """Share of the variables left by the root's bound, below which the rest is made small and begun anew."""
 
 PATIENCE = {True: (8, 0.01), False: (3, 0.05)}
-"""Programs at the root and at other nodes in which the gap must close by such a share, or one branches."""
+"""Rounds at the root and at other nodes in which the gap must close by such a share, or one branches."""
 
 
 @solver(
@@ -49,7 +50,6 @@ PATIENCE = {True: (8, 0.01), False: (3, 0.05)}
     reference="Barahona & Mahjoub 1986; Rehfeldt, Koch & Shinano 2023",
     exact=True,
     max_variables=20_000,
-    requires={"scipy": MODULE},
     counts="nodes",
 )
 def branch_and_cut(
@@ -58,17 +58,23 @@ def branch_and_cut(
     """Reduce, bound by odd cycles, fix by reduced costs, and branch on edges. For sparse couplings.
 
     Parameters:
-        nodes: linear programs' nodes of the tree, for runs of fixed work.
+        nodes: of the tree, for runs of fixed work.
     """
     _compiled()
     if not run.open():
         return
-    run.offer(local_start(qubo))
-    run.prove(posiform(qubo))
+    # Beside a large constant sums would lose digits that the couplings have, so it is left out.
+    terms = terms_of(qubo)._replace(offset=0.0)
+    sparse = _sparse(terms)
+
+    def offer(x: Bits) -> None:
+        run.offer(x, qubo.offset + terms.of(x))
+
+    offer(local_start(sparse))
+    run.prove(qubo.offset + posiform(sparse) - qubo.resolution)
     assert run.best is not None
     limit = nodes * run.restarts if run.restarts is not None else 2**62
-    # Beside a large constant sums would lose digits that the couplings have, so it is left out.
-    step, terms = lattice(qubo), terms_of(qubo)._replace(offset=0.0)
+    step = lattice(sparse)
     size = min(abs(run.loss), abs(run.loss - qubo.offset))
     goal = _Goal(np.inf, max(qubo.resolution, CLOSE * size))
 
@@ -77,17 +83,26 @@ def branch_and_cut(
         rounded = step * np.ceil(bound / step - 1e-6) if step else bound
         run.prove(qubo.offset + rounded - qubo.resolution)
 
-    _Search(run, step, limit).solve(terms, run.best, goal, run.offer, prove)
+    _Search(run, step, limit).solve(terms, run.best, goal, offer, prove)
     run.stopped()
 
 
 @functools.cache
 def _compiled() -> None:
     """Have every kernel compiled: tiny Qubos never come to some."""
-    compiled()
+    for module in (odd_cycles, detours, cut_ascent):
+        module.compiled()
     tiny = Qubo(sp.csr_array(np.array([[1.0, -2.0], [-2.0, 1.0]])))
     part = _Part(_Search(Run(tiny), 0.0, 1), terms_of(tiny), np.zeros(2, dtype=np.int8))
     part.search(_Goal(np.inf, 0.0), lambda x: None, lambda bound: None)
+
+
+def _sparse(terms: Terms) -> Qubo:
+    """The same function in sparse form."""
+    i, j, half, all_ = terms.i, terms.j, terms.value / 2, np.arange(terms.n)
+    ends = np.concatenate([i, j, all_]), np.concatenate([j, i, all_])
+    values = np.concatenate([half, half, terms.linear])
+    return Qubo(sp.csr_array((values, ends), (terms.n, terms.n)), terms.offset)
 
 
 class _Goal(NamedTuple):
@@ -164,12 +179,7 @@ class _Part:
 
     def __init__(self, search: _Search, terms: Terms, x: Bits) -> None:
         self.home, self.terms, self.run = search, terms, search.run
-        i, j, half = terms.i, terms.j, terms.value / 2
-        n = terms.n
-        Q = sp.coo_array(
-            (np.concatenate([half, half]), (np.concatenate([i, j]), np.concatenate([j, i]))), (n, n)
-        )
-        self.qubo = Qubo(sp.csr_array(Q + sp.diags_array(terms.linear)))
+        self.qubo = _sparse(terms)
         self.matrix = matrix_of(self.qubo)
         self.x, self.value, self.ceiling, self.close = x.copy(), self.qubo.loss(x), np.inf, 0.0
         self.bound = posiform(self.qubo)
@@ -181,8 +191,7 @@ class _Part:
         """Look for points below the ceiling; both what is found and what is proven is told at once."""
         self.better, self.close = better, goal.close
         self.ceiling = min(goal.ceiling, self.value)
-        for x in annealed(self.qubo, self.run, STARTS):
-            self._take(x)
+        self._anneal(STARTS[0])
         waiting = [_Node(Fixed.none(self.terms.n + 1), self.bound)] if self.bound < self.cutoff() else []
         relaxation = Relaxation(self.terms) if waiting and self.home.open() else None
 
@@ -198,6 +207,7 @@ class _Part:
                 if root and self._shrinks(node.fixed):
                     self._again(node, proven)
                     return
+                self._anneal(STARTS[1] if root else 0)
                 waiting += self._children(relaxation, node, y)
             root = False
             tell()
@@ -226,6 +236,10 @@ class _Part:
             proven(min(self.level(), max(node.bound, bound - doubt)))
 
         self.home.solve(made, start, _Goal(self.ceiling, self.close / 2), better, told)
+
+    def _anneal(self, reads: int) -> None:
+        for x in annealed(self.qubo, self.run, reads):
+            self._take(x)
 
     def level(self) -> float:
         """No point between this and the ceiling is missed by a search that is over."""
@@ -268,7 +282,7 @@ class _Part:
                 return _Node(fixed, np.inf), found.y
             fixed, gap = tight, self.cutoff() - bounds[-1]
             slow = len(bounds) > patience and bounds[-1] - bounds[-1 - patience] < share * gap
-            if slow or not relaxation.separate(found.y, self.run):
+            if slow or not relaxation.separate(found.y, self.x, self.run):
                 return _Node(fixed, bounds[-1]), found.y
 
     def _round(self, relaxation: Relaxation, found: Relaxed) -> None:

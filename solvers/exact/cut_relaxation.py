@@ -1,7 +1,8 @@
-"""A sparse Qubo as a minimum cut with signs, and its linear relaxation by odd cycles.
+"""A sparse Qubo as a minimum cut with signs, and its relaxation by odd cycles.
 
 With a ground vertex at 0, x_i x_j = (x_i + x_j − y_ij)/2 where y_ij says whether x_i and x_j differ; so the
-loss is Σ w_e y_e over edges, those to the ground among them (Hammer 1965; De Simone 1990).
+loss is Σ w_e y_e over edges, those to the ground among them (Hammer 1965; De Simone 1990). The relaxation is
+not solved to its end: rounds of sweeps, which raise multipliers on its rows, take turns with new cuts.
 """
 
 from __future__ import annotations
@@ -9,12 +10,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import scipy.sparse as sp
 
 from ...problems.arrays import Bits, Floats
 from ..run import Run
+from .cut_ascent import Pool
+from .detours import detours
 from .elimination import UNIT, Ints, Terms
-from .linear_programs import Program
 from .odd_cycles import Graph, odd_walks, triangles
 
 __all__ = ["Fixed", "Relaxation", "Relaxed"]
@@ -22,11 +23,20 @@ __all__ = ["Fixed", "Relaxation", "Relaxed"]
 VIOLATED = 1e-3
 """Least violation of a cut that is added."""
 
-FEW = 50
-"""Violated triangles below which longer cycles are looked for as well."""
+STIFF, SWEEPS = 0.5, 40
+"""Stiffness of the proximal term in mean sizes of w, and sweeps between cuts."""
 
 OLD = 8
-"""Solves after which a row without a dual goes."""
+"""Rounds after which a row without a multiplier goes."""
+
+HOP, LEAST_HOP = 0.05, 1e-4
+"""What an edge more makes a detour longer, at first and at last, so that short cycles come first."""
+
+FEW, NEARER = 0.1, 0.25
+"""New cuts for each edge that the cut pays for, below which hops become so much shorter."""
+
+AT_ONCE = 250
+"""Paid edges whose detours are looked for between two looks at the clock."""
 
 
 class Fixed(NamedTuple):
@@ -55,11 +65,11 @@ class Fixed(NamedTuple):
 
 
 class Relaxed(NamedTuple):
-    """What a linear program says of the edges.
+    """What multipliers say of the edges.
 
     Attributes:
-        bound: on the loss, valid whatever the program's tolerances.
-        y: (m,) in [0, 1].
+        bound: on the loss, valid however far the multipliers have come.
+        y: (m,) in [0, 1], about where the relaxation is least.
         price: (m,) what y_e away from its bound adds to the bound.
     """
 
@@ -87,83 +97,66 @@ class Relaxation:
         v = np.concatenate([bound + 1, terms.j + 1])
         self.graph = Graph(terms.n + 1, u, v)
         self.cost: Floats = np.concatenate([field[bound], -terms.value / 2])
-        self.scale = float(2.0 ** -np.floor(np.log2(np.abs(self.cost).max(initial=1e-300))))
-        self.least, self.most = np.zeros(len(u)), np.ones(len(u))
-        self.rows = sp.csr_array((0, len(u)), dtype=np.float64)
-        self.high, self.age = np.zeros(0), np.zeros(0, dtype=np.int64)
-        self.program = Program(self.scale * self.cost)
+        size = np.abs(self.cost)
+        self.size, self.stiffness = float(size.sum()), STIFF * float(size.mean()) if len(u) else 1.0
+        self.least, self.most, self.hop = np.zeros(len(u)), np.ones(len(u)), HOP
+        self.y, self.pool = np.full(len(u), 0.5), Pool()
 
     def solve(self, fixed: Fixed, run: Run) -> Relaxed | None:
-        """The relaxation with these groups; None where the run ended first."""
-        least, most = self._bounds(fixed)
-        where = np.flatnonzero((least != self.least) | (most != self.most))
-        self.program.bound(where, least[where], most[where])
-        self.least, self.most = least, most
-        found = self.program.solve(run.remaining())
-        if found is not None:
-            return self._read(found.x, found.duals)
+        """Sweeps with these groups, from where the last ones ended; None where the run ended first."""
         if run.stopped():
             return None
-        # Without duals the box alone bounds.
-        return self._read(np.clip(np.full(len(least), 0.5), least, most), np.zeros(len(self.high)))
+        self.least, self.most = self._bounds(fixed)
+        self.y = np.clip(self.y, self.least, self.most)
+        price = self.pool.priced(self.cost)[0]
+        self.pool.ascend(price, self.least, self.most, self.y, self.stiffness, SWEEPS)
+        return self._read()
 
     def _bounds(self, fixed: Fixed) -> tuple[Floats, Floats]:
         u, v = self.graph.u, self.graph.v
         known, differ = fixed.group[u] == fixed.group[v], (fixed.side[u] ^ fixed.side[v]).astype(np.float64)
         return np.where(known, differ, 0.0), np.where(known, differ, 1.0)
 
-    def _read(self, y: Floats, duals: Floats) -> Relaxed:
+    def _read(self) -> Relaxed:
         """Any multipliers ≥ 0 give a bound, by the box of the columns (Neumaier & Shcherbina 2004)."""
-        multipliers = np.maximum(-duals, 0.0) / self.scale
-        self.age = np.where(multipliers > 0, 0, self.age + 1)
-        price = self.cost + self.rows.T @ multipliers
-        bound = np.minimum(price * self.least, price * self.most).sum() - multipliers @ self.high
-        bound = float(self.terms.offset + bound - self._error(float(multipliers.sum())))
-        return Relaxed(bound, np.clip(y, self.least, self.most), np.asarray(price))
+        price, paid, longest = self.pool.priced(self.cost)
+        bound = np.minimum(price * self.least, price * self.most).sum() - paid
+        error = self._error(float(self.pool.multipliers.sum()), longest)
+        return Relaxed(float(self.terms.offset + bound - error), self.y.copy(), price)
 
-    def _error(self, multipliers: float) -> float:
+    def _error(self, multipliers: float, longest: int) -> float:
         """What rounding may have added to a bound with multipliers of this sum."""
-        longest = int(np.diff(self.rows.indptr).max(initial=1))
-        size = float(np.abs(self.cost).sum()) + 2 * longest * multipliers + abs(self.terms.offset)
-        return float((64 + self.rows.shape[0]) * UNIT * size)
+        size = self.size + 2 * longest * multipliers + abs(self.terms.offset)
+        return float((64 + self.pool.count) * UNIT * size)
 
-    def separate(self, y: Floats, run: Run) -> int:
-        """Add violated inequalities, and drop rows that long had no dual; how many were added."""
-        u, v, parts = self.graph.u, self.graph.v, self.graph.parts()
-        most = max(200, len(u))
-        edges, inside, violation = triangles(u, v, *parts, y, VIOLATED, 20 * most)
-        worst = np.argsort(-violation, kind="stable")[:most]
-        ends = 3 * np.arange(1, len(worst) + 1)
-        edges, inside = edges[worst].ravel(), inside[worst].ravel()
-        if len(worst) < FEW:
-            sources = run.rng.permutation(self.graph.n)
-            more, inner, last = odd_walks(*parts, y, sources, VIOLATED, 10 * most)
-            ends = np.concatenate([ends, last + len(edges)])
-            edges, inside = np.concatenate([edges, more]), np.concatenate([inside, inner])
-        return self._add(edges, inside, ends) if len(ends) else 0
+    def separate(self, y: Floats, x: Bits, run: Run) -> int:
+        """Add violated inequalities, those tight at a point x first, drop old rows; how many were added."""
+        self.pool.drop(OLD)
+        self.pool.aged()
+        added = self._triangles(y) + self._detours(y, x, run)
+        if added or run.stopped():
+            return added
+        sources = run.rng.permutation(self.graph.n)
+        room = 10 * max(200, len(y))
+        return self.pool.add(*odd_walks(*self.graph.parts(), y, sources, VIOLATED, room))
 
-    def _add(self, edges: Ints, inside: Bits, ends: Ints) -> int:
-        """Rows y(F) − y(C∖F) ≤ |F| − 1, each once."""
-        new = sp.csr_array((2.0 * inside - 1.0, edges, np.append(0, ends)), shape=(len(ends), len(self.cost)))
-        new.sort_indices()
-        high = np.add.reduceat(inside.astype(np.float64), np.append(0, ends[:-1])) - 1.0
-        seen, first = set[bytes](), list[int]()
-        for row in range(len(ends)):
-            part = slice(new.indptr[row], new.indptr[row + 1])
-            key = (new.indices[part] * 2 + (new.data[part] > 0)).tobytes()
-            if key not in seen:
-                seen.add(key)
-                first.append(row)
-        self._drop()
-        self.program.add(new[first], high[first])
-        self.rows = sp.csr_array(sp.vstack([self.rows, new[first]], format="csr"))
-        self.high = np.concatenate([self.high, high[first]])
-        self.age = np.concatenate([self.age, np.zeros(len(first), dtype=np.int64)])
-        return len(first)
+    def _triangles(self, y: Floats) -> int:
+        most = max(200, len(y))
+        found = triangles(self.graph.u, self.graph.v, *self.graph.parts(), y, VIOLATED, 20 * most)
+        worst = np.argsort(-found[2], kind="stable")[:most] if len(found[2]) > most else slice(None)
+        edges, inside = found[0][worst].ravel(), found[1][worst].ravel()
+        return self.pool.add(edges, inside, np.arange(3, len(edges) + 1, 3))
 
-    def _drop(self) -> None:
-        old = np.flatnonzero(self.age >= OLD)
-        if old.size:
-            keep = np.flatnonzero(self.age < OLD)
-            self.rows, self.high, self.age = self.rows[keep], self.high[keep], self.age[keep]
-            self.program.drop(old)
+    def _detours(self, y: Floats, x: Bits, run: Run) -> int:
+        u, v, side, added = self.graph.u, self.graph.v, np.append(np.int8(0), x), 0
+        crossed = side[u] ^ side[v]
+        paid = np.flatnonzero(np.where(crossed, self.cost > 0, self.cost < 0))
+        for first in range(0, len(paid), AT_ONCE):
+            if run.stopped():
+                return added
+            some, room = paid[first : first + AT_ONCE], 10 * max(200, len(y))
+            found = detours(*self.graph.parts(), u, v, y, crossed, some, VIOLATED, self.hop, room)
+            added += self.pool.add(*found)
+        if added < FEW * len(paid):
+            self.hop = max(NEARER * self.hop, LEAST_HOP)
+        return added

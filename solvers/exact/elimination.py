@@ -8,8 +8,9 @@ opposite. Boros & Hammer 2002; Liers et al. 2004; Rehfeldt, Koch & Shinano 2023,
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numba
 import numpy as np
 import scipy.sparse as sp
 from scipy.sparse.csgraph import connected_components
@@ -60,159 +61,306 @@ def terms_of(qubo: Qubo) -> Terms:
     return Terms(np.array(qubo.linear), i.astype(np.int64), j.astype(np.int64), value, qubo.offset)
 
 
+class Steps(NamedTuple):
+    """How variables went, in that order.
+
+    Attributes:
+        variable, slope: (k,) which one, and its slope where all its neighbours then are 0.
+        end: (k,) where its neighbours end in the next two.
+        other, coupling: (r,) those neighbours, and its couplings with them.
+    """
+
+    variable: Ints
+    slope: Floats
+    end: Ints
+    other: Ints
+    coupling: Floats
+
+
 class Eliminated(NamedTuple):
     """What is left of terms, and the way back.
 
     Attributes:
         core: terms of the variables that are left.
         kept: (k,) their numbers before.
-        steps: of each variable that went, in that order: its number, its slope where all its neighbours are
-            0, these, and its couplings with them.
+        steps: of the variables that went.
         doubt: most by which rounding moved any value.
     """
 
     core: Terms
     kept: Ints
-    steps: list[tuple[int, float, list[int], list[float]]]
+    steps: Steps
     doubt: float
 
     def lifted(self, y: Bits) -> Bits:
         """The best point (n,) with these bits (k,) of the variables that are left."""
-        x = np.zeros(len(self.kept) + len(self.steps), dtype=np.int8)
+        x = np.zeros(len(self.kept) + len(self.steps.variable), dtype=np.int8)
         x[self.kept] = y
-        for i, slope, others, couplings in reversed(self.steps):
-            x[i] = slope + sum(w for j, w in zip(others, couplings, strict=True) if x[j]) < 0
+        _lift(x, *self.steps)
         return x
 
 
 def eliminated(terms: Terms) -> Eliminated:
     """Take out variables until none can go by itself. Time linear in the products, about."""
-    work = _Elimination(terms)
-    work.run()
-    left = np.array([i for i, gone in enumerate(work.gone) if not gone], dtype=np.int64)
+    work = _begun(terms)
+    while not _eliminate(work, STAR):
+        longer = 2 * len(work.other) + int(work.degree.max())
+        work = work._replace(other=np.resize(work.other, longer), coupling=np.resize(work.coupling, longer))
+    left = np.flatnonzero(~work.gone)
     place = np.full(terms.n, -1, dtype=np.int64)
     place[left] = np.arange(len(left))
-    found = [(place[i], place[j], w) for i in left.tolist() for j, w in work.couplings[i].items() if i < j]
-    i, j, value = zip(*found, strict=True) if found else ((), (), ())
+    live = np.flatnonzero(work.alive)
+    ends = place[work.to[2 * live + 1]], place[work.to[2 * live]]
     core = Terms(
-        np.array(work.linear, dtype=np.float64)[left],
-        np.array(i, dtype=np.int64),
-        np.array(j, dtype=np.int64),
-        np.array(value, dtype=np.float64),
-        work.offset,
+        work.linear[left], np.minimum(*ends), np.maximum(*ends), work.value[live], float(work.sums[0])
     )
-    return Eliminated(core, left, work.steps, work.doubt)
+    k, entries = work.marks[1:3]
+    steps = Steps(
+        work.variable[:k], work.slope[:k], work.end[:k], work.other[:entries], work.coupling[:entries]
+    )
+    return Eliminated(core, left, steps, float(work.sums[1]))
 
 
-class _Elimination:
-    """Terms as dictionaries, while variables go."""
+class _Work(NamedTuple):
+    """Terms while variables go: edge k is in the lists of its two ends, as 2k in that of i and 2k + 1 in j's.
 
-    def __init__(self, terms: Terms) -> None:
-        self.linear, self.offset, self.doubt = terms.linear.tolist(), terms.offset, 0.0
-        self.couplings: list[dict[int, float]] = [{} for _ in range(terms.n)]
-        for i, j, w in zip(terms.i.tolist(), terms.j.tolist(), terms.value.tolist(), strict=True):
-            self.couplings[i][j] = self.couplings[j][i] = w
-        self.gone, self.steps = [False] * terms.n, list[tuple[int, float, list[int], list[float]]]()
-        self.waiting = list(range(terms.n))
+    Attributes:
+        linear, degree, gone, queued: (n,) of the variables.
+        head, after, before, to: the lists; −1 ends one.
+        value, alive: (m,) of the edges.
+        sums: offset and doubt.
+        marks: how many variables wait and how many went, entries of their neighbours, and free edges.
+        waiting, free: (n,), (m,) stacks.
+        variable, slope, end, other, coupling: of the steps.
+    """
 
-    def run(self) -> None:
-        """Look at every variable, and again at the neighbours of each that went."""
-        while self.waiting:
-            i = self.waiting.pop()
-            if not self.gone[i]:
-                self._look(i)
+    linear: Any
+    degree: Any
+    gone: Any
+    queued: Any
+    head: Any
+    after: Any
+    before: Any
+    to: Any
+    value: Any
+    alive: Any
+    sums: Any
+    marks: Any
+    waiting: Any
+    free: Any
+    variable: Any
+    slope: Any
+    end: Any
+    other: Any
+    coupling: Any
 
-    def _look(self, i: int) -> None:
-        others = self.couplings[i]
-        low = self.linear[i] + sum(min(w, 0.0) for w in others.values())
-        high = self.linear[i] + sum(max(w, 0.0) for w in others.values())
-        if low >= 0.0 or high <= 0.0:
-            self._force(i, one=low < 0.0)
-        elif len(others) <= STAR:
-            self._star(i)
+
+def _begun(terms: Terms) -> _Work:
+    n, m = terms.n, len(terms.i)
+    ends = np.stack([terms.j, terms.i], axis=1).ravel()
+    work = _Work(
+        np.array(terms.linear, dtype=np.float64), np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.bool_),
+        np.ones(n, dtype=np.bool_), np.full(n, -1), np.full(2 * m, -1), np.full(2 * m, -1), ends,
+        np.array(terms.value, dtype=np.float64), np.ones(m, dtype=np.bool_), np.array([terms.offset, 0.0]),
+        np.array([n, 0, 0, 0]), np.arange(n), np.zeros(m, dtype=np.int64), np.zeros(n, dtype=np.int64),
+        np.zeros(n), np.zeros(n, dtype=np.int64), np.zeros(3 * n, dtype=np.int64), np.zeros(3 * n),
+    )  # fmt: skip
+    _link_all(work)
+    return work
+
+
+@numba.njit(cache=True, nogil=True)
+def _link_all(work: Any) -> None:
+    for half in range(work.to.size - 1, -1, -1):
+        _link(work, work.to[half ^ 1], half)
+
+
+@numba.njit(cache=True, nogil=True, inline="always")
+def _link(work: Any, i: int, half: int) -> None:
+    """Put half an edge first in the list of i."""
+    first = work.head[i]
+    work.after[half], work.before[half], work.head[i] = first, -1, half
+    if first >= 0:
+        work.before[first] = half
+    work.degree[i] += 1
+
+
+@numba.njit(cache=True, nogil=True, inline="always")
+def _unlink(work: Any, i: int, half: int) -> None:
+    before, after = work.before[half], work.after[half]
+    if before >= 0:
+        work.after[before] = after
+    else:
+        work.head[i] = after
+    if after >= 0:
+        work.before[after] = before
+    work.degree[i] -= 1
+
+
+@numba.njit(cache=True, nogil=True, inline="always")
+def _cut(work: Any, half: int) -> None:
+    """Take an edge out of both lists."""
+    _unlink(work, work.to[half ^ 1], half)
+    _unlink(work, work.to[half], half ^ 1)
+    edge = half >> 1
+    work.alive[edge], work.free[work.marks[3]] = False, edge
+    work.marks[3] += 1
+
+
+@numba.njit(cache=True, nogil=True)
+def _eliminate(work: Any, star: int) -> bool:
+    """Look at every variable, and again at neighbours of those that went; False where there is no room."""
+    while work.marks[0] > 0:
+        i = work.waiting[work.marks[0] - 1]
+        if work.marks[2] + work.degree[i] > work.other.size:
+            return False
+        work.marks[0] -= 1
+        work.queued[i] = False
+        if not work.gone[i]:
+            _look(work, i, star)
+    return True
+
+
+@numba.njit(cache=True, nogil=True)
+def _look(work: Any, i: int, star: int) -> None:
+    low = high = work.linear[i]
+    half = work.head[i]
+    while half >= 0:
+        low += min(work.value[half >> 1], 0.0)
+        high += max(work.value[half >> 1], 0.0)
+        half = work.after[half]
+    if low >= 0.0 or high <= 0.0:
+        _force(work, i, low < 0.0)
+    elif work.degree[i] <= star:
+        _star(work, i)
+    else:
+        _follow(work, i, low, high)
+
+
+@numba.njit(cache=True, nogil=True)
+def _remove(work: Any, i: int) -> int:
+    """Take i out and write its step; where its neighbours begin there."""
+    begin = end = work.marks[2]
+    size = abs(work.linear[i])
+    while work.head[i] >= 0:
+        half = work.head[i]
+        j, w = work.to[half], work.value[half >> 1]
+        work.other[end], work.coupling[end] = j, w
+        size += abs(w) + abs(work.linear[j])
+        end += 1
+        _cut(work, half)
+        if not work.queued[j]:
+            work.queued[j], work.waiting[work.marks[0]] = True, j
+            work.marks[0] += 1
+    step = work.marks[1]
+    work.variable[step], work.slope[step], work.end[step] = i, work.linear[i], end
+    work.gone[i], work.marks[1], work.marks[2] = True, step + 1, end
+    work.sums[1] += UNIT * (16 * size + abs(work.sums[0]))
+    return int(begin)
+
+
+@numba.njit(cache=True, nogil=True)
+def _couple(work: Any, i: int, j: int, w: float) -> None:
+    if work.degree[i] > work.degree[j]:
+        i, j = j, i
+    half = work.head[i]
+    while half >= 0 and work.to[half] != j:
+        half = work.after[half]
+    now = work.value[half >> 1] if half >= 0 else 0.0
+    after = now + w
+    work.sums[1] += UNIT * abs(after)
+    # What rounding alone leaves behind is no coupling.
+    if abs(after) <= 4 * UNIT * max(abs(now), abs(w)):
+        work.sums[1] += abs(after)
+        if half >= 0:
+            _cut(work, half)
+    elif half >= 0:
+        work.value[half >> 1] = after
+    else:
+        # No step joins more pairs than it parts, so that an edge is free.
+        work.marks[3] -= 1
+        edge = work.free[work.marks[3]]
+        work.value[edge], work.alive[edge] = after, True
+        work.to[2 * edge], work.to[2 * edge + 1] = j, i
+        _link(work, i, 2 * edge)
+        _link(work, j, 2 * edge + 1)
+
+
+@numba.njit(cache=True, nogil=True)
+def _force(work: Any, i: int, one: bool) -> None:
+    begin = _remove(work, i)
+    if one:
+        work.sums[0] += work.linear[i]
+        for k in range(begin, work.marks[2]):
+            work.linear[work.other[k]] += work.coupling[k]
+
+
+@numba.njit(cache=True, nogil=True)
+def _star(work: Any, i: int) -> None:
+    """Put min(0, slope of i) in place of i, as a quadratic function of its neighbours, if it is one."""
+    count, half = work.degree[i], work.head[i]
+    values, least = np.zeros(3), np.zeros(8)
+    for k in range(count):
+        values[k] = work.value[half >> 1]
+        half = work.after[half]
+    for mask in range(1 << count):
+        slope = work.linear[i]
+        for k in range(count):
+            slope += values[k] if mask >> k & 1 else 0.0
+        least[mask] = min(0.0, slope)
+    if count == 3:
+        cubic = least[7] - least[6] - least[5] - least[3] + least[1] + least[2] + least[4] - least[0]
+        if abs(cubic) > 16 * UNIT * (abs(work.linear[i]) + np.abs(values).sum()):
+            return
+        work.sums[1] += abs(cubic)
+    begin = _remove(work, i)
+    work.sums[0] += least[0]
+    for k in range(count):
+        work.linear[work.other[begin + k]] += least[1 << k] - least[0]
+        for m in range(k):
+            both = least[1 << k | 1 << m] - least[1 << k] - least[1 << m] + least[0]
+            _couple(work, work.other[begin + k], work.other[begin + m], both)
+
+
+@numba.njit(cache=True, nogil=True)
+def _follow(work: Any, i: int, low: float, high: float) -> None:
+    """Put x_j or 1 − x_j in place of x_i where one coupling outweighs all else that moves i."""
+    half = work.head[i]
+    while half >= 0:
+        w = work.value[half >> 1]
+        least, most = low - min(w, 0.0), high - max(w, 0.0)
+        if least >= 0.0 >= most + w:
+            _replace(work, i, work.to[half], False)
+            return
+        if most <= 0.0 <= least + w:
+            _replace(work, i, work.to[half], True)
+            return
+        half = work.after[half]
+
+
+@numba.njit(cache=True, nogil=True)
+def _replace(work: Any, i: int, j: int, opposite: bool) -> None:
+    """x_i = x_j, or 1 − x_j."""
+    begin = _remove(work, i)
+    work.sums[0] += work.linear[i] if opposite else 0.0
+    work.linear[j] += -work.linear[i] if opposite else work.linear[i]
+    for k in range(begin, work.marks[2]):
+        other, w = work.other[k], work.coupling[k]
+        if other == j:
+            work.linear[j] += 0.0 if opposite else w
         else:
-            self._follow(i, low, high)
+            if opposite:
+                work.linear[other] += w
+            _couple(work, j, other, -w if opposite else w)
 
-    def _remove(self, i: int) -> tuple[float, list[int], list[float]]:
-        """Take i out; its slope, neighbours and couplings, which the way back needs."""
-        slope, others = self.linear[i], list(self.couplings[i])
-        couplings = [self.couplings[i][j] for j in others]
-        for j in others:
-            del self.couplings[j][i]
-        self.couplings[i], self.gone[i] = {}, True
-        self.waiting += others
-        self.steps.append((i, slope, others, couplings))
-        size = abs(slope) + sum(map(abs, couplings)) + sum(abs(self.linear[j]) for j in others)
-        self.doubt += UNIT * (16 * size + abs(self.offset))
-        return slope, others, couplings
 
-    def _couple(self, i: int, j: int, w: float) -> None:
-        now = self.couplings[i].get(j, 0.0)
-        after = now + w
-        self.doubt += UNIT * abs(after)
-        # What rounding alone leaves behind is no coupling.
-        if abs(after) <= 4 * UNIT * max(abs(now), abs(w)):
-            self.doubt += abs(after)
-            if now:
-                del self.couplings[i][j], self.couplings[j][i]
-        else:
-            self.couplings[i][j] = self.couplings[j][i] = after
-
-    def _force(self, i: int, *, one: bool) -> None:
-        slope, others, couplings = self._remove(i)
-        if one:
-            self.offset += slope
-            for j, w in zip(others, couplings, strict=True):
-                self.linear[j] += w
-
-    def _star(self, i: int) -> None:
-        """Put min(0, slope of i) in place of i, as a quadratic function of its neighbours, if it is one."""
-        slope, values = self.linear[i], list(self.couplings[i].values())
-        least = [
-            min(0.0, slope + sum(w for k, w in enumerate(values) if mask >> k & 1))
-            for mask in range(1 << len(values))
-        ]
-        if len(values) == STAR:
-            cubic = sum((-1) ** (STAR - mask.bit_count()) * value for mask, value in enumerate(least))
-            if abs(cubic) > 16 * UNIT * (abs(slope) + sum(map(abs, values))):
-                return
-            self.doubt += abs(cubic)
-        _, others, _ = self._remove(i)
-        self.offset += least[0]
-        for k, one in enumerate(others):
-            self.linear[one] += least[1 << k] - least[0]
-            for m in range(k):
-                both = least[1 << k | 1 << m] - least[1 << k] - least[1 << m] + least[0]
-                self._couple(one, others[m], both)
-
-    def _follow(self, i: int, low: float, high: float) -> None:
-        """Put x_j or 1 − x_j in place of x_i where one coupling outweighs all else that moves i."""
-        for j, w in self.couplings[i].items():
-            least, most = low - min(w, 0.0), high - max(w, 0.0)
-            if least >= 0.0 >= most + w:
-                self._equal(i, j)
-                return
-            if most <= 0.0 <= least + w:
-                self._opposite(i, j)
-                return
-
-    def _equal(self, i: int, j: int) -> None:
-        slope, others, couplings = self._remove(i)
-        self.linear[j] += slope
-        for k, w in zip(others, couplings, strict=True):
-            if k == j:
-                self.linear[j] += w
-            else:
-                self._couple(j, k, w)
-
-    def _opposite(self, i: int, j: int) -> None:
-        slope, others, couplings = self._remove(i)
-        self.offset += slope
-        self.linear[j] -= slope
-        for k, w in zip(others, couplings, strict=True):
-            if k != j:
-                self.linear[k] += w
-                self._couple(j, k, -w)
+@numba.njit(cache=True, nogil=True)
+def _lift(x: Any, variable: Any, slope: Any, end: Any, other: Any, coupling: Any) -> None:
+    for step in range(variable.size - 1, -1, -1):
+        total = slope[step]
+        for k in range(end[step - 1] if step else 0, end[step]):
+            total += coupling[k] * x[other[k]]
+        x[variable[step]] = total < 0
 
 
 def components(terms: Terms) -> list[tuple[Ints, Terms]]:

@@ -16,7 +16,7 @@ import numpy as np
 
 from .elimination import Ints
 
-__all__ = ["Graph", "compiled", "odd_walks", "spanned", "triangles"]
+__all__ = ["Graph", "chordless", "compiled", "odd_walks", "rise", "sink", "spanned", "triangles"]
 
 
 class Graph:
@@ -100,7 +100,7 @@ def odd_walks(start: Any, other: Any, edge: Any, y: Any, sources: Any, least: fl
         size = _met(s, n, came, by, joint, walk, along) if joint[2] >= 0 else 0
         if size > 0:
             size = _simple(n, size, walk, along, points, steps, flags, place)
-            size = _chordless(start, other, edge, y, size, points, steps, flags, place)
+            size = chordless(start, other, edge, y, size, points, steps, flags, place)
             for k in range(size):
                 edges[total + k], inside[total + k] = steps[k], flags[k]
             total += size
@@ -130,7 +130,7 @@ def _reach(
     while size > 0 and 2.0 * heap_at[0] < best:
         d, a = heap_at[0], heap_by[0]
         size -= 1
-        _sink(heap_at, heap_by, size)
+        sink(heap_at, heap_by, size)
         if d > dist[a]:
             continue
         here, side = a % n, a // n
@@ -148,13 +148,13 @@ def _reach(
                         touched[count] = b
                         count += 1
                     dist[b], came[b], by[b] = far, a, edge[k]
-                    _rise(heap_at, heap_by, size, far, b)
+                    rise(heap_at, heap_by, size, far, b)
                     size += 1
     return count
 
 
 @numba.njit(cache=True, nogil=True)
-def _rise(heap_at: Any, heap_by: Any, size: int, far: float, b: int) -> None:
+def rise(heap_at: Any, heap_by: Any, size: int, far: float, b: int) -> None:
     """Put (far, b) into the heap."""
     k = size
     while k > 0 and heap_at[(k - 1) // 2] > far:
@@ -164,7 +164,7 @@ def _rise(heap_at: Any, heap_by: Any, size: int, far: float, b: int) -> None:
 
 
 @numba.njit(cache=True, nogil=True)
-def _sink(heap_at: Any, heap_by: Any, size: int) -> None:
+def sink(heap_at: Any, heap_by: Any, size: int) -> None:
     """Put the last of the heap, at `size`, in place of the first."""
     far, b, k = heap_at[size], heap_by[size], 0
     while True:
@@ -232,7 +232,7 @@ def _simple(n: int, size: int, walk: Any, along: Any, points: Any, steps: Any, f
 
 
 @numba.njit(cache=True, nogil=True)
-def _chordless(
+def chordless(
     start: Any, other: Any, edge: Any, y: Any, size: int, points: Any, steps: Any, flags: Any, place: Any
 ) -> int:
     """Cut the cycle at its chords, each time keeping a part that is violated no less; how long it is then."""
