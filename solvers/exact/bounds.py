@@ -12,7 +12,7 @@ from ...problems.arrays import Floats
 from ..convex_shifts import ROOT_BARRIERS, best_shift, first_shift, reach_of
 from .linearised import products
 
-__all__ = ["Relaxations", "blank", "dense_couplings", "lattice", "posiform", "relaxations"]
+__all__ = ["Relaxations", "blank", "dense_couplings", "lattice", "posiform", "relaxations", "step_of"]
 
 BARRIER = 1e-9
 """Variance, in units of each variable's largest slope squared, that keeps shifts off the singular."""
@@ -31,13 +31,17 @@ def posiform(qubo: Qubo) -> float:
 
 def lattice(qubo: Qubo) -> float:
     """The largest step that all losses are whole multiples of apart, by their coefficients; 0 without one."""
-    values = np.concatenate([qubo.linear, products(qubo)[2]])
+    return step_of(np.concatenate([qubo.linear, products(qubo)[2]]), qubo.resolution)
+
+
+def step_of(values: Floats, resolution: float) -> float:
+    """The largest step that all sums of these values are whole multiples of apart; 0 without one."""
     for unit in 2.0 ** np.arange(0, 11):
         whole = values * unit
         if np.abs(whole).max(initial=0.0) < 2**50 and np.array_equal(whole, np.round(whole)):
             step = float(np.gcd.reduce(whole.astype(np.int64), initial=0)) / unit
             # Far above what float64 sums lose, or it is no step that a search could rely on.
-            return step if step > 1e3 * qubo.resolution else 0.0
+            return step if step > 1e3 * resolution else 0.0
     return 0.0
 
 

@@ -22,10 +22,9 @@ from ..qubo.flips import descend, matrix_of, noise, slopes
 from ..registry import Range, solver
 from ..run import Run
 from . import cut_ascent, detours, odd_cycles
-from .bounds import lattice, posiform
+from .bounds import step_of
 from .cut_relaxation import Fixed, Relaxation, Relaxed
 from .elimination import Terms, components, contracted, eliminated, terms_of
-from .linearised import local_start
 from .odd_cycles import spanned
 from .starts import annealed
 
@@ -65,25 +64,22 @@ def branch_and_cut(
         return
     # Beside a large constant sums would lose digits that the couplings have, so it is left out.
     terms = terms_of(qubo)._replace(offset=0.0)
-    sparse = _sparse(terms)
 
     def offer(x: Bits) -> None:
         run.offer(x, qubo.offset + terms.of(x))
 
-    offer(local_start(sparse))
-    run.prove(qubo.offset + posiform(sparse) - qubo.resolution)
+    offer(np.zeros(qubo.n, dtype=np.int8))
+    run.prove(qubo.offset + terms.least() - qubo.resolution)
     assert run.best is not None
     limit = nodes * run.restarts if run.restarts is not None else 2**62
-    step = lattice(sparse)
-    size = min(abs(run.loss), abs(run.loss - qubo.offset))
-    goal = _Goal(np.inf, max(qubo.resolution, CLOSE * size))
+    step = step_of(np.concatenate([terms.linear, terms.value]), terms.resolution)
 
     def prove(bound: float) -> None:
         # No loss lies between two steps, so that rounding on the way costs nothing there.
         rounded = step * np.ceil(bound / step - 1e-6) if step else bound
         run.prove(qubo.offset + rounded - qubo.resolution)
 
-    _Search(run, step, limit).solve(terms, run.best, goal, offer, prove)
+    _Search(run, step, limit).solve(terms, run.best, _Goal(np.inf, 1.0), offer, prove)
     run.stopped()
 
 
@@ -106,10 +102,10 @@ def _sparse(terms: Terms) -> Qubo:
 
 
 class _Goal(NamedTuple):
-    """What is asked of a part: points below `ceiling`, if there are any; `close` may stay open."""
+    """What is asked of a part: points below `ceiling`, if there are any; its share of what may stay open."""
 
     ceiling: float
-    close: float
+    share: float
 
 
 class _Search:
@@ -121,6 +117,11 @@ class _Search:
     def open(self) -> bool:
         """Whether to go on."""
         return self.nodes > 0 and not self.run.stopped()
+
+    def close(self) -> float:
+        """How much of the whole may stay open, by the loss so far."""
+        loss, offset = self.run.loss, self.run.instance.qubo.offset
+        return max(self.run.instance.resolution, CLOSE * min(abs(loss), abs(loss - offset)))
 
     def spend(self) -> None:
         """Count a node."""
@@ -162,7 +163,7 @@ class _Search:
                 prove(total())
 
             others = total() - bounds[k]
-            part.search(_Goal(goal.ceiling - others, goal.close / len(parts)), better, proven)
+            part.search(_Goal(goal.ceiling - others, goal.share / len(parts)), better, proven)
             if not self.open():
                 return
 
@@ -179,19 +180,20 @@ class _Part:
 
     def __init__(self, search: _Search, terms: Terms, x: Bits) -> None:
         self.home, self.terms, self.run = search, terms, search.run
-        self.qubo = _sparse(terms)
-        self.matrix = matrix_of(self.qubo)
-        self.x, self.value, self.ceiling, self.close = x.copy(), self.qubo.loss(x), np.inf, 0.0
-        self.bound = posiform(self.qubo)
+        self.qubo, self.bound = _sparse(terms), terms.least()
+        self.matrix, self.noise = matrix_of(self.qubo), noise(self.qubo)
+        self.x, self.value, self.ceiling = x.copy(), terms.of(x), np.inf
+        self.share, self.close = 1.0, 0.0
         self.better: Callable[[Bits], object] = lambda y: None
 
     def search(
         self, goal: _Goal, better: Callable[[Bits], object], proven: Callable[[float], object]
     ) -> None:
         """Look for points below the ceiling; both what is found and what is proven is told at once."""
-        self.better, self.close = better, goal.close
+        self.better, self.share = better, goal.share
         self.ceiling = min(goal.ceiling, self.value)
         self._anneal(STARTS[0])
+        self.close = self.share * self.home.close()
         waiting = [_Node(Fixed.none(self.terms.n + 1), self.bound)] if self.bound < self.cutoff() else []
         relaxation = Relaxation(self.terms) if waiting and self.home.open() else None
 
@@ -235,7 +237,7 @@ class _Part:
         def told(bound: float) -> None:
             proven(min(self.level(), max(node.bound, bound - doubt)))
 
-        self.home.solve(made, start, _Goal(self.ceiling, self.close / 2), better, told)
+        self.home.solve(made, start, _Goal(self.ceiling, self.share / 2), better, told)
 
     def _anneal(self, reads: int) -> None:
         for x in annealed(self.qubo, self.run, reads):
@@ -252,12 +254,12 @@ class _Part:
 
     def _descend(self, x: Bits) -> None:
         slope = slopes(self.qubo, x)
-        descend(self.matrix, slope, x, noise(self.qubo), per_look(2 * self.terms.n))
+        descend(self.matrix, slope, x, self.noise, per_look(2 * self.terms.n))
         self._take(x)
 
     def _take(self, x: Bits) -> None:
         """Keep a point if it is better, and tell."""
-        value = self.qubo.loss(x)
+        value = self.terms.of(x)
         if value < self.value:
             self.x, self.value = x.copy(), value
             self.ceiling = min(self.ceiling, value)
@@ -295,13 +297,8 @@ class _Part:
         """With every edge fixed whose price says so; None where two of them exclude each other."""
         u, v, price = relaxation.graph.u, relaxation.graph.v, found.price
         open_ = fixed.group[u] != fixed.group[v]
-        for e in np.flatnonzero(open_ & (found.bound + np.abs(price) >= self.cutoff())).tolist():
-            differ = int(price[e] < 0)
-            if fixed.group[u[e]] != fixed.group[v[e]]:
-                fixed = fixed.joined(u[e], v[e], differ)
-            elif fixed.side[u[e]] ^ fixed.side[v[e]] != differ:
-                return None
-        return fixed
+        e = np.flatnonzero(open_ & (found.bound + np.abs(price) >= self.cutoff()))
+        return fixed.all_joined(u[e], v[e], (price[e] < 0).astype(np.int8)) if len(e) else fixed
 
     def _children(self, relaxation: Relaxation, node: _Node, y: Floats) -> list[_Node]:
         """Two nodes, the likelier last; none where every edge is fixed, which is a point."""

@@ -7,8 +7,9 @@ not solved to its end: rounds of sweeps, which raise multipliers on its rows, ta
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numba
 import numpy as np
 
 from ...problems.arrays import Bits, Floats
@@ -57,11 +58,29 @@ class Fixed(NamedTuple):
 
     def joined(self, a: int, b: int, differ: int) -> Fixed:
         """With the groups of two vertices made one."""
-        group, side = self.group.copy(), self.side.copy()
-        moved = group == group[b]
-        side[moved] ^= side[a] ^ side[b] ^ np.int8(differ)
-        group[moved] = group[a]
-        return Fixed(group, side)
+        made = Fixed(self.group.copy(), self.side.copy())
+        _join(*made, np.array([a]), np.array([b]), np.array([differ], dtype=np.int8))
+        return made
+
+    def all_joined(self, a: Ints, b: Ints, differ: Bits) -> Fixed | None:
+        """With as many pairs made one; None where two of them exclude each other."""
+        made = Fixed(self.group.copy(), self.side.copy())
+        return made if _join(*made, a, b, differ) else None
+
+
+@numba.njit(cache=True, nogil=True)
+def _join(group: Any, side: Any, a: Any, b: Any, differ: Any) -> bool:
+    """Make the groups of each pair one, in place; False where a pair is in one and its sides are others."""
+    for k in range(a.size):
+        change, old, new = side[a[k]] ^ side[b[k]] ^ differ[k], group[b[k]], group[a[k]]
+        if old == new and change:
+            return False
+        if old != new:
+            for i in range(group.size):
+                if group[i] == old:
+                    group[i] = new
+                    side[i] ^= change
+    return True
 
 
 class Relaxed(NamedTuple):

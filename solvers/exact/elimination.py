@@ -50,9 +50,21 @@ class Terms(NamedTuple):
         """Number of variables."""
         return len(self.linear)
 
+    @property
+    def resolution(self) -> float:
+        """What rounding may lose of a sum of all terms."""
+        return 1e-13 * float(np.abs(self.linear).sum() + np.abs(self.value).sum() + abs(self.offset))
+
     def of(self, x: Bits) -> float:
         """The value at x (n,)."""
         return float(self.offset + self.linear @ x + self.value @ (x[self.i] * x[self.j]))
+
+    def least(self) -> float:
+        """A lower bound on all values: what the variables save at most, one by one."""
+        falls, half = self.linear.copy(), np.minimum(self.value, 0.0) / 2
+        np.add.at(falls, self.i, half)
+        np.add.at(falls, self.j, half)
+        return float(self.offset + np.minimum(falls, 0.0).sum() - self.resolution)
 
 
 def terms_of(qubo: Qubo) -> Terms:

@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import scipy.sparse as sp
 from markupsafe import Markup
 
 from ... import problems, solvers
@@ -85,11 +86,14 @@ def dense_signs(n: int) -> Qubo:
 
 
 def signs(n: int) -> Qubo:
-    """±1 couplings of about six neighbours a variable, and ±1 fields."""
-    rng = np.random.default_rng(n)
-    bound = np.triu(rng.random((n, n)) < min(1.0, 6 / max(n - 1, 1)), 1)
-    upper = bound * rng.choice([-1.0, 1.0], (n, n))
-    return Qubo((upper + upper.T) / 2 + np.diag(rng.choice([-1.0, 1.0], n)))
+    """±1 couplings of about six neighbours a variable, and ±1 fields, in sparse form."""
+    rng, share = np.random.default_rng(n), min(1.0, 6 / max(n - 1, 1))
+    # Row by row what a matrix of n × n numbers would hold, which it is too large to be.
+    bound = [i + 1 + np.flatnonzero(rng.random(n)[i + 1 :] < share) for i in range(n)]
+    drawn = np.concatenate([rng.choice([-1.0, 1.0], n)[columns] for columns in bound])
+    rows = np.repeat(np.arange(n), [len(columns) for columns in bound])
+    upper = sp.csr_array((drawn / 2, (rows, np.concatenate(bound))), (n, n))
+    return Qubo(sp.csr_array(upper + upper.T + sp.diags_array(rng.choice([-1.0, 1.0], n))))
 
 
 def rounding(n: int) -> Rounding:

@@ -110,6 +110,16 @@ def test_rounds_come_to_the_bound_of_the_linear_program() -> None:
     assert best - 0.2 < found.bound <= best + 1e-9
 
 
+def test_pairs_that_exclude_each_other_have_no_groups() -> None:
+    a, b = np.array([0, 1, 2]), np.array([1, 2, 0])
+    made = Fixed.none(4).all_joined(a, b, np.array([1, 0, 1], dtype=np.int8))
+    assert made is not None
+    np.testing.assert_array_equal(made.side ^ made.side[0], [0, 1, 1, 0])
+    assert len(set(made.group[:3])) == 1
+    assert made.group[3] == 3
+    assert Fixed.none(4).all_joined(a, b, np.array([1, 1, 1], dtype=np.int8)) is None
+
+
 def test_edges_fixed_by_their_prices_lose_no_better_point() -> None:
     # The ceiling lies between the best two values, so that all but the best may go.
     for seed in range(8):

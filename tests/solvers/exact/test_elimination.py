@@ -41,6 +41,29 @@ def test_the_least_value_stays_and_lifts_to_a_point_that_has_it(scale: float) ->
         assert abs(value - least) <= small.doubt
 
 
+def test_no_value_is_below_what_the_variables_save_one_by_one() -> None:
+    rng = np.random.default_rng(2)
+    for _ in range(40):
+        terms = terms_of(Qubo(proofs.objective(rng, 1.0)[:10, :10], 0.5))
+        assert terms.least() <= best_of(terms)[0]
+    assert Terms(np.array([-2.0, 3.0]), *np.zeros((2, 0), dtype=np.int64), np.zeros(0), 1.0).least() == (
+        pytest.approx(-1.0)
+    )
+
+
+def test_steps_that_need_more_room_than_there_was_are_all_kept() -> None:
+    # A star whose hub follows a leaf: one step has more neighbours than three a variable.
+    rng = np.random.default_rng(0)
+    Q = np.triu(rng.normal(size=(40, 40)) * 1e-3, 1)
+    Q[:, -1] = 0.0
+    Q[np.arange(39), np.arange(1, 40)] = -1.0
+    terms = terms_of(Qubo(Q + np.diag(rng.normal(size=40) * 1e-2)))
+    small = eliminated(terms)
+    assert len(small.steps.other) > 3 * 40
+    y = np.zeros(small.core.n, dtype=np.int8)
+    assert terms.of(small.lifted(y)) == pytest.approx(small.core.of(y))
+
+
 def test_a_forest_goes_whole() -> None:
     rng = np.random.default_rng(0)
     Q = np.zeros((40, 40))
