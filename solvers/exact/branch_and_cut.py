@@ -36,8 +36,8 @@ STARTS = (1, 3)
 CLOSE = 1e-10
 """Share of the loss's size that a proof may leave open, a tenth of what a run allows."""
 
-SHRUNK = 0.9
-"""Share of the variables left by the root's bound, below which the rest is made small and begun anew."""
+SHRUNK = {True: 0.9, False: 0.5}
+"""Share of the variables left by the root, below which the rest is begun anew; once its rounds are over."""
 
 PATIENCE = {True: (8, 0.01), False: (3, 0.05)}
 """Rounds at the root and at other nodes in which the gap must close by such a share, or one branches."""
@@ -206,7 +206,7 @@ class _Part:
             if y is None:
                 waiting.append(node)
             elif node.bound < self.cutoff():
-                if root and self._shrinks(node.fixed):
+                if root and self._shrinks(node.fixed, over=True):
                     self._again(node, proven)
                     return
                 self._anneal(STARTS[1] if root else 0)
@@ -215,9 +215,9 @@ class _Part:
             tell()
         tell()
 
-    def _shrinks(self, fixed: Fixed) -> bool:
+    def _shrinks(self, fixed: Fixed, *, over: bool) -> bool:
         """Whether so much is fixed that the rest is better begun anew."""
-        return len(np.unique(fixed.group)) - 1 < SHRUNK * self.terms.n
+        return len(np.unique(fixed.group)) - 1 < SHRUNK[over] * self.terms.n
 
     def _again(self, node: _Node, proven: Callable[[float], object]) -> None:
         """Search what is left below a node, with a variable for each group."""
@@ -284,7 +284,8 @@ class _Part:
                 return _Node(fixed, np.inf), found.y
             fixed, gap = tight, self.cutoff() - bounds[-1]
             slow = len(bounds) > patience and bounds[-1] - bounds[-1 - patience] < share * gap
-            if slow or not relaxation.separate(found.y, self.x, self.run):
+            small = root and self._shrinks(fixed, over=False)
+            if slow or small or not relaxation.separate(found.y, self.x, self.run):
                 return _Node(fixed, bounds[-1]), found.y
 
     def _round(self, relaxation: Relaxation, found: Relaxed) -> None:

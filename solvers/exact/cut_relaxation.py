@@ -33,8 +33,11 @@ OLD = 8
 HOP, LEAST_HOP = 0.05, 1e-4
 """What an edge more makes a detour longer, at first and at last, so that short cycles come first."""
 
-FEW, NEARER = 0.1, 0.25
-"""New cuts for each edge that the cut pays for, below which hops become so much shorter."""
+PLACES = 50
+"""Places that a search for a detour may come to, at first."""
+
+FEW, NEARER = 0.1, 0.5
+"""New cuts for each edge that the cut pays for, below which hops and searches reach so much farther."""
 
 AT_ONCE = 250
 """Paid edges whose detours are looked for between two looks at the clock."""
@@ -119,6 +122,7 @@ class Relaxation:
         size = np.abs(self.cost)
         self.size, self.stiffness = float(size.sum()), STIFF * float(size.mean()) if len(u) else 1.0
         self.least, self.most, self.hop = np.zeros(len(u)), np.ones(len(u)), HOP
+        self.places = PLACES
         self.y, self.pool = np.full(len(u), 0.5), Pool()
 
     def solve(self, fixed: Fixed, run: Run) -> Relaxed | None:
@@ -174,8 +178,10 @@ class Relaxation:
             if run.stopped():
                 return added
             some, room = paid[first : first + AT_ONCE], 10 * max(200, len(y))
-            found = detours(*self.graph.parts(), u, v, y, crossed, some, VIOLATED, self.hop, room)
+            found = detours(
+                *self.graph.parts(), u, v, y, crossed, some, VIOLATED, self.hop, self.places, room
+            )
             added += self.pool.add(*found)
         if added < FEW * len(paid):
-            self.hop = max(NEARER * self.hop, LEAST_HOP)
+            self.hop, self.places = max(NEARER * self.hop, LEAST_HOP), int(self.places / NEARER)
         return added

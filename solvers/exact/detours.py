@@ -1,8 +1,8 @@
 """Odd-cycle inequalities that are tight at a known cut, found by shortest paths that stop early.
 
 With z_e = |y_e − (y of the cut)_e| those are z_f ≤ z(P) for every path P between the ends of an edge f.
-Where the cut is optimal and a relaxation proves it, multipliers on those of edges f that the cut pays for do: a
-flow of as many commodities (Schrijver 2003, chapters 70 and 75). A search has the radius z_f / 2 where one
+Where the cut is optimal and a relaxation proves it, multipliers on those of edges f that the cut pays for do: a flow of as
+many commodities (Schrijver 2003, chapters 70 and 75). A search has the radius z_f / 2 where one
 among all odd cycles has 1/2.
 """
 
@@ -31,6 +31,7 @@ def detours(
     paid: Any,
     least: float,
     hop: float,
+    places: int,
     room: int,
 ) -> Any:
     """Chordless cycles violated by `least`: of each paid edge the best through the ground and past it.
@@ -39,6 +40,7 @@ def detours(
         crossed: (m,) int8, whether the cut has each edge.
         paid: (k,) edges f.
         hop: added to the length of every edge, above 0, so that short cycles come before long ones.
+        places: where a search past the ground that has come so far gives up.
 
     Returns edges (r,), whether each is in F (r,), and where each cycle ends in them (cycles,). Ends early
     once the cycles have `room` edges.
@@ -70,22 +72,9 @@ def detours(
                 continue
             if past:
                 count = _between(
-                    start,
-                    other,
-                    edge,
-                    length,
-                    f,
-                    s,
-                    t,
-                    limit,
-                    dist,
-                    came,
-                    by,
-                    heap_at,
-                    heap_by,
-                    touched,
-                    joint,
-                )
+                    start, other, edge, length, f, s, t, limit, places,
+                    dist, came, by, heap_at, heap_by, touched, joint,
+                )  # fmt: skip
                 size = _path(n, s, t, came, by, joint, points, steps) if joint[2] >= 0 else 0
                 for k in range(count):
                     dist[touched[k]] = np.inf
@@ -160,7 +149,7 @@ def _over_ground(u: Any, v: Any, s: int, t: int, up: Any, place: Any, points: An
 
 @numba.njit(cache=True, nogil=True)
 def _between(
-    start: Any, other: Any, edge: Any, length: Any, f: int, s: int, t: int, limit: float,
+    start: Any, other: Any, edge: Any, length: Any, f: int, s: int, t: int, limit: float, places: int,
     dist: Any, came: Any, by: Any, heap_at: Any, heap_by: Any, touched: Any, joint: Any,
 ) -> int:  # fmt: skip
     """Ways from s and, in a second copy, from t, past f and the ground, until they meet; places touched.
@@ -171,7 +160,7 @@ def _between(
     dist[s], touched[0], dist[t + n], touched[1], count = 0.0, s, 0.0, t + n, 2
     heap_at[0], heap_by[0], heap_at[1], heap_by[1], size, best = 0.0, s, 0.0, t + n, 2, limit
     joint[2] = -1
-    while size > 0 and 2.0 * heap_at[0] < best:
+    while size > 0 and 2.0 * heap_at[0] < best and count < places:
         d, a = heap_at[0], heap_by[0]
         size -= 1
         sink(heap_at, heap_by, size)
@@ -220,4 +209,4 @@ def compiled() -> None:
     graph = Graph(5, np.array([0, 0, 1, 2, 3, 1]), np.array([1, 2, 2, 3, 4, 4]))
     y = np.array([0.0, 0.0, 1.0, 0.0, 0.0, 0.0])
     crossed, paid = np.zeros(6, dtype=np.int8), np.array([2])
-    detours(*graph.parts(), graph.u, graph.v, y, crossed, paid, 0.1, 0.0, 99)
+    detours(*graph.parts(), graph.u, graph.v, y, crossed, paid, 0.1, 0.0, 99, 99)

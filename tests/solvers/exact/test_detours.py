@@ -26,7 +26,7 @@ def drawn(seed: int, *, ground: bool) -> tuple[Graph, Any, NDArray[np.int8]]:
 def cycles(graph: Graph, y: Any, crossed: Any, paid: Any, least: float = 1e-6) -> list[tuple[Any, Any]]:
     """Edges and F of what is found."""
     parts = (*graph.parts(), graph.u, graph.v)
-    edges, inside, ends = detours(*parts, y, crossed, paid, least, 1e-9, 10**4)
+    edges, inside, ends = detours(*parts, y, crossed, paid, least, 1e-9, 10**3, 10**4)
     starts = np.append(0, ends)[:-1]
     return [(edges[a:b], inside[a:b]) for a, b in zip(starts, ends, strict=True)]
 
