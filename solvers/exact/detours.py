@@ -1,9 +1,9 @@
 """Odd-cycle inequalities that are tight at a known cut, found by shortest paths that stop early.
 
 With z_e = |y_e − (y of the cut)_e| those are z_f ≤ z(P) for every path P between the ends of an edge f.
-Where the cut is optimal and a relaxation proves it, multipliers on those of edges f that the cut pays for do: a flow of as
-many commodities (Schrijver 2003, chapters 70 and 75). A search has the radius z_f / 2 where one
-among all odd cycles has 1/2.
+Where the cut is optimal and a relaxation proves it, multipliers on those of edges f that the cut pays for
+do: a flow of as many commodities (Schrijver 2003, chapters 70 and 75). A search has the radius z_f / 2 where
+one among all odd cycles has 1/2.
 """
 
 from __future__ import annotations
