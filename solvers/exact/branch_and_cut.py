@@ -120,7 +120,7 @@ class _Search:
 
     def close(self) -> float:
         """How much of the whole may stay open, by the loss so far."""
-        loss, offset = self.run.loss, self.run.instance.qubo.offset
+        loss, offset = self.run.loss, self.run.instance.offset
         return max(self.run.instance.resolution, CLOSE * min(abs(loss), abs(loss - offset)))
 
     def spend(self) -> None:

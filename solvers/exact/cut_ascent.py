@@ -49,7 +49,7 @@ class Pool:
         self.count = int(_append(*self._kept(), self.table, before, edges, inside, ends))
         return self.count - before
 
-    def _kept(self) -> tuple[Any, ...]:
+    def _kept(self) -> tuple[Any, Any, Any, Any, Any]:
         return self.start, self.edge, self.sign, self.high, self.key
 
     def _reserve(self, rows: int, entries: int) -> None:
@@ -114,7 +114,7 @@ def _place(table: Any, key: Any, wanted: Any) -> int:
     at = np.int64(wanted & np.uint64(0x3FFFFFFFFFFFFFFF)) & mask
     while table[at] >= 0 and key[table[at]] != wanted:
         at = (at + 1) & mask
-    return at
+    return int(at)
 
 
 @numba.njit(cache=True, nogil=True)
