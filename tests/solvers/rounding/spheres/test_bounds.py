@@ -9,7 +9,7 @@ from layers import deficient
 from qubopress.problems import Rounding
 from qubopress.solvers import Run
 from qubopress.solvers.rounding.factors import sorted_factor
-from qubopress.solvers.rounding.sphere_bounds import curbs
+from qubopress.solvers.rounding.spheres.bounds import curbs
 
 
 @pytest.mark.parametrize("rank", [12, 40])
