@@ -96,6 +96,23 @@ def exact_frontier(
     _show(module.run(seconds=seconds, out=out, family=family, anew=anew))
 
 
+@experiment.command("layer-proofs")
+def layer_proofs(
+    out: Out = DATA / "layer-proofs",
+    seed: Annotated[int, typer.Option(help="Of the networks' weights and of their samples.")] = 31,
+    neurons: Annotated[int, typer.Option(help="Of each layer, 10 at most.")] = 8,
+    nodes: Annotated[int, typer.Option(help="After which a neuron is given up.")] = 1_000_000_000,
+) -> None:
+    """Prove the last layers of six small networks, 65 columns each, with sphere, neuron by neuron."""
+    at_least("--seed", seed, 0)
+    at_least("--neurons", neurons)
+    at_least("--nodes", nodes, 1_000)
+    check_folder("--out", out)
+    from ..experiments import layer_proofs as module
+
+    _show(module.run(out=out, seed=seed, neurons=neurons, nodes=nodes))
+
+
 @experiment.command("large-layers")
 def large_layers(
     out: Out = DATA / "large-layers",

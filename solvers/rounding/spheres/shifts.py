@@ -18,8 +18,8 @@ BITS = 160
 TREE = 0.02
 """Weight of log det in the tree's shift, as a share of the best form known.
 
-Depth d has about ((form − constant)^d / det)^½ nodes, the volume of an ellipsoid, det of the first d bits. That
-is least where constant + (form − constant) / d · log det is most. The best bound of the root is another matter:
+Depth d has about ((form − constant)^d / det)^½ nodes, an ellipsoid's volume, det of the first d bits. That is
+least where constant + (form − constant) / d · log det is most. The best bound of the root is another matter:
 its matrix is all but singular, so that what follows the root is hardly bounded.
 """
 
