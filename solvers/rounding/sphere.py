@@ -54,8 +54,12 @@ PATIENCE = 1_000_000
 """Nodes of the shared tree before a neuron gets its own, which takes about as long to make."""
 
 
-ROOTED = 4_096
-"""Prefixes of the beam in a neuron's own tree."""
+ROOTED, ROOTED_MOST = 4_096, 16_384
+"""Prefixes of the first beam in a neuron's own tree, and of the last."""
+
+
+PER_PREFIX = 1_000
+"""Nodes for each prefix of the last beam before one of four times as many, which then takes no longer."""
 
 
 STATIONS = 16
@@ -283,6 +287,7 @@ class _Search:
         free: coordinates of the shared tree to decide; `rest` has the levels of all where these are 0.
         visited: nodes of the shared tree.
         tried: whether a tree of the neuron's own was asked for; `rows` are that tree's.
+        shifted: the form of that tree, where beams of rising `width` look for better levels.
     """
 
     def __init__(self, rounding: Rounding, tree: _Tree, row: int, x: Bits) -> None:
@@ -307,13 +312,16 @@ class _Search:
         self.tree, self.visited, self.tried = tree, 0, False
         self.free, self.rest = np.arange(self.best.size), np.zeros_like(self.best)
         self.rows: Rows | None = None
+        self.shifted: Shifted | None = None
+        self.width = 0
         if self.done:
             self.least = self.form
 
-    def _beam(self, found: Shifted) -> None:
+    def _beam(self, found: Shifted, width: int) -> None:
         """Take the cheapest prefix of the shifted form where it is better: a beam that knows of the box."""
+        self.shifted, self.width = found, width
         shifted, every = Rounding(found.lower.T @ found.lower, found.target[None]), np.arange(self.free.size)
-        chosen = cheapest(shifted, np.arange(1), every, found.lower, ROOTED)
+        chosen = cheapest(shifted, np.arange(1), every, found.lower, width)
         assert chosen is not None
         bits = chosen[0].astype(np.int64)
         form = float(form_of(self.branch, self.point, bits))
@@ -331,6 +339,8 @@ class _Search:
         """Visit so many nodes, and a share of them on the ladder; what was visited comes back."""
         if self.visited >= PATIENCE and not self.tried:
             self.replant()
+        if self.shifted and self.visited >= PER_PREFIX * self.width and self.width < ROOTED_MOST:
+            self._beam(self.shifted, 4 * self.width)
         visited = self.climb(nodes // LADDER)
         if self.least < self.form:
             visited += self._visit(self.main, nodes)
@@ -369,7 +379,7 @@ class _Search:
         self.point = _Point(place[found.order], found.target, field[self.free], zero, zero + 1.0, offset)
         self.rows = rows_of(found.target, grown.branch.spread, curb)
         self.form = float(form_of(self.branch, self.point, self.best))
-        self._beam(found)
+        self._beam(found, ROOTED)
         root = np.sqrt(max(0.0, self.form - found.constant + found.doubt))
         blur = 4 * free.size * UNIT * np.linalg.norm(np.abs(found.lower) @ np.abs(found.target))
         self.margin = found.doubt + grown.drifted(root, zero) + blur * (2 * root + blur) - found.constant

@@ -165,6 +165,20 @@ def test_many_levels_keep_to_the_tree_that_all_share() -> None:
     assert search.point is point
 
 
+def test_a_tree_that_is_not_ended_soon_looks_again_with_a_wider_beam() -> None:
+    one = layer(40, 28, seed=4, n=1)
+    search, widths = _Search(one, _Tree(one, Run(one)), 0, one.nearest()[0]), []
+    with patch.multiple(
+        "qubopress.solvers.rounding.sphere", PATIENCE=0, ROOTED=2, ROOTED_MOST=8, PER_PREFIX=50
+    ):
+        while not search.done:
+            before = search.form
+            search.dig(100)
+            widths.append(search.width)
+            assert search.form <= before
+    assert sorted(set(widths)) == [2, 8]
+
+
 def test_an_own_tree_begins_with_a_bound_where_the_shared_one_has_none() -> None:
     one = layer(30, 20, seed=3, n=1)
     search = _Search(one, _Tree(one, Run(one)), 0, one.nearest()[0])
