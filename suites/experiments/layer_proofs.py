@@ -72,9 +72,10 @@ def layer(name: str, seed: int) -> Rounding:
 def _train(network: nn.Module, inputs: torch.Tensor, targets: torch.Tensor) -> None:
     optimizer = torch.optim.Adam(network.parameters(), lr=RATE)
     for _ in range(EPOCHS):
-        for batch in torch.randperm(len(inputs)).split(BATCH):
+        for batch in torch.split(torch.randperm(len(inputs)), BATCH):
             optimizer.zero_grad()
-            nn.functional.cross_entropy(network(inputs[batch]), targets[batch]).backward()
+            loss = nn.functional.cross_entropy(network(inputs[batch]), targets[batch])
+            torch.autograd.backward(loss)
             optimizer.step()
 
 
