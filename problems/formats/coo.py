@@ -52,15 +52,15 @@ def read(path: str | Path) -> Qubo:
 def write(path: str | Path, qubo: Qubo) -> None:
     """Write a QUBO. Numbers have no exponents, which dimod's reader would skip with their lines."""
     terms = Terms.of(qubo)
-    own = np.flatnonzero(terms.linear)
-    entries = len(own) + len(terms.value)
+    entries = terms.n + len(terms.value)
     lines = [
         "# vartype=BINARY",
         f"# variables={terms.n}",
         f"# offset={terms.offset!r}",
         f"# entries={entries}",
     ]
-    lines += [f"{i} {i} {_plain(v)}" for i, v in zip(own.tolist(), terms.linear[own].tolist(), strict=True)]
+    # Zeros too: dimod knows variables by their lines alone, and orders them as they come.
+    lines += [f"{i} {i} {_plain(v)}" for i, v in enumerate(terms.linear.tolist())]
     triples = zip(terms.i.tolist(), terms.j.tolist(), terms.value.tolist(), strict=True)
     lines += [f"{i} {j} {_plain(v)}" for i, j, v in triples]
     write_lines(path, lines)

@@ -193,8 +193,7 @@ def test_dimod_reads_our_bqm_and_coo_files(qubo, tmp_path) -> None:
     np.testing.assert_array_equal(model.energies(points), qubo.to_bqm().energies(points))
     with (tmp_path / "q.coo").open() as file:
         model = coo.load(file)
-    for i in range(qubo.n):
-        model.add_variable(i)  # those without a term are in no line
+    assert list(model.variables) == list(range(qubo.n))
     energies = model.energies((points, list(range(qubo.n)))) + qubo.offset
     np.testing.assert_allclose(energies, qubo.losses(points), rtol=0, atol=10 * qubo.resolution + 1e-300)
 
