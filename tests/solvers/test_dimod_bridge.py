@@ -11,6 +11,7 @@ import dimod
 import dimod.testing
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from dwave.samplers import SteepestDescentSolver
 
 from qubopress import solvers
@@ -89,6 +90,15 @@ def test_an_exact_sampler_finds_the_ground_state_in_the_models_own_labels(name: 
     assert best.energy == pytest.approx(dimod.ExactSolver().sample(bqm).first.energy)
     assert set(best.sample) == {"a", "b", 3}
     assert set(best.sample.values()) <= set(dimod.as_vartype(vartype).value)
+
+
+@pytest.mark.parametrize("vartype", ["SPIN", "BINARY"])
+def test_labels_that_are_numbers_in_another_order_are_no_positions(vartype: str) -> None:
+    linear, quadratic = {2: -3.0, 0: 2.0, 3: 0.5, 1: -1.0}, {(2, 0): -0.5, (3, 1): 1.5}
+    bqm = dimod.BinaryQuadraticModel(linear, quadratic, 0.0, vartype)
+    assert list(bqm.variables) == [2, 0, 3, 1]
+    for name in ("exhaustive", "cp-sat"):
+        assert solvers.sampler(name).sample(bqm).first.sample == dimod.ExactSolver().sample(bqm).first.sample
 
 
 def test_energies_are_those_of_the_model() -> None:
@@ -188,6 +198,14 @@ class Spy(dimod.Sampler):
 
 
 @pytest.mark.usefixtures("_registry")
+@pytest.mark.parametrize("sparse", [False, True])
+def test_a_sampler_is_given_variables_in_order(sparse: bool) -> None:
+    matrix = np.diag([0.0, 0.0, -1.0, 0.0, 2.0])
+    matrix[0, 4], matrix[1, 2] = -1.0, 3.0
+    model = Qubo(sp.csr_array(matrix) if sparse else matrix).to_bqm()
+    assert list(model.variables) == [0, 1, 2, 3, 4]
+
+
 def test_any_dimod_sampler_becomes_a_solver() -> None:
     entry = solvers.from_dimod(Spy(), name="exact-dimod")
     qubo = Qubo([[1.0, -3.0], [0.0, 1.0]])
