@@ -199,7 +199,7 @@ class Spy(dimod.Sampler):
 
 @pytest.mark.usefixtures("_registry")
 @pytest.mark.parametrize("sparse", [False, True])
-def test_a_sampler_is_given_variables_in_order(sparse: bool) -> None:
+def test_a_foreign_sampler_would_get_variables_in_order(sparse: bool) -> None:
     matrix = np.diag([0.0, 0.0, -1.0, 0.0, 2.0])
     matrix[0, 4], matrix[1, 2] = -1.0, 3.0
     model = Qubo(sp.csr_array(matrix) if sparse else matrix).to_bqm()
