@@ -52,10 +52,10 @@ less on unseen inputs, and a search with less of it gets back what was lost on t
 PASSES = 2
 """Of sweeps; what more of them would find, the walk finds as well."""
 
-MOVES, TENURE = 3072, 5
+MOVES, TENURE = 1280, 4
 """Of a row in the walk at the end; see `walks`."""
 
-WORK = 1 << 20
+WORK = 1 << 19
 """Operations that a row's moves may take: in a wide one each costs more, and gains less."""
 
 ROOM = 1 << 24

@@ -31,7 +31,7 @@ def level_tabu(
     run: Run,
     *,
     moves: Annotated[int, Range(1, 1_000_000, log=True)] = 512,
-    tenure: Annotated[int, Range(1, 1_000, log=True)] = 5,
+    tenure: Annotated[int, Range(1, 1_000, log=True)] = 4,
     damping: Annotated[float, Range(1e-8, 1.0, log=True)] = 0.02,
 ) -> None:
     """Search from the instance's start, or a nearest plane; a round costs O(f) a move.

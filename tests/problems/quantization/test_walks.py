@@ -154,3 +154,32 @@ def test_one_weight_alone_finds_its_place() -> None:
     top, place = np.full(1, TOP, np.float32), np.zeros(1, np.int64)
     walks.walk(levels, field, ones, place, top, moves=np.array([40]), tenure=2, seed=0)
     assert levels.tolist() == [[1.0]]
+
+
+def walked(form: np.ndarray, errors: list[float], *, moves: int) -> list[float]:
+    """Levels of the first coordinates after a walk from 3, with errors at first and at the end of a row."""
+    f = len(form)
+    field = np.zeros((1, f), np.float32)
+    field[0, : len(errors) - 1], field[0, -1] = errors[:-1], errors[-1]
+    levels, ones, top = (
+        np.full((1, f), 3, np.float32),
+        np.ones((1, 1), np.float32),
+        np.full(f, TOP, np.float32),
+    )
+    pace = {"moves": np.array([moves]), "tenure": 2, "seed": 0}
+    walks_of(form).walk(levels, field @ form, ones, np.zeros(f, np.int64), top, **pace)
+    return [*levels[0, : len(errors) - 1], levels[0, -1]]
+
+
+def test_of_many_inputs_the_stronger_goes_first_though_its_weight_is_a_little_less_off() -> None:
+    for f, first in ((2 * PAIRED, [4.0, 3.0, 3.0]), (PAIRED // 2, [3.0, 4.0, 3.0])):
+        form = np.eye(f, dtype=np.float32)
+        form[1, 1] = 1 / 3
+        assert walked(form, [-0.6, -0.65, 0.0], moves=1) == first
+
+
+def test_a_second_weight_that_is_off_much_less_waits_for_what_the_first_does() -> None:
+    """The first throws its neighbour further off than the last weight is, and that one then helps more."""
+    form = np.eye(2 * PAIRED, dtype=np.float32)
+    form[0, 1] = form[1, 0] = 0.5
+    assert walked(form, [-0.9, 0.5, -0.44], moves=2) == [4.0, 2.0, 3.0]
