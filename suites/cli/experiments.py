@@ -158,16 +158,18 @@ def rounding_methods(
         list[int] | None, typer.Option(help=f"Of the weights, {REPEATABLE}; 4, 3 and 2 if not given.")
     ] = None,
     calibration: Annotated[int, typer.Option(help="Samples of a draw.")] = 256,
+    repeats: Annotated[int, typer.Option(help="Turns of each method at a layer; its least time counts.")] = 3,
 ) -> None:
     """Round a network as practitioners do and as we do: losses, time, and its own metric over draws."""
     at_least("--draws", draws)
     at_least("--first", first)
     at_least("--calibration", calibration)
+    at_least("--repeats", repeats)
     check_folder("--out", out)
     check_network(network)
     from ..experiments import rounding_methods as module
 
-    sizes = {"calibration": calibration, "first": first}
+    sizes = {"calibration": calibration, "first": first, "repeats": repeats}
     _show(module.run(network, draws=draws, bits=bits or [4, 3, 2], out=out, **sizes))
 
 

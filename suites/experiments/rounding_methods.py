@@ -4,14 +4,17 @@
 geometric means over layers, of a layer's loss in units of GPTQ's (Frantar et al. 2022, arXiv:2210.17323):
 nearest planes over all levels of the grid of each neuron's range, inputs of the largest mean square first,
 1 % damping; on the samples that calibrate and on others that no choice has seen. Processor seconds are those
-of grids, searches and their judgement, without the Gram matrices that all share.
+of grids, searches and their judgement, without the Gram matrices that all share: of each layer and method the
+least of some repetitions, in each of which every method has its turn at the layer.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -21,18 +24,34 @@ from scipy import stats
 
 from ... import problems, solvers
 from ...problems import Instance, Task
+from ...problems.arrays import Bits
 from ...problems.quantization.book import write
 from ...problems.quantization.weight_layers import WeightLayer, WeightLayers
 from ...problems.quantization.wishes import Answer, Wishes
+from .peer_rounding import BREVITAS, brevitas_gptq
 
-__all__ = ["METHODS", "Method", "interval", "measure", "rounded", "run", "summary"]
+__all__ = [
+    "METHODS",
+    "OURS",
+    "PEERS",
+    "Method",
+    "compared",
+    "interval",
+    "measure",
+    "rounded",
+    "run",
+    "summary",
+]
 
 
 @dataclass(frozen=True)
 class Method:
-    """A way to round a layer: what is wished of it, who answers, and with which parameters."""
+    """A way to round a layer: what is wished of it, who answers, and with which parameters.
 
-    solver: str
+    Who answers is a solver by its name, or a function of another package's.
+    """
+
+    solver: str | Callable[[Instance], Bits]
     wishes: Mapping[str, Any] = field(default_factory=dict)
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
@@ -43,17 +62,26 @@ METHODS: Mapping[str, Method] = {
     "round to nearest": Method("round-to-nearest"),
     "GPTQ": Method("nearest-plane"),
     "GPTQ, least squared error": Method("nearest-plane", {"grid": "mse"}),
+    "OJBKQ's draws": Method("random-nearest-plane", parameters={"samples": 5, "damping": 0.01}),
     "fitted, level-tabu": Method("level-tabu", OURS),
     "GPTQ, groups of 128": Method("nearest-plane", {"group": 128}),
     "fitted, groups of 128, level-tabu": Method("level-tabu", {**OURS, "group": 128}),
 }
 
+PEERS: Mapping[str, Method] = {"brevitas' GPTQ": Method(brevitas_gptq)}
+"""Other packages' that may be missing, on GPTQ's grid and Gram matrices."""
+
 FIRST = "GPTQ"
 """In whose units losses and seconds are."""
 
 
+def compared() -> dict[str, Method]:
+    """METHODS, and those of PEERS whose package is installed."""
+    return {**METHODS, **(PEERS if find_spec(BREVITAS) else {})}
+
+
 def measure(
-    network: str, *, draws: Iterable[int], bits: Iterable[int], calibration: int
+    network: str, *, draws: Iterable[int], bits: Iterable[int], calibration: int, repeats: int = 3
 ) -> Iterator[dict[str, Any]]:
     """A row for every draw of calibration data, width and method.
 
@@ -62,17 +90,18 @@ def measure(
         draws: seeds of the calibration data.
         bits: widths.
         calibration: samples of a draw.
+        repeats: of each layer by each method, of which the least seconds count.
 
     Raises:
         InputError, MissingDataError: there is no such network, or it is not installed.
     """
-    widths = tuple(bits)
+    widths, among = tuple(bits), compared()
     for draw in draws:
         task = problems.task_of(network, calibration=calibration, calibration_seed=draw)
-        for method in METHODS.values():  # the first call compiles
-            _layer(next(iter(WeightLayers(task))), _wishes(method, widths[0]), method)
+        # The first call compiles.
+        _in_turn(next(iter(WeightLayers(task))), among, bits=widths[0], repeats=1)
         for width in widths:
-            found = {name: rounded(task, method, bits=width) for name, method in METHODS.items()}
+            found = _side_by_side(task, among, bits=width, repeats=repeats)
             for name, (row, losses) in found.items():
                 ratios = losses[:2] / found[FIRST][1][:2]
                 loss, held = np.exp(np.log(ratios).mean(axis=1))
@@ -87,23 +116,50 @@ def rounded(task: Task, method: Method, *, bits: int | Mapping[str, int]) -> tup
     these. A layer that nothing reaches, or nothing held out, has no part in them. `bits` are of all layers,
     or of each by name.
     """
-    layers = WeightLayers(task)
-    losses, seconds = [], 0.0
-    for one in layers:
+    return _side_by_side(task, {"": method}, bits=bits, repeats=1)[""]
+
+
+def _side_by_side(
+    task: Task, among: Mapping[str, Method], *, bits: int | Mapping[str, int], repeats: int
+) -> dict[str, tuple[dict[str, float], Any]]:
+    """As `rounded` for each of the methods, in turn at each layer."""
+    networks = {name: WeightLayers(task) for name in among}
+    losses: dict[str, list[Any]] = {name: [] for name in among}
+    seconds = dict.fromkeys(among, 0.0)
+    for one in WeightLayers(task):
         held = one.held
         if held is None:
             continue
         width = bits if isinstance(bits, int) else bits[one.name]
-        answers, nearest, spent = _layer(one, _wishes(method, width), method)
-        seconds += spent
-        pairs = ((one.inputs["gram"], answers), (held, answers), (held, nearest))
-        losses.append([_loss(gram, found) for gram, found in pairs])
-        write(one, answers, bits=width)
-    table = np.array(losses).T
+        for name, (answers, nearest, spent) in _in_turn(one, among, bits=width, repeats=repeats).items():
+            seconds[name] += spent
+            pairs = ((one.inputs["gram"], answers), (held, answers), (held, nearest))
+            losses[name].append([_loss(gram, found) for gram, found in pairs])
+            write(networks[name].layer(one.name), answers, bits=width)
+    return {
+        name: _judged(task, layers, np.array(losses[name]).T, seconds[name])
+        for name, layers in networks.items()
+    }
+
+
+def _judged(task: Task, layers: WeightLayers, table: Any, seconds: float) -> tuple[dict[str, float], Any]:
+    """Figures of a network whose layers are rounded, and its losses (3, layers)."""
     figures = {"seconds": seconds, "layers above nearest": float((table[1] > table[2] * (1 + 1e-9)).sum())}
     if task.judge is not None:
         figures[task.metric] = float(task.judge(layers.network))
     return figures | {name: float(judge(layers.network)) for name, judge in task.also.items()}, table
+
+
+def _in_turn(
+    one: WeightLayer, among: Mapping[str, Method], *, bits: int, repeats: int
+) -> dict[str, tuple[list[Answer], list[Answer], float]]:
+    """As `_layer` for each of the methods, with the least of its seconds.
+
+    Turns are taken, as a machine that slows down for a while then does so for all.
+    """
+    ask = {name: partial(_layer, one, _wishes(method, bits), method) for name, method in among.items()}
+    found = [{name: call() for name, call in ask.items()} for _ in range(repeats)]
+    return {name: (*found[0][name][:2], min(turn[name][2] for turn in found)) for name in among}
 
 
 def _wishes(method: Method, bits: int) -> Wishes:
@@ -122,13 +178,19 @@ def _layer(one: WeightLayer, wishes: Wishes, method: Method) -> tuple[list[Answe
         asked: Instance = next(questions)
         try:
             while True:
-                found = solvers.solve(asked, method.solver, restarts=1, seed=0, **method.parameters)
-                assert found.x is not None, found.message
-                asked = questions.send(found.x)
+                asked = questions.send(_answer(asked, method))
         except StopIteration as end:
             answers.append(end.value)
         nearest.append(near)
     return answers, nearest, time.process_time() - begun
+
+
+def _answer(asked: Instance, method: Method) -> Bits:
+    if callable(method.solver):
+        return method.solver(asked)
+    found = solvers.solve(asked, method.solver, restarts=1, seed=0, **method.parameters)
+    assert found.x is not None, found.message
+    return np.asarray(found.x)
 
 
 def _loss(grams: Any, answers: list[Answer]) -> float:
@@ -169,7 +231,14 @@ def interval(values: pd.Series, name: str) -> dict[str, float]:
 
 
 def run(
-    network: str, *, draws: int, bits: Sequence[int], calibration: int, out: Path, first: int = 1
+    network: str,
+    *,
+    draws: int,
+    bits: Sequence[int],
+    calibration: int,
+    out: Path,
+    first: int = 1,
+    repeats: int = 3,
 ) -> Iterator[tuple[str, pd.DataFrame]]:
     """Measure, write rows and their summary as CSV files, anew after every draw, and yield the summary.
 
@@ -180,8 +249,9 @@ def run(
     """
     rows: list[dict[str, Any]] = []
     for draw in range(first, first + draws):
-        rows += measure(network, draws=[draw], bits=bits, calibration=calibration)
+        rows += measure(network, draws=[draw], bits=bits, calibration=calibration, repeats=repeats)
         out.mkdir(exist_ok=True)
         pd.DataFrame(rows).to_csv(out / "rows.csv", index=False, float_format="%.6g")
         summary(pd.DataFrame(rows)).to_csv(out / "methods.csv", index=False, float_format="%.4g")
-    yield f"{network}, draws {first} to {first + draws - 1}", summary(pd.DataFrame(rows))
+    missing = "" if find_spec(BREVITAS) else f"; without {', '.join(PEERS)}: pip install 'qubopress[peers]'"
+    yield f"{network}, draws {first} to {first + draws - 1}{missing}", summary(pd.DataFrame(rows))

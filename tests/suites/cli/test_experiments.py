@@ -89,6 +89,7 @@ WRONG = [
     ("rounding-methods --draws 0 --out .", "--draws must be at least 1, got 0"),
     ("rounding-methods --first 0 --out .", "--first must be at least 1, got 0"),
     ("rounding-methods --calibration 0 --out .", "--calibration must be at least 1, got 0"),
+    ("rounding-methods --repeats 0 --out .", "--repeats must be at least 1, got 0"),
     ("rounding-methods --out none/new", "--out must lie in a folder that exists, got none/new"),
     ("bit-budgets --network nosuch --out .", "no network named 'nosuch'"),
     ("bit-budgets --draws 0 --out .", "--draws must be at least 1, got 0"),
