@@ -7,6 +7,7 @@ mean square first and 1 % damping, in float32, a hundred blocks of columns as it
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
 import torch
@@ -39,7 +40,7 @@ def brevitas_gptq(rounding: Instance) -> Bits:
     return rounding.settle(levels)
 
 
-def _layer(rounding: Rounding) -> torch.nn.Module:
+def _layer(rounding: Rounding) -> Any:
     """A layer of brevitas' whose grid is that of the problem: from 0, where its level 0 lies."""
     from brevitas.core.zero_point import ZeroZeroPoint
     from brevitas.inject.enum import ScalingImplType
