@@ -17,6 +17,7 @@ from .. import problems, solvers
 from ..problems import InputError
 from ..problems.arrays import count
 from ..problems.layers.agreement import repeatable
+from ..problems.layers.borrowing import own_all
 from ..problems.layers.sums import MEMORY
 from ..problems.quantization.codes import settle
 from ..problems.tasks.rules import Rules
@@ -97,9 +98,11 @@ def compress(
     rules = Rules(_globs("skip", skip), _globs("only", only), dict(layers or {}))
     most = count(memory, name="memory", low=0)
     with repeatable(seed), _shown(progress) as tell:  # a forward may draw numbers of its own
-        task = replace(problems.own_task(model, data, samples=samples, **own), rules=rules, memory=most)
+        task = replace(
+            problems.own_task(model, data, samples=samples, borrow=True, **own), rules=rules, memory=most
+        )
         stages = Stages(formulation, rules, task.ledger, budget, tell)
-        network = problems.drive(formulation, task, parameters, stages)
+        network = own_all(problems.drive(formulation, task, parameters, stages), task.network)
     stages.check_heard()
     report = reported(
         task.network,

@@ -81,7 +81,7 @@ def sign_magnitude(
             layer = wiring(trained[rows], there[rows], inputs, bits=bits, per=per, read_noise=read_noise)
             x = yield layer.instance
             put(one.part, rows, layer.weights(x), trained[rows], inputs)
-    return layers.network
+    return layers.finished()
 
 
 @dataclass(frozen=True, eq=False)

@@ -65,7 +65,7 @@ def topology(
                 place = slice(row, row + 1)
                 x = yield from _neuron(weights[row], inputs, *rules[one.name], sweeps=passes)
                 put(one.part, place, weights[place] * x, weights[place], inputs)
-    return layers.network
+    return layers.finished()
 
 
 def wires(

@@ -14,6 +14,7 @@ from torch.overrides import TorchFunctionMode
 from ..errors import InputError, one_line
 from .agreement import outputs, same
 from .baking import bake, makes_weights
+from .borrowing import lent
 from .samples import Inputs
 
 __all__ = ["prepared"]
@@ -22,7 +23,7 @@ QUANTIZED = ("torch.ao.nn.quantized", "torch.ao.nn.intrinsic.quantized", "torch.
 """Packages of layers that hold no real weights any more."""
 
 
-def prepared(model: nn.Module, inputs: Inputs | None = None) -> nn.Module:
+def prepared(model: nn.Module, inputs: Inputs | None = None, *, borrow: bool = False) -> nn.Module:
     """A deep copy in eval mode whose weights are plain parameters and that computes what the model does.
 
     Wrappers (torch.compile, DataParallel, DistributedDataParallel) are taken off. Weight and spectral norms,
@@ -33,6 +34,7 @@ def prepared(model: nn.Module, inputs: Inputs | None = None) -> nn.Module:
     Parameters:
         model: of any kind.
         inputs: samples on which the copy runs before and after baking; None to trust the baking.
+        borrow: whether parameters may lie in the memory of the model's, for those who write into none.
 
     Raises:
         InputError: the model cannot be copied or has no real weights (uninitialised, scripted, quantized, on
@@ -41,7 +43,7 @@ def prepared(model: nn.Module, inputs: Inputs | None = None) -> nn.Module:
     """
     inner = _unwrapped(model)
     _check(inner)
-    network = _copied(inner).cpu().eval()
+    network = _copied(inner, borrow=borrow and not makes_weights(inner)).cpu().eval()
     before = outputs(network, inputs) if inputs is not None and makes_weights(network) else None
     bake(network)
     if before is not None and inputs is not None and not same(before, outputs(network, inputs)):
@@ -124,10 +126,10 @@ class _Detaching(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-def _copied(model: nn.Module) -> nn.Module:
+def _copied(model: nn.Module, *, borrow: bool) -> nn.Module:
     try:
         with _Detaching():
-            network = copy.deepcopy(model)
+            network = copy.deepcopy(model, lent(model) if borrow else None)
     except Exception as error:  # a foreign attribute may raise anything
         reason = f"{one_line(error)[:200]}{_culprit(model)}"
         raise InputError(

@@ -86,7 +86,8 @@ def weights_checksum(module: nn.Module) -> str:
         if not isinstance(tensor, torch.Tensor):  # a module's extra state may be anything
             continue
         digest.update(f"{name} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.detach().cpu().to(torch.float32).numpy().astype("<f4").tobytes())
+        numbers = tensor.detach().cpu().to(torch.float32).contiguous().numpy()
+        digest.update(numbers.astype("<f4", copy=False).data)  # in place, as a table may be most of a network
     return digest.hexdigest()
 
 

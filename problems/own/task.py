@@ -13,6 +13,7 @@ from ..arrays import count
 from ..errors import InputError
 from ..layers import samples as calling
 from ..layers.baking import makes_weights
+from ..layers.borrowing import writes_weights
 from ..layers.prepared import prepared
 from ..layers.samples import Inputs, Samples, leaves
 from ..networks.weights import weights_checksum
@@ -42,6 +43,7 @@ def own_task(
     name: str = "own",
     forward: Forward | None = None,
     criterion: Loss | None = None,
+    borrow: bool = False,
 ) -> Task:
     """A copy of a caller's module, with the first samples of data of any form as calibration data.
 
@@ -62,13 +64,15 @@ def own_task(
         criterion: (outputs, batch) → loss, the mean over the samples of the batch, which is added up over
             samples. Outputs are one tensor: of several that the network or `forward` puts out the first,
             logits before others.
+        borrow: whether the task's weights may lie in the memory of the module's, which then must not change
+            while the task is used; those of a module that writes into them as it runs never do.
 
     Raises:
         InputError: data of another form, none of it, or NaN in it.
     """
     if not isinstance(model, nn.Module):
         raise InputError(f"model must be a torch.nn.Module, got {type(model).__name__}")
-    network = prepared(model)
+    network = prepared(model, borrow=borrow)
     forward = forward or _call_of(data)
     most, form = count(samples, name="samples", low=1), form_of(network, forward)
     with torch.random.fork_rng(devices=[]):  # a loader draws its seed whether it shuffles or not
@@ -76,6 +80,8 @@ def own_task(
     inputs, targets = inputs_of(taken, forward), targets_of(taken)
     if makes_weights(model):
         network = prepared(model, inputs)  # now that there are samples, the weights made plain are checked
+    elif borrow and writes_weights(network, inputs):
+        network = prepared(model)
     loss = _criterion(network, inputs, targets, criterion)
     if criterion is not None:
         targets = Samples([one.raw for one in taken])

@@ -15,7 +15,7 @@ from ..layers.uses import parameter_of
 from ..registry import problem
 from ..tasks.ledger import spans
 from ..tasks.task import Task
-from .book import Book, modules_of, round_embeddings, write
+from .book import Book, modules_of, tables_of, write
 from .eight_bit import input_step
 from .grids import grid_for
 from .layer_rounding import gathered, rows_rounding
@@ -128,10 +128,14 @@ def adaround(
     Wishes(**usual)
     layers = WeightLayers(task, sequential=sequential, rounded=activations == "int8")
     book = Book(layers)
-    round_embeddings(layers, book, bits=embeddings, group=group)
+    tables = tables_of(layers, bits=embeddings, group=group)
+    if sequential:
+        tables.round(book)
     yield from rounded_layers(layers, book, usual, guard=guard)
+    if not sequential:  # else last: a rounded table takes up memory beside the task's
+        tables.round(book)
     book.close()
-    return layers.network
+    return layers.finished()
 
 
 def rounded_layers(
@@ -224,4 +228,4 @@ def adaround_neuron(
     )
     alone = whole.row(row - rows.start)
     write(one, [Answer(alone, (yield alone.instance))], bits=bits)
-    return layers.network
+    return layers.finished()

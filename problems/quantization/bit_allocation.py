@@ -27,7 +27,7 @@ from ..registry import problem
 from ..tasks.agreement import outputs_for
 from ..tasks.task import Task
 from .adaround import rounded_layers
-from .book import Book, round_embeddings, write
+from .book import Book, tables_of, write
 from .layer_rounding import Layer
 from .planes import planes_of
 from .weight_layers import UnreachedError, WeightLayer, WeightLayers
@@ -172,7 +172,7 @@ def bit_allocation(
     usual = {"grid": grid, "bias": bias, "group": group}
     layers = WeightLayers(task)
     book = Book(layers)
-    round_embeddings(layers, book, bits=embeddings, group=group)
+    tables_of(layers, bits=embeddings, group=group).round(book)
     allocation = measured(
         layers, usual, average=average, size=size, samples=samples, interactions=interactions
     )
@@ -181,7 +181,7 @@ def bit_allocation(
     widths = dict(zip(layers.names, np.array(WIDTHS)[choice].tolist(), strict=True))
     yield from rounded_layers(layers, book, _all_levels(usual), widths=widths, guard=guard)
     book.close()
-    return layers.network
+    return layers.finished()
 
 
 def measured(

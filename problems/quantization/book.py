@@ -24,7 +24,7 @@ from .grids import Grid, grid_for
 from .weight_layers import WeightLayer, WeightLayers
 from .wishes import Answer, Wishes
 
-__all__ = ["Book", "modules_of", "round_embeddings", "write"]
+__all__ = ["Book", "Tables", "modules_of", "tables_of", "write"]
 
 BIAS_BITS = 32
 
@@ -155,35 +155,54 @@ def _joined(grids: list[Grid]) -> Grid:
     return replace(grids[0], step=step, zero=zero)
 
 
-def round_embeddings(layers: WeightLayers, book: Book, *, bits: int, group: int) -> None:
-    """Round every row of every table to the nearest values of its own grid, or of one for each group."""
+@dataclass(frozen=True)
+class Tables:
+    """The tables of a network that rows are looked up in, and what is wished of each: its bits and group."""
+
+    layers: WeightLayers
+    wished: list[tuple[Use, int, int]]
+
+    def round(self, book: Book) -> None:
+        """Round every row to the nearest values of its own grid, or of one for each group."""
+        for use, bits, group in self.wished:
+            if not bits:
+                book.leave(use, "embeddings=0 leaves it")
+                continue
+            self.layers.own(use.parameter)
+            codes = _rounded_table(use, self.layers.network, bits=bits, group=group)
+            attach(self.layers.network, codes)
+            book.embedding(use, bits)
+
+
+def tables_of(layers: WeightLayers, *, bits: int, group: int) -> Tables:
+    """The tables to round to so many bits, 0 for none, but for those of which the task's rules say else.
+
+    Raises:
+        InputError: bits that there are not.
+    """
     width, size = count(bits, name="embeddings", low=0, high=8), count(group, name="group", low=0)
+    rules, wished = layers.task.rules, list[tuple[Use, int, int]]()
     for use in layers.uses.matrices:
-        if use.kind != "embedding" or layers.task.rules.leaves(use.name):
-            continue
-        wished = layers.task.rules.settings(use.name, {**_OTHERS, "bits": width, "group": size})
-        own = wished["bits"]
-        if not own:
-            book.leave(use, "embeddings=0 leaves it")
-            continue
-        codes = _table(use, layers.network, bits=own, group=wished["group"])
-        use.put(layers.network, codes.matrix())
-        attach(layers.network, codes)
-        book.embedding(use, own)
+        if use.kind == "embedding" and not rules.leaves(use.name):
+            own = rules.settings(use.name, {**_OTHERS, "bits": width, "group": size})
+            bits, group = count(own["bits"], name="bits", low=0, high=8), own["group"]
+            wished.append((use, bits, count(group, name="group", low=0)))
+    return Tables(layers, wished)
 
 
-def _table(use: Use, network: nn.Module, *, bits: int, group: int) -> Codes:
-    """Codes of a table, computed from some rows at a time: it may be most of a network."""
+def _rounded_table(use: Use, network: nn.Module, *, bits: int, group: int) -> Codes:
+    """Round a table in place, some rows at a time as it may be most of a network; its codes."""
+    table, made = use.tensor(network), np.empty(tuple(use.tensor(network).shape), dtype=np.int8)
     parts = []
-    for rows in torch.split(use.tensor(network), ROWS):
-        weights = rows.double().numpy()
+    for start in range(0, len(table), ROWS):
+        weights = table[start : start + ROWS].double().numpy()
         grid = grid_for(weights, bits=bits, grid="minmax", per="channel", group=group)
-        parts.append(coded(use, grid, grid.integers(weights), bits=bits))
-    codes, step, zero = (
-        np.concatenate(found)
-        for found in zip(*((one.codes, one.step, one.zero) for one in parts), strict=True)
-    )
-    return replace(parts[0], codes=codes, step=step, zero=zero)
+        part = coded(use, grid, grid.integers(weights), bits=bits)
+        table[start : start + ROWS].copy_(torch.from_numpy(part.matrix()))
+        made[start : start + ROWS] = part.codes
+        parts.append(replace(part, codes=part.codes[:0]))
+    step, zero = (np.concatenate([getattr(one, name) for one in parts]) for name in ("step", "zero"))
+    return replace(parts[0], codes=made, step=step, zero=zero)
 
 
 _OTHERS = dict.fromkeys(one.name for one in fields(Wishes))

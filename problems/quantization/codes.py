@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,9 @@ __all__ = ["Codes", "attach", "coded", "codes_from", "codes_of", "key_of", "sett
 
 ATTRIBUTE = "qubopress_codes"
 """Of the rounded module; plain data, so that a pickled module needs nothing of ours to be read."""
+
+ROWS = 2**10
+"""Of a matrix that are compared with their codes at a time."""
 
 Integers = npt.NDArray[np.int8]
 Singles = npt.NDArray[np.float32]
@@ -87,6 +90,11 @@ class Codes:
     def spread(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """What belongs to groups (n, groups), for each of their inputs (n, f)."""
         return values[:, group_of(self.codes.shape[1], self.group)]
+
+    def rows(self, chosen: slice) -> Codes:
+        """The codes of some of the neurons."""
+        kept = {name: getattr(self, name)[chosen] for name in ("codes", "step", "zero")}
+        return replace(self, **kept)
 
     def matrix(self) -> Singles:
         """The weights (n, f), computed in float32 as a runtime does."""
@@ -166,8 +174,17 @@ def _holds(network: nn.Module, codes: Codes) -> bool:
         now = codes.use.tensor(network).detach().cpu()
     except (AttributeError, RuntimeError):  # it is gone, or smaller
         return False
-    was = torch.from_numpy(codes.matrix()).to(now.dtype)
-    return now.shape == was.shape and bool(torch.equal(now, was))
+    if tuple(now.shape) != codes.codes.shape:
+        return False
+    return all(
+        torch.equal(now[part.start : part.stop], torch.from_numpy(codes.rows(part).matrix()).to(now.dtype))
+        for part in _spans(len(now))
+    )
+
+
+def _spans(rows: int) -> Iterator[slice]:
+    """Some rows after others: a table may be most of a network."""
+    return (slice(start, start + ROWS) for start in range(0, rows, ROWS))
 
 
 def _few(names: Iterable[str]) -> str:

@@ -16,6 +16,7 @@ from ..arrays import Floats
 from ..cache import cached
 from ..errors import InputError
 from ..layers.batch_norms import fold_batch_norms, has_batch_norms
+from ..layers.borrowing import borrowed, own, own_all
 from ..layers.grams import sums_of, windows
 from ..layers.samples import Inputs
 from ..layers.sums import WAITING, Room
@@ -61,8 +62,16 @@ class WeightLayers:
 
     @cached_property
     def network(self) -> nn.Module:
-        """The copy, whose layers are decided in place."""
+        """The copy, whose layers are decided in place; each parameter takes up memory once it is written."""
         return folded(self.task)
+
+    def own(self, name: str) -> None:
+        """Let a parameter of the copy be written: no longer in the memory of the task's."""
+        own(parameter_of(self.network, name), self.task.network)
+
+    def finished(self) -> nn.Module:
+        """The copy, no parameter in the memory of the task's any more."""
+        return own_all(self.network, self.task.network)
 
     @cached_property
     def source(self) -> nn.Module:
@@ -214,8 +223,10 @@ class WeightLayer:
 
     def put(self, weights: Floats, bias: Floats | None) -> None:
         """Write the matrix and the bias into the network."""
+        self.layers.own(self.use.parameter)
         self.use.put(self.layers.network, weights)
         if bias is not None and self.use.bias is not None:
+            self.layers.own(self.use.bias.parameter)
             self.use.bias.of(self.layers.network).copy_(torch.from_numpy(bias))
 
     def groups(self) -> Iterator[tuple[slice, Floats]]:
@@ -231,8 +242,11 @@ def matrix_of(part: Weighted) -> Floats:
 
 
 def folded(task: Task) -> nn.Module:
-    """A copy of the network without BatchNorms, as far as they can be folded."""
-    network = task.copy()
+    """A copy of the network without BatchNorms, as far as they can be folded; others of its weights are lent.
+
+    That is, they lie in the memory of the task's network: see `layers.borrowing`.
+    """
+    network = borrowed(task.network)
     fold_batch_norms(network, task.inputs)
     return network
 

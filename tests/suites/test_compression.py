@@ -363,7 +363,7 @@ def test_forward_and_criterion_are_passed_on_only_where_they_are_given(
     suites.compress(seeded(Dense), pair(5))
     suites.compress(seeded(Dense), pair(5), forward=lambda model, x: model(x))
     suites.compress(seeded(Dense), pair(5), criterion=lambda outputs, batch: outputs.sum())
-    assert seen == [set(), {"forward"}, {"criterion"}]
+    assert seen == [{"borrow"}, {"borrow", "forward"}, {"borrow", "criterion"}]
 
 
 def test_wishes_for_single_layers_reach_the_formulation() -> None:
@@ -383,3 +383,47 @@ def test_wishes_for_single_layers_reach_the_formulation() -> None:
         wishes: dict[str, Any] = {"skip": "head", "only": ["body", "head"], "layers": {"body": {"bits": 8}}}
         suites.compress(seeded(Dense), pair(5), problem="listens", **wishes)
     assert heard == [Rules(("head",), ("body", "head"), {"body": {"bits": 8}})]
+
+
+class KeptSmall(nn.Linear):
+    """A layer that keeps its weights within a bound whenever it runs, in place."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.weight.data.clamp_(-0.1, 0.1)
+        return super().forward(x)
+
+
+def memories(network: nn.Module) -> set[int]:
+    return {one.untyped_storage().data_ptr() for one in (*network.parameters(), *network.buffers())}
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, {"skip": ["head"]}, {"sequential": True}, {"problem": "l1", "keep": 0.5}]
+)
+def test_the_result_shares_no_memory_with_the_module(settings: dict[str, Any]) -> None:
+    model = seeded(Dense)
+    before = [one.clone() for one in model.parameters()]
+    made = suites.compress(model, pair(5), **settings)
+    assert not memories(made) & memories(model)
+    assert all(map(torch.equal, before, model.parameters()))
+
+
+def test_a_module_that_writes_into_its_own_weights_stays_untouched() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(KeptSmall(4, 3), nn.ReLU(), KeptSmall(3, 2)).eval()
+    before = [one.clone() for one in model.parameters()]
+    suites.compress(model, torch.randn(40, 4))
+    assert all(map(torch.equal, before, model.parameters()))
+
+
+def test_the_module_stays_untouched_where_a_stage_fails() -> None:
+    model = seeded(Dense)
+    before = [one.clone() for one in model.parameters()]
+
+    def progress(step: Any) -> None:
+        if step.ended and step.number:
+            raise KeyboardInterrupt("enough")
+
+    with pytest.raises(KeyboardInterrupt, match="enough"):
+        suites.compress(model, pair(5), progress=progress)
+    assert all(map(torch.equal, before, model.parameters()))
