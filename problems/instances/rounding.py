@@ -23,6 +23,9 @@ __all__ = ["Rounding", "Row", "nearest_levels", "settled"]
 LARGEST = 1e100
 """Of a gram's entries, and by its inverse the least that the largest one may be."""
 
+ROWS = 64
+"""Of a Gram matrix that are looked at at a time where that takes a copy."""
+
 
 @dataclass(frozen=True, eq=False)
 class Row:
@@ -183,7 +186,9 @@ class Rounding:
         """The same for one neuron of scale 1."""
         reach = float(np.abs(self.shift).max(initial=0.0)) + float(self.levels.max(initial=2))
         with np.errstate(over="ignore"):
-            return float(1e-13 * np.abs(self.gram).sum() * np.square(reach))
+            blocks = (self.gram[start : start + ROWS] for start in range(0, self.f, ROWS))
+            size = sum(float(np.abs(block).sum()) for block in blocks)
+            return float(1e-13 * size * np.square(reach))
 
     def bits(self, x: Any) -> Bits:
         """`x` checked: shape (n, f), integers in [0, levels)."""
@@ -333,7 +338,7 @@ def _checked(value: Any) -> Floats:
     gram = real(value, name="gram", ndim=2)
     if gram.shape[0] != gram.shape[1]:
         raise InputError(f"gram must be square, got shape {gram.shape}")
-    size = float(np.abs(gram).max(initial=0.0))
+    size = _largest(gram)
     if not np.array_equal(gram, gram.T):
         if not np.allclose(gram / 2, gram.T / 2, rtol=0, atol=1e-9 * size):
             raise InputError("gram must be symmetric; pass (gram + gram.T) / 2")
@@ -345,20 +350,23 @@ def _checked(value: Any) -> Floats:
 
 def _check_size(gram: Floats) -> None:
     """Solvers square and invert the entries, which a largest one beyond these ends would not survive."""
-    size = float(np.abs(gram).max(initial=0.0))
+    size = _largest(gram)
     if size and not 1 / LARGEST <= size <= LARGEST:
         span = f"[{1 / LARGEST:g}, {LARGEST:g}]"
         raise InputError(f"gram must have its largest entry in {span}, got {size:g}; rescale it")
 
 
+def _largest(gram: Floats) -> float:
+    """The largest magnitude, without a copy."""
+    return max(float(gram.max(initial=0.0)), -float(gram.min(initial=0.0)))
+
+
 def _semidefinite(gram: Floats) -> bool:
-    """Whether no eigenvalue is negative. Rank-deficient matrices are welcome, hence the jitter, in place."""
+    """Whether no eigenvalue is negative. Rank-deficient matrices are welcome, hence the jitter; in place."""
+    from scipy.linalg.lapack import dpotrf  # which takes no further memory
+
     gram[np.diag_indices(len(gram))] += 1e-9 * len(gram)
-    try:
-        np.linalg.cholesky(gram)
-    except np.linalg.LinAlgError:
-        return False
-    return True
+    return not len(gram) or int(dpotrf(gram.T, lower=1, clean=0, overwrite_a=1)[1]) == 0
 
 
 def _group(group: Any, f: int) -> npt.NDArray[np.int64] | None:

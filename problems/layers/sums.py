@@ -19,7 +19,7 @@ from torch import Tensor
 from ..arrays import Floats
 from ..errors import InputError
 
-__all__ = ["MEMORY", "WAITING", "Room", "Sums"]
+__all__ = ["MEMORY", "WAITING", "Room", "Sums", "let_go"]
 
 MEMORY = 2**28
 """Bytes of sums that are held in memory unless told otherwise; others lie in temporary files."""
@@ -86,17 +86,30 @@ class Room:
         return self._scratch[:size].view(shape)
 
 
+class _File(mmap.mmap):
+    """The map of a temporary file, all of whose numbers are in the file."""
+
+
 @dataclass(frozen=True, eq=False)
 class Held:
     """Numbers, and the map of the file that they lie in, None of those in memory."""
 
     array: Floats
-    file: mmap.mmap | None = None
+    file: _File | None = None
 
     def rest(self) -> None:
         """Let memory go that the file's numbers take up while they are at work."""
         if self.file is not None and hasattr(mmap, "MADV_DONTNEED"):
             self.file.madvise(mmap.MADV_DONTNEED)
+
+
+def let_go(array: Floats) -> None:
+    """Let memory go that numbers take up which lie in a file of ours; they come back when they are read."""
+    base: object = array
+    while isinstance(base, np.ndarray):
+        base = base.base
+    if isinstance(base, _File):
+        Held(array, base).rest()
 
 
 def _on_disk(shape: tuple[int, ...], size: int) -> Held:
@@ -105,7 +118,7 @@ def _on_disk(shape: tuple[int, ...], size: int) -> Held:
             os.truncate(file.fileno(), size)
             if hasattr(os, "posix_fallocate"):  # else a full disk would end the process by a signal
                 os.posix_fallocate(file.fileno(), 0, size)
-            held = mmap.mmap(file.fileno(), size)
+            held = _File(file.fileno(), size)
     except OSError as error:
         raise InputError(
             f"the folder for temporary files must have room for {size} bytes more of Gram matrices, got "

@@ -13,9 +13,10 @@ import torch
 from torch import nn
 from torch.nn.modules.conv import _ConvNd
 
-from ..arrays import count
+from ..arrays import Floats, count
 from ..layers.inputs import BATCH, run
 from ..layers.samples import pieces
+from ..layers.sums import let_go
 from ..layers.uses import Heard, Use, listening, parameter_of
 from ..tasks.ledger import Fate
 from .codes import Codes, attach, coded
@@ -119,18 +120,21 @@ def _sum(one: float | None, other: float | None) -> float | None:
 
 
 def _losses(
-    one: WeightLayer, answers: list[Answer], nearest: list[Answer], held: Any
+    one: WeightLayer, answers: list[Answer], nearest: list[Answer], held: Floats | None
 ) -> dict[str, float | None]:
     """Of the answers and of the nearest values, on calibration data and on samples held out."""
     found: dict[str, float | None] = {}
     for name, gram in (("", one.inputs["gram"]), ("held_", held)):
         for what, given in (("loss", answers), ("nearest_loss", nearest)):
-            found[f"{name}{what}"] = (
-                None
-                if gram is None
-                else sum(answer.layer.loss_on(g, answer.x) for answer, g in zip(given, gram, strict=True))
-            )
+            found[f"{name}{what}"] = None if gram is None else _loss(given, gram)
+        if gram is not None:
+            let_go(gram)
     return found
+
+
+def _loss(answers: list[Answer], grams: Floats) -> float:
+    """Of the answers of all groups (groups, f + 1, f + 1)."""
+    return sum(answer.layer.loss_on(gram, answer.x) for answer, gram in zip(answers, grams, strict=True))
 
 
 def write(one: WeightLayer, answers: list[Answer], *, bits: int) -> None:

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from ..arrays import Bits, Floats
+from ..arrays import Bits, Floats, frozen
 from ..instances.rounding import Rounding, nearest_levels, settled
 from .grids import Grid, group_of
 
@@ -36,7 +36,8 @@ class Layer:
     """A layer's rounding problem and what its bits mean.
 
     Attributes:
-        gram, shift, fixed: of the problem; column f is the bias where that has a step.
+        gram, shift, fixed: of the problem; column f is the bias where that has a step. The gram is frozen, so
+            that problems share it.
         floor: (n, columns) integers that level 0 stands for.
         grid: of the weights.
         bias_step: (n,) step of the bias, None where it has none.
@@ -210,7 +211,7 @@ def rows_rounding(
         )
         real = None if bias is None or means is None else bias[rows]
         return Layer(
-            form, position - floor, fixed, floor, own, None, rows, levels=levels, real_bias=real, mean=means
+            frozen(form), position - floor, fixed, floor, own, None, rows, levels=levels, real_bias=real, mean=means
         )
     bias_step = input_step * own.step[:, 0]
     place = bias[rows, None] / bias_step[:, None]
@@ -218,7 +219,7 @@ def rows_rounding(
     shift = np.hstack([position - floor, place - bias_floor])
     column = np.append(np.ones(len(gram) - 1), 1.0 if own.group else input_step)
     return Layer(
-        gram * np.outer(column, column),
+        frozen(gram * np.outer(column, column)),
         shift,
         np.hstack([fixed, bias_fixed]),
         np.hstack([floor, bias_floor]),

@@ -15,6 +15,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 from scipy.linalg import cholesky
+from scipy.linalg.lapack import dpotrf
 
 from ..arrays import Floats
 
@@ -109,8 +110,7 @@ def planes_of(gram: Floats, *, order: str = "act", damping: float = 0.01) -> Pla
         damping: GPTQ's usual is 1 %.
     """
     columns = np.arange(len(gram)) if order == "given" else act_order(gram)
-    lower = damped_factor(gram[np.ix_(columns, columns)], damping)
-    return triangle_planes(columns, lower)
+    return triangle_planes(columns, damped_factor(gram, damping, columns))
 
 
 def light_planes(damped: Singles) -> Planes | None:
@@ -129,10 +129,13 @@ def light_planes(damped: Singles) -> Planes | None:
 def triangle_planes(columns: Indices, lower: Any) -> Planes:
     """The planes of a factor that is known."""
     diagonal = np.diag(lower)
-    # Rows that lie further apart than float32 reaches lose their order, not their finiteness.
-    unit = np.clip(lower / diagonal[:, None], -LARGEST, LARGEST)
+    unit = np.empty(lower.shape, dtype=np.float32)
+    for start in range(0, len(lower), BLOCK):  # a block at a time is wider than it stays
+        rows = slice(start, start + BLOCK)
+        # Rows that lie further apart than float32 reaches lose their order, not their finiteness.
+        unit[rows] = np.clip(lower[rows] / diagonal[rows, None], -LARGEST, LARGEST)
     weights = (diagonal / diagonal.max(initial=1e-300)) ** 2
-    return Planes(columns, np.ascontiguousarray(unit, dtype=np.float32), weights.astype(np.float32))
+    return Planes(columns, unit, weights.astype(np.float32))
 
 
 def act_order(gram: Any) -> Indices:
@@ -140,19 +143,24 @@ def act_order(gram: Any) -> Indices:
     return np.asarray(np.argsort(-np.diag(gram), kind="stable"))
 
 
-def damped_factor(gram: Floats, damping: float) -> Floats:
-    """Lower triangular T with gram + damping·mean(diag)·I = TᵀT.
+def damped_factor(gram: Floats, damping: float, columns: Indices | None = None) -> Floats:
+    """Lower triangular T with gram + damping·mean(diag)·I = TᵀT, its columns in an order if one is given.
 
     Where the sum is not positive definite in float64, which a rank-deficient gram may cause, the damping
-    grows tenfold.
+    grows tenfold. Beside the factor nothing of its size is made.
     """
-    ridge = ridge_of(gram, damping)
+    order = np.arange(len(gram)) if columns is None else columns
+    back, ridge = order[::-1], damping * (float(np.mean(np.diag(gram)[order])) or 1.0)
+    if not len(gram):
+        return np.zeros((0, 0))
     while True:
-        try:
-            damped = gram + ridge * np.eye(len(gram))
-            return np.asarray(np.linalg.cholesky(damped[::-1, ::-1])[::-1, ::-1].T)
-        except np.linalg.LinAlgError:
-            ridge *= 10.0
+        turned = gram[back[:, None], back]
+        turned.flat[:: len(gram) + 1] += ridge
+        # Symmetric, so that its transpose is the same in LAPACK's order, which is factored in place.
+        lower, failed = dpotrf(turned.T, lower=1, clean=1, overwrite_a=1)
+        if failed == 0:
+            return np.asarray(lower[::-1, ::-1].T)
+        ridge *= 10.0
 
 
 def ridge_of(gram: Floats | Singles, damping: float) -> float:

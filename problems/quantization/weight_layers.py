@@ -19,7 +19,7 @@ from ..layers.batch_norms import fold_batch_norms, has_batch_norms
 from ..layers.borrowing import borrowed, own, own_all
 from ..layers.grams import sums_of, windows
 from ..layers.samples import Inputs
-from ..layers.sums import WAITING, Room
+from ..layers.sums import WAITING, Room, let_go
 from ..layers.uses import Use, Uses, parameter_of, uses_of
 from ..tasks.task import Task
 from .eight_bit import QuantizedInput
@@ -157,6 +157,7 @@ class WeightLayers:
             raise InputError(
                 f"inputs of layer {use.name} must be finite; check the network's weights for NaN"
             )
+        let_go(found["gram"])
         return found
 
     def _measure(self, inputs: Inputs, uses: list[Use]) -> dict[str, dict[str, Floats]]:

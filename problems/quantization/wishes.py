@@ -10,6 +10,7 @@ import numpy as np
 from ..arrays import Bits, Floats, chosen, count
 from ..errors import InputError
 from ..instances.rounding import Rounding, settled
+from ..layers.sums import let_go
 from .fit import best_steps, fitted
 from .grids import GRIDS, Grid, grid_for, group_of
 from .layer_rounding import Layer, regridded, rows_rounding
@@ -73,6 +74,7 @@ class Wishes:
         plain = grid_for(one.weights, bits=self.bits, grid=usual, per=self.per, group=self.group)
         for rows, gram in one.groups():
             layer = self._layer(one, rows, gram, plain, input_step)
+            let_go(gram)
             nearest = Answer(layer, layer.nearest())
             if self.grid == "fit":
                 layer = self._fitted(one, gram, layer, input_step)

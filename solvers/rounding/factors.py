@@ -55,7 +55,7 @@ def triangle(gram: Floats, order: str, damping: float) -> tuple[Columns, Floats]
             return columns, lower
     else:
         columns = column_order(gram, order)
-    return columns, factor(gram[np.ix_(columns, columns)], damping)
+    return columns, factor(gram, damping, columns)
 
 
 def sorted_columns(gram: Any) -> Columns:

@@ -84,9 +84,11 @@ def units_of(rounding: Rounding) -> WeightUnits:
     largest = steps.max(axis=1)
     steps = steps / largest[:, None]
     group = rounding.group if rounding.grouped else np.zeros(rounding.f, dtype=np.int64)
-    size = float(np.abs(rounding.gram).max(initial=0.0)) or 1.0
+    size = max(float(rounding.gram.max(initial=0.0)), -float(rounding.gram.min(initial=0.0))) or 1.0
+    gram = np.empty(rounding.gram.shape, dtype=np.float32)
+    np.divide(rounding.gram, size, out=gram, casting="same_kind")
     return WeightUnits(
-        (rounding.gram / size).astype(np.float32),
+        gram,
         np.ascontiguousarray(rounding.shift * steps[:, group], dtype=np.float32),
         steps.astype(np.float32),
         group,
