@@ -209,6 +209,7 @@ def drive(
             kind = type(instance).__name__
             raise InputError(f"{problem.name} must yield an instance such as problems.Qubo, got a {kind}")
         answer = instance.bits(decide(stage, instance))
+        del instance  # its arrays may be large, and the next one's are made now
     raise AssertionError("the loop ends by return")
 
 

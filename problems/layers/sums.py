@@ -108,8 +108,9 @@ def let_go(array: Floats) -> None:
     base: object = array
     while isinstance(base, np.ndarray):
         base = base.base
-    if isinstance(base, _File):
-        Held(array, base).rest()
+    file = base.obj if isinstance(base, memoryview) else base
+    if isinstance(file, _File):
+        Held(array, file).rest()
 
 
 def _on_disk(shape: tuple[int, ...], size: int) -> Held:

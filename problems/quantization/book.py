@@ -18,6 +18,7 @@ from ..layers.inputs import BATCH, run
 from ..layers.samples import pieces
 from ..layers.sums import let_go
 from ..layers.uses import Heard, Use, listening, parameter_of
+from ..memory import give_back
 from ..tasks.ledger import Fate
 from .codes import Codes, attach, coded
 from .eight_bit import QuantizedInput, quantize_input
@@ -168,6 +169,7 @@ class Tables:
 
     def round(self, book: Book) -> None:
         """Round every row to the nearest values of its own grid, or of one for each group."""
+        give_back()
         for use, bits, group in self.wished:
             if not bits:
                 book.leave(use, "embeddings=0 leaves it")
@@ -176,6 +178,7 @@ class Tables:
             codes = _rounded_table(use, self.layers.network, bits=bits, group=group)
             attach(self.layers.network, codes)
             book.embedding(use, bits)
+            give_back(codes.codes.nbytes)
 
 
 def tables_of(layers: WeightLayers, *, bits: int, group: int) -> Tables:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -135,7 +135,8 @@ def key_of(codes: Codes, network: nn.Module) -> str:
 
 def attach(network: nn.Module, codes: Codes) -> None:
     """Leave a matrix's codes on the network, as plain data beside its parameters; they say what it holds."""
-    vars(network).setdefault(ATTRIBUTE, {})[key_of(codes, network)] = asdict(codes)
+    plain = {one.name: getattr(codes, one.name) for one in fields(codes)} | {"use": asdict(codes.use)}
+    vars(network).setdefault(ATTRIBUTE, {})[key_of(codes, network)] = plain
 
 
 def settle(network: nn.Module) -> None:

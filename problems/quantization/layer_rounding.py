@@ -211,7 +211,16 @@ def rows_rounding(
         )
         real = None if bias is None or means is None else bias[rows]
         return Layer(
-            frozen(form), position - floor, fixed, floor, own, None, rows, levels=levels, real_bias=real, mean=means
+            frozen(form),
+            position - floor,
+            fixed,
+            floor,
+            own,
+            None,
+            rows,
+            levels=levels,
+            real_bias=real,
+            mean=means,
         )
     bias_step = input_step * own.step[:, 0]
     place = bias[rows, None] / bias_step[:, None]

@@ -21,6 +21,7 @@ from ..layers.grams import sums_of, windows
 from ..layers.samples import Inputs
 from ..layers.sums import WAITING, Room, let_go
 from ..layers.uses import Use, Uses, parameter_of, uses_of
+from ..memory import give_back
 from ..tasks.task import Task
 from .eight_bit import QuantizedInput
 
@@ -176,6 +177,9 @@ class WeightLayers:
             made[name] = (
                 {"gram": one.laid_by() if many else one.mean(), "span": spans[name]} if one.rows else {}
             )
+        size = sum(one.size for one in {*sums.values()})
+        del sums
+        give_back(size)
         return made
 
 
@@ -229,6 +233,7 @@ class WeightLayer:
         if bias is not None and self.use.bias is not None:
             self.layers.own(self.use.bias.parameter)
             self.use.bias.of(self.layers.network).copy_(torch.from_numpy(bias))
+        give_back(weights.nbytes)
 
     def groups(self) -> Iterator[tuple[slice, Floats]]:
         """Rows of each group of neurons that see inputs of their own, and the Gram matrix of these."""

@@ -11,6 +11,7 @@ from ..arrays import Bits, Floats, chosen, count
 from ..errors import InputError
 from ..instances.rounding import Rounding, settled
 from ..layers.sums import let_go
+from ..memory import give_back
 from .fit import best_steps, fitted
 from .grids import GRIDS, Grid, grid_for, group_of
 from .layer_rounding import Layer, regridded, rows_rounding
@@ -78,6 +79,7 @@ class Wishes:
             nearest = Answer(layer, layer.nearest())
             if self.grid == "fit":
                 layer = self._fitted(one, gram, layer, input_step)
+                give_back(gram.nbytes)
             yield layer.only(self.block) if self.block else layer, nearest
 
     def decided(

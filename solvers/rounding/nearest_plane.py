@@ -44,7 +44,8 @@ def nearest_plane(
         precision: of the matrix products between blocks on a device of torch's.
     """
     if device == NUMBA and (rounding.grouped or not rounding.binary):
-        levels = units_of(rounding).nearest(factored(rounding.gram, order, damping))
+        factor = factored(rounding.gram, order, damping)  # first, as it takes most memory
+        levels = units_of(rounding).nearest(factor)
         run.offer(rounding.settle(levels))
         return
     if device != NUMBA:

@@ -26,7 +26,7 @@ REACHES: dict[str, set[str]] = {
 
 ORDER = {
     "problems": (
-        "errors moved lazy packages threads",
+        "errors moved lazy packages threads memory",
         "arrays checksums groups registering selection surgery",
         "instances datasets",
         "formats networks",
