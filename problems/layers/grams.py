@@ -103,12 +103,13 @@ def _add_up(
         else:
             add(shared.sums[use.name])
 
-    for piece in pieces(inputs, BATCH):
-        with tokens.of(piece), listening(network, ear):
-            run(network, piece)
-        shared.forget()
-        if shared.parted:
-            return
+    with listening(network, ear):  # once, as it looks at every module and parameter
+        for piece in pieces(inputs, BATCH):
+            with tokens.of(piece):
+                run(network, piece)
+            shared.forget()
+            if shared.parted:
+                return
 
 
 class _Shared:
