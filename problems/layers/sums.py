@@ -40,7 +40,7 @@ BATCHED = 2**21
 """Numbers of such groups that are multiplied at a time."""
 
 BLOCK = 192
-"""Columns that are mirrored at a time."""
+"""Columns that are mirrored, or rows that are written to a file, at a time."""
 
 
 class Room:
@@ -202,8 +202,10 @@ class Sums:
         gram = self.mean()
         if self._held is not None and self._held.file is None:
             self._held = _on_disk(gram.shape, gram.nbytes)
-            self._held.array[:] = gram
-            self._held.rest()
+            for start in range(0, gram.shape[1], BLOCK):  # never in memory twice
+                rows = slice(start, start + BLOCK)
+                self._held.array[:, rows] = gram[:, rows]
+                self._held.rest()
             self._mean = self._held.array
         return self.mean()
 
