@@ -64,7 +64,9 @@ class WeightLayers:
     @cached_property
     def network(self) -> nn.Module:
         """The copy, whose layers are decided in place; each parameter takes up memory once it is written."""
-        return folded(self.task)
+        network = folded(self.task)
+        # Who decides whole modules writes into them, past `own`.
+        return own_all(network, self.task.network) if self.modules else network
 
     def own(self, name: str) -> None:
         """Let a parameter of the copy be written: no longer in the memory of the task's."""
