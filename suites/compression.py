@@ -17,7 +17,7 @@ from .. import problems, solvers
 from ..problems import InputError
 from ..problems.arrays import count
 from ..problems.layers.agreement import repeatable
-from ..problems.layers.borrowing import own_all
+from ..problems.layers.borrowing import Guard, own_all
 from ..problems.layers.sums import MEMORY
 from ..problems.quantization.codes import settle
 from ..problems.tasks.rules import Rules
@@ -101,8 +101,13 @@ def compress(
         task = replace(
             problems.own_task(model, data, samples=samples, borrow=True, **own), rules=rules, memory=most
         )
-        stages = Stages(formulation, rules, task.ledger, budget, tell)
-        network = own_all(problems.drive(formulation, task, parameters, stages), task.network)
+
+        def attempt() -> tuple[nn.Module, Stages]:
+            task.ledger.fates.clear()
+            stages = Stages(formulation, rules, task.ledger, budget, tell)
+            return own_all(problems.drive(formulation, task, parameters, stages), task.network), stages
+
+        network, stages = _guarding(model, task.network, attempt, seed)
     stages.check_heard()
     report = reported(
         task.network,
@@ -116,6 +121,24 @@ def compress(
     attach(network, report)
     settle(network)
     return network
+
+
+def _guarding(
+    model: nn.Module, network: nn.Module, attempt: Callable[[], tuple[nn.Module, Stages]], seed: int
+) -> tuple[nn.Module, Stages]:
+    """What an attempt gives; once more, with weights of the network's own, if it was to write the model's."""
+    guard = Guard(model)
+    try:
+        with guard:
+            found = attempt()
+    except Exception:
+        if not guard.tripped:
+            raise
+    if not guard.tripped:
+        return found
+    own_all(network, model)
+    with repeatable(seed):
+        return attempt()
 
 
 def _allocated(problem: str, given: dict[str, Any]) -> tuple[str, dict[str, Any]]:

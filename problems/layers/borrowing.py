@@ -13,7 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from .agreement import repeatable
 from .samples import Inputs, forward
 
-__all__ = ["borrowed", "lent", "own", "own_all", "writes_weights"]
+__all__ = ["Guard", "borrowed", "lent", "own", "own_all", "writes_weights"]
 
 
 def borrowed(network: nn.Module) -> nn.Module:
@@ -69,12 +69,17 @@ class _WritesError(Exception):
     """Something is about to write into memory that is guarded."""
 
 
-class _Guard(TorchDispatchMode):  # type: ignore[no-untyped-call]  # of torch's own __init_subclass__
-    """Raises before torch writes into the memory of a network's parameters."""
+class Guard(TorchDispatchMode):  # type: ignore[no-untyped-call]  # of torch's own __init_subclass__
+    """Raises before torch writes into the memory of a network's parameters.
+
+    Attributes:
+        tripped: whether something was stopped, as foreign code may catch what is raised.
+    """
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # of torch
         self.memory = {_memory(one) for one in network.parameters()} - {0}
+        self.tripped = False
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -93,6 +98,7 @@ class _Guard(TorchDispatchMode):  # type: ignore[no-untyped-call]  # of torch's 
                 given = args[place] if place < len(args) else named.get(argument.name)
                 for one in given if isinstance(given, list | tuple) else [given]:
                     if isinstance(one, Tensor) and _memory(one) in self.memory:
+                        self.tripped = True
                         raise _WritesError
         return func(*args, **named)
 
@@ -104,7 +110,7 @@ def writes_weights(network: nn.Module, inputs: Inputs) -> bool:
     writes where it fails.
     """
     try:
-        with repeatable(), torch.no_grad(), _Guard(network):
+        with repeatable(), torch.no_grad(), Guard(network):
             forward(network, inputs[:1])
     except Exception:  # ours, or whatever a foreign forward raises
         return True
