@@ -183,5 +183,6 @@ class Relaxation:
             )
             added += self.pool.add(*found)
         if added < FEW * len(paid):
-            self.hop, self.places = max(NEARER * self.hop, LEAST_HOP), int(self.places / NEARER)
+            self.hop = max(NEARER * self.hop, LEAST_HOP)
+            self.places = min(int(self.places / NEARER), 2 * self.graph.n + PLACES)
         return added

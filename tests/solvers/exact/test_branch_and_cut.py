@@ -17,7 +17,7 @@ from qubopress import solvers
 from qubopress.problems import Qubo
 from qubopress.solvers import Run, Status
 from qubopress.solvers.exact import branch_and_cut as module
-from qubopress.solvers.exact.cut_relaxation import Fixed, Relaxation
+from qubopress.solvers.exact.cut_relaxation import PLACES, Fixed, Relaxation
 from qubopress.solvers.exact.elimination import terms_of
 
 
@@ -63,6 +63,14 @@ def test_a_glass_takes_branching_and_agrees_with_branch_and_bound() -> None:
     assert found.status is Status.OPTIMAL
     assert found.counts["nodes"] > 1
     assert found.loss == solvers.solve(qubo, "branch-and-bound", seconds=60).loss
+
+
+def test_searches_that_find_nothing_reach_no_farther_than_the_graph() -> None:
+    qubo = glass(60, 6)
+    relaxation, x = Relaxation(terms_of(qubo)), np.zeros(60, dtype=np.int8)
+    for _ in range(80):  # 50 doublings of it would pass 64 bits
+        assert not relaxation.separate(np.zeros(len(relaxation.cost)), x, Run(qubo))
+    assert relaxation.places <= 2 * relaxation.graph.n + PLACES
 
 
 def test_fixed_work_ends_finished_with_a_bound_and_the_same_bits_again() -> None:
