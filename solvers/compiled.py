@@ -84,7 +84,7 @@ def _dense_row(matrix, i, scratch):  # type: ignore[no-untyped-def]
 def _sparse_row(matrix, i, scratch):  # type: ignore[no-untyped-def]
     for j in range(scratch.size):
         scratch[j] = 0.0
-    add_row(scratch, matrix, i, 1.0)
+    add_row(scratch, matrix, i, 1.0)  # type: ignore[no-untyped-call]
     return scratch
 
 

@@ -157,7 +157,8 @@ def _delta(matrix: Any, slope: Floats, x: Bits, i: int, j: int) -> float:
     """Change of the loss when i is flipped, and j with it unless j = i."""
     change: float = (1.0 - 2.0 * x[i]) * slope[i]
     if j != i:
-        change += (1.0 - 2.0 * x[j]) * slope[j] - 2.0 * entry(matrix, i, j)
+        coupling = entry(matrix, i, j)  # type: ignore[no-untyped-call]
+        change += (1.0 - 2.0 * x[j]) * slope[j] - 2.0 * coupling
     return change
 
 
@@ -297,7 +298,7 @@ def _partner(
         return best
     if not exact and -sign * slope[i] < gain and _use(costs, x, i, i) <= room[0]:
         best, gain = i, -sign * slope[i]
-    coupled = row_of(matrix, i, scratch)
+    coupled = row_of(matrix, i, scratch)  # type: ignore[no-untyped-call]
     for j in range(x.size):
         change = sign * (slope[j] - slope[i]) - 2.0 * coupled[j]
         if change < gain and x[j] == other and _use(costs, x, i, j) <= room[0]:

@@ -24,7 +24,7 @@ from ... import problems, solvers
 from ...problems import InputError, Qubo
 from ...problems.arrays import Bits
 from ..spec import InstanceSpec
-from .mqlib import HEURISTICS, best_found
+from .rivals.mqlib import HEURISTICS, best_found
 
 __all__ = ["PEERS", "equal_time", "instances", "run", "sweep_rates", "times_to_mean"]
 

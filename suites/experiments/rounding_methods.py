@@ -28,7 +28,7 @@ from ...problems.arrays import Bits
 from ...problems.quantization.book import write
 from ...problems.quantization.weight_layers import WeightLayer, WeightLayers
 from ...problems.quantization.wishes import Answer, Wishes
-from .peer_rounding import BREVITAS, brevitas_gptq
+from .rivals.brevitas_rounding import BREVITAS, brevitas_gptq
 
 __all__ = [
     "METHODS",

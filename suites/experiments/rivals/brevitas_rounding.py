@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from ...problems import Instance, Rounding
-from ...problems.arrays import Bits
+from ....problems import Instance, Rounding
+from ....problems.arrays import Bits
 
 __all__ = ["BREVITAS", "brevitas_gptq"]
 

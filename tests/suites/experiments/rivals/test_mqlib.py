@@ -11,7 +11,7 @@ import pytest
 
 from qubopress.problems import InputError, Qubo
 from qubopress.suites.experiments import peers
-from qubopress.suites.experiments.mqlib import HEURISTICS, best_found
+from qubopress.suites.experiments.rivals.mqlib import HEURISTICS, best_found
 
 LIKE_MQLIB = """
 import sys

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ...problems import InputError, Qubo, save_instance
-from ...problems.arrays import Bits
+from ....problems import InputError, Qubo, save_instance
+from ....problems.arrays import Bits
 
 __all__ = ["HEURISTICS", "best_found"]
 
