@@ -149,12 +149,12 @@ def _stored(name: str) -> Iterator[str]:
         yield "## Stored results"
         yield "Suite `rounding`: test accuracy in %, and the loss in units of round to nearest's."
         yield _table(("network", "bits", "accuracy", "float network", "loss"), map(_rounded, mine))
-    frontier = pd.read_csv(RESULTS / "frontier-10s" / "frontier.csv")
+    frontier = pd.read_csv(RESULTS / "frontier" / "frontier.csv")
     proven = frontier[(frontier["solver"] == name) & (frontier["status"] == "OPTIMAL")]
     if len(proven):
         largest = proven.groupby("family", sort=False)["n"].max()
         yield "## Largest instances proven"
-        yield "In ten seconds, one thread (`make frontier SECONDS=10 OUT=frontier-10s`):"
+        yield "In a minute, one thread (`make frontier`):"
         yield _table(("instances", "bits"), [(str(kind), str(n)) for kind, n in largest.items()])
 
 
