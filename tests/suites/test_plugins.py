@@ -3,7 +3,6 @@ from __future__ import annotations
 import importlib
 import sys
 import types
-from collections.abc import Iterator
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -23,12 +22,6 @@ def search(qubo, run):
     """{what}"""
     run.offer([0] * qubo.n)
 '''
-
-
-@pytest.fixture(autouse=True)
-def _clean() -> Iterator[None]:
-    with clean_registries():
-        yield
 
 
 def write(path: Path, name: str, what: str = "Nothing.") -> Path:

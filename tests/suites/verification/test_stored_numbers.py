@@ -5,11 +5,10 @@ import json
 import re
 import sqlite3
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from warm import clean_registries, records, share_server, write_suite
+from warm import records, share_server, write_suite
 
 from qubopress import suites
 from qubopress.problems import registry
@@ -55,12 +54,6 @@ def store(honest: Path, tmp_path: Path) -> Path:
     copy = tmp_path / "copy.db"
     copy.write_bytes(honest.read_bytes())
     return copy
-
-
-@pytest.fixture(autouse=True)
-def _clean() -> Iterator[None]:
-    with clean_registries():
-        yield
 
 
 def edit(store: Path, statement: str, *values: object) -> None:
