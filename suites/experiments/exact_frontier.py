@@ -230,7 +230,8 @@ def ratios(rows: pd.DataFrame) -> pd.DataFrame:
 def figure(family: str, rows: pd.DataFrame, looks: draw.Styles, *, seconds: float) -> draw.Figure:
     """Seconds to the proof over n: a line a solver, an open mark where the limit came first."""
     data = []
-    for solver, cells in rows.groupby("solver", sort=False):
+    tried = rows[rows["status"] != Status.SKIPPED.value]
+    for solver, cells in tried.groupby("solver", sort=False):
         colour, dash = looks[str(solver)]
         proven = cells["status"] == Status.OPTIMAL.value
         data.append(
@@ -248,12 +249,13 @@ def figure(family: str, rows: pd.DataFrame, looks: draw.Styles, *, seconds: floa
         )
     y = {"type": "log", "title": {"text": "seconds"}, "dtick": 1, "tickformat": "~g"}
     layout = {
-        "xaxis": {"title": {"text": "variables"}},
+        "xaxis": {"type": "log", "title": {"text": "variables"}, "dtick": "D2", "tickformat": "~s"},
         "yaxis": y,
-        "legend": {"orientation": "h", "y": 1.12},
+        "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom"},
+        "margin": {"t": 90},
     }
     note = f"seconds to a proof; an open mark was not proven in {seconds:g} s"
-    return draw.Figure(family, note, data, layout, 340)
+    return draw.Figure(family, note, data, layout, 380)
 
 
 def document(rows: pd.DataFrame, *, seconds: float) -> str:
@@ -269,7 +271,7 @@ def document(rows: pd.DataFrame, *, seconds: float) -> str:
         heading="The exact frontier",
         lead=f"Largest number of variables proven optimal within {seconds:g} s, one thread, on sizes a "
         f"factor {FACTOR:g} apart up to the first miss.",
-        table=Markup(largest(rows).to_html(index=False, border=0)),  # noqa: S704 - pandas escapes
+        table=Markup(largest(rows).fillna("–").to_html(index=False, border=0)),  # noqa: S704 - pandas escapes
         drawn=list(enumerate(panels)),
     )
 
