@@ -1,4 +1,7 @@
-"""Tests keep what they measure in a folder of their own, so that no earlier run can speak for this one."""
+"""Tests keep what they measure in a folder of their own, so that no earlier run can speak for this one.
+
+What a test registers is forgotten after it, so that tests may run in any order and process.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,21 @@ import re
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from repository import ROOT
+from warm import clean_registries
 
 os.environ["QUBOPRESS_CACHE"] = tempfile.mkdtemp(prefix="qubopress-tests-")
 atexit.register(shutil.rmtree, os.environ["QUBOPRESS_CACHE"], ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_registered_stays() -> Iterator[None]:
+    with clean_registries():
+        yield
 
 
 @pytest.fixture(scope="session")
