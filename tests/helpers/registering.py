@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import pytest
 
 from qubopress import solvers
 from qubopress.problems import Capacity, Qubo
-from qubopress.solvers import Run, Solution, registry
+from qubopress.solvers import Run, Solution
 
 DIAGONAL = Qubo(np.diag([-1.0, -2.0, -4.0]))
 """The loss of x is minus the number that its bits spell, least first."""
-
-
-@pytest.fixture
-def own_registry() -> Iterator[None]:
-    solvers.names()  # some may be imported by their files so far
-    before = dict(registry._REGISTRY)
-    yield
-    registry._REGISTRY.clear()
-    registry._REGISTRY.update(before)
 
 
 def solve_with(search: Callable[[Any, Run], None], instance: Any = DIAGONAL, **budget: Any) -> Solution:

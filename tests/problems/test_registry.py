@@ -7,15 +7,10 @@ import pytest
 from tiny import mlp_task, one_thread
 
 from qubopress import problems
-from qubopress.problems import InputError, Qubo, registry
+from qubopress.problems import InputError, Qubo
 from qubopress.problems.errors import unknown_name
 
 pytestmark = pytest.mark.usefixtures(one_thread.__name__)
-
-
-@pytest.fixture(autouse=True)
-def _own_registry(monkeypatch) -> None:
-    monkeypatch.setattr(registry, "_REGISTRY", dict(registry._REGISTRY))
 
 
 def two_stages(task, *, n=2, weight=1.0):

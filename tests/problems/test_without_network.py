@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from warm import clean_registries, records, share_server
+from warm import records, share_server
 
 from qubopress import problems
 from qubopress.problems import Capacity, InputError, MissingDataError, Qubo
@@ -22,11 +21,9 @@ Captured = pytest.CaptureFixture[str]
 
 
 @pytest.fixture(autouse=True)
-def _shared(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+def _shared(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     share_server(monkeypatch)
     monkeypatch.chdir(tmp_path)
-    with clean_registries():
-        yield
 
 
 def instance_of(name: str, **parameters: object) -> problems.Instance:

@@ -7,13 +7,10 @@ from typing import Annotated, Any
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from registering import own_registry
 
 from qubopress import solvers
 from qubopress.problems import BlackBox, Capacity, InputError, Instance, Qubo, Rounding
 from qubopress.solvers import Choice, Parameter, Range, Run
-
-pytestmark = pytest.mark.usefixtures(own_registry.__name__)
 
 
 def register(name: str = "mine", **facts: Any) -> solvers.Entry:

@@ -9,13 +9,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from registering import DIAGONAL, own_registry, solve_with
+from registering import DIAGONAL, solve_with
 
 from qubopress import solvers
 from qubopress.problems import BlackBox, Capacity, InputError, Qubo, Rounding
 from qubopress.solvers import OfferError, Run, Status
-
-pytestmark = pytest.mark.usefixtures(own_registry.__name__)
 
 
 def black_box() -> BlackBox:

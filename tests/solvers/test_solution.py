@@ -6,14 +6,11 @@ import time
 from typing import Any
 
 import numpy as np
-import pytest
-from registering import DIAGONAL, own_registry, solve_with
+from registering import DIAGONAL, solve_with
 
 from qubopress import solvers
 from qubopress.problems import Qubo, Rounding
 from qubopress.solvers import Run, Status
-
-pytestmark = pytest.mark.usefixtures(own_registry.__name__)
 
 
 def test_true_claims_are_believed() -> None:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from registering import DIAGONAL, own_registry, solve_with
+from registering import DIAGONAL, solve_with
 
 from qubopress import solvers
 from qubopress.problems import Capacity, InputError, Qubo, Rounding
 from qubopress.solvers import Run, Status
 from qubopress.solvers.run import Declined
-
-pytestmark = pytest.mark.usefixtures(own_registry.__name__)
 
 
 def test_what_is_no_instance_is_refused() -> None:

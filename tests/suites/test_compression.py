@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset
-from warm import clean_registries
 
 from qubopress import problems, solvers, suites
 from qubopress.problems import InputError
@@ -333,17 +332,16 @@ def test_the_default_solver_fits_every_formulation() -> None:
 def test_the_solvers_own_settings_reach_it() -> None:
     seen: list[tuple[int, int]] = []
     threads = torch.get_num_threads()
-    with clean_registries():
 
-        @solvers.solver("narrow", accepts=problems.Rounding)
-        def narrow(rounding: problems.Rounding, run: solvers.Run, *, width: int = 1) -> None:
-            """Offer round to nearest."""
-            seen.append((width, run.threads))
-            while run.open():
-                run.offer(rounding.nearest())
+    @solvers.solver("narrow", accepts=problems.Rounding)
+    def narrow(rounding: problems.Rounding, run: solvers.Run, *, width: int = 1) -> None:
+        """Offer round to nearest."""
+        seen.append((width, run.threads))
+        while run.open():
+            run.offer(rounding.nearest())
 
-        own = {"width": 8, "threads": 2}
-        suites.compress(seeded(Dense), pair(5), solver="narrow", solver_parameters=own, refits=0)
+    own = {"width": 8, "threads": 2}
+    suites.compress(seeded(Dense), pair(5), solver="narrow", solver_parameters=own, refits=0)
     # It is warmed as it comes.
     assert [one for one in seen if one != (1, 1)] == [(8, 2), (8, 2)]
     assert torch.get_num_threads() == threads
@@ -369,19 +367,17 @@ def test_forward_and_criterion_are_passed_on_only_where_they_are_given(
 def test_wishes_for_single_layers_reach_the_formulation() -> None:
     heard: list[Rules] = []
 
-    with clean_registries():
+    @problems.problem("listens")
+    def listens(task: problems.Task, *, bits: int = 4) -> Any:
+        """One stage, in which nothing is chosen."""
+        heard.append(task.rules)
+        task.rules.leaves("head")
+        task.rules.settings("head", {"bits": bits})
+        yield problems.Qubo([[1.0]])
+        return task.copy()
 
-        @problems.problem("listens")
-        def listens(task: problems.Task, *, bits: int = 4) -> Any:
-            """One stage, in which nothing is chosen."""
-            heard.append(task.rules)
-            task.rules.leaves("head")
-            task.rules.settings("head", {"bits": bits})
-            yield problems.Qubo([[1.0]])
-            return task.copy()
-
-        wishes: dict[str, Any] = {"skip": "head", "only": ["body", "head"], "layers": {"body": {"bits": 8}}}
-        suites.compress(seeded(Dense), pair(5), problem="listens", **wishes)
+    wishes: dict[str, Any] = {"skip": "head", "only": ["body", "head"], "layers": {"body": {"bits": 8}}}
+    suites.compress(seeded(Dense), pair(5), problem="listens", **wishes)
     assert heard == [Rules(("head",), ("body", "head"), {"body": {"bits": 8}})]
 
 

@@ -7,7 +7,6 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
-from warm import clean_registries
 
 from qubopress import problems, solvers
 from qubopress.problems import InputError
@@ -168,12 +167,11 @@ def test_a_formulation_is_loaded_alone_where_others_stand_beside_it(tmp_path: Pa
     plugins.load_folder(str(tmp_path))
     place = plugins.place_of(solvers.get("first").search)
     assert place == str(tmp_path / "a.py")
-    with clean_registries():
-        for name in ("first", "second"):
-            del sys.modules[solver_registry._REGISTRY.pop(name).search.__module__]
-        plugins.load_place(place)
-        assert "first" in solvers.names()
-        assert "second" not in solvers.names()
+    for name in ("first", "second"):
+        del sys.modules[solver_registry._REGISTRY.pop(name).search.__module__]
+    plugins.load_place(place)
+    assert "first" in solvers.names()
+    assert "second" not in solvers.names()
     assert plugins.place_of(solvers.get("tabu").search) == ""
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from records import make_record, make_store
-from warm import clean_registries, records, share_server, write_suite
+from warm import records, share_server, write_suite
 
 from qubopress import results, suites
 from qubopress.results import Budget
@@ -82,13 +82,12 @@ def test_two_budgets_of_evaluations_are_two_rows_and_no_pair(
 ) -> None:
     share_server(monkeypatch)
     store = tmp_path / "both.db"
-    with clean_registries():
-        for evaluations in (12, 3):
-            text = REFINED.format(evaluations=evaluations)
-            suite = suites.load(write_suite(tmp_path, text, name=f"of-{evaluations}"))
-            assert suite.budget == Budget(5.0, 1, evaluations)
-            suites.run(suite, store=store)
-            suites.run(suite, store=tmp_path / f"{evaluations}.db")
+    for evaluations in (12, 3):
+        text = REFINED.format(evaluations=evaluations)
+        suite = suites.load(write_suite(tmp_path, text, name=f"of-{evaluations}"))
+        assert suite.budget == Budget(5.0, 1, evaluations)
+        suites.run(suite, store=store)
+        suites.run(suite, store=tmp_path / f"{evaluations}.db")
     assert [one.counts["evaluations"] for one in records(store)] == [12, 3]
     board = results.leaderboard(store)
     assert sorted(board["solver"]) == ["random-swap(12 losses)", "random-swap(3 losses)"]

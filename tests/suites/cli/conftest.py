@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from calls import EMPTY
 from records import make_benchmark
-from warm import clean_registries
 
 
 @pytest.fixture
-def here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+def here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """An empty registry in the folder of the test, which is the working one."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "registry.json").write_text(EMPTY, encoding="utf-8")
-    with clean_registries():
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -8,13 +8,12 @@ import sqlite3
 import subprocess
 import sys
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from calls import refused
 from records import make_store
-from warm import clean_registries, share_server
+from warm import share_server
 
 from qubopress import solvers
 from qubopress.suites import cli
@@ -24,11 +23,9 @@ Captured = pytest.CaptureFixture[str]
 
 
 @pytest.fixture(autouse=True)
-def _shared(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+def _shared(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     share_server(monkeypatch)
     monkeypatch.chdir(tmp_path)
-    with clean_registries():
-        yield
 
 
 # ---- calls that are wrong

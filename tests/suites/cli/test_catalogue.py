@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from calls import table_of
-from warm import clean_registries, share_server
+from warm import share_server
 
 from qubopress import problems, solvers
 from qubopress.suites import cli
@@ -16,11 +15,9 @@ Captured = pytest.CaptureFixture[str]
 
 
 @pytest.fixture(autouse=True)
-def _shared(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+def _shared(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     share_server(monkeypatch)
     monkeypatch.chdir(tmp_path)
-    with clean_registries():
-        yield
 
 
 @pytest.mark.parametrize("form", ["csv", "json", "markdown"])

@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from warm import clean_registries
 
 from qubopress.suites import cli, conformance
 from qubopress.suites.conformance import checking, problem_claims, solver_claims
@@ -16,8 +15,7 @@ Captured = pytest.CaptureFixture[str]
 
 @pytest.fixture(autouse=True)
 def _clean() -> Iterator[None]:
-    with clean_registries():
-        yield
+    yield
     problem_claims._refusals.cache_clear()
 
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from calls import refused, table_of
 from records import make_store
-from warm import clean_registries, records, share_server, write_suite
+from warm import records, share_server, write_suite
 
 from qubopress.suites import cli
 from qubopress.suites.cli.checks import bytes_of
@@ -36,11 +35,9 @@ Captured = pytest.CaptureFixture[str]
 
 
 @pytest.fixture(autouse=True)
-def _shared(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+def _shared(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     share_server(monkeypatch)
     monkeypatch.chdir(tmp_path)
-    with clean_registries():
-        yield
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,11 @@ from __future__ import annotations
 import dataclasses
 import re
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from calls import call, refused, table_of
-from warm import clean_registries, share_server
+from warm import share_server
 
 from qubopress.problems.datasets import dataset, published
 from qubopress.suites import cli
@@ -19,11 +18,9 @@ Captured = pytest.CaptureFixture[str]
 
 
 @pytest.fixture(autouse=True)
-def _shared(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+def _shared(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     share_server(monkeypatch)
     monkeypatch.chdir(tmp_path)
-    with clean_registries():
-        yield
 
 
 def test_data_that_is_missing_ends_in_one_line(

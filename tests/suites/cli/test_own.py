@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from calls import call, refused, table_of
-from warm import clean_registries
 
 Captured = pytest.CaptureFixture[str]
 
@@ -102,8 +101,7 @@ def _here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     (tmp_path / "text.npz").write_text("no archive", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     path = list(sys.path)
-    with clean_registries():
-        yield
+    yield
     assert sys.path == path
     for name in [one for one in sys.modules if "_of_own" in one]:
         del sys.modules[name]

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
-from warm import clean_registries
 
 from qubopress import problems, solvers, suites
 from qubopress.problems import BlackBox, Capacity, InputError, Instance, Qubo, Rounding
@@ -19,10 +17,8 @@ DATA = torch.randn(12, 3, generator=torch.Generator().manual_seed(1)), torch.ara
 
 
 @pytest.fixture(autouse=True)
-def _own() -> Generator[None]:
-    with clean_registries():
-        problems.problem("stand-in")(stand_in)
-        yield
+def _own() -> None:
+    problems.problem("stand-in")(stand_in)
 
 
 def instances() -> list[Instance]:

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 from breaking import LOST, write_plugins
-from warm import clean_registries
 
 from qubopress.suites import conformance
 from qubopress.suites.conformance import checking, problem_claims
@@ -24,8 +23,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def _clean() -> Iterator[None]:
-    with clean_registries():
-        yield
+    yield
     problem_claims._refusals.cache_clear()
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from breaking import write_plugins
-from warm import clean_registries
 
 from qubopress.suites import plugins
 from qubopress.suites.conformance import checking, problem_claims
@@ -20,8 +19,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def _clean() -> Iterator[None]:
-    with clean_registries():
-        yield
+    yield
     problem_claims._refusals.cache_clear()
 
 

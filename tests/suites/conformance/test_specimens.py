@@ -6,15 +6,13 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from warm import clean_registries
 
 from qubopress.suites.conformance import problem_claims, specimens
 
 
 @pytest.fixture(autouse=True)
 def _clean() -> Iterator[None]:
-    with clean_registries():
-        yield
+    yield
     problem_claims._refusals.cache_clear()
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from warm import SharedServer, clean_registries
+from warm import SharedServer
 
 from qubopress.suites import cli
 from qubopress.suites.conformance import problem_claims
@@ -19,8 +19,7 @@ Captured = pytest.CaptureFixture[str]
 
 @pytest.fixture(autouse=True)
 def _clean() -> Iterator[None]:
-    with clean_registries():
-        yield
+    yield
     problem_claims._refusals.cache_clear()
 
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from repository import ROOT
-from warm import clean_registries, share_server
+from warm import share_server
 
 from qubopress import results
 from qubopress.problems import InputError
@@ -21,10 +20,8 @@ QUBOPRESS = [sys.executable, "-m", "qubopress.suites.cli"]
 
 
 @pytest.fixture(autouse=True)
-def _clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+def _clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    with clean_registries():
-        yield
 
 
 def called(*command: object, cwd: Path) -> str:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import sys
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import pytest
-from warm import SharedServer, clean_registries, write_suite
+from warm import SharedServer, write_suite
 
 from qubopress import problems, solvers
 from qubopress.problems import InputError
@@ -49,11 +48,9 @@ def damped(layer, run, *, share: Annotated[float, solvers.Range(0.0, 1.0)] = 0.0
 
 
 @pytest.fixture(autouse=True)
-def _shared(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+def _shared(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(bench, "Supervisor", SharedServer)
     monkeypatch.chdir(tmp_path)
-    with clean_registries():
-        yield
 
 
 def suite(folder: Path, bits: str = "[2, 3]") -> str:

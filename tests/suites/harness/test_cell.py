@@ -4,13 +4,11 @@ import dataclasses
 import json
 import os
 import pickle
-from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
 import numpy as np
 import pytest
-from warm import clean_registries
 
 from qubopress import problems, solvers
 from qubopress.problems import InputError, MissingDataError
@@ -26,12 +24,6 @@ from qubopress.suites.harness.survey import Survey, survey
 from qubopress.suites.spec import InstanceSpec, SolverSpec
 
 WHERE = Provenance("0123abc", "a machine", {"numpy": "2"}, "identity")
-
-
-@pytest.fixture(autouse=True)
-def _clean() -> Iterator[None]:
-    with clean_registries():
-        yield
 
 
 @cache

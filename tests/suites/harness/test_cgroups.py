@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from warm import SharedServer, clean_registries, records, share_server, small
+from warm import SharedServer, records, share_server, small
 
 from qubopress import suites
 from qubopress.suites import plugins
@@ -271,14 +271,13 @@ def test_linux_kills_a_cell_at_the_cap(tmp_path: Path, monkeypatch: pytest.Monke
     folder = tmp_path / "plugins"
     folder.mkdir()
     (folder / "swells.py").write_text(SWELLS, encoding="utf-8")
-    with clean_registries():
-        plugins.load_folder(str(folder))
+    plugins.load_folder(str(folder))
+    SharedServer.stop()
+    try:
+        suite = small(tmp_path, "swells-here", "random")
+        suites.run(suite, store=tmp_path / "r.db", memory=600 << 20, plugin_folder=folder)
+    finally:
         SharedServer.stop()
-        try:
-            suite = small(tmp_path, "swells-here", "random")
-            suites.run(suite, store=tmp_path / "r.db", memory=600 << 20, plugin_folder=folder)
-        finally:
-            SharedServer.stop()
     rows = {record.solver: record for record in records(tmp_path / "r.db")}
     assert rows["swells-here"].status == "MEMORY"
     assert rows["random"].status == "FINISHED"

@@ -19,7 +19,7 @@ from typing import Any, ClassVar
 
 import psutil
 import pytest
-from warm import SharedServer, clean_registries, records, share_server, small
+from warm import SharedServer, records, share_server, small
 
 from qubopress import suites
 from qubopress.problems import InputError, cache
@@ -408,7 +408,7 @@ def test_all_cells_end_once_though_a_worker_is_killed_in_one(tmp_path: Path) -> 
                 os.kill(self.killed, signal.SIGKILL)
 
     told = Killing()
-    with clean_registries(), lab(tmp_path) as there:
+    with lab(tmp_path) as there:
         from qubopress.suites import plugins
 
         plugins.load_folder(str(folder))
@@ -467,7 +467,7 @@ def test_a_frozen_worker_does_not_hold_the_run(tmp_path: Path, monkeypatch: pyte
                 self.frozen = one_that_works(there)
                 os.kill(self.frozen, signal.SIGSTOP)
 
-    with clean_registries(), lab(tmp_path) as there:
+    with lab(tmp_path) as there:
         from qubopress.suites import plugins
 
         plugins.load_folder(str(folder))
@@ -517,7 +517,7 @@ def test_an_interrupted_run_leaves_no_cell_on_a_worker_and_a_lost_cluster_ends_i
     folder = tmp_path / "plugins"
     folder.mkdir()
     (folder / "slow.py").write_text(SLOW.replace("SECONDS", "100.0"), encoding="utf-8")
-    with clean_registries(), lab(tmp_path) as there:
+    with lab(tmp_path) as there:
         from qubopress.suites import plugins
 
         plugins.load_folder(str(folder))

@@ -8,7 +8,6 @@ import sys
 from typing import Any
 
 import pytest
-from warm import clean_registries
 
 from qubopress.suites.harness import jobs
 from qubopress.suites.harness.survey import Survey
@@ -19,8 +18,7 @@ from qubopress.suites.spec import InstanceSpec
 def answer(kind: str, payload: dict[str, Any]) -> dict[str, Any]:
     """The only message of a job."""
     read, write = os.pipe()
-    with clean_registries():
-        jobs.JOBS[kind](payload, write)
+    jobs.JOBS[kind](payload, write)
     os.close(write)
     with os.fdopen(read, "rb") as pipe:
         (message,) = read_messages(bytearray(pipe.read()))

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
-from warm import clean_registries
 
 from qubopress import problems, suites
 from qubopress.problems import Task
@@ -23,10 +21,8 @@ SPEC = InstanceSpec.of("taylor", network="digits-cnn", calibration=20)
 
 
 @pytest.fixture(autouse=True)
-def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("QUBOPRESS_CACHE", str(tmp_path))
-    with clean_registries():
-        yield
 
 
 def counted(task: Task) -> tuple[Task, list[nn.Module]]:

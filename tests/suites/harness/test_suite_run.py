@@ -8,12 +8,11 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
-from warm import SharedServer, clean_registries, records, share_server, small, write_suite
+from warm import SharedServer, records, share_server, small, write_suite
 
 from qubopress import problems, results, solvers, suites
 from qubopress.problems import InputError, MissingDataError
@@ -67,10 +66,8 @@ name = ["swap", "random"]
 
 
 @pytest.fixture(autouse=True)
-def _shared(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _shared(monkeypatch: pytest.MonkeyPatch) -> None:
     share_server(monkeypatch)
-    with clean_registries():
-        yield
 
 
 class Told(Progress):

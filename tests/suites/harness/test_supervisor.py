@@ -233,10 +233,9 @@ def test_the_rows_of_a_run_tell_cores_and_caps(tmp_path: Path, monkeypatch: pyte
     folder = tmp_path / "plugins"
     folder.mkdir()
     (folder / "where.py").write_text(WHERE, encoding="utf-8")
-    with clean_registries():
-        plugins.load_folder(str(folder))
-        suite = small(tmp_path, "where", seeds=2)
-        suites.run(suite, store=tmp_path / "r.db", jobs=2, memory=1 << 30, plugin_folder=folder)
+    plugins.load_folder(str(folder))
+    suite = small(tmp_path, "where", seeds=2)
+    suites.run(suite, store=tmp_path / "r.db", jobs=2, memory=1 << 30, plugin_folder=folder)
     told = {record.limits["cores"] for record in records(tmp_path / "r.db")}
     has = set((folder / "cores").read_text().splitlines())
     if len(load.cores()) > 1:

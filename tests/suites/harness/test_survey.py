@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from warm import clean_registries
 
 from qubopress import problems
 from qubopress.problems import InputError, Qubo
@@ -76,16 +75,14 @@ def test_a_formulation_that_yields_a_stranger_shape_is_refused() -> None:
     class Own(Qubo):
         pass
 
-    with clean_registries():
+    @problems.problem("stranger")
+    def stranger(task):  # type: ignore[no-untyped-def]
+        yield Own(np.eye(2))
+        return task.copy()
 
-        @problems.problem("stranger")
-        def stranger(task):  # type: ignore[no-untyped-def]
-            yield Own(np.eye(2))
-            return task.copy()
-
-        spec = InstanceSpec.of("stranger", network="digits-mlp")
-        with pytest.raises(InputError, match="must yield one of Qubo, Capacity, Rounding, BlackBox, got Own"):
-            survey(spec)
+    spec = InstanceSpec.of("stranger", network="digits-mlp")
+    with pytest.raises(InputError, match="must yield one of Qubo, Capacity, Rounding, BlackBox, got Own"):
+        survey(spec)
 
 
 def test_fixed_coordinates_are_no_variables() -> None:

@@ -11,7 +11,6 @@ import time
 import pytest
 import torch
 from torch import nn
-from warm import clean_registries
 
 from qubopress import solvers, suites
 from qubopress.problems import Rounding
@@ -72,9 +71,8 @@ def test_lines_tell_how_far_a_long_stage_is_where_there_is_no_terminal(
     monkeypatch: pytest.MonkeyPatch, capsys: Captured
 ) -> None:
     monkeypatch.setattr(stages, "LINE_SECONDS", 0.1)
-    with clean_registries():
-        slow_rounding()
-        suites.compress(nn.Sequential(nn.Linear(3, 2)), DATA, solver="slow", progress=True)
+    slow_rounding()
+    suites.compress(nn.Sequential(nn.Linear(3, 2)), DATA, solver="slow", progress=True)
     out, err = capsys.readouterr()
     assert out == ""
     assert re.search(r"^0 · slow \d s, 50%, \d s in all, 50% done", err, flags=re.MULTILINE), err
@@ -85,9 +83,8 @@ def test_a_bar_moves_inside_a_long_stage_and_leaves_the_terminal_as_it_was(
 ) -> None:
     monkeypatch.setattr(sys, "stderr", terminal := Terminal())
     monkeypatch.setenv("TERM", "xterm")
-    with clean_registries():
-        slow_rounding()
-        suites.compress(nn.Sequential(nn.Linear(3, 2)), DATA, solver="slow", progress=True)
+    slow_rounding()
+    suites.compress(nn.Sequential(nn.Linear(3, 2)), DATA, solver="slow", progress=True)
     told = terminal.getvalue()
     assert "0 · slow 0 s, 50%" in told
     assert told.count(" s so far") > 2
