@@ -38,7 +38,7 @@ def rows_of(target: Floats, spread: Floats, curb: Floats) -> Rows:
     return Rows(
         np.pad(target[::-1] - 0.5, pad),
         np.pad(np.triu(spread, 1)[:, ::-1], ((0, 0), pad)),
-        np.pad(curb[:, ::-1], ((0, 0), pad)),
+        np.pad(np.triu(curb)[:, ::-1], ((0, 0), pad)),
     )
 
 

@@ -10,6 +10,7 @@ from layers import deficient
 
 from qubopress.problems import Rounding
 from qubopress.solvers import Run
+from qubopress.solvers.rounding import sphere
 from qubopress.solvers.rounding.sphere import _Search, _Tree
 from qubopress.solvers.rounding.spheres.bits import BLOCK, form_of, rows_of
 
@@ -42,6 +43,18 @@ def test_it_ends_at_the_optimum_in_one_go_or_in_many(f: int, nodes: int) -> None
         assert search.form == least(search)
 
 
+@pytest.mark.parametrize("stations", [1, 2, 4])
+def test_least_costs_shared_by_depths_cut_off_no_optimum(
+    stations: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sphere, "STATIONS", stations)
+    for seed in range(20):
+        search = planted(12, seed)
+        while search.main.depth >= 0:
+            search._visit(search.main, 10**6)
+        assert search.form == least(search)
+
+
 def test_pieces_visit_the_nodes_that_one_go_visits() -> None:
     counts = []
     for nodes in (13, 10**6):
@@ -68,3 +81,5 @@ def test_rows_are_whole_blocks_with_the_last_bit_first(k: int) -> None:
     np.testing.assert_array_equal(found.target[:k], target[::-1] - 0.5)
     np.testing.assert_array_equal(found.spread.sum(axis=1), np.arange(k)[::-1])
     assert not found.target[k:].any()
+    for depth, row in enumerate(found.curb):
+        assert row.sum() == k - depth  # what is fixed costs no more
