@@ -12,10 +12,10 @@ from torch.overrides import TorchFunctionMode
 
 from ..threads import blas_as_torch
 from .inputs import BATCH, run
-from .patches import Kind, rows_of
+from .patches import rows_of
 from .samples import Inputs, Samples, pieces
 from .sums import Room, Sums
-from .uses import Heard, Place, Use, listening
+from .uses import Heard, Key, Use, listening
 
 __all__ = ["gram_bytes", "sums_of", "windows"]
 
@@ -62,7 +62,7 @@ def sums_of(
     Raises:
         InputError: the network does not run on the inputs, or there is no room.
     """
-    wanted = {(use.weight, use.kind, use.groups): use for use in uses}
+    wanted = {use.key: use for use in uses}
     names = [use.name for use in wanted.values()]
     room, apart = room or Room(), set[str]()
     while True:
@@ -77,7 +77,7 @@ def sums_of(
 def _add_up(
     network: nn.Module,
     inputs: Inputs,
-    wanted: Mapping[tuple[Place, Kind, int], Use],
+    wanted: Mapping[Key, Use],
     through: Mapping[str, Callable[[Tensor], Tensor]],
     shared: _Shared,
 ) -> None:

@@ -27,7 +27,7 @@ from .inputs import BATCH, run
 from .patches import Kind, Window, flipped, unflipped
 from .samples import Inputs, pieces
 
-__all__ = ["Heard", "Place", "Use", "Uses", "listening", "parameter_of", "uses_of"]
+__all__ = ["Heard", "Key", "Place", "Use", "Uses", "listening", "parameter_of", "uses_of"]
 
 aten = torch.ops.aten
 
@@ -58,6 +58,10 @@ class Place:
         return math.prod(self.size)
 
 
+Key: TypeAlias = tuple[Place, Kind, int, int]
+"""Weight, kind, groups and axes of a `Use`."""
+
+
 @dataclass(frozen=True)
 class Use:
     """A matrix (n, f) that a network multiplies by, a row a neuron.
@@ -68,6 +72,7 @@ class Use:
         kind: of the function.
         groups: that see inputs of their own, of n / groups neurons each.
         bias: what is added to its outputs and to no other's, None where there is none.
+        axes: of a linear one's view, the last, that are a neuron's inputs: several where a copy joined them.
     """
 
     name: str
@@ -75,6 +80,12 @@ class Use:
     kind: Kind
     groups: int = 1
     bias: Place | None = None
+    axes: int = 1
+
+    @property
+    def key(self) -> Key:
+        """What it has in common with the products that it stands for."""
+        return self.weight, self.kind, self.groups, self.axes
 
     @property
     def parameter(self) -> str:
@@ -85,7 +96,7 @@ class Use:
         """The matrix (n, f) in the parameter's type."""
         view = self.weight.of(network)
         if self.kind == "linear":
-            return view.flatten(0, -2)
+            return view.reshape(-1, math.prod(view.shape[-self.axes :]))
         return (flipped(view, self.groups) if self.kind == "transposed" else view).flatten(1)
 
     def matrix(self, network: nn.Module) -> Floats:
@@ -109,6 +120,7 @@ class Heard:
         weight, kind, groups: of a `Use`.
         x: what the function received.
         window: of a convolution.
+        axes: of a `Use`.
     """
 
     weight: Place
@@ -116,11 +128,12 @@ class Heard:
     groups: int
     x: Tensor
     window: Window = field(default_factory=Window)
+    axes: int = 1
 
     @property
-    def key(self) -> tuple[Place, Kind, int]:
+    def key(self) -> Key:
         """What it has in common with the other products that are the same use."""
-        return self.weight, self.kind, self.groups
+        return self.weight, self.kind, self.groups, self.axes
 
 
 Ear: TypeAlias = Callable[[Heard], None]
@@ -132,9 +145,9 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]  # of torch's 
     def __init__(self, network: nn.Module, ear: Ear) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # of torch
         self.ear = ear
-        self.biases: dict[tuple[Place, Kind, int], list[Place | None]] = {}
+        self.biases: dict[Key, list[Place | None]] = {}
         self.others: dict[str, str] = {}  # what else takes a parameter
-        self.last: tuple[int, int, tuple[Place, Kind, int]] | None = None
+        self.last: tuple[int, int, Key] | None = None
         self.parameters: dict[int, list[_Span]] = {}
         self.copies: dict[int, tuple[StorageWeakRef, _Span]] = {}
         for name, one in network.named_parameters():
@@ -164,7 +177,7 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]  # of torch's 
             place = self._place(weight, several=heard.kind == "linear")
             if place is None:
                 continue
-            made = replace(heard, weight=place)
+            made = replace(heard, weight=place, axes=_joined(place, weight.shape[-1]) or 1)
             found = None if bias is None else self._place(bias.reshape(-1) if bias.dim() > 1 else bias)
             self.biases.setdefault(made.key, []).append(found)
             self.last = _storage(out), weight.shape[-2], made.key
@@ -215,7 +228,7 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]  # of torch's 
     def _place(self, view: Tensor, *, several: bool = False) -> Place | None:
         """Where a view lies in a parameter, None where it is none or repeats numbers.
 
-        Of `several`, an axis but the last may be several of the parameter's, which a copy made one.
+        Of `several`, an axis may be several of the parameter's, which a copy made one.
         """
         steps = [step if size > 1 else 1 for size, step in zip(view.shape, view.stride(), strict=True)]
         reach = sum((size - 1) * step for size, step in zip(view.shape, steps, strict=True))
@@ -224,10 +237,17 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]  # of torch's 
             inside = offset >= 0 and offset + reach < span.numel and view.numel() <= span.numel
             if inside and view.dtype == span.dtype and 0 not in steps:
                 found = span.place(tuple(view.shape), steps, offset)
-                last = found is not None and found.size[-1:] == tuple(view.shape[-1:])
-                if found is not None and (len(found.size) == view.dim() or (several and last)):
+                if found is None:
+                    continue
+                if len(found.size) == view.dim() or (several and _joined(found, view.shape[-1])):
                     return found
         return None
+
+
+def _joined(place: Place, inputs: int) -> int:
+    """How many axes at the end of a place hold so many inputs, 0 where none do."""
+    sizes = [math.prod(place.size[-axes:]) for axes in range(1, len(place.size) + 1)]
+    return sizes.index(inputs) + 1 if inputs in sizes else 0
 
 
 class _Axis(NamedTuple):
@@ -443,13 +463,13 @@ def uses_of(network: nn.Module, inputs: Inputs) -> Uses:
     Raises:
         InputError: there is no input, or the network does not run on it.
     """
-    heard: dict[tuple[Place, Kind, int], Heard] = {}
+    heard: dict[Key, Heard] = {}
 
     def ear(one: Heard) -> None:
         if one.x.numel():
             heard.setdefault(one.key, replace(one, x=torch.empty(0)))  # activations are not kept
 
-    biases: dict[tuple[Place, Kind, int], list[Place | None]] = {}
+    biases: dict[Key, list[Place | None]] = {}
     others: dict[str, str] = {}
     for piece in (inputs[:1], *pieces(inputs, BATCH)) if len(inputs) else (inputs,):
         with listening(network, ear) as watch:
@@ -490,7 +510,7 @@ class _Chosen:
         return bool(self.shares[name].all())
 
 
-def _chosen(network: nn.Module, heard: dict[tuple[Place, Kind, int], Heard]) -> _Chosen:
+def _chosen(network: nn.Module, heard: dict[Key, Heard]) -> _Chosen:
     chosen = _Chosen(network)
     for lookups in (False, True):
         for one in heard.values():
@@ -502,7 +522,7 @@ def _chosen(network: nn.Module, heard: dict[tuple[Place, Kind, int], Heard]) -> 
 def _named(
     network: nn.Module,
     chosen: _Chosen,
-    biases: dict[tuple[Place, Kind, int], list[Place | None]],
+    biases: dict[Key, list[Place | None]],
     others: dict[str, str],
 ) -> Uses:
     """The products with names and biases, and why the rest is in none of them."""
@@ -513,7 +533,7 @@ def _named(
         bias = found.pop() if len(found) == 1 else None
         alone = bias is not None and shared.count(bias) == 1 and _fits(one, bias)
         name = _label(one.weight, parameter_of(network, one.weight.parameter))
-        matrices.append(Use(name, one.weight, one.kind, one.groups, bias if alone else None))
+        matrices.append(Use(name, one.weight, one.kind, one.groups, bias if alone else None, one.axes))
     reasons = dict(chosen.reasons)
     for name, share in chosen.shares.items():
         if not share.all():
@@ -526,7 +546,8 @@ def _named(
 def _fits(one: Heard, bias: Place) -> bool:
     """Whether a bias has one number for each neuron."""
     size = one.weight.size
-    neurons = {"linear": math.prod(size[:-1]), "transposed": size[1] * one.groups}.get(one.kind, size[0])
+    rows = math.prod(size[: -one.axes])
+    neurons = {"linear": rows, "transposed": size[1] * one.groups}.get(one.kind, size[0])
     return bias.numel == neurons
 
 

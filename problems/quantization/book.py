@@ -222,7 +222,7 @@ _NOBODY = "no module"
 def modules_of(layers: WeightLayers) -> dict[str, str]:
     """The module whose first argument is what flows into each of the matrices, where one has it alone."""
     network = layers.network
-    wanted = {(use.weight, use.kind, use.groups): use for use in layers.chosen}
+    wanted = {use.key: use for use in layers.chosen}
     holders = _holders(network)
     running: dict[str, Any] = {}
     found: dict[str, set[str]] = {}

@@ -49,18 +49,20 @@ class Casting(nn.Linear):
 
 
 class Reordered(nn.Module):
-    """Multiplies by copies of its parameters in another order: axes joined, turned, cut."""
+    """Multiplies by copies of its parameters in another order: axes joined, turned, cut, summed over."""
 
     def __init__(self) -> None:
         super().__init__()
         self.heads, self.rows = nn.Parameter(torch.randn(4, 16, 3)), nn.Parameter(torch.randn(16, 5))
         self.mixed = nn.Parameter(torch.randn(3, 2, 5))
+        self.back = nn.Parameter(torch.randn(6, 3, 4))
 
     def forward(self, x: Tensor) -> Tensor:
-        apart = torch.einsum("ntd,hdk->nthk", x, self.heads).flatten(2)
+        apart = torch.einsum("ntd,hdk->nthk", x, self.heads)
+        summed = torch.einsum("nthk,ckh->ntc", apart, self.back)  # joins two axes in a copy
         turned = self.rows.T.contiguous()
         y = torch.cat([functional.linear(x, one) for one in (turned[:1], turned[1:])], dim=-1)
-        return apart.sum(-1, keepdim=True) + functional.linear(y, self.mixed.transpose(0, 1).reshape(6, 5))
+        return summed + functional.linear(y, self.mixed.transpose(0, 1).reshape(6, 5))
 
 
 class Inferring(nn.Module):
@@ -133,11 +135,11 @@ def outputs_of(network: nn.Module, use: Use, x: Tensor) -> float:
 
     def ear(heard) -> None:
         nonlocal total, rows
-        if heard.key != (use.weight, use.kind, use.groups):
+        if heard.key != use.key:
             return
         weight, given = use.weight.of(network), heard.x
         if use.kind == "linear":
-            made = given @ weight.mT.to(given)
+            made = given @ weight.flatten(weight.dim() - use.axes).mT.to(given)
             count = made.shape[-2]
         else:
             window, spaces = heard.window, weight.dim() - 2
@@ -325,7 +327,7 @@ def test_a_copy_that_is_cut_across_its_axes_is_no_matrix_and_is_named() -> None:
 
         def forward(self, x: Tensor) -> Tensor:
             joined = self.parts.transpose(0, 1).reshape(4, 15)  # its columns are two axes of the parameter
-            return self.whole(x) + functional.linear(x[..., :15], joined)
+            return self.whole(x) + functional.linear(x[..., :14], joined[:, 1:])
 
     found = uses_of(drawn(Cut), TOKENS)
     assert [use.name for use in found.matrices] == ["whole"]
