@@ -75,7 +75,8 @@ def compress(
         criterion: (output, batch) → loss, for targets that are neither classes nor outputs.
         progress: True for a bar on stderr, or a function that is given each stage as it begins and ends.
         parameters: the formulation's own, such as bits=4 or keep=0.64; bits="3.0 on average" leaves it to the
-            problem "bit-allocation" how many each layer gets.
+            problem "bit-allocation" how many each layer gets. Eight bits come in groups of 32 where rows are
+            long, unless group is named.
 
     Returns:
         A new module with the compressed weights, in eval mode.
@@ -161,10 +162,12 @@ def _usual(problem: str, given: Mapping[str, Any]) -> dict[str, Any]:
         return {}
     whole_rows = given.get("per", "channel") == "channel"
     real_bias = given.get("activations", "float") == "float"
+    eight = whole_rows and real_bias and given.get("bits") == 8
     return {
         "levels": "all",
         "grid": "fit" if whole_rows else "mse",
         "bias": "corrected" if real_bias else "int32",
+        "group": None if eight else 0,
         "guard": True,  # few samples do not tell all inputs apart, and what is fitted to them may be worse
     }
 

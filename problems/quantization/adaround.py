@@ -61,7 +61,7 @@ def adaround(
     block: int = 0,
     embeddings: int = 8,
     guard: bool = False,
-    group: int = 0,
+    group: int | None = 0,
     levels: int | str = 2,
     bias: str = "int32",
     keep_zeros: bool = False,
@@ -94,7 +94,9 @@ def adaround(
         embeddings: width of tables that rows are looked up in, each row rounded to the nearest value of its
             own grid; 0 leaves them float.
         guard: keep the nearest values where a layer's answer is worse than these on the samples held out.
-        group: inputs of a neuron, or numbers of a row of a table, that share a step; 0 for all of them.
+        group: inputs of a neuron, or numbers of a row of a table, that share a step; 0 for all of them. None
+            for 32 where eight bits alone are too coarse for 1 % of error: rows of 64 and more, whole groups,
+            no convolution's.
         levels: that a weight may take: 2 as published, as many about it, or "all" of its grid; with eight
             bits those are the 64 about it.
         bias: "int32" of step s_x·s_w with a rounding bit of its own, as published; "corrected" for a real one

@@ -24,7 +24,7 @@ from .codes import Codes, attach, coded
 from .eight_bit import QuantizedInput, quantize_input
 from .grids import Grid, grid_for
 from .weight_layers import WeightLayer, WeightLayers
-from .wishes import Answer, Wishes
+from .wishes import Answer, Wishes, group_for
 
 __all__ = ["Book", "Tables", "modules_of", "tables_of", "write"]
 
@@ -181,19 +181,20 @@ class Tables:
             give_back(codes.codes.nbytes)
 
 
-def tables_of(layers: WeightLayers, *, bits: int, group: int) -> Tables:
+def tables_of(layers: WeightLayers, *, bits: int, group: int | None) -> Tables:
     """The tables to round to so many bits, 0 for none, but for those of which the task's rules say else.
 
     Raises:
         InputError: bits that there are not.
     """
-    width, size = count(bits, name="embeddings", low=0, high=8), count(group, name="group", low=0)
+    width = count(bits, name="embeddings", low=0, high=8)
     rules, wished = layers.task.rules, list[tuple[Use, int, int]]()
     for use in layers.uses.matrices:
         if use.kind == "embedding" and not rules.leaves(use.name):
-            own = rules.settings(use.name, {**_OTHERS, "bits": width, "group": size})
-            bits, group = count(own["bits"], name="bits", low=0, high=8), own["group"]
-            wished.append((use, bits, count(group, name="group", low=0)))
+            own = rules.settings(use.name, {**_OTHERS, "bits": width, "group": group})
+            wide, columns = count(own["bits"], name="bits", low=0, high=8), use.weight.size[-1]
+            size = group_for(own["group"], use, columns, bits=wide)
+            wished.append((use, wide, count(size, name="group", low=0)))
     return Tables(layers, wished)
 
 

@@ -11,18 +11,38 @@ from ..arrays import Bits, Floats, chosen, count
 from ..errors import InputError
 from ..instances.rounding import Rounding, settled
 from ..layers.sums import let_go
+from ..layers.uses import Use
 from ..memory import give_back
 from .fit import best_steps, fitted
 from .grids import GRIDS, Grid, grid_for, group_of
 from .layer_rounding import Layer, regridded, rows_rounding
 from .weight_layers import WeightLayer
 
-__all__ = ["BIASES", "Answer", "Wishes", "better"]
+__all__ = ["BIASES", "Answer", "Wishes", "better", "group_for"]
 
 BIASES = ("int32", "corrected", "float")
 
 MOST_LEVELS = 64
 """Of a weight whose grid has more than a level's int8 holds: those about it."""
+
+
+GROUP, LEAST = 32, 64
+"""Inputs that share a step where no group is named, and the fewest of a row for which it pays."""
+
+
+def group_for(group: int | None, use: Use, inputs: int, *, bits: int) -> int:
+    """The group of a matrix, as `adaround` says of None; a convolution's runtimes take a step a filter.
+
+    Parameters:
+        group: that is wished.
+        use: the matrix.
+        inputs: of a neuron, or numbers of a row.
+        bits: width.
+    """
+    if group is not None:
+        return group
+    rows = use.kind in ("linear", "embedding")
+    return GROUP if rows and bits == 8 and inputs >= LEAST and inputs % GROUP == 0 else 0
 
 
 @dataclass(frozen=True)
@@ -32,7 +52,7 @@ class Wishes:
     bits: int
     grid: str
     per: str
-    group: int
+    group: int | None
     levels: int | str
     bias: str
     clip_aware: bool
@@ -45,7 +65,7 @@ class Wishes:
         width = count(self.bits, name="bits", low=1, high=8)
         chosen(self.bias, BIASES, name="bias")
         chosen(self.grid, (*GRIDS, "fit"), name="grid")
-        group = count(self.group, name="group", low=0)
+        group = self.group and count(self.group, name="group", low=0)
         for name, low in (("tries", 1), ("refits", 0), ("block", 0)):
             count(getattr(self, name), name=name, low=low)
         if self.levels != "all":
@@ -72,7 +92,8 @@ class Wishes:
         Those are on the grid of the weights' range where the grid is fitted: what anyone would do.
         """
         usual = "minmax" if self.grid == "fit" else self.grid
-        plain = grid_for(one.weights, bits=self.bits, grid=usual, per=self.per, group=self.group)
+        group = self._group(one)
+        plain = grid_for(one.weights, bits=self.bits, grid=usual, per=self.per, group=group)
         for rows, gram in one.groups():
             layer = self._layer(one, rows, gram, plain, input_step)
             let_go(gram)
@@ -102,10 +123,16 @@ class Wishes:
             best = better(Answer(layer, layer.instance.start), Answer(layer, (yield layer.instance)))
         return best
 
+    def _group(self, one: WeightLayer) -> int:
+        if self.group is None and (self.per == "tensor" or self.bias == "int32"):
+            return 0
+        return group_for(self.group, one.use, one.weights.shape[1], bits=self.bits)
+
     def _fitted(self, one: WeightLayer, gram: Floats, plain: Layer, input_step: float) -> Layer:
         """The problem of the plain layer's rows on a grid fitted to them."""
         rows, form = plain.rows, plain.gram[: plain.inputs, : plain.inputs]
-        fit = fitted(one.weights[rows], form, bits=self.bits, group=self.group, tries=self.tries)
+        group = plain.grid.group
+        fit = fitted(one.weights[rows], form, bits=self.bits, group=group, tries=self.tries)
         if plain.bias_step is None and self.whole:
             return self._regridded(plain, one.weights[rows], fit.grid, fit.levels)
         layer = self._layer(one, rows, gram, _placed(fit.grid, rows, len(one.weights)), input_step)

@@ -275,7 +275,9 @@ def _look_up(model: Any, name: str, matrices: list[Codes], piece: Piece) -> None
     """Let look-ups in a table take codes, steps and zero points of the rows asked for, not of all."""
     codes = matrices[0]
     plain = len(matrices) == 1 and codes.kind in ("embedding", "linear") and _order(codes) == [0, 1]
-    if not plain or codes.group or codes.bits <= 4:  # ONNX gathers nothing narrower than a byte
+    apart = _grouped(codes)
+    whole = not apart or codes.codes.shape[1] % codes.group == 0
+    if not plain or not whole or codes.bits <= 4:  # ONNX gathers nothing narrower than a byte
         return
     helper = needed("onnx", "ONNX").helper
     made: list[Any] = []
@@ -286,9 +288,13 @@ def _look_up(model: Any, name: str, matrices: list[Codes], piece: Piece) -> None
             continue
         if not piece.initializers:
             kind = needed("onnx", "ONNX").TensorProto.FLOAT
-            piece.integers(f"{name}.table", codes.codes, codes)
-            piece.array(f"{name}.rows.step", codes.step)
-            piece.array(f"{name}.rows.zero", codes.zero)
+            n, groups = codes.step.shape
+            shape = (n, groups, -1) if apart else codes.codes.shape
+            piece.integers(f"{name}.table", codes.codes.reshape(shape), codes)
+            for part, value in (("step", codes.step), ("zero", codes.zero)):
+                piece.array(f"{name}.rows.{part}", value[:, :, None] if apart else value)
+            if apart:
+                piece.array(f"{name}.width", np.array([codes.codes.shape[1]], dtype=np.int64))
         out, places = node.output[0], node.input[1]
         parts = {"table": "codes", "rows.zero": "zero", "rows.step": "step"}
         for source, part in parts.items():
@@ -296,6 +302,14 @@ def _look_up(model: Any, name: str, matrices: list[Codes], piece: Piece) -> None
         for part in ("codes", "zero"):
             made.append(helper.make_node("Cast", [f"{out}.{part}"], [f"{out}.{part}.float"], to=kind))
         made.append(helper.make_node("Sub", [f"{out}.codes.float", f"{out}.zero.float"], [f"{out}.apart"]))
-        made.append(helper.make_node("Mul", [f"{out}.apart", f"{out}.step"], [out]))
+        made.append(
+            helper.make_node("Mul", [f"{out}.apart", f"{out}.step"], [f"{out}.groups" if apart else out])
+        )
+        if apart:
+            made.append(helper.make_node("Shape", [places], [f"{out}.places"]))
+            made.append(
+                helper.make_node("Concat", [f"{out}.places", f"{name}.width"], [f"{out}.shape"], axis=0)
+            )
+            made.append(helper.make_node("Reshape", [f"{out}.groups", f"{out}.shape"], [out]))
     del model.graph.node[:]
     model.graph.node.extend(made)

@@ -110,6 +110,33 @@ def test_a_better_solver_comes_closer_to_the_outputs() -> None:
     assert errors["nearest-plane"] < errors["round-to-nearest"]
 
 
+@pytest.mark.parametrize(
+    ("wished", "groups"),
+    [
+        ({"bits": 8}, {"0.weight": 32, "2.weight": 32, "4.weight": 0, "6.weight": 0, "9.weight": 0}),
+        ({"bits": 8, "group": 0}, dict.fromkeys(("0.weight", "2.weight", "4.weight", "6.weight"), 0)),
+        ({"bits": 8, "layers": {"2": {"bits": 4}, "4": {"group": 16}}}, {"2.weight": 0, "4.weight": 16}),
+        ({"bits": 8, "activations": "int8"}, {"2.weight": 0}),
+        ({"bits": 8, "per": "tensor"}, {"2.weight": 0}),
+        ({"bits": 4}, {"0.weight": 0, "2.weight": 0}),
+    ],
+    ids=str,
+)
+def test_at_eight_bits_long_rows_of_linears_and_tables_have_groups_of_32(
+    wished: dict[str, Any], groups: dict[str, int]
+) -> None:
+    def network() -> nn.Module:
+        first = [nn.Embedding(9, 64), nn.Flatten(), nn.Linear(192, 48), nn.ReLU(), nn.Linear(48, 64)]
+        return nn.Sequential(*first, nn.Unflatten(1, (16, 4)), nn.Conv1d(16, 4, 4), nn.ReLU(), nn.Flatten())
+
+    torch.manual_seed(0)
+    made = network().append(nn.Linear(4, 2)).eval()
+    tokens = torch.arange(48).reshape(16, 3) % 9
+    small = suites.compress(made, tokens, solver="round-to-nearest", **wished)
+    found = {name: codes.group for name, codes in suites.quantized(small).items()}
+    assert {name: found[name] for name in groups} == groups
+
+
 def test_more_bits_are_closer() -> None:
     model, (x, y) = seeded(Dense), pair(5)
     with torch.no_grad():

@@ -192,6 +192,23 @@ def test_attention_tables_recurrence_and_turned_weights_are_exact_on_batches_of_
                 assert difference(ours, theirs) <= EXACT
 
 
+@pytest.mark.parametrize("group", [0, 32, 48])
+def test_rows_of_a_table_are_looked_up_as_codes_where_groups_divide_them(group: int, tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    tokens = torch.arange(24).reshape(4, 6) % 9
+    plain = nn.Sequential(nn.Embedding(9, 64), nn.Linear(64, 3)).eval()
+    network = suites.compress(plain, tokens, bits=8, group=group)
+    suites.save(network, tmp_path / "net.onnx", example=tokens[:1])
+    runs = suites.load(tmp_path / "net.onnx")
+    for batch in (tokens[:1], tokens, tokens[:3, :5]):
+        with torch.no_grad():
+            assert difference(network(batch), runs(batch)) <= EXACT
+    taken = {
+        node.input[0] for node in onnx.load(tmp_path / "net.onnx").graph.node if node.op_type == "Gather"
+    }
+    assert ("0.weight.table" in taken) == (group != 48)
+
+
 @pytest.mark.parametrize("bits", [2, 4, 8])
 def test_activations_of_eight_bits_are_rounded_in_the_runtime_too(bits: int, tmp_path: Path) -> None:
     torch.manual_seed(2)
