@@ -92,7 +92,8 @@ def _telling(network: nn.Module, inputs: Inputs) -> Inputs:
 
 def _reworded(groups: Groups, network: nn.Module, made: list[Call]) -> Groups:
     """The groups, with what is usually wrong with those that a Linear over sequences makes."""
-    shapes = {call.name: tuple(call.output.shape) for call in made if isinstance(call.output, Tensor)}
+    plain = [call for call in made if isinstance(call.output, Tensor) and not call.output.is_nested]
+    shapes = {call.name: tuple(call.output.shape) for call in plain}
     left = dict(groups.left)
     for name, why in left.items():
         linear = name in shapes and isinstance(network.get_submodule(name), nn.Linear)

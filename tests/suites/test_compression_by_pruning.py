@@ -192,3 +192,24 @@ def test_targets_that_do_not_fit_are_refused_by_what_reads_them(
     data = torch.zeros(8, 1, 6, 6), targets
     with pytest.raises(InputError, match=message):
         suites.compress(Own(), data, problem=problem, solver="swap")
+
+
+class Padded(nn.Module):
+    """An encoder whose fast path passes nested tensors from layer to layer, as a mask allows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = nn.TransformerEncoder(nn.TransformerEncoderLayer(16, 2, 32, batch_first=True), 2)
+        self.head = nn.Linear(16, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        padding = torch.zeros(x.shape[:2], dtype=torch.bool)
+        padding[:, 4:] = True
+        return self.head(self.encoder(x, src_key_padding_mask=padding).mean(1))
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors is in prototype stage")
+def test_an_encoder_that_passes_nested_tensors_loses_hidden_units() -> None:
+    torch.manual_seed(0)
+    smaller = suites.compress(Padded().eval(), torch.randn(12, 6, 16), problem="l1", keep=0.75)
+    assert [layer.linear1.out_features for layer in smaller.encoder.layers] == [24, 24]

@@ -63,3 +63,15 @@ def test_integers_that_16_bits_do_not_hold_stay_as_they_are() -> None:
     found = weights.narrowed({"small": torch.tensor([32767]), "large": torch.tensor([32768])})
     assert (found["small"].dtype, found["large"].dtype) == (torch.int16, torch.int64)
     assert found["large"].item() == 32768
+
+
+def test_a_sparse_buffer_counts_by_its_numbers() -> None:
+    def network(diagonal: float) -> nn.Module:
+        made = nn.Linear(2, 2)
+        nn.init.ones_(made.weight)
+        nn.init.zeros_(made.bias)
+        made.register_buffer("graph", (diagonal * torch.eye(2)).to_sparse())
+        return made
+
+    assert weights.weights_checksum(network(1.0)) == weights.weights_checksum(network(1.0))
+    assert weights.weights_checksum(network(1.0)) != weights.weights_checksum(network(2.0))
