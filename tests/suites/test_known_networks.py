@@ -88,4 +88,5 @@ def test_eight_bits_move_outputs_by_at_most_one_percent_which_a_step_a_row_would
     assert errors[1] < errors[0] <= 0.015
     assert left <= 0.02 * sum(fate.numbers for fate in report.fates)
     steps = {name.removesuffix(".weight"): one for name, one in suites.quantized(grouped).items()}
-    assert all(steps[name].group == 32 for name in tables(grouped) & steps.keys())
+    wide = [steps[name] for name in tables(grouped) & steps.keys() if steps[name].codes.shape[1] >= 64]
+    assert all(one.group == 32 for one in wide)
