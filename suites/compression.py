@@ -75,8 +75,8 @@ def compress(
         criterion: (output, batch) → loss, for targets that are neither classes nor outputs.
         progress: True for a bar on stderr, or a function that is given each stage as it begins and ends.
         parameters: the formulation's own, such as bits=4 or keep=0.64; bits="3.0 on average" leaves it to the
-            problem "bit-allocation" how many each layer gets. Eight bits come in groups of 32 where rows are
-            long, unless group is named.
+            problem "bit-allocation" how many each layer gets. Eight bits come in groups of 32 where rows hold
+            64 to 256 numbers, unless group is named.
 
     Returns:
         A new module with the compressed weights, in eval mode.

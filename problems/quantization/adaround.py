@@ -95,7 +95,7 @@ def adaround(
             own grid; 0 leaves them float.
         guard: keep the nearest values where a layer's answer is worse than these on the samples held out.
         group: inputs of a neuron, or numbers of a row of a table, that share a step; 0 for all of them. None
-            for 32 where eight bits alone are too coarse for 1 % of error: rows of 64 and more, whole groups,
+            for 32 where eight bits alone are too coarse for 1 % of error: rows of 64 to 256, whole groups,
             no convolution's.
         levels: that a weight may take: 2 as published, as many about it, or "all" of its grid; with eight
             bits those are the 64 about it.

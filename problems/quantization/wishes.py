@@ -27,7 +27,10 @@ MOST_LEVELS = 64
 
 
 GROUP, LEAST = 32, 64
-"""Inputs that share a step where no group is named, and the fewest of a row for which it pays."""
+"""Inputs that share a step where no group is named, and the fewest of a row for which it pays.
+
+At most as many as the grid has levels, so that a row never holds more values than those.
+"""
 
 
 def group_for(group: int | None, use: Use, inputs: int, *, bits: int) -> int:
@@ -42,7 +45,7 @@ def group_for(group: int | None, use: Use, inputs: int, *, bits: int) -> int:
     if group is not None:
         return group
     rows = use.kind in ("linear", "embedding")
-    return GROUP if rows and bits == 8 and inputs >= LEAST and inputs % GROUP == 0 else 0
+    return GROUP if rows and bits == 8 and LEAST <= inputs <= 2**bits and inputs % GROUP == 0 else 0
 
 
 @dataclass(frozen=True)

@@ -122,7 +122,7 @@ def test_a_better_solver_comes_closer_to_the_outputs() -> None:
     ],
     ids=str,
 )
-def test_at_eight_bits_long_rows_of_linears_and_tables_have_groups_of_32(
+def test_at_eight_bits_rows_of_64_to_256_of_linears_and_tables_have_groups_of_32(
     wished: dict[str, Any], groups: dict[str, int]
 ) -> None:
     def network() -> nn.Module:
