@@ -70,7 +70,7 @@ class Terms(NamedTuple):
 def terms_of(qubo: Qubo) -> Terms:
     """The terms of a Qubo."""
     i, j, value = products(qubo)
-    return Terms(np.array(qubo.linear), i.astype(np.int64), j.astype(np.int64), value, qubo.offset)
+    return Terms(np.array(qubo.linear), i, j, value, qubo.offset)
 
 
 class Steps(NamedTuple):

@@ -6,7 +6,6 @@ from typing import Any
 
 import numba
 import numpy as np
-import scipy.sparse as sp
 
 from ...problems import Capacity, Qubo
 from ...problems.arrays import Bits, Floats
@@ -28,12 +27,25 @@ def local_start(instance: Qubo | Capacity) -> Bits:
 
 
 def products(qubo: Qubo) -> tuple[Any, Any, Floats]:
-    """Products of the loss: i, j, coefficient, each (p,), i < j."""
+    """Products of the loss: i, j (int64), coefficient, each (p,), i < j."""
     if qubo.sparse:
-        upper = sp.triu(qubo.couplings, k=1, format="coo")
-        return upper.row, upper.col, 2.0 * upper.data
+        indices, indptr = (one.astype(np.int32, copy=False) for one in (qubo.Q.indices, qubo.Q.indptr))
+        rows, places = _sparse_above(readonly(indices), readonly(indptr))
+        return rows, indices[places].astype(np.int64), 2.0 * qubo.Q.data[places]
     rows, columns = _above_diagonal(readonly(qubo.Q))
     return rows, columns, 2.0 * qubo.Q[rows, columns]
+
+
+@numba.njit(cache=True, nogil=True)
+def _sparse_above(indices: Any, indptr: Any) -> Any:
+    """Entries of a CSR matrix above its diagonal: their rows, and their places in it."""
+    rows, places, k = np.empty(indices.size, np.int64), np.empty(indices.size, np.int64), 0
+    for i in range(indptr.size - 1):
+        for place in range(indptr[i], indptr[i + 1]):
+            if indices[place] > i:
+                rows[k], places[k] = i, place
+                k += 1
+    return rows[:k], places[:k]
 
 
 @numba.njit(cache=True, nogil=True)
