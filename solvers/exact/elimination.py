@@ -136,6 +136,8 @@ def eliminated(terms: Terms) -> Eliminated:
 class _Work(NamedTuple):
     """Terms while variables go: edge k is in the lists of its two ends, as 2k in that of i and 2k + 1 in j's.
 
+    What takes it is compiled into its callers, or numba counts references to all of these at every call.
+
     Attributes:
         linear, degree, gone, queued: (n,) of the variables.
         head, after, before, to: the lists; −1 ends one.
@@ -233,7 +235,7 @@ def _eliminate(work: Any, star: int) -> bool:
     return True
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, inline="always")
 def _look(work: Any, i: int, star: int) -> None:
     low = high = work.linear[i]
     half = work.head[i]
@@ -249,7 +251,7 @@ def _look(work: Any, i: int, star: int) -> None:
         _follow(work, i, low, high)
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, inline="always")
 def _remove(work: Any, i: int) -> int:
     """Take i out and write its step; where its neighbours begin there."""
     begin = end = work.marks[2]
@@ -271,7 +273,7 @@ def _remove(work: Any, i: int) -> int:
     return int(begin)
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, inline="always")
 def _couple(work: Any, i: int, j: int, w: float) -> None:
     if work.degree[i] > work.degree[j]:
         i, j = j, i
@@ -298,7 +300,7 @@ def _couple(work: Any, i: int, j: int, w: float) -> None:
         _link(work, j, 2 * edge + 1)
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, inline="always")
 def _force(work: Any, i: int, one: bool) -> None:
     begin = _remove(work, i)
     if one:
@@ -307,7 +309,7 @@ def _force(work: Any, i: int, one: bool) -> None:
             work.linear[work.other[k]] += work.coupling[k]
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, inline="always")
 def _star(work: Any, i: int) -> None:
     """Put min(0, slope of i) in place of i, as a quadratic function of its neighbours, if it is one."""
     count, half = work.degree[i], work.head[i]
@@ -334,7 +336,7 @@ def _star(work: Any, i: int) -> None:
             _couple(work, work.other[begin + k], work.other[begin + m], both)
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, inline="always")
 def _follow(work: Any, i: int, low: float, high: float) -> None:
     """Put x_j or 1 − x_j in place of x_i where one coupling outweighs all else that moves i."""
     half = work.head[i]
@@ -350,7 +352,7 @@ def _follow(work: Any, i: int, low: float, high: float) -> None:
         half = work.after[half]
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, inline="always")
 def _replace(work: Any, i: int, j: int, opposite: bool) -> None:
     """x_i = x_j, or 1 − x_j."""
     begin = _remove(work, i)
