@@ -17,21 +17,21 @@ import scipy.sparse as sp
 
 from ...problems import Qubo
 from ...problems.arrays import Bits, Floats
-from ..compiled import per_look
-from ..qubo.flips import descend, matrix_of, noise, slopes
 from ..registry import Range, solver
 from ..run import Run
 from . import cut_ascent, detours, odd_cycles
 from .bounds import step_of
 from .cut_relaxation import Fixed, Relaxation, Relaxed
 from .elimination import Terms, components, contracted, eliminated, terms_of
-from .odd_cycles import spanned
 from .starts import annealed
 
 __all__ = ["branch_and_cut"]
 
-STARTS = (1, 3)
-"""Annealings of a part before its root is bounded, and after that where it must branch."""
+STARTS = 3
+"""Annealings of a part that must branch."""
+
+LATE = 6
+"""Rounds of the root after which a part is annealed, and again after twice as many; most need fewer."""
 
 CLOSE = 1e-10
 """Share of the loss's size that a proof may leave open, a tenth of what a run allows."""
@@ -91,6 +91,9 @@ def _compiled() -> None:
     tiny = Qubo(sp.csr_array(np.array([[1.0, -2.0], [-2.0, 1.0]])))
     part = _Part(_Search(Run(tiny), 0.0, 1), terms_of(tiny), np.zeros(2, dtype=np.int8))
     part.search(_Goal(np.inf, 0.0), lambda x: None, lambda bound: None)
+    part._anneal(1)
+    Fixed.none(3).joined(1, 2, 1)
+    components(terms_of(tiny))
 
 
 def _sparse(terms: Terms) -> Qubo:
@@ -180,8 +183,7 @@ class _Part:
 
     def __init__(self, search: _Search, terms: Terms, x: Bits) -> None:
         self.home, self.terms, self.run = search, terms, search.run
-        self.qubo, self.bound = _sparse(terms), terms.least()
-        self.matrix, self.noise = matrix_of(self.qubo), noise(self.qubo)
+        self.bound = terms.least()
         self.x, self.value, self.ceiling = x.copy(), terms.of(x), np.inf
         self.share, self.close = 1.0, 0.0
         self.better: Callable[[Bits], object] = lambda y: None
@@ -192,7 +194,6 @@ class _Part:
         """Look for points below the ceiling; both what is found and what is proven is told at once."""
         self.better, self.share = better, goal.share
         self.ceiling = min(goal.ceiling, self.value)
-        self._anneal(STARTS[0])
         self.close = self.share * self.home.close()
         waiting = [_Node(Fixed.none(self.terms.n + 1), self.bound)] if self.bound < self.cutoff() else []
         relaxation = Relaxation(self.terms) if waiting and self.home.open() else None
@@ -209,7 +210,8 @@ class _Part:
                 if root and self._shrinks(node.fixed, over=True):
                     self._again(node, proven)
                     return
-                self._anneal(STARTS[1] if root else 0)
+                if root:
+                    self._anneal(STARTS)
                 waiting += self._children(relaxation, node, y)
             root = False
             tell()
@@ -217,7 +219,8 @@ class _Part:
 
     def _shrinks(self, fixed: Fixed, *, over: bool) -> bool:
         """Whether so much is fixed that the rest is better begun anew."""
-        return len(np.unique(fixed.group)) - 1 < SHRUNK[over] * self.terms.n
+        groups = np.count_nonzero(fixed.group == np.arange(len(fixed.group)))
+        return groups - 1 < SHRUNK[over] * self.terms.n
 
     def _again(self, node: _Node, proven: Callable[[float], object]) -> None:
         """Search what is left below a node, with a variable for each group."""
@@ -240,7 +243,7 @@ class _Part:
         self.home.solve(made, start, _Goal(self.ceiling, self.share / 2), better, told)
 
     def _anneal(self, reads: int) -> None:
-        for x in annealed(self.qubo, self.run, reads):
+        for x in annealed(_sparse(self.terms), self.run, reads):
             self._take(x)
 
     def level(self) -> float:
@@ -251,11 +254,6 @@ class _Part:
     def cutoff(self) -> float:
         """Bound from which on a node holds nothing below the ceiling."""
         return self.level() - (1 - 1e-6) * self.home.step
-
-    def _descend(self, x: Bits) -> None:
-        slope = slopes(self.qubo, x)
-        descend(self.matrix, slope, x, self.noise, per_look(2 * self.terms.n))
-        self._take(x)
 
     def _take(self, x: Bits) -> None:
         """Keep a point if it is better, and tell."""
@@ -271,14 +269,17 @@ class _Part:
         No edges where the run ended first. A node that holds nothing comes back with an infinite bound.
         """
         fixed, bounds = node.fixed, [node.bound]
-        patience, share = PATIENCE[root]
+        (patience, share), late = PATIENCE[root], LATE
         self.home.spend()
         while True:
-            found = relaxation.solve(fixed, self.run)
+            found = relaxation.solve(fixed, self.run, self.cutoff())
             if found is None:
                 return _Node(fixed, bounds[-1]), None
             bounds.append(max(bounds[-1], found.bound))
-            self._round(relaxation, found)
+            self._take(relaxation.rounded(found.y))
+            if root and len(bounds) > late and bounds[-1] < self.cutoff():
+                self._anneal(1)
+                late *= 2
             tight = self._tightened(relaxation, fixed, found)
             if tight is None or bounds[-1] >= self.cutoff():
                 return _Node(fixed, np.inf), found.y
@@ -288,16 +289,10 @@ class _Part:
             if slow or small or not relaxation.separate(found.y, self.x, self.run):
                 return _Node(fixed, bounds[-1]), found.y
 
-    def _round(self, relaxation: Relaxation, found: Relaxed) -> None:
-        """A point by the edges that are nearest to decided, and a descent from it."""
-        graph, order = relaxation.graph, np.argsort(np.minimum(found.y, 1.0 - found.y), kind="stable")
-        side = spanned(graph.n, graph.u, graph.v, found.y, order)
-        self._descend(side[1:] ^ side[0])
-
     def _tightened(self, relaxation: Relaxation, fixed: Fixed, found: Relaxed) -> Fixed | None:
         """With every edge fixed whose price says so; None where two of them exclude each other."""
         u, v, price = relaxation.graph.u, relaxation.graph.v, found.price
-        open_ = fixed.group[u] != fixed.group[v]
+        open_ = relaxation.least < relaxation.most
         e = np.flatnonzero(open_ & (found.bound + np.abs(price) >= self.cutoff()))
         return fixed.all_joined(u[e], v[e], (price[e] < 0).astype(np.int8)) if len(e) else fixed
 
@@ -306,7 +301,7 @@ class _Part:
         u, v, fixed = relaxation.graph.u, relaxation.graph.v, node.fixed
         left = np.flatnonzero(fixed.group[u] != fixed.group[v])
         if not len(left):
-            self._descend(fixed.side[1:] ^ fixed.side[0])
+            self._take(relaxation.descended(fixed.side.copy()))
             return []
         cost = np.abs(relaxation.cost)
         e = int(left[np.argmax(np.minimum(y, 1.0 - y)[left] + 1e-3 * cost[left] / cost.max())])

@@ -23,6 +23,9 @@ __all__ = ["Pool", "compiled"]
 FOLLOWS = 2
 """Sweeps after which z follows y."""
 
+LOOKS = 5 * FOLLOWS
+"""Sweeps between two looks at the bound."""
+
 
 class Pool:
     """Rows Σ_F y − Σ_C∖F y ≤ |F| − 1 over cycles C, each once, and their multipliers.
@@ -73,11 +76,21 @@ class Pool:
             self._index(len(self.table))
 
     def ascend(
-        self, price: Floats, least: Floats, most: Floats, y: Floats, stiffness: float, sweeps: int
+        self,
+        price: Floats,
+        least: Floats,
+        most: Floats,
+        y: Floats,
+        stiffness: float,
+        sweeps: int,
+        enough: float = np.inf,
     ) -> None:
-        """Raise the bound by sweeps over all rows; moves y (m,) and price (m,), w with what the rows add."""
+        """Raise the bound by sweeps over all rows until it is enough or they are over.
+
+        Moves y (m,) and price (m,), w with what the rows add.
+        """
         own = self.start, self.edge, self.sign, self.high, self.multiplier
-        _ascend(*own, self.count, price, least, most, y, stiffness, sweeps)
+        _ascend(*own, self.count, price, least, most, y, stiffness, sweeps, enough)
 
     @property
     def multipliers(self) -> Floats:
@@ -190,25 +203,43 @@ def _priced(start: Any, edge: Any, sign: Any, multiplier: Any, count: int, price
 @numba.njit(cache=True, nogil=True)
 def _ascend(
     start: Any, edge: Any, sign: Any, high: Any, multiplier: Any, count: int,
-    price: Any, least: Any, most: Any, y: Any, stiffness: float, sweeps: int,
+    price: Any, least: Any, most: Any, y: Any, stiffness: float, sweeps: int, enough: float,
 ) -> None:  # fmt: skip
     free = y - price / stiffness
+    inside = np.minimum(np.maximum(free, least), most)
     for sweep in range(sweeps):
         for row in range(count):
             a, b = start[row], start[row + 1]
             over = -high[row]
             for k in range(a, b):
-                over += sign[k] * min(max(free[edge[k]], least[edge[k]]), most[edge[k]])
+                over += sign[k] * inside[edge[k]]
             if over > 0.0 or multiplier[row] > 0.0:
                 step = max(stiffness * over / (b - a), -multiplier[row])
                 multiplier[row] += step
+                move = step / stiffness
                 for k in range(a, b):
-                    free[edge[k]] -= sign[k] * step / stiffness
+                    e = edge[k]
+                    free[e] -= sign[k] * move
+                    inside[e] = min(max(free[e], least[e]), most[e])
         if (sweep + 1) % FOLLOWS == 0:
             for e in range(y.size):
                 price[e] = (y[e] - free[e]) * stiffness
-                y[e] = min(max(free[e], least[e]), most[e])
+                y[e] = inside[e]
                 free[e] = y[e] - price[e] / stiffness
+                inside[e] = min(max(free[e], least[e]), most[e])
+        if (sweep + 1) % LOOKS == 0 and _bound(high, multiplier, count, price, least, most) >= enough:
+            return
+
+
+@numba.njit(cache=True, nogil=True)
+def _bound(high: Any, multiplier: Any, count: int, price: Any, least: Any, most: Any) -> float:
+    """What multipliers prove, but for what rounding adds."""
+    bound = 0.0
+    for row in range(count):
+        bound -= multiplier[row] * high[row]
+    for e in range(price.size):
+        bound += min(price[e] * least[e], price[e] * most[e])
+    return bound
 
 
 @functools.cache

@@ -13,10 +13,12 @@ import numba
 import numpy as np
 
 from ...problems.arrays import Bits, Floats
+from ..compiled import per_look
 from ..run import Run
 from .cut_ascent import Pool
 from .detours import detours
 from .elimination import UNIT, Ints, Terms
+from .forests import join, spanned
 from .odd_cycles import Graph, odd_walks, triangles
 
 __all__ = ["Fixed", "Relaxation", "Relaxed"]
@@ -44,11 +46,11 @@ AT_ONCE = 250
 
 
 class Fixed(NamedTuple):
-    """Vertices whose sides are known relative to each other.
+    """Vertices whose sides are known relative to each other: a flat forest, a tree a group.
 
     Attributes:
-        group: (n + 1,) those of a group are; the ground is vertex 0.
-        side: (n + 1,) in its group.
+        group: (n + 1,) the root of each vertex's; the ground is vertex 0.
+        side: (n + 1,) whether it is on another side than that.
     """
 
     group: Ints
@@ -62,28 +64,13 @@ class Fixed(NamedTuple):
     def joined(self, a: int, b: int, differ: int) -> Fixed:
         """With the groups of two vertices made one."""
         made = Fixed(self.group.copy(), self.side.copy())
-        _join(*made, np.array([a]), np.array([b]), np.array([differ], dtype=np.int8))
+        join(*made, np.array([a]), np.array([b]), np.array([differ], dtype=np.int8))
         return made
 
     def all_joined(self, a: Ints, b: Ints, differ: Bits) -> Fixed | None:
         """With as many pairs made one; None where two of them exclude each other."""
         made = Fixed(self.group.copy(), self.side.copy())
-        return made if _join(*made, a, b, differ) else None
-
-
-@numba.njit(cache=True, nogil=True)
-def _join(group: Any, side: Any, a: Any, b: Any, differ: Any) -> bool:
-    """Make the groups of each pair one, in place; False where a pair is in one and its sides are others."""
-    for k in range(a.size):
-        change, old, new = side[a[k]] ^ side[b[k]] ^ differ[k], group[b[k]], group[a[k]]
-        if old == new and change:
-            return False
-        if old != new:
-            for i in range(group.size):
-                if group[i] == old:
-                    group[i] = new
-                    side[i] ^= change
-    return True
+        return made if join(*made, a, b, differ) else None
 
 
 class Relaxed(NamedTuple):
@@ -125,20 +112,17 @@ class Relaxation:
         self.places = PLACES
         self.y, self.pool = np.full(len(u), 0.5), Pool()
 
-    def solve(self, fixed: Fixed, run: Run) -> Relaxed | None:
-        """Sweeps with these groups, from where the last ones ended; None where the run ended first."""
+    def solve(self, fixed: Fixed, run: Run, enough: float = np.inf) -> Relaxed | None:
+        """Sweeps with these groups, from where the last ones ended, until the bound is enough.
+
+        None where the run ended first.
+        """
         if run.stopped():
             return None
-        self.least, self.most = self._bounds(fixed)
-        self.y = np.clip(self.y, self.least, self.most)
-        price = self.pool.priced(self.cost)[0]
-        self.pool.ascend(price, self.least, self.most, self.y, self.stiffness, SWEEPS)
+        _settle(*fixed, self.graph.u, self.graph.v, self.least, self.most, self.y)
+        price, box = self.pool.priced(self.cost)[0], (self.least, self.most)
+        self.pool.ascend(price, *box, self.y, self.stiffness, SWEEPS, enough - self.terms.offset)
         return self._read()
-
-    def _bounds(self, fixed: Fixed) -> tuple[Floats, Floats]:
-        u, v = self.graph.u, self.graph.v
-        known, differ = fixed.group[u] == fixed.group[v], (fixed.side[u] ^ fixed.side[v]).astype(np.float64)
-        return np.where(known, differ, 0.0), np.where(known, differ, 1.0)
 
     def _read(self) -> Relaxed:
         """Any multipliers ≥ 0 give a bound, by the box of the columns (Neumaier & Shcherbina 2004)."""
@@ -146,6 +130,16 @@ class Relaxation:
         bound = np.minimum(price * self.least, price * self.most).sum() - paid
         error = self._error(float(self.pool.multipliers.sum()), longest)
         return Relaxed(float(self.terms.offset + bound - error), self.y.copy(), price)
+
+    def rounded(self, y: Floats) -> Bits:
+        """A point by the edges that are nearest to decided, and a descent from it."""
+        order = np.argsort(np.minimum(y, 1.0 - y), kind="stable")
+        return self.descended(spanned(self.graph.n, self.graph.u, self.graph.v, y, order))
+
+    def descended(self, side: Bits) -> Bits:
+        """The point that a descent comes to from a cut (n + 1,), whose vertices it moves."""
+        _descend(*self.graph.parts(), self.cost, side, per_look(2 * self.graph.n))
+        return side[1:] ^ side[0]
 
     def _error(self, multipliers: float, longest: int) -> float:
         """What rounding may have added to a bound with multipliers of this sum."""
@@ -186,3 +180,35 @@ class Relaxation:
             self.hop = max(NEARER * self.hop, LEAST_HOP)
             self.places = min(int(self.places / NEARER), 2 * self.graph.n + PLACES)
         return added
+
+
+@numba.njit(cache=True, nogil=True)
+def _settle(group: Any, side: Any, u: Any, v: Any, least: Any, most: Any, y: Any) -> None:
+    """Write what is fixed of every edge into its bounds, and bring y between them."""
+    for e in range(u.size):
+        if group[u[e]] == group[v[e]]:
+            least[e] = most[e] = y[e] = side[u[e]] ^ side[v[e]]
+        else:
+            least[e], most[e] = 0.0, 1.0
+
+
+@numba.njit(cache=True, nogil=True)
+def _descend(start: Any, other: Any, edge: Any, cost: Any, side: Any, flips: int) -> None:
+    """Move the vertex that helps most to the other side, `flips` times or until none helps, in place."""
+    n, noise = side.size, 0.0
+    change = np.zeros(n)
+    for a in range(n):
+        size = 0.0
+        for k in range(start[a], start[a + 1]):
+            w = cost[edge[k]]
+            size += abs(w)
+            change[a] += w if side[a] == side[other[k]] else -w
+        noise = max(noise, 1e-13 * size)
+    for _ in range(flips):
+        a = np.argmin(change)
+        if change[a] >= -noise:
+            return
+        change[a], side[a] = -change[a], side[a] ^ 1
+        for k in range(start[a], start[a + 1]):
+            w = 2.0 * cost[edge[k]]
+            change[other[k]] += w if side[a] == side[other[k]] else -w

@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 import numba
 import numpy as np
 import scipy.sparse as sp
-from scipy.sparse.csgraph import connected_components
 
 from ...problems import Qubo
 from ...problems.arrays import Bits, Floats
+from .forests import labels
 from .linearised import products
 
 __all__ = ["UNIT", "Ints", "Terms", "components", "contracted", "eliminated", "terms_of"]
@@ -382,17 +382,23 @@ def components(terms: Terms) -> list[tuple[Ints, Terms]]:
 
     Their offsets are 0: the sum of their values, with the offset of the whole, is the value of the whole.
     """
-    n = terms.n
-    graph = sp.csr_array((np.ones(len(terms.i)), (terms.i, terms.j)), shape=(n, n))
-    count, label = connected_components(graph, directed=False) if n else (0, np.zeros(0, dtype=np.int64))
-    place, found = np.zeros(n, dtype=np.int64), []
-    for one in range(count):
-        members = np.flatnonzero(label == one)
-        place[members] = np.arange(len(members))
-        own = label[terms.i] == one
-        part = Terms(terms.linear[members], place[terms.i[own]], place[terms.j[own]], terms.value[own], 0.0)
-        found.append((members, part))
+    count, label = labels(terms.n, terms.i, terms.j)
+    if count == 1:
+        return [(np.arange(terms.n), terms._replace(offset=0.0))]
+    by_label, own = np.argsort(label, kind="stable"), np.argsort(label[terms.i], kind="stable")
+    sizes, many = np.bincount(label, minlength=count), np.bincount(label[terms.i], minlength=count)
+    place = np.empty(terms.n, dtype=np.int64)
+    place[by_label] = np.arange(terms.n) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    found = []
+    for members, edges in zip(_split(by_label, sizes), _split(own, many), strict=True):
+        ends = place[terms.i[edges]], place[terms.j[edges]]
+        found.append((members, Terms(terms.linear[members], *ends, terms.value[edges], 0.0)))
     return sorted(found, key=lambda pair: len(pair[0]))
+
+
+def _split(order: Ints, sizes: Ints) -> list[Ints]:
+    """Pieces of these sizes."""
+    return np.split(order, np.cumsum(sizes)[:-1]) if len(sizes) else []
 
 
 def contracted(terms: Terms, group: Ints, flip: Bits, count: int) -> tuple[Terms, float]:

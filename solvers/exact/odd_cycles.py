@@ -16,7 +16,7 @@ import numpy as np
 
 from .elimination import Ints
 
-__all__ = ["Graph", "chordless", "compiled", "odd_walks", "rise", "sink", "spanned", "triangles"]
+__all__ = ["Graph", "chordless", "compiled", "odd_walks", "rise", "sink", "triangles"]
 
 
 class Graph:
@@ -26,15 +26,12 @@ class Graph:
         n: how many vertices.
         u, v: (m,) ends of each edge.
         start: (n + 1,) where each vertex's neighbours begin in `other` and `edge`.
-        other, edge: (2m,) the neighbours, in rising order, and the edges to them.
+        other, edge: (2m,) the neighbours, in the order of the edges, and the edges to them.
     """
 
     def __init__(self, n: int, u: Ints, v: Ints) -> None:
         self.n, self.u, self.v = n, u, v
-        ends, others = np.concatenate([u, v]), np.concatenate([v, u])
-        order = np.lexsort((others, ends))
-        self.start = np.searchsorted(ends[order], np.arange(n + 1)).astype(np.int64)
-        self.other, self.edge = others[order], order.astype(np.int64) % max(1, len(u))
+        self.start, self.other, self.edge = _neighbours(n, u, v)
 
     def parts(self) -> tuple[Ints, Ints, Ints]:
         """What kernels take of it."""
@@ -42,14 +39,39 @@ class Graph:
 
 
 @numba.njit(cache=True, nogil=True)
+def _neighbours(n: int, u: Any, v: Any) -> Any:
+    """start, other and edge of a graph, by counting."""
+    m, start = u.size, np.zeros(n + 1, np.int64)
+    other, edge = np.empty(2 * m, np.int64), np.empty(2 * m, np.int64)
+    for e in range(m):
+        start[u[e] + 1] += 1
+        start[v[e] + 1] += 1
+    for vertex in range(n):
+        start[vertex + 1] += start[vertex]
+    place = start[:n].copy()
+    for e in range(m):
+        other[place[u[e]]], edge[place[u[e]]] = v[e], e
+        place[u[e]] += 1
+        other[place[v[e]]], edge[place[v[e]]] = u[e], e
+        place[v[e]] += 1
+    return start, other, edge
+
+
+@numba.njit(cache=True, nogil=True)
 def triangles(u: Any, v: Any, start: Any, other: Any, edge: Any, y: Any, least: float, most: int) -> Any:
     """Triangles whose inequality is violated by `least`: edges (k, 3), whether each is in F, violation."""
     n = start.size - 1
     edges, inside, worst = np.empty((most, 3), np.int64), np.empty((most, 3), np.int8), np.empty(most)
-    at, found = np.full(n, -1, np.int64), 0
+    at, found, marked = np.full(n, -1, np.int64), 0, -1
     for e in range(u.size):
-        for k in range(start[u[e]], start[u[e] + 1]):
-            at[other[k]] = edge[k]
+        # The ground's many neighbours are marked once: its edges come one after the other.
+        if u[e] != marked:
+            if marked >= 0:
+                for k in range(start[marked], start[marked + 1]):
+                    at[other[k]] = -1
+            marked = u[e]
+            for k in range(start[marked], start[marked + 1]):
+                at[other[k]] = edge[k]
         for k in range(start[v[e]], start[v[e] + 1]):
             w = other[k]
             if w <= max(u[e], v[e]) or at[w] < 0:
@@ -65,8 +87,6 @@ def triangles(u: Any, v: Any, start: Any, other: Any, edge: Any, y: Any, least: 
                     inside[found, 2] = kind == 0 or kind == 3
                     worst[found] = values[kind]
                     found += 1
-        for k in range(start[u[e]], start[u[e] + 1]):
-            at[other[k]] = -1
     return edges[:found], inside[:found], worst[:found]
 
 
@@ -289,30 +309,6 @@ def _split(
     return size
 
 
-@numba.njit(cache=True, nogil=True)
-def spanned(n: int, u: Any, v: Any, y: Any, order: Any) -> Any:
-    """A side (n,) for every vertex: edges in this order say whether their ends differ, if they still may."""
-    above, flip, side = np.arange(n), np.zeros(n, np.int8), np.zeros(n, np.int8)
-    for e in order:
-        a, p = u[e], 0
-        while above[a] != a:
-            p ^= flip[a]
-            a = above[a]
-        b, q = v[e], 0
-        while above[b] != b:
-            q ^= flip[b]
-            b = above[b]
-        if a != b:
-            above[b], flip[b] = a, p ^ q ^ (1 if y[e] > 0.5 else 0)
-    for vertex in range(n):
-        a, p = vertex, 0
-        while above[a] != a:
-            p ^= flip[a]
-            a = above[a]
-        side[vertex] = p
-    return side
-
-
 @functools.cache
 def compiled() -> None:
     """Have every kernel compiled, on a violated triangle and square: tiny Qubos never come to them."""
@@ -321,4 +317,3 @@ def compiled() -> None:
         y = np.append(np.ones(1), np.zeros(n - 1))
         triangles(graph.u, graph.v, *graph.parts(), y, 0.5, 9)
         odd_walks(*graph.parts(), y, np.arange(n), 0.5, 9)
-        spanned(n, graph.u, graph.v, y, np.arange(n))

@@ -31,7 +31,7 @@ def glass(n: int, degree: float, seed: int = 0) -> Qubo:
 @contextmanager
 def bare(*, star: int = 3) -> Iterator[None]:
     """No annealing, so that a bound that is too high cuts the optimum off and is seen."""
-    with patch.object(module, "STARTS", (0, 0)), patch("qubopress.solvers.exact.elimination.STAR", star):
+    with patch.object(module, "STARTS", 0), patch("qubopress.solvers.exact.elimination.STAR", star):
         yield
 
 
@@ -58,7 +58,7 @@ def test_four_hundred_sparse_bits_are_proven() -> None:
 
 def test_a_glass_takes_branching_and_agrees_with_branch_and_bound() -> None:
     qubo, hasty = glass(40, 6, 1), {True: (0, 1.0), False: (3, 0.5)}
-    with patch.object(module, "STARTS", (0, 0)), patch.object(module, "PATIENCE", hasty):
+    with patch.object(module, "STARTS", 0), patch.object(module, "PATIENCE", hasty):
         found = solvers.solve(qubo, "branch-and-cut", restarts=1)
     assert found.status is Status.OPTIMAL
     assert found.counts["nodes"] > 1
@@ -89,6 +89,15 @@ def test_a_search_cut_off_says_budget_and_no_false_bound() -> None:
     assert found.status is Status.BUDGET
     assert found.bound is not None
     assert found.bound < solvers.solve(Qubo(matrix(90)), "branch-and-bound", seconds=30).loss
+
+
+def test_only_a_root_that_rounds_do_not_prove_is_annealed() -> None:
+    from qubopress.suites.experiments.exact_frontier import signs
+
+    for qubo, annealed in ((signs(150), False), (glass(150, 6), True)):
+        with patch.object(module, "annealed", return_value=iter(())) as called:
+            solvers.solve(qubo, "branch-and-cut", restarts=1, nodes=1)
+        assert called.called == annealed
 
 
 def test_any_multipliers_give_a_bound() -> None:

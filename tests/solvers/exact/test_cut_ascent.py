@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.optimize import linprog
 
-from qubopress.solvers.exact.cut_ascent import Pool
+from qubopress.solvers.exact.cut_ascent import LOOKS, Pool
 
 
 def filled(rows: int, columns: int, seed: int) -> Pool:
@@ -70,3 +70,14 @@ def test_columns_stay_in_their_bounds_and_prices_follow_the_multipliers() -> Non
     pool.ascend(price, least, np.ones(40), y, 0.4, 10)
     assert (y >= least).all()
     np.testing.assert_allclose(price, pool.priced(cost)[0], atol=1e-9)
+
+
+def test_sweeps_are_over_at_the_first_look_at_a_bound_that_is_enough() -> None:
+    cost = np.random.default_rng(2).normal(size=40)
+    prices = []
+    for sweeps, enough in ((LOOKS, np.inf), (10 * LOOKS, -1e3), (10 * LOOKS, np.inf)):
+        pool, price, y = filled(100, 40, 1), cost.copy(), np.full(40, 0.5)
+        pool.ascend(price, np.zeros(40), np.ones(40), y, 0.4, sweeps, enough)
+        prices.append(price)
+    np.testing.assert_array_equal(prices[0], prices[1])
+    assert (prices[2] != prices[0]).any()

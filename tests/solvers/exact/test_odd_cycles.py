@@ -8,7 +8,7 @@ import networkx
 import numpy as np
 import pytest
 
-from qubopress.solvers.exact.odd_cycles import Graph, odd_walks, spanned, triangles
+from qubopress.solvers.exact.odd_cycles import Graph, odd_walks, triangles
 
 
 def drawn(n: int, share: float, seed: int) -> tuple[Graph, Any]:
@@ -84,11 +84,3 @@ def test_triangles_are_those_of_all_four_kinds() -> None:
     found = {frozenset(zip(e.tolist(), f.tolist(), strict=True)) for e, f in zip(edges, inside, strict=True)}
     assert found == expected
     assert worst[0] == pytest.approx(violation(y, edges[0], inside[0]))
-
-
-def test_a_spanning_tree_of_a_cut_gives_the_cut_back() -> None:
-    graph, _ = drawn(14, 0.4, 1)
-    side = np.random.default_rng(3).integers(0, 2, 14)
-    y = (side[graph.u] != side[graph.v]).astype(float)
-    found = spanned(14, graph.u, graph.v, y, np.arange(len(y)))
-    np.testing.assert_array_equal((found[graph.u] != found[graph.v]).astype(float), y)
