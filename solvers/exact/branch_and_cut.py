@@ -219,7 +219,7 @@ class _Part:
 
     def _shrinks(self, fixed: Fixed, *, over: bool) -> bool:
         """Whether so much is fixed that the rest is better begun anew."""
-        groups = np.count_nonzero(fixed.group == np.arange(len(fixed.group)))
+        groups = int(np.count_nonzero(fixed.group == np.arange(len(fixed.group))))
         return groups - 1 < SHRUNK[over] * self.terms.n
 
     def _again(self, node: _Node, proven: Callable[[float], object]) -> None:

@@ -139,7 +139,7 @@ class Relaxation:
     def descended(self, side: Bits) -> Bits:
         """The point that a descent comes to from a cut (n + 1,), whose vertices it moves."""
         _descend(*self.graph.parts(), self.cost, side, per_look(2 * self.graph.n))
-        return side[1:] ^ side[0]
+        return np.asarray(side[1:] ^ side[0])
 
     def _error(self, multipliers: float, longest: int) -> float:
         """What rounding may have added to a bound with multipliers of this sum."""
@@ -205,7 +205,7 @@ def _descend(start: Any, other: Any, edge: Any, cost: Any, side: Any, flips: int
             change[a] += w if side[a] == side[other[k]] else -w
         noise = max(noise, 1e-13 * size)
     for _ in range(flips):
-        a = np.argmin(change)
+        a = int(np.argmin(change))
         if change[a] >= -noise:
             return
         change[a], side[a] = -change[a], side[a] ^ 1
