@@ -102,7 +102,8 @@ def adaround(
         bias: "int32" of step s_x·s_w with a rounding bit of its own, as published; "corrected" for a real one
             that takes up the mean error of its neuron's weights, exactly; "float" as it is.
         keep_zeros: weights that are 0 stay 0, so that a sparse network stays sparse.
-        tries: steps and zero points of each neuron and group that nearest planes choose a fitted grid among.
+        tries: steps and zero points of each neuron and group that nearest planes choose a fitted grid among,
+            those of the weights' range included.
         refits: rounds of new steps and new levels after the first answer on a fitted grid; each costs about
             as much as that and leaves 1 or 2 % less.
 

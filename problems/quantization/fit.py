@@ -4,7 +4,7 @@ Where a grid's ends lie matters more than how well a search rounds on it: the ra
 levels on the few largest, and the least squared error (`mse`) does not know which inputs matter. What an
 error costs here is what it costs a nearest plane, T_ii² for column i. Nearest planes choose among the best
 few of a table of steps and zero points by that measure: what they lose needs no product with the Gram matrix.
-The best two go on to sweeps, and to the step that is best for the integers found, s = cᵀGw / cᵀGc with
+The best two go on to a sweep, and to the step that is best for the integers found, s = cᵀGw / cᵀGc with
 c = q − z, which is exact (several groups solve for theirs together). The better one is walked on from, its
 step following the integers.
 """
@@ -49,8 +49,8 @@ DAMPING = 0.06
 """Of the Gram matrix, as a share of its diagonal's mean. Six times GPTQ's usual: what is fitted so loses 3 %
 less on unseen inputs, and a search with less of it gets back what was lost on the others."""
 
-PASSES = 2
-"""Of sweeps; what more of them would find, the walk finds as well."""
+PASSES = 1
+"""Of a sweep; what more of them would find, the walk finds as well."""
 
 MOVES, TENURE = 1280, 4
 """Of a row in the walk at the end; see `walks`."""
@@ -83,7 +83,8 @@ def fitted(weights: Floats, gram: Floats, *, bits: int, group: int = 0, tries: i
         gram: (f, f) of their inputs.
         bits: width of the weights in [1, 8].
         group: inputs that share a step; 0 for all of a row.
-        tries: steps and zero points of each row and group that nearest planes choose among.
+        tries: steps and zero points of each row and group that nearest planes choose among: those of the
+            range, and one at least of the table.
     """
     f = weights.shape[1]
     small = _damped(gram)
@@ -139,12 +140,17 @@ def _fitted(
     # What everyone takes is among the tries.
     plain = grid_for(exact, bits=bits, grid="minmax", per="channel", group=group)
     usual = plain.step.astype(np.float32), plain.zero.astype(np.float32)
-    tried = [usual, *((steps[:, :, k], zeros[:, :, k]) for k in range(min(tries, steps.shape[2])))]
-    planned = [_planes(weights, planes, places, *one, high) for one in tried]
+    tried = [
+        usual,
+        *((steps[:, :, k], zeros[:, :, k]) for k in range(min(max(1, tries - 1), steps.shape[2]))),
+    ]
+    turned = planes.turned(weights)
+    planned = [_planes(turned, planes, places, *one, high) for one in tried]
     costs = np.array([cost for _, cost in planned])
     order, rows = np.argsort(costs, axis=0, kind="stable"), np.arange(len(weights))
     levels = np.array([found for found, _ in planned])
     steps, zeros = (np.array(found) for found in zip(*tried, strict=True))
+    back = np.argsort(planes.columns)
     best, *others = (
         _tried(
             weights,
@@ -153,7 +159,7 @@ def _fitted(
             places,
             steps[k, rows],
             zeros[k, rows],
-            levels[k, rows].astype(np.float32),
+            levels[k, :, rows].take(back, 1).astype(np.float32),
             high,
         )
         for k in order[:EARNEST]
@@ -165,11 +171,13 @@ def _fitted(
 
 
 def _planes(
-    weights: Singles, planes: Planes, places: Indices, steps: Singles, zeros: Singles, high: int
+    turned: Singles, planes: Planes, places: Indices, steps: Singles, zeros: Singles, high: int
 ) -> tuple[Levels, Singles]:
-    """Levels (n, f) of nearest planes on a step and a zero point, and their costs (n,)."""
-    top = np.full(weights.shape[1], high, dtype=np.float32)
-    levels, costs = planes.priced(weights + (steps * zeros)[:, places], steps, places, top)
+    """Levels (f, n), `turned`, of nearest planes on a step and a zero point, and their costs (n,)."""
+    top = np.full(len(turned), high, dtype=np.float32)
+    offset = (steps * zeros).T
+    wanted = turned + (offset if len(offset) == 1 else offset[places[planes.columns]])
+    levels, costs = planes.chosen(wanted, steps, places, top)
     return levels.astype(np.uint8), costs
 
 
@@ -204,19 +212,22 @@ def _tried(
     else:
         better = best_steps(codes, steps, gram, slope, places).astype(np.float32)
         field = np.ascontiguousarray((better[:, places] * codes) @ gram - slope)
-    sweep_levels(gram, levels, field, better, places, top, passes=PASSES)
-    errors = better[:, places] * (levels - zeros[:, places]) - weights
-    losses = np.einsum("nf,nf->n", errors, field, dtype=np.float64)
+    codes *= better[:, places]
+    codes -= weights  # errors
+    losses = np.einsum("nf,nf->n", codes, field, dtype=np.float64)
     return _Rows(better, zeros, levels, field, losses)
 
 
 def _best_step(codes: Singles, steps: Singles, field: Singles, slope: Singles) -> tuple[Singles, Singles]:
     """As `best_steps` where a row has one step; the field that is known spares the product with the gram."""
-    products = (field + slope) / steps
+    products = field + slope
+    products /= steps
     over, under = (np.einsum("nf,nf->n", one, codes, dtype=np.float64) for one in (slope, products))
     found = np.divide(over, under, out=np.zeros_like(over), where=under > 0.0)
     better = np.where(found > 0.0, found, steps[:, 0])[:, None].astype(np.float32)
-    return better, np.asarray(better * products - slope, dtype=np.float32)
+    products *= better
+    products -= slope
+    return better, products
 
 
 def best_steps(codes: Any, steps: Any, gram: Any, slope: Any, places: Indices) -> Any:

@@ -74,12 +74,26 @@ class Planes:
             top: (f,) highest level.
             fixed: (n, f) level that a coordinate has, −1 where it is free; None where all are.
         """
-        f = len(self.columns)
-        wanted, by_group = np.ascontiguousarray(target.T[self.columns]), np.ascontiguousarray(steps.T)
-        groups, highest = group[self.columns], top[self.columns]
-        held = np.zeros((0, 0), np.int8) if fixed is None else np.ascontiguousarray(fixed.T[self.columns])
+        wanted = self.turned(target)
+        held = None if fixed is None else self.turned(fixed)
+        levels, costs = self.chosen(wanted, steps, group, top, held)
+        found = np.empty_like(target)
+        found[:, self.columns] = levels.T
+        return found, costs
+
+    def turned(self, values: Any) -> Any:
+        """What belongs to neurons and coordinates, (n, f), as planes take it: (f, n), in their order."""
+        return np.ascontiguousarray(values.T[self.columns])
+
+    def chosen(
+        self, wanted: Singles, steps: Singles, group: Indices, top: Singles, held: Any = None
+    ) -> tuple[Singles, Singles]:
+        """As `priced`, but targets, fixed levels and the levels found are `turned`."""
+        f, n = wanted.shape
+        by_group, groups, highest = np.ascontiguousarray(steps.T), group[self.columns], top[self.columns]
+        held = np.zeros((0, 0), np.int8) if held is None else held
         levels, errors = np.empty_like(wanted), np.empty_like(wanted)
-        costs = np.zeros(len(target), dtype=np.float32)
+        costs = np.zeros(n, dtype=np.float32)
         for start in range(0, f, BLOCK):
             some = slice(start, start + BLOCK)
             pull = self.unit[some, :start] @ errors[:start]
@@ -96,9 +110,7 @@ class Planes:
                 errors[some],
                 costs,
             )
-        found = np.empty_like(target)
-        found[:, self.columns] = levels.T
-        return found, costs
+        return levels, costs
 
 
 def planes_of(gram: Floats, *, order: str = "act", damping: float = 0.01) -> Planes:
