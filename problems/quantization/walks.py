@@ -15,9 +15,9 @@ from typing import Any
 
 import numba
 import numpy as np
-from numba import types
-from numba.extending import intrinsic
 
+from ..arrays import Floats
+from .lanes import furthest, lanes
 from .planes import Indices, Singles
 
 __all__ = ["Walks", "moves_by_loss", "walks_of"]
@@ -49,7 +49,8 @@ class Walks:
     """A Gram matrix as walks take it.
 
     Attributes:
-        shares: (f, f) 2·gram_ij / gram_jj · weight_j: how far an error of i takes j off, twice, as it counts.
+        shares: (f, width) 2·gram_ij / gram_jj · weight_j: how far an error of i takes j off, twice, as it
+            counts; zeros behind, see `lanes`.
         diagonal: (f,) of the Gram matrix.
         weight: (f,) what a distance of each coordinate counts.
     """
@@ -71,8 +72,8 @@ class Walks:
         seed: int,
         fixed: Any = None,
         refits: tuple[Singles, Singles] | None = None,
-    ) -> int:
-        """Walk each row and end where it was best; the number of moves comes back.
+    ) -> tuple[int, Floats]:
+        """Walk each row and end where it was best; the number of moves and what they take off (n,) come back.
 
         Parameters:
             levels: (n, f), moved in place.
@@ -93,10 +94,27 @@ class Walks:
             np.zeros((len(levels), 1), np.float32),
             np.zeros((len(levels), 0), np.float32),
         )
-        luck, grouped = np.uint32(seed | 1), steps.shape[1] > 1
-        spread = (steps, group, top, held, zeros, slope, grouped)
-        stay = min(tenure, max(2, levels.shape[1] // 10))
-        return int(_walk(self.shares, self.diagonal, self.weight, levels, field, *spread, moves, stay, luck))
+        stay, gains = min(tenure, max(2, levels.shape[1] // 10)), np.zeros(len(levels))
+        made = _walk(
+            self.shares,
+            self.diagonal,
+            self.weight,
+            levels,
+            field,
+            steps,
+            group,
+            top,
+            held,
+            zeros,
+            slope,
+            steps.shape[1] > 1,
+            moves,
+            stay,
+            np.uint32(seed | 1),
+            lanes(4, levels.shape[1]),
+            gains,
+        )
+        return int(made), gains
 
 
 def moves_by_loss(losses: Any, moves: int) -> Indices:
@@ -115,7 +133,9 @@ def walks_of(gram: Singles) -> Walks:
     diagonal = np.diag(gram).copy()
     weight = diagonal ** np.float32(LEAN if len(diagonal) >= PAIRED else 0.0)
     inverse = np.divide(2.0 * weight, diagonal, out=np.zeros_like(diagonal), where=diagonal > 0.0)
-    return Walks(np.ascontiguousarray(gram * inverse), diagonal, weight)
+    shares = lanes(*gram.shape)
+    np.multiply(gram, inverse, out=shares[:, : len(gram)])
+    return Walks(shares, diagonal, weight)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -135,26 +155,28 @@ def _walk(  # noqa: C901 - one pass over rows and moves
     counts: Any,
     tenure: int,
     luck: Any,
+    looks: Any,
+    gains: Any,
 ) -> int:
-    """`off` (f,) is how far each weight lies from its best place, twice, as it counts.
+    """`off` (width,) is how far each weight lies from its best place, twice, as it counts.
 
     `low` and `high` bound what is looked at: 0 to the side to which a weight may not go, on both while it
-    stays.
+    stays, and behind the last.
     """
     n, f = levels.shape
-    off, low, high = np.empty(f, np.float32), np.empty(f, np.float32), np.empty(f, np.float32)
-    scales, inverse, until = np.ones(f, np.float32), np.zeros(f, np.float32), np.zeros(f, np.int64)
+    off, low, high, scales = looks[0], looks[1], looks[2], looks[3]
+    inverse, until = np.zeros(f, np.float32), np.zeros(f, np.int64)
     pulls = np.zeros(f, np.float32)
     longest = counts.max() if n else 0
     moved, signs = np.zeros(longest, np.int64), np.zeros(longest, np.float32)
-    places, total, half = np.int32((1 << _places(f)) - 1), 0, f // 2 if f >= PAIRED else 0
-    picks, changes, keys = np.zeros(2, np.int64), np.zeros(2, np.float32), np.zeros(2, np.int32)
+    places, total, sides = np.int32((1 << _places(off.size)) - 1), 0, 2 if f >= PAIRED else 1
     for i in range(f):
         if diagonal[i] > 0.0:
             inverse[i] = np.float32(2.0) * weight[i] / diagonal[i]
             pulls[i] = np.float32(1.0) / inverse[i]
     for row in range(n):
         own = levels[row]
+        off[f:] = np.float32(0.0)
         for i in range(f):
             off[i], until[i] = field[row, i] * inverse[i], -1
             low[i] = high[i] = np.float32(0.0)
@@ -164,35 +186,36 @@ def _walk(  # noqa: C901 - one pass over rows and moves
                 _open(i, own, top, low, high)
         now, best, last, fitted, t, far = 0.0, 0.0, 0, -GAP, 0, np.float32(0.0)
         kept = steps[row, 0]
-        picks[:], changes[:] = 0, 0.0
+        lead, trail, ahead, behind = 0, 0, np.float32(0.0), np.float32(0.0)
         while t < counts[row]:
-            one, other = shares[picks[0]], shares[picks[1]]
+            one, other = shares[lead], shares[trail]
             if grouped:
-                first = _furthest_of_groups(off, one, other, changes, low, high, scales, places, 0, half)
-                second = _furthest_of_groups(off, one, other, changes, low, high, scales, places, half, f)
+                left, right = furthest(off, one, other, ahead, behind, low, high, scales, places)
             else:
-                first = _furthest(off, one, other, changes, low, high, places, 0, half)
-                second = _furthest(off, one, other, changes, low, high, places, half, f)
-            keys[0], keys[1] = max(first, second), min(first, second)
-            picks[0], picks[1] = keys[0] & places, keys[1] & places
-            changes[:] = 0.0
-            begun = t
-            for side in range(2):
-                pick = picks[side]
+                left, right = furthest(off, one, other, ahead, behind, low, high, None, places)
+            lead, trail, ahead, behind = 0, 0, np.float32(0.0), np.float32(0.0)
+            begun, far = t, np.float32(0.0)
+            for side in range(sides):
+                key = min(left, right) if side else max(left, right)
+                if key <= places or t == counts[row]:
+                    break
+                pick = int(key & places)
                 # What the first of them has done to the second.
-                away = off[pick] + (shares[picks[0], pick] * changes[0] if side else np.float32(0.0))
+                away = off[pick] + (shares[lead, pick] * ahead if side else np.float32(0.0))
                 sign = np.float32(1.0) if off[pick] < 0.0 else np.float32(-1.0)
-                shut = keys[side] <= places or (low[pick] if sign > 0.0 else high[pick]) == 0.0
-                reach = abs(away) * scales[pick]
-                if side == 0:
-                    far = NEXT * reach
-                shut |= reach < far
-                if shut or sign * away > 0.0 or t == counts[row]:
-                    continue
+                reach = abs(away) * (scales[pick] if grouped else np.float32(1.0))
+                # The first is never too near, and what it does to itself is no question.
+                if reach < far or sign * away > 0.0:
+                    break
+                far = NEXT * reach
                 step = steps[row, group[pick]]
                 now += step * diagonal[pick] * (step - abs(away) / weight[pick])
                 own[pick] += sign
-                moved[t], signs[t], changes[side] = pick, sign, step * sign
+                moved[t], signs[t] = pick, sign
+                if side:
+                    trail, behind = pick, step * sign
+                else:
+                    lead, ahead = pick, step * sign
                 low[pick] = high[pick] = np.float32(0.0)
                 luck ^= luck << np.uint32(13)
                 luck ^= luck >> np.uint32(17)
@@ -208,9 +231,9 @@ def _walk(  # noqa: C901 - one pass over rows and moves
             if t == begun:
                 break
             if last > begun and slope.shape[1] > 0 and t >= fitted + GAP:
-                for side in range(2):
-                    _add(off, shares[picks[side]], changes[side])
-                changes[:] = 0.0
+                _add(off, shares[lead], ahead)
+                _add(off, shares[trail], behind)
+                ahead, behind = np.float32(0.0), np.float32(0.0)
                 fitted, step = t, steps[row, 0]
                 gain, steps[row, 0] = _refit(off, own, zeros[row, 0], slope[row], pulls, inverse, step)
                 now -= gain
@@ -218,7 +241,7 @@ def _walk(  # noqa: C901 - one pass over rows and moves
                     best, last, kept = now, t, steps[row, 0]
         for back in range(t - 1, last - 1, -1):
             own[moved[back]] -= signs[back]
-        steps[row, 0] = kept
+        steps[row, 0], gains[row] = kept, -best
         total += t
     return total
 
@@ -239,61 +262,6 @@ def _open(i: int, levels: Any, top: Any, low: Any, high: Any) -> None:
     high[i] = FAR if levels[i] > np.float32(0.0) else np.float32(0.0)
 
 
-def _cast(_: Any, number: Any) -> Any:
-    """The bits of a float32, which are in the order of the numbers where these are not negative."""
-
-    def cast(context: Any, builder: Any, __: Any, values: Any) -> Any:
-        return builder.bitcast(values[0], context.get_value_type(types.int32))
-
-    return types.int32(number), cast
-
-
-_pattern: Any = intrinsic(_cast)
-
-
-@numba.njit(cache=True, nogil=True, fastmath=True)
-def _furthest(
-    off: Any, one: Any, other: Any, changes: Any, low: Any, high: Any, places: Any, begin: int, end: int
-) -> Any:
-    """Bring `off` up to date after two moves; a key of the coordinate that is furthest off and may move.
-
-    The key holds its place in the lowest bits, so that finding it needs no second loop. Places are unsigned:
-    numba asks of each signed index whether it is negative, which keeps the loop scalar.
-    """
-    highest, first, second = np.int32(begin), changes[0], changes[1]
-    keep = np.int32(0x7FFFFFFF) & ~places
-    for j in range(np.uint64(begin), np.uint64(end)):
-        value = off[j] + (one[j] * first + other[j] * second)
-        off[j] = value
-        pattern = _pattern(min(max(value, low[j]), high[j]))
-        highest = max(highest, np.int32(np.int32(pattern & keep) | np.int32(j)))
-    return highest
-
-
-@numba.njit(cache=True, nogil=True, fastmath=True)
-def _furthest_of_groups(
-    off: Any,
-    one: Any,
-    other: Any,
-    changes: Any,
-    low: Any,
-    high: Any,
-    scales: Any,
-    places: Any,
-    begin: int,
-    end: int,
-) -> Any:
-    """The same where each coordinate has a scale of its own."""
-    highest, first, second = np.int32(begin), changes[0], changes[1]
-    keep = np.int32(0x7FFFFFFF) & ~places
-    for j in range(np.uint64(begin), np.uint64(end)):
-        value = off[j] + (one[j] * first + other[j] * second)
-        off[j] = value
-        pattern = _pattern(min(max(value, low[j]), high[j]) * scales[j])
-        highest = max(highest, np.int32(np.int32(pattern & keep) | np.int32(j)))
-    return highest
-
-
 @numba.njit(cache=True, nogil=True, fastmath=True)
 def _add(off: Any, share: Any, change: Any) -> None:
     for j in range(off.size):
@@ -304,7 +272,7 @@ def _add(off: Any, share: Any, change: Any) -> None:
 def _refit(off: Any, levels: Any, zero: Any, slope: Any, pulls: Any, inverse: Any, step: Any) -> Any:
     """What the best step for the levels gains, and that step; `off` becomes what it is there."""
     over, under = 0.0, 0.0
-    for j in range(off.size):
+    for j in range(levels.size):
         code = levels[j] - zero
         over += code * slope[j]
         under += code * (pulls[j] * off[j] + slope[j])
@@ -313,7 +281,7 @@ def _refit(off: Any, levels: Any, zero: Any, slope: Any, pulls: Any, inverse: An
         return 0.0, step
     better = np.float32(over / under)
     ratio = better / step
-    for j in range(off.size):
+    for j in range(levels.size):
         goal = slope[j] * inverse[j]
         off[j] = ratio * (off[j] + goal) - goal
     return under * (step - better) * (step - better), better

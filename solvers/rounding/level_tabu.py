@@ -55,7 +55,7 @@ def level_tabu(
         for number, rows in enumerate(spans(rounding, run, 2 * moves * max(1, rounding.f))):
             chosen, seed = slice(rows[0], rows[-1] + 1), int(run.rng.integers(2**31))
             some = units.rows(chosen)
-            made = walks.walk(
+            made, _ = walks.walk(
                 levels[chosen],
                 field[chosen],
                 some.steps,

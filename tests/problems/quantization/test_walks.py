@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import numba
 import numpy as np
 import pytest
 from instances import gram
 
 from qubopress.problems.quantization.fit import best_steps
+from qubopress.problems.quantization.lanes import furthest, lanes
 from qubopress.problems.quantization.sweeps import sweep_levels
 from qubopress.problems.quantization.walks import PAIRED, SPREAD, Walks, moves_by_loss, walks_of
 
 N, F, TOP = 6, 40, 7
+
+ALL_BITS = np.int32(255)
+"""Bits of a key that number up to 256 places."""
+
+
+@numba.njit
+def told(off, one, other, first, second, low, high, scales, places):
+    return furthest(off, one, other, first, second, low, high, scales, places)
 
 
 class Case:
@@ -40,7 +50,9 @@ class Case:
     def losses(self) -> np.ndarray:
         return np.einsum("nf,nf->n", self.errors() @ self.gram, self.errors(), dtype=np.float64)
 
-    def walk(self, walks: Walks | None = None, *, refits: bool = False, moves: int = 300) -> int:
+    def walk(
+        self, walks: Walks | None = None, *, refits: bool = False, moves: int = 300
+    ) -> tuple[int, np.ndarray]:
         wanted = (self.zeros, self.weights @ self.gram) if refits else None
         spread = self.field(), self.steps, self.group, self.top
         pace = {"moves": np.full(N, moves), "tenure": 4, "seed": 3}
@@ -52,7 +64,7 @@ class Case:
 def test_a_walk_ends_below_where_sweeps_do_and_inside_the_box(groups: int) -> None:
     case = Case(groups)
     before, steps = case.losses(), case.steps.copy()
-    assert case.walk() == N * 300
+    assert case.walk()[0] == N * 300
     assert (case.losses() <= before * (1 + 1e-5)).all()
     assert case.losses().sum() < 0.95 * before.sum()
     assert set(np.unique(case.levels)) <= set(range(TOP + 1))
@@ -76,6 +88,35 @@ def test_steps_that_follow_leave_less_than_steps_that_stay() -> None:
         follow.levels - 3, follow.steps, follow.gram, follow.weights @ follow.gram, follow.group
     )
     np.testing.assert_allclose(follow.steps, best, rtol=0.02)
+
+
+@pytest.mark.parametrize("refits", [False, True])
+def test_what_a_walk_says_it_takes_off_is_what_the_losses_fall_by(refits: bool) -> None:
+    case = Case()
+    before = case.losses()
+    _, gains = case.walk(refits=refits)
+    np.testing.assert_allclose(gains, before - case.losses(), rtol=1e-3)
+
+
+@pytest.mark.parametrize("f", [1, 31, 32, 33, 128, 150])
+def test_the_furthest_of_either_half_is_told_and_all_are_brought_up_to_date(f: int) -> None:
+    rng, rows = np.random.default_rng(f), lanes(6, f)
+    off, one, other, low, high, scales = rows
+    for row in (off, one, other, scales):
+        row[:f] = rng.standard_normal(f)
+    scales[:f] = np.abs(scales[:f])
+    low[:f], high[:f] = rng.choice([-9.0, 0.0], f), rng.choice([9.0, 0.0], f)
+    moved = off + 0.5 * one - 0.25 * other
+    for given in (None, scales):
+        seen = np.abs(np.clip(moved, low, high) * (1.0 if given is None else given)).reshape(2, -1)
+        start = off.copy()
+        keys = told(start, one, other, np.float32(0.5), np.float32(-0.25), low, high, given, ALL_BITS)
+        np.testing.assert_allclose(start, moved, atol=1e-6)
+        for side, key in enumerate(keys):
+            if seen[side].any():
+                assert (key & ALL_BITS) == seen[side].argmax() + side * seen.shape[1]
+            else:
+                assert key <= ALL_BITS
 
 
 def test_no_more_is_promised_than_the_levels_keep() -> None:
@@ -139,7 +180,7 @@ def test_no_more_moves_are_made_than_asked_for(moves: int) -> None:
     case = Case()
     before = case.levels.copy()
     case.levels[:] = 0.0
-    assert case.walk(moves=moves) == N * moves
+    assert case.walk(moves=moves)[0] == N * moves
     assert (np.abs(case.levels).sum(axis=1) <= moves).all()
     assert (before != case.levels).any()
 
