@@ -11,7 +11,7 @@ from typing import Annotated
 import numpy as np
 
 from ...problems import Rounding
-from ...problems.quantization.planes import Singles
+from ...problems.quantization.planes import Singles, ridge_of
 from ...problems.quantization.walks import moves_by_loss, walks_of
 from ..registry import Range, solver
 from ..run import Run
@@ -23,6 +23,9 @@ __all__ = ["level_tabu"]
 
 LOOKS = 16
 """Groups of neurons between two offers under a budget: of each the whole layer's loss is computed."""
+
+CLEAR = 1e-3
+"""Share of a loss that a fall must be, so that float32 tells it for certain."""
 
 
 @solver("level-tabu", accepts=Rounding, reference="Glover 1989", groups=True, counts="moves")
@@ -43,19 +46,24 @@ def level_tabu(
         damping: added to the Gram matrix's diagonal, as a share of its mean, for the nearest plane and for
             the search, which then fits the samples at hand a little less and others better.
     """
-    units = units_of(rounding).damped(damping)
+    plain = units_of(rounding)
+    units, ridge = plain.damped(damping), ridge_of(plain.gram, damping)
+    del plain
     walks = walks_of(units.gram)
     levels, field = _begin(rounding, units, damping)
-    run.offer(rounding.settle(levels))
+    start, fallen = levels.copy(), np.zeros(rounding.n)
+    if run.restarts is None:
+        run.offer(rounding.settle(start))
     looks = LOOKS if run.restarts is None else rounding.n
-    counts, rounds = moves_by_loss(units.losses(levels, field), moves), 0
+    losses = units.losses(levels, field)
+    counts, rounds = moves_by_loss(losses, moves), 0
     while run.open():
         if rounds:
             field = units.field(levels)
         for number, rows in enumerate(spans(rounding, run, 2 * moves * max(1, rounding.f))):
             chosen, seed = slice(rows[0], rows[-1] + 1), int(run.rng.integers(2**31))
             some = units.rows(chosen)
-            made, _ = walks.walk(
+            made, gains = walks.walk(
                 levels[chosen],
                 field[chosen],
                 some.steps,
@@ -67,10 +75,15 @@ def level_tabu(
                 fixed=some.fixed,
             )
             run.tally("moves", made)
+            fallen[chosen] += some.sizes**2 * gains
             if number % looks == looks - 1:
                 run.offer(rounding.settle(levels))
         run.offer(rounding.settle(levels))
         rounds += 1
+    spared = ridge * float((units.squares(start) - units.squares(levels)).sum())
+    # An offer costs a look at the whole layer, which what is clearly worse is spared.
+    if run.restarts is not None and not fallen.sum() - spared > CLEAR * losses.sum():
+        run.offer(rounding.settle(start))
 
 
 def _begin(rounding: Rounding, units: WeightUnits, damping: float) -> tuple[Singles, Singles]:

@@ -70,6 +70,11 @@ class WeightUnits:
         errors = self.steps[:, self.group] * levels - self.target
         return np.asarray(self.sizes**2 * np.einsum("nf,nf->n", errors, field, dtype=np.float64))
 
+    def squares(self, levels: Singles) -> Floats:
+        """Squared errors (n,) of levels (n, f), in the units of `losses`."""
+        errors = self.steps[:, self.group] * levels - self.target
+        return np.asarray(self.sizes**2 * np.einsum("nf,nf->n", errors, errors, dtype=np.float64))
+
     def sweep(self, levels: Singles, passes: int = 8) -> Singles:
         """Move levels (n, f), in place, each to where it is best given all others; their field comes back."""
         field = self.field(levels)

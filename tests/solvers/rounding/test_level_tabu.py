@@ -27,9 +27,20 @@ def test_it_ends_below_nearest_planes_and_below_its_start() -> None:
     planes = solvers.solve(rounding, "nearest-plane", restarts=1, seed=0)
     found = solvers.solve(rounding, "level-tabu", restarts=1, seed=0)
     assert found.loss < 0.9 * planes.loss
-    started = Rounding(rounding.gram, rounding.shift, levels=8, start=found.x)
-    again = solvers.solve(started, "level-tabu", restarts=1, seed=1)
+    again = solvers.solve(from_start(rounding, found.x), "level-tabu", restarts=1, seed=1)
     assert again.loss <= found.loss
+
+
+def from_start(rounding: Rounding, x: np.ndarray) -> Rounding:
+    return Rounding(rounding.gram, rounding.shift, levels=8, start=x)
+
+
+def test_a_start_that_the_search_leaves_for_a_worse_one_is_what_comes_back() -> None:
+    """With so much damping it looks for small weights' errors more than for a small loss."""
+    rounding, _ = layer()
+    found = solvers.solve(rounding, "level-tabu", restarts=4, seed=0, damping=1e-8)
+    again = solvers.solve(from_start(rounding, found.x), "level-tabu", restarts=1, seed=0, damping=1.0)
+    np.testing.assert_array_equal(again.x, found.x)
 
 
 def test_damping_costs_little_here_and_spares_more_on_other_inputs() -> None:
