@@ -398,6 +398,13 @@ def _experts(args: Any) -> _Reading:
         start = end
 
 
+def _bilinear(args: Any) -> _Reading:
+    """Weights (n, f, g) on x (rows, f) and y (rows, g): a Linear on the products of their numbers."""
+    x, weight, y, *axes = args
+    if list(map(list, axes[:4])) == [[1, 3], [0], [1, 2], [2, 3]]:
+        yield from _linear(weight.flatten(1), None, (x[:, :, None] * y[:, None]).flatten(1))
+
+
 _READERS: dict[Any, Callable[[Any], _Reading]] = {
     aten.mm: lambda args: _product(*args[:2]),
     aten.bmm: lambda args: _product(*args[:2]),
@@ -407,6 +414,7 @@ _READERS: dict[Any, Callable[[Any], _Reading]] = {
     aten.addmv: lambda args: _vector(*args[1:3]),
     aten.convolution: _convolution,
     aten._grouped_mm: _experts,
+    aten._trilinear: _bilinear,
     aten.embedding: lambda args: _embedding(*args[:2]),
     aten._embedding_bag: lambda args: _embedding(*args[:2]),
     aten._embedding_bag_forward_only: lambda args: _embedding(*args[:2]),

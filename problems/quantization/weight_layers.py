@@ -27,6 +27,9 @@ from .eight_bit import QuantizedInput
 
 __all__ = ["UnreachedError", "WeightLayer", "WeightLayers", "Weighted", "matrix_of"]
 
+NAMED = 3
+"""Most parameters of which a refusal says why they are no part of a product."""
+
 Weighted: TypeAlias = nn.Linear | nn.Conv2d
 
 
@@ -104,7 +107,9 @@ class WeightLayers:
         uses = [use for use in self.uses.matrices if use.kind != "embedding"]
         uses = [use for use in uses if not self.modules or _whole_module(self.network, use)]
         if not uses:
-            raise InputError("the network must have a Linear or Conv2d layer to round; it has none")
+            others = [f"of {name} {why}" for name, why in self.uses.reasons.items()]
+            named = "; ".join(["it has none", *others[:NAMED]]) + (" …" if len(others) > NAMED else "")
+            raise InputError(f"the network must have a Linear or Conv2d layer to round; {named}")
         self.task.rules.check(use.name for use in self.uses.matrices)
         return [use for use in uses if not self.task.rules.leaves(use.name)]
 

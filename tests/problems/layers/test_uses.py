@@ -48,6 +48,17 @@ class Casting(nn.Linear):
         return torch.cat([x.double() @ self.weight.clone()[:1].T.double(), y], dim=-1).float()
 
 
+class Paired(nn.Module):
+    """A bilinear layer between two others."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.pair, self.two = nn.Linear(16, 3), nn.Bilinear(3, 5, 4), nn.Linear(4, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.two(self.pair(self.one(x), x[..., 3:8]))
+
+
 class Reordered(nn.Module):
     """Multiplies by copies of its parameters in another order: axes joined, turned, cut, summed over."""
 
@@ -94,6 +105,7 @@ CASES = {
     "bare parameters": (Bare, TOKENS),
     "copies in another order": (Reordered, TOKENS),
     "inference mode": (Inferring, TOKENS),
+    "products of two inputs": (Paired, TOKENS),
     "stack": (Stack, TOKENS),
     "cells": (Cells, TOKENS),
     "LSTM": (lambda: nn.LSTM(16, 8, 2, bidirectional=True), TOKENS),
@@ -264,15 +276,14 @@ def test_what_no_product_takes_is_named_with_what_takes_it() -> None:
     class Odd(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.pair, self.scale = nn.Bilinear(16, 16, 4), nn.Parameter(torch.ones(4, 4))
+            self.whole, self.scale = nn.Linear(16, 4), nn.Parameter(torch.ones(4, 4))
             self.spare = nn.Linear(3, 3)
 
         def forward(self, x: Tensor) -> Tensor:
-            return self.pair(x, x)[:, :4] * self.scale
+            return self.whole(x)[:, :4] * self.scale
 
     reasons = uses_of(drawn(Odd), TOKENS).reasons
     assert reasons == {
-        "pair.weight": "only _trilinear takes it, no product",
         "scale": "only mul takes it, no product",
         "spare.weight": "nothing reached it",
     }

@@ -294,6 +294,16 @@ def test_weights_with_nan_are_refused(name) -> None:
         drive(task)
 
 
+def test_a_network_whose_weights_are_made_as_it_runs_is_refused_with_the_reason() -> None:
+    class Standardised(nn.Linear):
+        def forward(self, x):
+            return nn.functional.linear(x, self.weight - self.weight.mean(1, keepdim=True), self.bias)
+
+    match = "it has none; of 0.weight only mean takes it, no product"
+    with pytest.raises(InputError, match=match):
+        drive(network_task(nn.Sequential(Standardised(3, 2)), 3))
+
+
 def test_a_network_without_weights_is_refused() -> None:
     with pytest.raises(
         InputError, match="the network must have a Linear or Conv2d layer to round; it has none"
