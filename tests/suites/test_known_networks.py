@@ -80,7 +80,9 @@ def tables(network: nn.Module) -> set[str]:
 def test_eight_bits_move_outputs_by_at_most_one_percent_which_a_step_a_row_would_not(kind: str) -> None:
     network, inputs = transformer(kind)
     data = [batch.kwargs for batch in inputs.batches]
-    whole, grouped = (suites.compress(network, data, bits=8, **one) for one in ({"group": 0}, {}))
+    # Most of SegFormer's matrices are convolutions', which keep a step a filter by default.
+    wished = {"group": 32} if kind == "Segformer" else {}
+    whole, grouped = (suites.compress(network, data, bits=8, **one) for one in ({"group": 0}, wished))
     report = suites.report_of(grouped)
     left = sum(fate.numbers for fate in report.fates if fate.outcome == "float")
     errors = [error(network, one, inputs) for one in (whole, grouped)]
