@@ -86,8 +86,7 @@ def weights_checksum(module: nn.Module) -> str:
         if not isinstance(tensor, torch.Tensor):  # a module's extra state may be anything
             continue
         digest.update(f"{name} {tuple(tensor.shape)}\n".encode())
-        dense = tensor.detach().cpu().to_dense() if tensor.layout != torch.strided else tensor.detach().cpu()
-        numbers = dense.to(torch.float32).contiguous().numpy()
+        numbers = tensor.detach().cpu().to_dense().to(torch.float32).contiguous().numpy()
         digest.update(numbers.astype("<f4", copy=False).data)  # in place, as a table may be most of a network
     return digest.hexdigest()
 
