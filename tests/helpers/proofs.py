@@ -67,6 +67,9 @@ def _at_zero(rounding: Rounding, run: Run) -> Any:
     return x
 
 
+OWN_TREE = patch("qubopress.solvers.rounding.sphere.PATIENCE", 0)
+"""Otherwise neurons this small would never leave the tree that all share."""
+
 SCALES = (1e-8, 1e-5, 1e-2, 1e2, 1e5, 1e8)
 
 

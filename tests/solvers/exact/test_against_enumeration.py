@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from unittest.mock import patch
-
 import numpy as np
 import proofs
 import pytest
@@ -11,9 +9,6 @@ import pytest
 from qubopress import solvers
 from qubopress.problems import Qubo
 from qubopress.solvers import Status
-
-# Otherwise neurons this small would never leave the tree that all share.
-OWN_TREE = patch("qubopress.solvers.rounding.sphere.PATIENCE", 0)
 
 each_scale = pytest.mark.parametrize("scale", proofs.SCALES)
 each_size = pytest.mark.parametrize("many", [15, pytest.param(180, marks=pytest.mark.slow)])
@@ -38,7 +33,7 @@ def test_sphere_agrees_with_enumeration_in_a_tree_of_the_neurons_own(scale: floa
     for _ in range(many):
         one = proofs.neurons(rng, scale)
         best = sum(proofs.least(one.row(i).qubo) for i in range(2))
-        with proofs.poor_start(), OWN_TREE:
+        with proofs.poor_start(), proofs.OWN_TREE:
             found = solvers.solve(one, "sphere", restarts=1)
         proofs.holds(found, best, one.resolution)
         assert found.status is Status.OPTIMAL

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from unittest.mock import patch
-
 import numpy as np
 import proofs
 import pytest
@@ -12,8 +10,6 @@ import scipy.sparse as sp
 from qubopress import solvers
 from qubopress.problems import Qubo, Rounding
 from qubopress.solvers import Solution, Status
-
-OWN_TREE = patch("qubopress.solvers.rounding.sphere.PATIENCE", 0)
 
 seeds = pytest.mark.parametrize("seed", range(12))
 
@@ -32,7 +28,7 @@ def test_sphere_and_branch_and_bound_agree_on_a_neuron(seed: int) -> None:
     n, scale = int(rng.integers(32, 37)), 10.0 ** rng.integers(-6, 7)
     inputs = rng.normal(size=(int(rng.integers(n // 2, 2 * n)), n)) * rng.uniform(0.2, 3.0, n)
     one = Rounding(scale * inputs.T @ inputs / n, rng.uniform(-0.1, 1.1, (1, n)))
-    with proofs.poor_start(), OWN_TREE:
+    with proofs.poor_start(), proofs.OWN_TREE:
         found = solvers.solve(one, "sphere", restarts=1)
         other = solvers.solve(one.row(0).qubo, "branch-and-bound", restarts=1, nodes=10**9)
     agree(found, other, one.resolution)
